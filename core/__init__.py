@@ -1,0 +1,1 @@
+"""Bytes in, bytes out; sockets; starting and stopping a server. Standard library only."""

@@ -1,0 +1,437 @@
+r"""HTTP/1.1 messages: what a request's head must look like, and how an answer is written.
+
+A request's head, as it comes from the client::
+
+    GET /add/2/3 HTTP/1.1\r\n        method, target, version    RFC 9112 §3
+    Host: localhost:8080\r\n         field: name ":" value      RFC 9112 §5
+    Accept: text/plain\r\n
+    \r\n                             the empty line ends the head
+
+The head is cut at `` HTTP/``. What stands before it (method and target) changes from request
+to request; what stands after it (version and fields, here called the *rest*) a client repeats
+to the letter. So the parser judges a rest once, and remembers its judgement.
+
+Rules are matched octet by octet against the grammar, never with `int()`, `strip()` or
+`isdigit()` of text, which accept more than the grammar does. Where the RFC lets a server
+choose, this one refuses.
+"""
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from ipaddress import AddressValueError, IPv6Address
+
+from calcbench.core.errors import HttpError
+from calcbench.core.policy import Policy
+
+TEXT = b"text/plain; charset=utf-8"
+JSON = b"application/json"
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+CHUNKED = -1  # the body_length of a body that comes in chunks
+
+DIGITS = b"0123456789"
+LETTERS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+TOKEN = b"!#$%&'*+-.^_`|~" + DIGITS + LETTERS  # RFC 9110 §5.6.2
+
+MAX_METHOD = 24  # octets; the longest registered method has 17
+SHORT_START = 64  # octets: with a remembered rest, too short to be over any limit of a Policy
+
+# Every quantifier is possessive (the second +), so no input can make a match go back.
+# RFC 9110 §5.5: visible octets, space, tab, and obs-text, which is carried as it is.
+FIELD_LINES = re.compile(rb"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[\t\x20-\x7e\x80-\xff]*+\r\n)*+")
+HOST = re.compile(
+    rb"(?:\[([0-9A-Fa-f:.]++)\]|(?:[0-9A-Za-z\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})++)(?::([0-9]*+))?"
+)
+# RFC 3986 §3.3 and §3.4. The absolute form has a host first, which `check_host` looks at.
+PATH = rb"/(?:[/0-9A-Za-z\-._~!$&'()*+,;=:@]++|%[0-9A-Fa-f]{2})*+"
+QUERY = rb"\?(?:[/?0-9A-Za-z\-._~!$&'()*+,;=:@]++|%[0-9A-Fa-f]{2})*+"
+ORIGIN_FORM = re.compile(rb"(%b)(?:%b)?+" % (PATH, QUERY))
+ABSOLUTE_FORM = re.compile(rb"[Hh][Tt][Tt][Pp]://([^/?#]++)(%b)?+(?:%b)?+" % (PATH, QUERY))
+# The fields that framing and routing need, in a rest in lower case.
+NEEDED = re.compile(rb"\n(host|content-length|transfer-encoding|connection|expect):([^\r]*+)")
+BAD_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+VERSION = re.compile(rb"([0-9])\.([0-9])\r\n")
+
+PLAIN = b"/-.0123456789"  # with letters, all that the path of a calculation is made of
+METHODS = frozenset({b"GET", b"HEAD", b"POST", b"OPTIONS"})
+BODILESS = frozenset({204, 304})  # RFC 9110 §8.6, §15.4.5
+REASONS = {
+    200: b"OK",
+    204: b"No Content",
+    304: b"Not Modified",
+    400: b"Bad Request",
+    404: b"Not Found",
+    405: b"Method Not Allowed",
+    408: b"Request Timeout",
+    413: b"Content Too Large",
+    414: b"URI Too Long",
+    415: b"Unsupported Media Type",
+    417: b"Expectation Failed",
+    422: b"Unprocessable Content",
+    431: b"Request Header Fields Too Large",
+    500: b"Internal Server Error",
+    501: b"Not Implemented",
+    503: b"Service Unavailable",
+    505: b"HTTP Version Not Supported",
+}
+
+
+class Fields:
+    """The rest of a head, judged: its version, and what its fields say of the framing.
+
+    *minor* is the version's second digit, 0 or 1. *host* is in lower case, None in an
+    HTTP/1.0 request without it. *body_length* is in bytes, 0 for no body, CHUNKED for chunks.
+    """
+
+    __slots__ = ("alone", "body_length", "expects_continue", "host", "keep_alive", "lines", "minor")
+
+    def __init__(
+        self,
+        minor: int,
+        lines: bytes,
+        host: bytes | None,
+        body_length: int,
+        keep_alive: bool,
+        expects_continue: bool,
+    ) -> None:
+        self.minor = minor
+        self.lines = lines
+        self.host = host
+        self.body_length = body_length
+        self.keep_alive = keep_alive
+        self.expects_continue = expects_continue
+        self.alone = not (body_length or expects_continue)  # the head is the whole request
+
+
+class Request:
+    """One complete request.
+
+    *method* and *target* are as the client sent them; *path* is the target's path, still
+    percent-encoded and without the query, or ``*``; *body* is without its transfer coding.
+    """
+
+    __slots__ = ("body", "fields", "method", "path", "target")
+
+    def __init__(
+        self, method: bytes, target: bytes, path: bytes, fields: Fields, body: bytes = b""
+    ) -> None:
+        self.method = method
+        self.target = target
+        self.path = path
+        self.fields = fields
+        self.body = body
+
+    @property
+    def headers(self) -> Mapping[bytes, bytes]:
+        """The fields by lower-case name; the values of a repeated one joined by commas."""
+        merged: dict[bytes, bytes] = {}
+        for line in self.fields.lines.split(b"\r\n")[:-1]:
+            name, _, value = line.partition(b":")
+            name, value = name.lower(), value.strip(b" \t")
+            merged[name] = (
+                merged[name] + b", " + value if name in merged else value
+            )  # RFC 9110 §5.3
+        return merged
+
+    @property
+    def keep_alive(self) -> bool:
+        """Whether the client means to send another request on this connection."""
+        return self.fields.keep_alive
+
+    @classmethod
+    def of(
+        cls,
+        method: str,
+        target: str,
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+    ) -> "Request":
+        """Return the request that a client would have sent; for tests and for trying out."""
+        named = {"Host": "localhost", "Content-Length": str(len(body))} | dict(headers or {})
+        lines = "".join(f"{name}: {value}\r\n" for name, value in named.items())
+        parser = Parser(Policy())
+        fields = parser.parse_rest(f"1.1\r\n{lines}\r\n".encode("latin-1"))
+        request = parser.parse_start(f"{method} {target}".encode("latin-1"), fields)
+        request.body = body
+        return request
+
+
+class Response:
+    """An answer; *wait* is the simulated I/O, in seconds, to be spent before it is sent."""
+
+    __slots__ = ("body", "content_type", "headers", "status", "wait")
+
+    def __init__(
+        self,
+        status: int,
+        body: bytes = b"",
+        content_type: bytes = TEXT,
+        headers: tuple[tuple[bytes, bytes], ...] = (),
+        wait: float = 0.0,
+    ) -> None:
+        self.status = status
+        self.body = body
+        self.content_type = content_type
+        self.headers = headers
+        self.wait = wait
+
+
+class Parser:
+    """Turns heads into requests, under one policy; shared by all connections of a server.
+
+    `remembered` maps a rest, as sent, to its judgement. It is bounded: so many entries of at
+    most so many bytes, and forgotten as a whole when full.
+    """
+
+    REMEMBERED_ENTRIES = 512
+    REMEMBERED_BYTES = 2048
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+        self.remembered: dict[bytes, Fields] = {}
+
+    def recall(self, octets: bytes) -> Request | None:
+        """Return the request that *octets* are, if their rest is remembered as one without a body.
+
+        So it is for nearly every request of a client but its first, unless another comes behind
+        it: then the lookup alone has found the end of the head. None says that the octets have
+        yet to be judged, not that they are bad.
+        """
+        start, _, rest = octets.partition(b" HTTP/")
+        fields = self.remembered.get(rest)
+        if fields is None or not fields.alone or len(start) > SHORT_START:
+            return None
+        try:
+            return self.parse_start(start, fields)
+        except HttpError:
+            return None
+
+    def parse_start(self, start: bytes, fields: Fields) -> Request:
+        """Return the request that *start* (method and target) and *fields* make.
+
+        Raises HttpError.
+        """
+        target = start[4:]
+        if start[:5] == b"GET /" and target.translate(None, PLAIN).isalpha():
+            return Request(b"GET", target, target, fields)  # as most are: a path and no more
+        method, _, target = start.partition(b" ")
+        if method not in METHODS:
+            if not method or method.translate(None, TOKEN):
+                raise HttpError(400, "the method is not a token")
+            if len(method) > MAX_METHOD:
+                raise HttpError(501, "no method is so long")
+        return Request(method, target, path_of(method, target, fields), fields)
+
+    def parse_rest(self, rest: bytes) -> Fields:
+        """Return the judgement of *rest*: from the version to the empty line, inclusive.
+
+        Raises HttpError; what is refused is not remembered.
+        """
+        fields = self.remembered.get(rest)
+        if fields is None:
+            fields = judge_rest(rest, self.policy)
+            if len(rest) <= self.REMEMBERED_BYTES:
+                if len(self.remembered) >= self.REMEMBERED_ENTRIES:
+                    self.remembered.clear()
+                self.remembered[rest] = fields
+        return fields
+
+
+def path_of(method: bytes, target: bytes, fields: Fields) -> bytes:
+    """Return the path of a *target* in any of its four forms (RFC 9112 §3.2)."""
+    if method == b"CONNECT":
+        # RFC 9110 §9.3.6: what follows is a tunnel, and this is no proxy.
+        raise HttpError(501, "CONNECT is for proxies")
+    if matched := ORIGIN_FORM.fullmatch(target):
+        return matched[1]
+    if target == b"*":
+        if method != b"OPTIONS":
+            raise HttpError(400, "the target * goes with OPTIONS only")
+        return target
+    if matched := ABSOLUTE_FORM.fullmatch(target):
+        host = matched[1].lower()
+        check_host(host)
+        # RFC 9112 §3.2.2 prefers the target's host; two names for one request are refused here.
+        if fields.host is not None and fields.host != host:
+            raise HttpError(400, "Host differs from the host in the target")
+        return matched[2] or b"/"
+    if BAD_PERCENT.search(target):
+        raise HttpError(400, "in the target, % is not followed by two hexadecimal digits")
+    if not target.startswith((b"/", b"http://")):
+        raise HttpError(400, "the target is neither a path nor an http URL")
+    raise HttpError(400, "the target holds an octet that a URL must percent-encode")
+
+
+def judge_rest(rest: bytes, policy: Policy) -> Fields:
+    """Judge a *rest* that is seen for the first time. Raises HttpError."""
+    if rest.startswith((b"1.1\r\n", b"1.0\r\n")):
+        minor = rest[2] - ord("0")
+    else:
+        minor = judge_version(rest)
+    matched = FIELD_LINES.match(rest, 5)
+    if matched is None or matched.end() + 2 != len(rest):
+        raise HttpError(400, describe_bad_field(rest))
+    if len(rest) > policy.max_field_line:
+        longest = max(len(line) for line in rest.split(b"\r\n"))
+        if longest > policy.max_field_line:
+            raise HttpError(431, f"a header field is over {policy.max_field_line} bytes")
+    # The shortest field line has four octets.
+    if len(rest) > 4 * policy.max_fields and rest.count(b"\r\n") - 2 > policy.max_fields:
+        raise HttpError(431, f"there are over {policy.max_fields} header fields")
+    needed: dict[bytes, list[bytes]] = {}
+    for name, value in NEEDED.findall(rest.lower()):
+        needed.setdefault(name, []).append(value.strip(b" \t"))
+    host = judge_host(needed.get(b"host", []), minor)
+    codings, lengths = needed.get(b"transfer-encoding"), needed.get(b"content-length")
+    body_length = judge_framing(codings, lengths, minor, policy) if codings or lengths else 0
+    tokens = judge_connection(needed[b"connection"]) if b"connection" in needed else set()
+    # RFC 9112 §9.3: 1.1 persists unless told otherwise, 1.0 closes unless told otherwise.
+    keep_alive = b"close" not in tokens and (minor == 1 or b"keep-alive" in tokens)
+    expects_continue = b"expect" in needed and minor == 1 and judge_expectation(needed[b"expect"])
+    return Fields(minor, rest[5:-2], host, body_length, keep_alive, expects_continue)
+
+
+def judge_version(rest: bytes) -> int:
+    """Return the minor version to speak for a version other than 1.0 and 1.1."""
+    version = VERSION.match(rest)
+    if version is None:
+        raise HttpError(400, "the version is not HTTP/1.1")
+    if version[1] != b"1":
+        raise HttpError(505, "this server speaks HTTP/1.1")
+    return 1  # RFC 9110 §2.5: a higher minor version is served as the highest we know
+
+
+def judge_host(hosts: list[bytes], minor: int) -> bytes | None:
+    """Return the one valid Host; None where HTTP/1.0 sends none (RFC 9112 §3.2)."""
+    if len(hosts) > 1:
+        raise HttpError(400, "there is more than one Host")
+    if not hosts:
+        if minor == 0:
+            return None
+        raise HttpError(400, "Host is missing")
+    check_host(hosts[0])
+    return hosts[0]
+
+
+@lru_cache(maxsize=64)
+def check_host(host: bytes) -> None:
+    """Raise HttpError unless *host* is a name or address with an optional port."""
+    matched = HOST.fullmatch(host)  # RFC 3986 §3.2.2
+    if matched is None or len(host) > 300:
+        raise HttpError(400, "Host is not a host name with an optional port")
+    if matched[1]:
+        try:
+            IPv6Address(matched[1].decode("ascii"))
+        except AddressValueError:
+            raise HttpError(400, "Host is not an IPv6 address") from None
+    if matched[2] and (len(matched[2]) > 5 or int(matched[2]) > 65535):
+        raise HttpError(400, "the port in Host is over 65535")
+
+
+def judge_framing(
+    codings: list[bytes] | None, lengths: list[bytes] | None, minor: int, policy: Policy
+) -> int:
+    """Return the length of the body in bytes, or CHUNKED (RFC 9112 §6.3).
+
+    *codings* and *lengths* are the values of Transfer-Encoding and Content-Length. Two parties
+    that see different ends of a body can be made to see different requests, so whatever could
+    be read in two ways is refused, where the RFC would allow a repair too.
+    """
+    if codings:
+        if minor == 0:
+            raise HttpError(400, "HTTP/1.0 has no Transfer-Encoding")  # RFC 9112 §6.1
+        if lengths:
+            raise HttpError(400, "both Transfer-Encoding and Content-Length are there")
+        coding = b",".join(codings)
+        if coding != b"chunked":
+            names = [name.strip(b" \t") for name in coding.split(b",")]
+            if any(not name or name.translate(None, TOKEN + b' \t;="') for name in names):
+                raise HttpError(400, "Transfer-Encoding is not a list of codings")
+            if b"chunked" in names[:-1]:
+                raise HttpError(400, "chunked must be the last coding, and there once")
+            raise HttpError(501, "the only transfer coding known here is chunked")
+        return CHUNKED
+    if not lengths:
+        return 0
+    length = lengths[0]
+    if len(lengths) > 1:
+        raise HttpError(400, "there is more than one Content-Length")
+    if not length or length.translate(None, DIGITS):
+        raise HttpError(400, "Content-Length is not a number of ASCII digits")
+    if length[:1] == b"0" and length != b"0":
+        raise HttpError(400, "Content-Length has a leading zero")
+    if len(length) > 18 or int(length) > policy.max_body:
+        raise HttpError(413, f"the body is over {policy.max_body} bytes")
+    return int(length)
+
+
+def judge_connection(lists: list[bytes]) -> set[bytes]:
+    """Return the tokens of all Connection fields, in lower case (RFC 9110 §7.6.1)."""
+    tokens = {token.strip(b" \t") for token in b",".join(lists).split(b",")}
+    if any(token.translate(None, TOKEN) for token in tokens):
+        raise HttpError(400, "Connection is not a list of tokens")
+    return tokens
+
+
+def judge_expectation(expectations: list[bytes]) -> bool:
+    """Tell whether the client waits for 100 Continue (RFC 9110 §10.1.1)."""
+    if expectations != [b"100-continue"]:
+        raise HttpError(417, "the only expectation known here is 100-continue")
+    return True
+
+
+def describe_bad_field(rest: bytes) -> str:
+    """Say what is wrong with the first bad field line of *rest*."""
+    for line in rest[5:-4].split(b"\r\n"):
+        if FIELD_LINES.fullmatch(line + b"\r\n"):
+            continue
+        name, colon, _ = line.partition(b":")
+        if line[:1] in (b" ", b"\t"):
+            return "a header field is folded over two lines"  # RFC 9112 §5.2
+        if not colon:
+            return "a header field has no colon"
+        if name != name.rstrip(b" \t"):
+            return "there is a space before a header field's colon"  # RFC 9112 §5.1
+        if not name or name.translate(None, TOKEN):
+            return "the name of a header field is not a token"
+        break
+    return "a header field holds a control octet"
+
+
+# The line of Content-Length and the empty line, for the lengths that most answers have.
+LENGTH_LINES = tuple(b"%d\r\n\r\n" % length for length in range(64))
+
+
+@lru_cache(maxsize=64)
+def heading(status: int, content_type: bytes, date_line: bytes) -> bytes:
+    """Return an answer's head, up to the value of Content-Length: the same for a whole second."""
+    return b"HTTP/1.1 %d %b\r\n%bContent-Type: %b\r\nContent-Length: " % (
+        status,
+        REASONS[status],
+        date_line,
+        content_type,
+    )
+
+
+def render(
+    response: Response, date_line: bytes, more: bytes = b"", head_only: bool = False
+) -> bytes:
+    r"""Return the octets of *response*.
+
+    *date_line* is ``Date: …\r\n``; *more* is further complete field lines. A HEAD request gets
+    the head alone (RFC 9110 §9.3.2), and so does an answer that has no body by its status.
+    """
+    status, body = response.status, response.body
+    length = len(body)
+    if length < 64 and not (more or head_only or response.headers or status in BODILESS):
+        return heading(status, response.content_type, date_line) + LENGTH_LINES[length] + body
+    for name, value in response.headers:
+        more += b"%b: %b\r\n" % (name, value)
+    if status in BODILESS:
+        return b"HTTP/1.1 %d %b\r\n%b%b\r\n" % (status, REASONS[status], date_line, more)
+    return b"%b%d\r\n%b\r\n%b" % (
+        heading(status, response.content_type, date_line),
+        length,
+        more,
+        b"" if head_only else body,
+    )

@@ -1,0 +1,39 @@
+"""How much of a client a server puts up with: sizes in bytes, deadlines in seconds."""
+
+from dataclasses import dataclass
+
+from calcbench.core.options import option
+
+DAY = 86_400.0  # seconds
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The limits and deadlines of every connection, whatever the strategy."""
+
+    # Sizes. 8,000 octets is the least request line that RFC 9112 §3 recommends to support.
+    max_request_line: int = option(8192, "longest request line, bytes (414)", least=256)
+    max_field_line: int = option(8192, "longest header field, bytes (431)", least=256)
+    max_fields: int = option(100, "most header fields in one request (431)", least=1)
+    max_head: int = option(32768, "longest head, or trailers, bytes (431)", least=4096)
+    max_body: int = option(65536, "longest request body, bytes (413)", least=0)
+    # Deadlines: for the whole of a thing, so that a steady drip of octets does not help.
+    head_timeout: float = option(
+        10.0, "seconds for a whole request head (408)", least=0.01, most=DAY
+    )
+    body_timeout: float = option(10.0, "seconds for a request body (408)", least=0.01, most=DAY)
+    body_rate: float = option(
+        500.0, "bytes of body that earn its sender one more second", least=1.0
+    )
+    idle_timeout: float = option(
+        5.0, "seconds an idle connection is kept open", least=0.01, most=DAY
+    )
+    send_timeout: float = option(
+        10.0, "seconds a client may take to read its answer", least=0.01, most=DAY
+    )
+    linger_timeout: float = option(
+        2.0, "seconds to hear a client out after an error", least=0.01, most=DAY
+    )
+    drain_timeout: float = option(
+        3.0, "seconds a begun request has left when stopping", least=0.01, most=DAY
+    )

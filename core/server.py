@@ -1,0 +1,64 @@
+"""The server process: what runs behind a launcher, in an interpreter of its own.
+
+It is started as a file, by any Python that can run it and with nothing installed, and is told
+everything in one JSON argument. It says that it is ready by one byte on the stop socket.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from socket import socket
+from types import ModuleType
+from typing import Any
+
+
+def main(order: dict[str, Any]) -> None:
+    """Serve as *order* says, until the stop signal."""
+    from calcbench.core.stop import Stop, die_with_parent
+
+    die_with_parent(order["parent"])
+    from calcbench.core.catalogue import load
+    from calcbench.core.connection import Connection
+    from calcbench.core.options import parse_options
+    from calcbench.core.policy import Policy
+    from calcbench.core.service import make_service
+    from calcbench.core.watch import Watch
+    from calcbench.core.workload import parse_workload
+
+    if order["cpus"]:
+        os.sched_setaffinity(0, order["cpus"])
+    strategy = load(order["strategy"])
+    options = parse_options(strategy.options_type, order["options"])
+    policy = parse_options(Policy, order["policy"])
+    connection = Watch(order["watch"]).connections() if "watch" in order else Connection
+    workload = parse_workload(order["workload"])
+    service = make_service(policy, workload, order["cpu_units"], connection)
+    with socket(fileno=order["listener"]) as listener, socket(fileno=order["stop"]) as stop:
+        stop.sendall(b"!")  # ready
+        strategy.serve(listener, service, options, Stop(stop))
+
+
+def find_packages(folders: dict[str, str]) -> None:
+    """Make `calcbench` importable from its *folders* alone, as package name → folder."""
+    for name, folder in folders.items():
+        package = ModuleType(name)
+        package.__path__ = [folder]
+        sys.modules[name] = package
+
+
+def package_folders() -> dict[str, str]:
+    """Return the folders to hand to `find_packages` in another interpreter."""
+    core = Path(__file__).parent
+    strategies = sys.modules["calcbench.strategies"].__path__[0]
+    return {
+        "calcbench": "",
+        "calcbench.core": str(core),
+        "calcbench.strategies": strategies,
+    }
+
+
+if __name__ == "__main__":
+    given = json.loads(sys.argv[1])
+    find_packages(given["packages"])
+    main(given)

@@ -1,0 +1,240 @@
+"""The few socket calls that every strategy shares; no strategy sets a socket option itself.
+
+Sockets stay in blocking mode. Where a call must not block it says so (MSG_DONTWAIT), which
+spares a system call for every client; where one must wait, it waits in `poll` beside the stop
+signal and with the client's patience as the limit.
+"""
+
+import errno
+import select
+import socket
+from collections.abc import Callable, Iterable, Iterator
+from math import inf
+from threading import Thread
+from time import monotonic, sleep
+
+from calcbench.core.connection import CLOSING, HANDLING, NOTHING, READ, WRITE, Connection
+from calcbench.core.errors import CalcbenchError
+from calcbench.core.http import Request, Response
+from calcbench.core.service import Service
+from calcbench.core.stop import Stop
+
+BATCH = 16  # clients that an event loop receives from before it answers them
+DONTWAIT = int(socket.MSG_DONTWAIT)  # the enumeration's member costs more to pass
+READ_SIZE = 16 * 1024  # bytes asked of each recv: a whole request, or a fair piece of a body
+SWEEP_S = 0.25  # how often an event loop looks for clients whose time is up
+BACKLOG = 4096  # clients that may wait to be accepted; the kernel cuts it to somaxconn
+OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+
+class Client:
+    """A client: its socket, its conversation, and what an event loop watches it for."""
+
+    __slots__ = ("connection", "sock", "watched")
+
+    def __init__(self, sock: socket.socket, connection: Connection) -> None:
+        self.sock = sock
+        self.connection = connection
+        self.watched = NOTHING
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens on *host* and *port*; port 0 takes a free one.
+
+    Raises CalcbenchError when the host is unknown or the port is taken.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except (socket.gaierror, UnicodeError):
+        raise CalcbenchError(f"unknown host {host!r}; try 127.0.0.1") from None
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Accepted sockets inherit it: a small answer must not wait for the ACK of the last one.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        hint = "; port 0 takes a free one" if error.errno == errno.EADDRINUSE else ""
+        reason = (error.strerror or str(error)).lower()
+        raise CalcbenchError(f"cannot listen on {host} port {port}: {reason}{hint}") from None
+    return listener
+
+
+def clients(listener: socket.socket, service: Service, stop: Stop) -> Iterator[Client]:
+    """Yield one client after the other, waiting in accept, until *stop* is set."""
+    while True:
+        try:
+            sock, _ = listener.accept()
+        except OSError as error:
+            if stop.is_set():
+                return  # the launcher shut the listener down, which woke us
+            pause_if_exhausted(error, stop)
+        else:
+            yield Client(sock, service.connect())
+
+
+def accept(listener: socket.socket, service: Service, stop: Stop) -> Client | None:
+    """Return a client that is waiting to be accepted; None when there is none (any more).
+
+    For those who were told that *listener* is readable; it must be in non-blocking mode,
+    because the client may be gone by now.
+    """
+    try:
+        sock, _ = listener.accept()
+    except BlockingIOError:
+        return None
+    except OSError as error:
+        if not stop.is_set():
+            pause_if_exhausted(error, stop)
+        return None
+    return Client(sock, service.connect())
+
+
+def pause_if_exhausted(error: OSError, stop: Stop) -> None:
+    """Wait a moment when accept failed for want of descriptors; raise what is no such matter."""
+    if error.errno in OUT_OF_DESCRIPTORS:
+        stop.wait(0.001)  # seconds; others must get to close theirs, and to be served
+    elif not isinstance(error, ConnectionError):  # a client that left before it was accepted
+        raise error
+
+
+def receive(client: Client) -> None:
+    """Hand over what *client* has sent by now, without waiting."""
+    try:
+        client.connection.receive(client.sock.recv(READ_SIZE, DONTWAIT))
+    except BlockingIOError:
+        pass
+    except OSError:
+        client.connection.abort()  # reset: nobody is left to be told
+
+
+def send(client: Client) -> None:
+    """Send what *client* takes of the output, without waiting."""
+    connection = client.connection
+    try:
+        connection.sent(client.sock.send(connection.output, DONTWAIT))
+        if connection.state == CLOSING and connection.lingering:
+            client.sock.shutdown(socket.SHUT_WR)
+    except BlockingIOError:
+        pass
+    except OSError:
+        connection.abort()  # reset: nobody is left to be told
+
+
+def proceed(
+    clients: list[Client], handle: Callable[[Request], Response]
+) -> list[tuple[Client, Response]]:
+    """Carry conversations as far as they go without waiting: the step of an event loop.
+
+    Returns the responses whose wait has yet to be spent, each with its client; they must then
+    be given to `connection.respond`. Afterwards `connection.interest` says what to wait for.
+
+    All of a batch are received from, then all are answered, then all are sent to. To call the
+    kernel between one answer and the next empties the processor's caches of the interpreter
+    each time, which takes a fifth of the throughput; a whole crowd at once would have the first
+    wait for a slow answer to the last.
+    """
+    waiting: list[tuple[Client, Response]] = []
+    for begin in range(0, len(clients), BATCH):
+        batch = clients[begin : begin + BATCH]
+        for client in batch:
+            connection = client.connection
+            if connection.state != HANDLING and not connection.output:
+                receive(client)
+        while batch:
+            for client in batch:
+                connection = client.connection
+                while request := connection.next_request():
+                    response = handle(request)
+                    if response.wait:
+                        waiting.append((client, response))
+                        break
+                    connection.respond(response)
+                    if not connection.buffer:
+                        break
+            said_more = []
+            for client in batch:
+                connection = client.connection
+                if connection.output:
+                    send(client)
+                    if not connection.output and (connection.buffer or connection.ended):
+                        said_more.append(client)
+            batch = said_more
+    return waiting
+
+
+def spawn(work: Callable[[Client], None], client: Client) -> None:
+    """Do *work* for *client* in a new thread; where there is none left, give the client up."""
+    try:
+        Thread(target=work, args=(client,)).start()
+    except RuntimeError:
+        client.connection.abort()
+        work(client)
+
+
+def time_out(clients: Iterable[Client]) -> list[Client]:
+    """Give up on those of *clients* that are out of patience, and return them."""
+    now = monotonic()
+    late = [client for client in clients if client.connection.patience(now) <= 0]
+    for client in late:
+        client.connection.time_is_up()
+    return late
+
+
+def converse(client: Client, service: Service, stop: Stop) -> None:
+    """Hold a whole conversation with *client* in blocking calls, then close its socket."""
+    with client.sock:
+        while not client.connection.finished:
+            exchange(client, service, stop)
+
+
+def exchange(client: Client, service: Service, stop: Stop) -> None:
+    """Read one request, answer it, and return when the answer is sent.
+
+    Returns too when the connection is finished. Waits for as long as the client's patience
+    allows; once *stop* is set, only for a request that has begun.
+    """
+    connection = client.connection
+    poll = select.poll()
+    if not connection.draining:
+        poll.register(stop, select.POLLIN)
+    answered = False
+    while not connection.finished:
+        if not answered and (request := connection.next_request()) is not None:
+            response = service.handle(request)
+            if response.wait:
+                sleep(response.wait)
+            connection.respond(response)
+            answered = True
+        if connection.interest == WRITE:
+            send(client)
+            if connection.interest == WRITE:
+                wait(client, poll, stop)
+        elif answered and not connection.lingering:
+            return
+        elif connection.interest == READ:
+            wait(client, poll, stop)
+
+
+def wait(client: Client, poll: "select.poll", stop: Stop) -> None:
+    """Wait until *client* may be ready, its time is up, or *stop* is set; see to each of them."""
+    connection = client.connection
+    left = connection.patience(monotonic())
+    if left <= 0:  # even if octets are ready: they always are, with a client that never stops
+        connection.time_is_up()
+        return
+    poll.register(client.sock, select.POLLIN if connection.interest == READ else select.POLLOUT)
+    ready = poll.poll(None if left == inf else left * 1000)
+    if not ready:
+        connection.time_is_up()
+    elif connection.interest == READ:
+        receive(client)
+    if not connection.draining and any(fd == stop.fileno() for fd, _ in ready):
+        poll.unregister(stop)  # it stays readable; from now on only the drain counts
+        connection.drain()  # after the receive: a request that has come by now is answered

@@ -1,0 +1,79 @@
+"""A fresh thread for every request; a connection that is idle holds none.
+
+The main thread watches the idle connections. When one speaks, a new thread reads the request,
+answers it, hands the connection back and ends. Slow clients cost a thread, every request a start.
+"""
+
+from dataclasses import dataclass
+from queue import SimpleQueue
+from selectors import EVENT_READ, DefaultSelector
+from socket import socket, socketpair
+from threading import BoundedSemaphore
+from time import monotonic
+
+from calcbench.core.options import option
+from calcbench.core.service import Service
+from calcbench.core.sockets import SWEEP_S, Client, accept, exchange, spawn, time_out
+from calcbench.core.stop import Stop
+
+
+@dataclass(frozen=True)
+class Options:
+    """What can be set with ``-o``."""
+
+    threads: int = option(1024, "threads that may run at once", least=1, most=30_000)
+
+
+def serve(listener: socket, service: Service, options: Options, stop: Stop) -> None:
+    """Watch *listener* and the idle clients, and start a thread for each request."""
+    busy: set[Client] = set()
+    done: SimpleQueue[Client] = SimpleQueue()
+    bell, rope = socketpair()  # rung once for each client that is done
+    free_threads = BoundedSemaphore(options.threads)
+    listener.setblocking(False)
+
+    def work(client: Client) -> None:
+        exchange(client, service, stop)
+        free_threads.release()
+        done.put(client)
+        rope.send(b"!")
+
+    def start(client: Client) -> None:
+        free_threads.acquire()  # at the cap, everything waits until a thread ends
+        busy.add(client)
+        spawn(work, client)
+
+    def take(client: Client) -> None:
+        busy.discard(client)
+        if client.connection.finished:
+            client.sock.close()
+        elif client.connection.has_unread:  # the next request is here already
+            start(client)
+        else:
+            selector.register(client.sock, EVENT_READ, client)
+
+    with DefaultSelector() as selector, bell, rope:
+        for source in (listener, stop, bell):
+            selector.register(source, EVENT_READ, source)
+        stopping, next_sweep = False, monotonic() + SWEEP_S
+        while busy or not stopping:
+            for data in [key.data for key, _ in selector.select(SWEEP_S)]:
+                if type(data) is Client:
+                    selector.unregister(data.sock)
+                    start(data)
+                elif data is bell:
+                    for _ in bell.recv(4096):
+                        take(done.get())
+                elif data is listener:
+                    while new := accept(listener, service, stop):
+                        take(new)
+                else:
+                    stopping = True
+                    selector.unregister(listener)
+                    selector.unregister(stop)
+            if stopping or monotonic() >= next_sweep:
+                next_sweep = monotonic() + SWEEP_S
+                idle = [k.data for k in selector.get_map().values() if type(k.data) is Client]
+                for client in idle if stopping else time_out(idle):
+                    selector.unregister(client.sock)
+                    start(client)  # its thread answers what has come after all, or hangs up
