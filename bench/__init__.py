@@ -1,0 +1,1 @@
+"""Decides what to run, drives it, measures, draws; owns the command line."""

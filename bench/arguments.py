@@ -1,0 +1,196 @@
+"""What may stand behind an option of the command line, and how a shell completes it.
+
+Every mistake is answered in one line that says what was given and what would be right.
+"""
+
+import math
+import random
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
+
+import click
+from click.shell_completion import CompletionItem
+
+from calcbench.bench.plan import REUSES
+from calcbench.core import catalogue
+from calcbench.core.errors import CalcbenchError, UsageError
+from calcbench.core.options import describe, nearest
+from calcbench.core.workload import parse_workload
+
+ALL = "all"
+ANY_CONTROL, NO_CONTROL = "any", "none"
+WORKLOADS = ("add", "wait=10ms", "cpu=2ms", "block=10ms")  # what a shell offers
+
+Thing = TypeVar("Thing")
+Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
+
+
+def whole_number(example: str, most: float = math.inf) -> Callable[[str], int]:
+    """Return what reads an integer from 0 to *most*; *example*, ``--port 8080``, shows a right one.
+
+    Whether it makes sense beyond that is for the `Plan` to say.
+    """
+    flag = example.partition(" ")[0]
+
+    def read(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            raise UsageError(f"{flag} {text!r} should be a whole number, as in {example}") from None
+        if not 0 <= value <= most:
+            up_to = f"to {most:.0f}" if most < math.inf else "up"
+            raise UsageError(f"{flag} {text} should be a whole number from 0 {up_to}")
+        return value
+
+    return read
+
+
+def seconds(example: str) -> Callable[[str], float]:
+    """Return what reads a number of seconds; the rest is as for `whole_number`."""
+    flag = example.partition(" ")[0]
+
+    def read(text: str) -> float:
+        try:
+            return float(text)
+        except ValueError:
+            raise UsageError(f"{flag} {text!r} should be seconds, as in {example}") from None
+
+    return read
+
+
+def share(example: str) -> Callable[[str], float]:
+    """Return what reads a share such as ``5%`` or ``0.05`` as a ratio, 0.05."""
+    flag = example.partition(" ")[0]
+
+    def read(text: str) -> float:
+        try:
+            value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+        except ValueError:
+            raise UsageError(f"{flag} {text!r} should be a share, as in {example}") from None
+        if not 0 < value < 1:
+            raise UsageError(f"{flag} {text} should be more than 0% and less than 100%")
+        return value
+
+    return read
+
+
+def listed(read: Callable[[str], Thing]) -> Callable[[str], tuple[Thing, ...]]:
+    """Return what reads several things with commas between them, each as *read* does."""
+
+    def read_all(text: str) -> tuple[Thing, ...]:
+        return tuple(read(part.strip()) for part in text.split(","))
+
+    return read_all
+
+
+def workload(text: str) -> str:
+    """Return *text* if it names a workload, as it is written everywhere."""
+    return parse_workload(text).name
+
+
+def reuse(text: str) -> str:
+    """Return *text* if it names a way of connecting; raises UsageError with the nearest."""
+    if text not in REUSES:
+        raise UsageError(f"no way of connecting {text!r}{nearest(text, REUSES)}")
+    return text
+
+
+def split_variants(text: str) -> list[str]:
+    """Return the variants that *text* lists with commas between them.
+
+    The options of a variant have commas between them as well. So a part with an equals sign and
+    without a colon continues the variant before it: ``threadpool:workers=4,queue=9,fork`` is
+    two variants.
+    """
+    variants: list[str] = []
+    for part in text.split(","):
+        if variants and "=" in part and ":" not in part:
+            variants[-1] += f",{part}"
+        else:
+            variants.append(part)
+    return variants
+
+
+def parse_strategies(texts: Sequence[str]) -> tuple[str, ...]:
+    """Return the label of each strategy that *texts* list, once; of all for none or ``all``.
+
+    Raises UsageError for an unknown strategy or a bad option of one.
+    """
+    labels: list[str] = []
+    for variant in [variant for text in texts or [ALL] for variant in split_variants(text)]:
+        if variant.strip() == ALL:
+            labels += catalogue.names()
+        else:
+            labels.append(catalogue.parse_variant(variant).label)
+    return tuple(dict.fromkeys(labels))
+
+
+def choose_control(text: str, labels: Sequence[str], rounds: int, seed: int) -> str:
+    """Return the one of *labels* that *text* makes the control, empty for none.
+
+    ``any`` draws one from the *seed*; where only one is raced, or only once, there is nothing
+    that a control could say. Raises UsageError for a label that is not raced.
+    """
+    if text == NO_CONTROL:
+        return ""
+    if text != ANY_CONTROL:
+        label = catalogue.parse_variant(text).label
+        if label not in labels:
+            raise UsageError(f"--control {text} should be raced{nearest(label, labels)}")
+        return label
+    fit = [
+        label
+        for label in labels
+        if not catalogue.load(catalogue.parse_variant(label).strategy).unavailable
+    ]
+    if len(fit) < 2 or rounds < 2:
+        return ""
+    return random.Random(f"{seed}/control").choice(fit)
+
+
+def complete_words(*words: str) -> Complete:
+    """Return what completes to one of *words*, behind the last comma."""
+
+    def complete(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        before, comma, last = incomplete.rpartition(",")
+        return [CompletionItem(before + comma + word) for word in words if word.startswith(last)]
+
+    return complete
+
+
+def complete_strategies(
+    _: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Complete the name of a strategy, and behind its colon the names of its options."""
+    cut = max(incomplete.rfind(sign) for sign in ":,") + 1
+    before, last = incomplete[:cut], incomplete[cut:]
+    # In front of a comma there is a whole variant, and behind it begins the next, or an option.
+    variant = split_variants(before.removesuffix(","))[-1]
+    strategy, colon, _options = variant.partition(":")
+    found = [f"{option}=" for option in option_names(strategy, last)] if colon else []
+    if not before.endswith(":"):
+        names = [*catalogue.names(), *([ALL] if param.multiple else [])]
+        found += [name for name in names if name.startswith(last)]
+    return [CompletionItem(before + word) for word in found]
+
+
+def complete_options(
+    ctx: click.Context, _: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Complete the name of an option of the strategy that the command line names."""
+    name = str(ctx.params.get("strategy") or "").partition(":")[0]
+    return [CompletionItem(f"{option}=") for option in option_names(name, incomplete)]
+
+
+def option_names(strategy: str, start: str) -> list[str]:
+    """Return the names of the options of *strategy* that begin with *start*."""
+    try:
+        options_type = catalogue.load(strategy).options_type
+    except CalcbenchError:  # while a name is being typed nobody wants to hear that it is wrong
+        return []
+    return [field.name for field in describe(options_type) if field.name.startswith(start)]
+
+
+def flatten(lists: Iterable[Iterable[Thing]]) -> tuple[Thing, ...]:
+    """Return all things of *lists* once, in their order."""
+    return tuple(dict.fromkeys(thing for things in lists for thing in things))

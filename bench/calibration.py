@@ -1,0 +1,196 @@
+"""What the driver can do on this machine: its cost for each request, its ceiling, its lateness.
+
+It drives the null responder, which does as little as a server can. The cost is the driver's CPU
+time for each request, and the ceiling what one core has room for at that cost: it does not matter
+then how fast the responder is, or whether somebody else used the cores meanwhile. The lateness is
+how long after it was due a request left, in an open loop at a quarter of that.
+
+A calibration is kept in a cache for each machine, Python and driver, and every run refers to it.
+"""
+
+import contextlib
+import dataclasses
+import datetime
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import calcbench
+from calcbench.bench.cpus import Pinning, choose_cores
+from calcbench.bench.load import Drive, ring
+from calcbench.bench.machine import describe_machine
+from calcbench.bench.units import format_rate
+from calcbench.core.sockets import listen
+
+if TYPE_CHECKING:
+    from calcbench.bench.result import Run
+
+FOLDER = "calcbench"
+WAYS = {"keep-alive": 32, "close": 8}  # way of connecting → clients that keep the driver busy
+ROUNDS = 3
+DURATION_S, WARMUP_S = 0.3, 0.1
+LATENESS_SHARE = 0.25  # of the ceiling
+# The driver is what these say.
+SOURCES = tuple(
+    f"{name}.py" for name in ("driver", "loop", "client", "recorder", "answer", "load", "arrivals")
+)
+
+
+def machine_key() -> dict[str, Any]:
+    """Return all that makes one calibration good for two runs."""
+    machine = describe_machine()
+    folder = Path(__file__).parent
+    sources = b"".join((folder / name).read_bytes() for name in SOURCES)
+    return {
+        "cpu": machine["cpu"],
+        "cores": machine["usable_cores"],
+        "kernel": machine["kernel"],
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "gil": getattr(sys, "_is_gil_enabled", lambda: True)(),
+        "calcbench": calcbench.__version__,
+        "driver": hashlib.sha256(sources).hexdigest()[:12],
+    }
+
+
+def cache_file() -> Path:
+    """Return where the calibration of this machine, Python and driver is kept."""
+    text = json.dumps(machine_key(), sort_keys=True)
+    name = hashlib.sha256(text.encode()).hexdigest()[:16]
+    root = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+    return Path(root) / FOLDER / f"calibration-{name}.json"
+
+
+def recall() -> dict[str, Any]:
+    """Return the calibration that is kept for here and now, or nothing."""
+    try:
+        known = json.loads(cache_file().read_bytes())
+    except (OSError, ValueError, RuntimeError):  # none, half of one, or no home at all
+        return {}
+    return known if isinstance(known, dict) and set(WAYS) <= set(known.get("ways", ())) else {}
+
+
+def keep(calibration: dict[str, Any]) -> bool:
+    """Keep *calibration* for later runs; tell whether that could be done."""
+    try:
+        path = cache_file()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(f".{os.getpid()}")
+        part.write_text(json.dumps(calibration, indent=1))
+        part.replace(path)
+    except (OSError, RuntimeError):  # a home that cannot be written: the next run calibrates again
+        return False
+    return True
+
+
+def calibrate(duration_s: float = DURATION_S, rounds: int = ROUNDS) -> dict[str, Any]:
+    """Measure the driver, which takes a few seconds; raises CalcbenchError when it cannot drive."""
+    pinning = choose_cores()
+    ways = {
+        way: measure_way(pinning, way == "keep-alive", clients, duration_s, rounds)
+        for way, clients in WAYS.items()
+    }
+    rate = ways["keep-alive"]["ceiling_per_s"] * LATENESS_SHARE
+    return {
+        **machine_key(),
+        "measured": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+        "ways": ways,
+        "lateness": measure_lateness(pinning, rate, duration_s),
+    }
+
+
+def reference(run: "Run") -> str:
+    """Return in one line what the driver of *run* can do, and how near it came; or nothing."""
+    ways = run.calibration.get("ways", {})
+    used = [way for way in run.plan.reuses if way in ways]
+    near = [m.evidence.get("ceiling_ratio") or 0 for m in run.measurements]
+    if not used or not any(near):
+        return ""
+    can = " and ".join(
+        f"{format_rate(ways[way]['ceiling_per_s'])}"
+        f" ({way}, {ways[way]['cost_ns'] / 1e3:.3g} µs each)"
+        for way in used
+    )
+    return f"at most {can} on one core; the nearest point came to {max(near):.0%} of that"
+
+
+def measure_way(
+    pinning: Pinning, keep_alive: bool, clients: int, duration_s: float, rounds: int
+) -> dict[str, Any]:
+    """Return the driver's cost and ceiling with *clients*, the median of *rounds*."""
+    costs, rates, delays = [], [], []
+    for _ in range(rounds):
+        driven = drive_null(
+            Drive("", 0, clients, keep_alive, duration_s, WARMUP_S, variety=1), pinning
+        )
+        requests = max(driven.outcomes.ok, 1)
+        costs.append(driven.driver_cpu_ns / requests)
+        rates.append(requests * 1e9 / driven.elapsed_ns)
+        delays.append(driven.driver_delay_ns / driven.elapsed_ns)
+    cost_ns = sorted(costs)[len(costs) // 2]
+    return {
+        "clients": clients,
+        "cost_ns": round(cost_ns),
+        "cost_lowest_ns": round(min(costs)),
+        "cost_highest_ns": round(max(costs)),
+        "ceiling_per_s": round(1e9 / cost_ns),
+        "reached_per_s": round(max(rates)),
+        "delay_ratio": round(max(delays), 4),
+    }
+
+
+def measure_lateness(pinning: Pinning, rate: float, duration_s: float) -> dict[str, Any]:
+    """Return how late requests leave when *rate* are due each second."""
+    import numpy as np
+
+    clients = WAYS["keep-alive"]
+    drive = Drive("", 0, clients, True, duration_s, WARMUP_S, variety=1, rate=rate)
+    driven = drive_null(drive, pinning)
+    late = driven.samples["sent_ns"] - driven.samples["intended_ns"]
+    p50, p99, most = (
+        int(np.quantile(late, q, method="inverted_cdf")) if len(late) else 0 for q in (0.5, 0.99, 1)
+    )
+    return {
+        "rate_per_s": round(rate),
+        "p50_ns": p50,
+        "p99_ns": p99,
+        "max_ns": most,
+        "kept": not driven.excuse,
+    }
+
+
+def drive_null(drive: Drive, pinning: Pinning) -> Any:
+    """Return what a driver sees that drives the null responder as *drive* says, but for where."""
+    from calcbench.bench.drive import DriverProcess
+
+    with DriverProcess() as driver, responder(drive, pinning) as port:
+        here = dataclasses.replace(drive, host="127.0.0.1", port=port, cpus=pinning.driver)
+        return driver.drive(here)
+
+
+@contextlib.contextmanager
+def responder(drive: Drive, pinning: Pinning) -> Iterator[int]:
+    """Yield the port of a null responder that answers *drive* rightly: it asks one thing only."""
+    body = (ring(drive)[0][1] or b"").decode()
+    connection = "" if drive.keep_alive else "Connection: close\r\n"
+    answer = f"HTTP/1.1 200 OK\r\n{connection}Content-Length: {len(body)}\r\n\r\n{body}"
+    order = json.dumps({"answer": answer, "close": not drive.keep_alive})
+    with listen("127.0.0.1", 0) as listener:
+        command = [sys.executable, "-P", "-m", "calcbench.bench.responder", str(listener.fileno())]
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, pass_fds=(listener.fileno(),), process_group=0
+        ) as process:
+            try:
+                assert process.stdin
+                if pinning.server:
+                    os.sched_setaffinity(process.pid, pinning.server)
+                process.stdin.write(order.encode() + b"\n")
+                process.stdin.flush()
+                yield listener.getsockname()[1]
+            finally:
+                process.kill()  # it has nothing to tidy up

@@ -1,0 +1,217 @@
+"""Draw a summary: how much every strategy answers, and how fast, against the connections.
+
+One figure for each metric, with one panel for each workload and way of connecting. Lengths are
+inches, sixteen to the width of a figure, so that every word can be read from a projector. The
+same summary always gives the same bytes.
+"""
+
+import functools
+import textwrap
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import TextToPath
+
+from calcbench.bench.captions import break_name, finding, footer, group, heading, notes, shorten
+from calcbench.bench.metric import METRICS, THROUGHPUT, Metric
+from calcbench.bench.models import curves
+from calcbench.bench.palette import Look, looks
+from calcbench.bench.panel import AXIS_ROOM, LABEL_GAP, LABEL_LEAD, Label, draw_bars, draw_lines
+from calcbench.bench.ranking import without_controls
+from calcbench.bench.result import Run, whole_file
+from calcbench.bench.statistics import Row, Summary
+
+DPI = 100
+MODELS = (
+    "Dotted: what the time of a request alone predicts for as many servers as a strategy has;"
+    " dashed: the Universal Scalability Law, fitted."
+)
+WIDTH = 16.0
+MARGIN = 0.4
+HEADER = 1.0  # the figure's title
+HEADING_ROOM = 0.5  # a panel's heading
+TITLE_ROOM = 0.4  # the title above a vertical axis
+AXIS_FOOT = 0.85  # numbers and title of a horizontal one
+VALUE_ROOM = 1.1  # the number behind a bar
+MIDDLE_LINE, SMALL_LINE = 0.27, 0.235  # a line of a finding; of notes and footer
+LONGEST_PIECE = 45  # characters of one word in a line, for whatever an option may hold
+LONGEST_LINE = 32  # characters of a name, so that there is always room for the axes
+LEAST_TALL = {1: 5.4, 2: 4.2}  # height of the axes, by the rows of panels
+
+TITLE, HEADING, MIDDLE, SMALL = 23, 17, 14, 12  # sizes of text, points
+FAINT = "#5c5c5c"
+STYLE: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib: the same picture everywhere
+    "font.size": 14,
+    "text.color": "#222222",
+    "axes.edgecolor": FAINT,
+    "axes.labelcolor": "#222222",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": FAINT,
+    "ytick.color": FAINT,
+    "xtick.labelcolor": "#222222",
+    "ytick.labelcolor": "#222222",
+    "text.parse_math": False,  # a dollar in a reason or an option is a dollar
+    "svg.hashsalt": "calcbench",  # without it every SVG has fresh random ids
+}
+
+
+def draw_charts(summary: Summary, run: Run, folder: Path, *, models: bool = False) -> list[Path]:
+    """Write every chart of *summary* into *folder* as SVG and PNG; return their paths.
+
+    With *models*, that of throughput shows what was predicted beside what was measured. Draws
+    nothing when nothing was measured. Raises CalcbenchError when they cannot be written.
+    """
+    paths = []
+    summary = without_controls(summary)
+    with mpl.rc_context(STYLE):
+        for metric in METRICS if summary.rows else ():
+            figure = draw(summary, run, metric, models=models and metric is THROUGHPUT)
+            for suffix, metadata in (("svg", {"Date": None}), ("png", {"Software": None})):
+                paths.append(folder / f"{metric.file}.{suffix}")
+                with whole_file(paths[-1]) as file:
+                    figure.savefig(file, format=suffix, dpi=DPI, metadata=metadata)
+    return paths
+
+
+def draw(summary: Summary, run: Run, metric: Metric, *, models: bool = False) -> Figure:
+    """Return the figure of one *metric*, which is throughput where *models* are beside it."""
+    panels = group(summary.rows)
+    words = f"{footer(run)} {MODELS}" if models else footer(run)
+    labels = measure(looks(row.condition.strategy for row in summary.rows))
+    page = lay_out(panels, labels, [finding(metric, rows) for rows in panels], words)
+    figure = Figure(figsize=(WIDTH, page.height), dpi=DPI)
+    FigureCanvasAgg(figure)
+
+    def write(x: float, y: float, text: str, size: float, **style: Any) -> None:
+        figure.text(x / WIDTH, y / page.height, text, size=size, va="top", **style)
+
+    title = metric.title + (" (partial run)" if run.partial else "")
+    write(MARGIN, page.height - 0.35, title, TITLE, weight="bold")
+    write(MARGIN, page.footer_top, page.footer, SMALL, color=FAINT)
+    for rows, place in zip(panels, page.places, strict=True):
+        write(place.x, place.top, heading(rows[0].condition, run.plan), HEADING)
+        write(place.x, place.top - 0.34, place.finding, MIDDLE, color=FAINT)
+        write(place.x, place.axes_bottom - AXIS_FOOT, place.notes, SMALL, color=FAINT)
+        left, bottom = (place.x + page.left) / WIDTH, place.axes_bottom / page.height
+        ax = figure.add_axes((left, bottom, page.wide / WIDTH, page.tall / page.height))
+        ax.set_axisbelow(True)
+        if len(page.levels) > 1:
+            beside = curves(rows, run) if models else {}
+            draw_lines(ax, rows, metric, labels, page.levels, (page.wide, page.tall), beside)
+        else:
+            draw_bars(ax, rows, metric, labels)
+    return figure
+
+
+def measure(looks: Mapping[str, Look]) -> dict[str, Label]:
+    """Return each of the names that have *looks* as a label, long ones in several lines."""
+    figure = Figure(dpi=DPI)
+    FigureCanvasAgg(figure)
+    labels = {}
+    for name, look in looks.items():
+        text = "\n".join(shorten(line, LONGEST_LINE) for line in break_name(name))
+        box = figure.text(0, 0, text).get_window_extent()
+        labels[name] = Label(text, box.width / DPI, box.height / DPI, look)
+    return labels
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a panel goes: inches from the lower left corner of the figure; and its words."""
+
+    x: float
+    top: float
+    axes_bottom: float
+    finding: str
+    notes: str
+
+
+@dataclass(frozen=True)
+class Page:
+    """Where everything goes; all axes are *wide* and *tall* and begin *left* of their place.
+
+    They hold lines over *levels*, or bars where there is only one.
+    """
+
+    levels: list[int]
+    height: float
+    left: float
+    wide: float
+    tall: float
+    places: list[Place]
+    footer: str
+    footer_top: float
+
+
+def lay_out(
+    panels: list[list[Row]], labels: dict[str, Label], findings: list[str], footer: str
+) -> Page:
+    """Return a page with room for all *panels*, with the *labels* of each and all the words."""
+    across = min(len(panels), 2)
+    down = -(-len(panels) // across)
+    cell = (WIDTH - 2 * MARGIN) / across
+    widest = max(label.width for label in labels.values())
+    levels = sorted({row.condition.connections for rows in panels for row in rows})
+    if len(levels) > 1:
+        left, right, above = AXIS_ROOM, LABEL_GAP + widest + 0.25, HEADING_ROOM + TITLE_ROOM
+        stacked = sum(label.height for label in labels.values()) * LABEL_LEAD
+        tall = max(LEAST_TALL[min(down, 2)], stacked)
+    else:
+        left, right, above = widest + 0.2, VALUE_ROOM, HEADING_ROOM
+        tall = 0.4 + sum(max(label.height * 1.3, 0.62) for label in labels.values())
+
+    # From the top down: first how far below the upper edge everything ends.
+    found = [wrap([text], cell - 0.3, MIDDLE) for text in findings]
+    noted = [wrap(notes(rows), cell - 0.3, SMALL) for rows in panels]
+    depth, tops, bottoms = HEADER, [], []
+    for first in range(0, len(panels), across):
+        row = slice(first, first + across)
+        tops += [depth] * len(panels[row])
+        depth += above + MIDDLE_LINE * max(map(count_lines, found[row])) + tall
+        bottoms += [depth] * len(panels[row])
+        depth += AXIS_FOOT + SMALL_LINE * (1 + max(map(count_lines, noted[row])))
+    small_print = wrap([footer], WIDTH - 2 * MARGIN, SMALL)
+    height = depth + SMALL_LINE * count_lines(small_print) + 0.25
+    places = [
+        Place(MARGIN + index % across * cell, height - top, height - bottom, *words)
+        for index, (top, bottom, *words) in enumerate(zip(tops, bottoms, found, noted, strict=True))
+    ]
+    wide = cell - left - right
+    return Page(levels, height, left, wide, tall, places, small_print, height - depth)
+
+
+def wrap(sentences: Iterable[str], width: float, size: float) -> str:
+    """Return *sentences*, each on lines of its own that are no longer than *width*."""
+    lines = []
+    for sentence in sentences:
+        line, room = "", width
+        for word in sentence.split(" "):
+            for piece in textwrap.wrap(word, LONGEST_PIECE):
+                need = length(piece + " ", size)
+                if line and need > room:
+                    lines.append(line)
+                    line, room = "", width
+                line, room = f"{line} {piece}".strip(" "), room - need
+        lines.append(line)
+    return "\n".join(lines)
+
+
+@functools.cache
+def length(text: str, size: float) -> float:
+    """Return how long *text* is when it is drawn at *size* points."""
+    font = FontProperties(family=STYLE["font.family"], size=size)
+    points: float = TextToPath().get_text_width_height_descent(text, font, False)[0]
+    return points / 72
+
+
+def count_lines(text: str) -> int:
+    """Return how many lines *text* takes; none when it is empty."""
+    return len(text.splitlines())

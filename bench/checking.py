@@ -1,0 +1,132 @@
+"""`calcbench doctor` and `calcbench calibrate`: is this machine fit, and what can the driver do."""
+
+import dataclasses
+import json
+from typing import Any
+
+import click
+
+from calcbench.bench.command import Command
+from calcbench.bench.units import format_number
+
+DOCTOR_STATUS = """\b
+Exit status:
+  0    nothing to mend
+  1    at least one finding is a warning
+  2    the command line cannot be understood
+"""
+
+
+@click.command(
+    "doctor",
+    cls=Command,
+    epilog=DOCTOR_STATUS,
+    examples={
+        "calcbench doctor": "what bends the figures here, and what mends it",
+        "calcbench doctor --json": "for programs",
+        "calcbench doctor && calcbench run": "race only where nothing is to be mended",
+    },
+)
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def doctor_command(as_json: bool) -> int:
+    """Say whether this machine is fit for a race.
+
+    Looks at the cores, their governor and load, the clock, the limits of files, ports and
+    backlog, and Python's lock. Changes nothing.
+    """
+    from calcbench.bench.doctor import WARN, examine, look
+
+    findings = examine(look())
+    if as_json:
+        click.echo(json.dumps([dataclasses.asdict(finding) for finding in findings], indent=1))
+    else:
+        for finding in findings:
+            mark = click.style("warn", "yellow") if finding.status == WARN else "ok  "
+            click.echo(f"{mark}  {finding.name}: {finding.value}")
+            click.echo(f"      {finding.meaning}")
+            if finding.remedy:
+                click.echo(f"      {click.style(finding.remedy, bold=True)}")
+    return int(any(finding.status == WARN for finding in findings))
+
+
+@click.command(
+    "calibrate",
+    cls=Command,
+    examples={
+        "calcbench calibrate": "measure the driver, for all runs to come",
+        "calcbench calibrate --json": "for programs",
+    },
+)
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def calibrate_command(as_json: bool) -> int:
+    """Measure what the driver can do here.
+
+    Its CPU time for each request, the rate at which that fills one core, and how late requests
+    leave in an open loop, all against a responder that does nothing. A race that comes near that
+    ceiling measures the driver, and says so. Kept for each machine, Python and driver; the first
+    race does it by itself.
+    """
+    from calcbench.bench.calibration import calibrate, keep
+
+    calibration = calibrate()
+    kept = keep(calibration)
+    if as_json:
+        click.echo(json.dumps(calibration, indent=1))
+    else:
+        for line in calibration_lines(calibration):
+            click.echo(line)
+    if not kept:
+        click.echo("calcbench: the calibration could not be kept, as $XDG_CACHE_HOME", err=True)
+    return 0
+
+
+def calibration_lines(calibration: dict[str, Any]) -> list[str]:
+    """Return what people read of *calibration*."""
+    lines = []
+    for way, seen in calibration["ways"].items():
+        low, high = seen["cost_lowest_ns"] / 1e3, seen["cost_highest_ns"] / 1e3
+        lines.append(
+            f"{way}: {format_number(seen['cost_ns'] / 1e3)} µs of CPU for each request"
+            f" ({format_number(low)} to {format_number(high)}), so at most"
+            f" {format_number(seen['ceiling_per_s'])}/s on one core;"
+            f" reached {format_number(seen['reached_per_s'])}/s"
+        )
+        if seen["delay_ratio"] > 0.05:
+            lines.append(
+                f"    others had the driver's core for {seen['delay_ratio']:.0%} of that time,"
+                " which costs it rate and hardly any CPU"
+            )
+    late = calibration["lateness"]
+    lines.append(
+        f"lateness at {format_number(late['rate_per_s'])}/s: half of the requests left within"
+        f" {format_number(late['p50_ns'] / 1e3)} µs, 99% within"
+        f" {format_number(late['p99_ns'] / 1e3)} µs, all within"
+        f" {format_number(late['max_ns'] / 1e3)} µs"
+    )
+    if not late["kept"]:
+        lines.append("    too late: this machine is too busy for open loops now")
+    return lines
+
+
+def prepare(*, quiet: bool) -> dict[str, Any]:
+    """Warn in one line of what stands against a race, and return the driver's calibration.
+
+    The first time on a machine this measures it. Without one, a race is judged by the rest.
+    """
+    from calcbench.bench.calibration import calibrate, keep, recall
+    from calcbench.bench.doctor import examine, look, warning
+    from calcbench.core.errors import CalcbenchError
+
+    if not quiet and (words := warning(examine(look()))):
+        click.echo(f"calcbench: doctor: {words}", err=True)
+    if known := recall():
+        return known
+    if not quiet:
+        click.echo("calcbench: calibrating the driver, once for this machine", err=True)
+    try:
+        calibration = calibrate()
+    except CalcbenchError as error:
+        click.echo(f"calcbench: no calibration: {error}", err=True)
+        return {}
+    keep(calibration)
+    return calibration

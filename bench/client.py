@@ -1,0 +1,45 @@
+"""One client of those that are measured, as the driver's loop sees it."""
+
+from socket import socket
+
+from calcbench.bench.answer import OK, Incoming
+from calcbench.bench.recorder import TAG_BITS
+
+# What a client is doing. In PAUSING it has no socket. In SENDING its epoll entry waits for room
+# to write (or for the connection, which is the same to epoll), in the others for octets to read.
+# In READING `incoming` holds what has come of an incomplete answer; in CLOSING the answer is
+# complete, `outcome` and `done` are known, and only the server's close is still to come. In IDLE,
+# which only an open loop knows, it has a connection and no request.
+PAUSING, SENDING, READING, CLOSING, IDLE = range(5)
+
+
+class Client:
+    """One of the N; *unsent* is what of its request is still to be sent."""
+
+    __slots__ = (
+        "base",
+        "done",
+        "expected",
+        "first",
+        "incoming",
+        "intended",
+        "outcome",
+        "recv",
+        "send",
+        "sent",
+        "sock",
+        "state",
+        "tag",
+        "unsent",
+    )
+
+    def __init__(self, index: int, sock: socket) -> None:
+        self.base = self.tag = index << TAG_BITS
+        self.state = PAUSING
+        self.sock = sock
+        self.recv, self.send = sock.recv, sock.send  # looked up once for each connection
+        self.intended = self.sent = self.first = self.done = 0
+        self.outcome = OK
+        self.incoming: Incoming | None = None
+        self.expected: bytes | None = b""
+        self.unsent = b""

@@ -1,0 +1,236 @@
+"""Collect what drivers tell: understand their messages, merge their samples, count."""
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from calcbench.bench.answer import OK, OUTCOMES
+from calcbench.bench.driven import LATE_NS, Driven
+from calcbench.bench.load import Drive
+from calcbench.bench.recorder import (
+    ERROR,
+    MESSAGE,
+    OPENED,
+    READY,
+    SAMPLE,
+    SAMPLES,
+    SEEN,
+    TAG_BITS,
+    WAITED,
+)
+from calcbench.bench.result import Outcomes
+from calcbench.core.errors import CalcbenchError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from calcbench.bench.histogram import Histograms
+    from calcbench.bench.result import Samples
+
+MAX_SAMPLES = 20_000_000  # 40 bytes each; beyond them there are histograms instead
+
+
+@dataclass
+class Telling:
+    """What one driver has told until now."""
+
+    data: bytearray = field(default_factory=bytearray)
+    is_ready: bool = False
+    opened_ns: int = 0
+    seen: dict[str, Any] = field(default_factory=dict)
+
+    def messages(self) -> "list[bytes]":
+        """Take in the whole messages that are there; return the samples among them.
+
+        Raises CalcbenchError when the driver says that it cannot drive.
+        """
+        samples = []
+        while len(self.data) >= MESSAGE.size:
+            kind, length = MESSAGE.unpack_from(self.data)
+            end = MESSAGE.size + length
+            if len(self.data) < end:
+                break
+            content = bytes(memoryview(self.data)[MESSAGE.size : end])
+            del self.data[:end]
+            if kind == SAMPLES:
+                samples.append(content)
+            elif kind == READY:
+                self.is_ready = True
+            elif kind == OPENED:
+                self.opened_ns = json.loads(content)["opened_ns"]
+            elif kind == SEEN:
+                self.seen = json.loads(content)
+            elif kind == ERROR:
+                raise CalcbenchError(f"the driver cannot drive: {json.loads(content)['error']}")
+        return samples
+
+
+class Collector:
+    """The samples of all drivers, and what they are together.
+
+    The window of several drivers is the time in which all of their windows are open.
+    """
+
+    def __init__(self, drives: list[Drive], tellings: list[Telling]) -> None:
+        self.drives, self.tellings = drives, tellings
+        self.pieces: list[tuple[Telling, bytes]] = []
+        self.count = 0
+        self.samples = 0
+        self.tally = Tally()
+        self.histograms: Histograms | None = None
+
+    def add(self, telling: Telling, samples: bytes) -> None:
+        """Take *samples* of one driver; when there are too many, make histograms of all."""
+        self.pieces.append((telling, samples))
+        self.samples += len(samples) // (8 * SAMPLE)
+        opened = all(one.opened_ns for one in self.tellings)
+        if self.samples > MAX_SAMPLES and opened:
+            self.fold()
+
+    def fold(self) -> None:
+        """Take all samples that are held into the histograms, and let go of them."""
+        from calcbench.bench.histogram import Histograms
+
+        self.histograms = self.histograms or Histograms()
+        for piece in self.pieces:
+            columns = self.columns([piece])
+            counted = self.tally.add(self, columns)
+            self.histograms.add({name: column[counted] for name, column in columns.items()})
+        self.pieces.clear()
+
+    def window(self) -> tuple[int, int]:
+        """Return when the common window opens and closes.
+
+        That of an open loop closes as planned. In a closed one it closes between two batches of
+        events, and when that was is not known before the end.
+        """
+        opened = max(telling.opened_ns for telling in self.tellings)
+        seen = self.tellings[0].seen
+        if len(self.tellings) == 1 and seen and not self.drives[0].rate:
+            return opened, opened + int(seen["elapsed_ns"])
+        duration_ns = round(self.drives[0].duration_s * 1e9)
+        return opened, min(telling.opened_ns for telling in self.tellings) + duration_ns
+
+    def columns(self, pieces: list[tuple[Telling, bytes]]) -> "Samples":
+        """Return the samples in *pieces* as the columns of `Samples`, in order of their end.
+
+        All of them are there, also those beyond the window.
+        """
+        import numpy as np
+
+        offsets = [0]
+        for drive in self.drives:
+            offsets.append(offsets[-1] + drive.connections)
+        arrays = []
+        for telling, piece in pieces:
+            array = np.frombuffer(piece, np.int64).reshape(-1, SAMPLE).copy()
+            number = offsets[self.tellings.index(telling)]
+            array[array[:, 4] >= 0, 4] += number << TAG_BITS
+            arrays.append(array)
+        whole = np.concatenate(arrays) if arrays else np.empty((0, SAMPLE), np.int64)
+        if len(self.tellings) > 1:
+            whole = whole[np.argsort(whole[:, 3], kind="stable")]
+        whole[:, :4] -= self.window()[0]
+        intended, sent, first, done, tag = whole.T
+        return {
+            "sent_ns": sent,
+            "latency_ns": done - intended,
+            "client": tag >> TAG_BITS,
+            "outcome": tag & (WAITED - 1),
+            "intended_ns": intended,
+            "first_ns": first,
+            "done_ns": done,
+            "waited": (tag & WAITED) // WAITED,
+        }
+
+    def collect(self) -> Driven:
+        """Return all of it."""
+        folded = self.histograms is not None
+        if folded:
+            self.fold()
+        columns = self.columns(self.pieces)
+        counted = self.tally.add(self, columns)
+        samples = {name: column[counted] for name, column in columns.items() if name != "waited"}
+        seen = [telling.seen for telling in self.tellings]
+        opened, closed = self.window()
+        guests: dict[str, Counter[str]] = {}
+        for one, drive in zip(seen, self.drives, strict=True):
+            for name, met in one["guests"].items():
+                guests.setdefault(name, Counter()).update(met, clients=drive.guests[name])
+        return Driven(
+            opened_ns=opened,
+            elapsed_ns=closed - opened,
+            outcomes=self.tally.outcomes(),
+            clients_served=self.clients_served(),
+            in_flight=sum(one["in_flight"] for one in seen),
+            server_cpu_ns=max(scaled(one, "server_cpu_ns", closed - opened) for one in seen),
+            driver_cpu_ns=sum(scaled(one, "driver_cpu_ns", closed - opened) for one in seen),
+            samples=samples,
+            answered=self.tally.answered,
+            offered_per_s=self.drives[0].rate,
+            late=self.tally.late,
+            lateness_ns=self.tally.lateness_ns,
+            waited=self.tally.waited,
+            drivers=len(self.drives),
+            driver_delay_ns=sum(scaled(one, "driver_delay_ns", closed - opened) for one in seen),
+            guests={name: dict(met) for name, met in guests.items()},
+            histograms=self.histograms,
+            begun=sum(one["begun"] for one in seen),
+            ended=sum(one["ended"] for one in seen),
+            unfinished=sum(one["unfinished"] for one in seen),
+        )
+
+    def clients_served(self) -> int:
+        """Return how many clients got an answer; in an open loop, all that did not ask in vain."""
+        if not self.drives[0].rate:
+            return len(self.tally.served)
+        connections = sum(drive.connections for drive in self.drives)
+        return connections - len(self.tally.asked - self.tally.served)
+
+
+def scaled(seen: dict[str, Any], name: str, elapsed_ns: int) -> int:
+    """Return the time *name* that a driver has *seen* in its window, as for one of *elapsed_ns*."""
+    return round(int(seen[name]) * elapsed_ns / int(seen["elapsed_ns"]))
+
+
+@dataclass
+class Tally:
+    """What is counted of samples, piece by piece."""
+
+    ways: "list[int]" = field(default_factory=lambda: [0] * len(OUTCOMES))
+    served: set[int] = field(default_factory=set)
+    asked: set[int] = field(default_factory=set)
+    answered: int = 0
+    late: int = 0
+    lateness_ns: int = 0
+    waited: int = 0
+
+    def add(self, collector: Collector, columns: "Samples") -> "NDArray[np.bool_]":
+        """Count what is in *columns*; return which of them are samples of the window."""
+        import numpy as np
+
+        opened, closed = collector.window()
+        open_loop = collector.drives[0].rate > 0
+        right = columns["outcome"] == OK
+        ended = (columns["done_ns"] >= 0) & (columns["done_ns"] <= closed - opened)
+        counted = ended
+        if open_loop:
+            counted = (columns["intended_ns"] >= 0) & (columns["intended_ns"] < closed - opened)
+        self.answered += int(np.count_nonzero(right & ended))
+        ways = np.bincount(columns["outcome"][counted], minlength=len(OUTCOMES))
+        self.ways = [have + int(new) for have, new in zip(self.ways, ways, strict=True)]
+        self.served |= set(np.unique(columns["client"][counted & right]).tolist())
+        self.asked |= set(np.unique(columns["client"][counted & (columns["client"] >= 0)]).tolist())
+        if open_loop:
+            free = counted & (columns["waited"] == 0)
+            delays = columns["sent_ns"][free] - columns["intended_ns"][free]
+            self.late += int(np.count_nonzero(delays > LATE_NS))
+            self.lateness_ns = max(self.lateness_ns, int(delays.max(initial=0)))
+            self.waited += int(np.count_nonzero(counted)) - len(delays)
+        return counted
+
+    def outcomes(self) -> Outcomes:
+        """Return how many requests ended in each way."""
+        return Outcomes(*self.ways)

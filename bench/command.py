@@ -1,0 +1,107 @@
+"""How every command looks: help with examples first, and errors in one line.
+
+Click's own words are replaced where they take more than a line or do not name what is right.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import click
+
+from calcbench.core.options import describe, nearest
+from calcbench.core.policy import Policy
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class Command(click.Command):
+    """A command whose help begins with *examples*: what to type and what it does."""
+
+    def __init__(self, *args: Any, examples: Mapping[str, str] | None = None, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.examples = examples or {}
+
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the help: examples, usage, text, options."""
+        write_examples(self.examples, formatter)
+        super().format_help(ctx, formatter)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options, those of the policy apart and last."""
+        ordinary: list[tuple[str, str]] = []
+        policy: list[tuple[str, str]] = []
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx)
+            if record is not None and isinstance(param, click.Option):
+                (policy if param.name in POLICY else ordinary).append(record)
+        with formatter.section("Options"):
+            formatter.write_dl(ordinary)
+        if policy:
+            with formatter.section("Limits and deadlines of a connection"):
+                formatter.write_dl(policy)
+
+
+class Commands(click.Group):
+    """The group of all commands; *examples* as for `Command`."""
+
+    command_class = Command
+
+    def __init__(self, *args: Any, examples: Mapping[str, str] | None = None, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.examples = examples or {}
+
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the help: examples, usage, text, options, commands."""
+        write_examples(self.examples, formatter)
+        super().format_help(ctx, formatter)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's
+        """Return the names of the commands in the order in which a newcomer needs them."""
+        return list(self.commands)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that *args* begin with; name the nearest when there is none."""
+        if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            raise click.UsageError(f"no command {args[0]!r}{nearest(args[0], self.commands)}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+def write_examples(examples: Mapping[str, str], formatter: click.HelpFormatter) -> None:
+    """Write *examples*, if there are any."""
+    if examples:
+        with formatter.section("Examples"):
+            formatter.write_dl(list(examples.items()), col_max=50)
+        formatter.write_paragraph()
+
+
+POLICY = {field.name: field for field in describe(Policy)}
+
+
+def policy_options(function: Function) -> Function:
+    """Give a command an option for each field of the policy, ``--idle-timeout 15``."""
+    for field in reversed(POLICY.values()):
+        flag = f"--{field.name.replace('_', '-')}"
+        text = f"{field.help}  [default: {field.default:g}]"
+        function = click.option(flag, metavar="N", help=text)(function)
+    return function
+
+
+def policy_of(params: Mapping[str, str | None]) -> tuple[str, ...]:
+    """Return the policy that *params* of a command line set, as ``idle_timeout=15``."""
+    return tuple(f"{name}={params[name]}" for name in POLICY if params.get(name) is not None)
+
+
+def usage_message(error: click.UsageError) -> str:
+    """Return what is wrong with a command line, in one line."""
+    if isinstance(error, click.NoSuchOption) and error.ctx:
+        params = error.ctx.command.get_params(error.ctx)
+        flags = [flag for param in params for flag in param.opts if flag.startswith("-")]
+        return f"no option {error.option_name!r}{nearest(error.option_name, flags)}"
+    if isinstance(error, click.MissingParameter) and error.param and error.ctx:
+        is_option = error.param.param_type_name == "option"
+        name = error.param.opts[0] if is_option else error.param.human_readable_name
+        return f"{error.ctx.info_name} needs {name}; see calcbench {error.ctx.info_name} --help"
+    message = " ".join(error.format_message().split()).rstrip(".")
+    return message[:1].lower() + message[1:]

@@ -1,0 +1,65 @@
+"""What makes a shell complete `calcbench`: click's scripts, and for bash one of our own.
+
+Bash ends a word at a colon and at an equals sign, so click's script would complete neither
+``threadpool:wor`` nor ``-o wor``. Ours reads the whole line instead, and gives bash the part
+behind the last such sign.
+"""
+
+import os
+import re
+
+import click
+from click.shell_completion import (
+    BashComplete,
+    CompletionItem,
+    add_completion_class,
+    get_completion_class,
+)
+
+SHELLS = ("bash", "zsh", "fish")
+VARIABLE = "_CALCBENCH_COMPLETE"
+BASH = """\
+%(complete_func)s() {
+    local line kind value
+    COMPREPLY=()
+    while IFS= read -r line; do
+        kind=${line%%%%,*} value=${line#*,}
+        case $kind in
+            dir) compopt -o dirnames ;;
+            file) compopt -o default ;;
+            part) compopt -o nospace; COMPREPLY+=("$value") ;;
+            *) COMPREPLY+=("$value") ;;
+        esac
+    done < <(env COMP_LINE="${COMP_LINE:0:COMP_POINT}" %(complete_var)s=bash_complete "$1")
+}
+complete -F %(complete_func)s %(prog_name)s
+"""
+
+
+class WholeLineBash(BashComplete):
+    """Completion for bash that knows the line as the user sees it."""
+
+    source_template = BASH
+    incomplete = ""
+
+    def get_completion_args(self) -> tuple[list[str], str]:
+        """Return the words before the cursor, without the command, and the one at it."""
+        words = re.split(r"\s+", os.environ["COMP_LINE"].lstrip())
+        self.incomplete = words[-1]
+        return words[1:-1], words[-1]
+
+    def format_completion(self, item: CompletionItem) -> str:
+        """Return *item* as the script reads it: a kind, and what is to stand behind the cursor."""
+        start = max(self.incomplete.rfind(sign) for sign in ":=") + 1
+        kind = "part" if item.value.endswith((":", "=")) else item.type
+        return f"{kind},{item.value[start:]}"
+
+
+def completion_script(command: click.Command, shell: str) -> str:
+    """Return the script that makes *shell*, one of `SHELLS`, complete *command*."""
+    kind = get_completion_class(shell)
+    assert kind
+    return kind(command, {}, "calcbench", VARIABLE).source().strip()
+
+
+add_completion_class(WholeLineBash)

@@ -1,0 +1,312 @@
+"""Whether this machine is fit for a race: facts first, then what each of them means for a run.
+
+`look` reads the facts, and `examine` is a function of them alone. A finding is ``ok``, or
+``warn`` with the command that mends it: what it warns of bends the figures or ends a run early.
+"""
+
+import os
+import resource
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from calcbench.bench.cpus import siblings
+from calcbench.core.sockets import BACKLOG
+
+LOOK_S = 0.3  # for how long the cores are watched
+BUSY = 0.10  # of all cores, used by others before the race has begun
+STEAL = 0.02  # of all cores, taken by the host
+MANY_FILES = 4096  # two for each client of a large race, and some
+MANY_PORTS = 16_000
+GOOD_CLOCKS = ("tsc", "kvm-clock", "hyperv_clocksource_tsc_page", "arch_sys_counter", "xen")
+SLOW_CLOCK_NS = 200  # a reading through the kernel costs more, and the driver reads twice a request
+TIME_WAIT_S = 60  # of Linux, not to be changed
+
+OK, WARN = "ok", "warn"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What was seen; None and empty stand for what this machine does not tell."""
+
+    cores: int
+    apart: bool = True  # whether two of them do not share one physical core
+    quota_cores: float | None = None  # what the control group may use
+    governors: frozenset[str] = frozenset()
+    load: float = 0.0
+    busy_ratio: float = 0.0
+    steal_ratio: float = 0.0
+    files: int = 1_048_576
+    files_most: int = 1_048_576
+    ports: int | None = None
+    reuses_ports: bool = True  # on loopback, of connections in TIME_WAIT
+    time_wait: int = 0
+    somaxconn: int | None = None
+    clock: str = ""
+    clock_ns: float = 0.0
+    gil: bool = True
+    delays_seen: bool = True  # whether the kernel tells how long a thread waits for a core
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at: what it is, what that means for a run, and what mends it."""
+
+    name: str
+    status: str
+    value: str
+    meaning: str
+    remedy: str = ""
+
+
+def look(root: Path = Path("/"), watch_s: float = LOOK_S) -> Facts:
+    """Return the facts of this machine, of which *root* is the file system."""
+    import psutil
+
+    usable = sorted(os.sched_getaffinity(0))
+    before = psutil.cpu_times()
+    time.sleep(watch_s)
+    after = psutil.cpu_times()
+    spent = {name: getattr(after, name) - getattr(before, name) for name in after._fields}
+    total = sum(value for name, value in spent.items() if not name.startswith("guest")) or 1
+    idle = spent["idle"] + spent.get("iowait", 0)
+    steal = spent.get("steal", 0)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    low, high = numbers(root, "proc/sys/net/ipv4/ip_local_port_range", 2) or (None, None)
+    reuse = numbers(root, "proc/sys/net/ipv4/tcp_tw_reuse", 1)
+    backlog = numbers(root, "proc/sys/net/core/somaxconn", 1)
+    return Facts(
+        cores=len(usable),
+        apart=len(usable) < 2 or any(core not in siblings(usable[-1]) for core in usable[:-1]),
+        quota_cores=quota(root),
+        governors=governors(root, usable),
+        load=psutil.getloadavg()[0],
+        busy_ratio=max(total - idle - steal, 0) / total,
+        steal_ratio=steal / total,
+        files=sys.maxsize if soft == resource.RLIM_INFINITY else soft,
+        files_most=sys.maxsize if hard == resource.RLIM_INFINITY else hard,
+        ports=high - low + 1 if low is not None and high is not None else None,
+        reuses_ports=not reuse or reuse[0] > 0,
+        time_wait=waiting_sockets(root),
+        somaxconn=backlog[0] if backlog else None,
+        clock=text(root, "sys/devices/system/clocksource/clocksource0/current_clocksource"),
+        clock_ns=clock_cost_ns(),
+        gil=getattr(sys, "_is_gil_enabled", lambda: True)(),
+        delays_seen=bool(text(root, "proc/self/schedstat")),
+    )
+
+
+def text(root: Path, path: str) -> str:
+    """Return what the file *path* holds, or nothing where there is none."""
+    try:
+        return (root / path).read_text(errors="replace").strip()
+    except OSError:  # not every kernel or container has it
+        return ""
+
+
+def numbers(root: Path, path: str, count: int) -> tuple[int, ...]:
+    """Return the *count* integers in the file *path*, or none where it holds anything else."""
+    words = text(root, path).split()
+    right = len(words) == count and all(word.lstrip("-").isdecimal() for word in words)
+    return tuple(map(int, words)) if right else ()
+
+
+def quota(root: Path) -> float | None:
+    """Return how many cores the control group may use, or None for as many as there are."""
+    words = text(root, "sys/fs/cgroup/cpu.max").split()  # version 2: quota and period
+    if len(words) == 2 and words[0].isdecimal():
+        return int(words[0]) / int(words[1])
+    allowed = numbers(root, "sys/fs/cgroup/cpu/cpu.cfs_quota_us", 1)  # version 1
+    period = numbers(root, "sys/fs/cgroup/cpu/cpu.cfs_period_us", 1)
+    return allowed[0] / period[0] if allowed and period and allowed[0] > 0 else None
+
+
+def governors(root: Path, cores: Sequence[int]) -> frozenset[str]:
+    """Return what decides on the frequency of each of *cores*; nothing where nobody tells."""
+    paths = [f"sys/devices/system/cpu/cpu{core}/cpufreq/scaling_governor" for core in cores]
+    return frozenset(name for path in paths if (name := text(root, path)))
+
+
+def waiting_sockets(root: Path) -> int:
+    """Return how many connections are in TIME_WAIT."""
+    from calcbench.bench.proc import time_wait
+
+    return time_wait(text(root, "proc/net/sockstat"))
+
+
+def clock_cost_ns(readings: int = 2000) -> float:
+    """Return what a reading of the clock costs; the cheapest of some trials."""
+    clock = time.perf_counter_ns
+    trials = []
+    for _ in range(5):
+        begin = clock()
+        for _ in range(readings):
+            clock()
+        trials.append((clock() - begin) / readings)
+    return round(min(trials), 1)
+
+
+def examine(facts: Facts) -> list[Finding]:
+    """Return what *facts* mean for a run, in the order in which they matter."""
+    return [
+        of_cores(facts),
+        of_load(facts),
+        of_steal(facts),
+        of_governor(facts),
+        of_clock(facts),
+        of_files(facts),
+        of_ports(facts),
+        of_backlog(facts),
+        of_delays(facts),
+        of_gil(facts),
+    ]
+
+
+def finding(name: str, value: str, good: str, trouble: str = "", remedy: str = "") -> Finding:
+    """Return what is to be said: *good*, or else *trouble* and its *remedy*."""
+    return Finding(name, WARN if trouble else OK, value, trouble or good, remedy)
+
+
+def of_cores(facts: Facts) -> Finding:
+    """Judge whether server and driver can have a core each."""
+    trouble = remedy = ""
+    if facts.quota_cores is not None and facts.quota_cores < 2:
+        trouble = (
+            f"the control group may use {facts.quota_cores:g}: the kernel stops server and driver"
+            " in the middle of a run, for tens of milliseconds"
+        )
+        remedy = "docker update --cpus 2 CONTAINER   # or whatever set its cpu.max"
+    elif facts.cores < 2:
+        trouble = "server and driver share it, and each is measured together with the other"
+        remedy = "taskset -cp 0,1 $$   # where there are more, or else a larger machine"
+    elif not facts.apart:
+        trouble = "server and driver run on two hardware threads of one core, and slow each other"
+        remedy = "echo off | sudo tee /sys/devices/system/cpu/smt/control"
+    good = "server and driver have one each; strategies of many processes share the server's"
+    return finding("cores", f"{facts.cores} usable", good, trouble, remedy)
+
+
+def of_load(facts: Facts) -> Finding:
+    """Judge whether others use the cores."""
+    trouble = remedy = ""
+    if facts.busy_ratio > BUSY:
+        trouble = (
+            "other programs use the cores: points will be called contended, and only CPU per"
+            " request and ratios within one run mean something"
+        )
+        remedy = "ps -eo pcpu,pid,comm --sort=-pcpu | head   # and end what can wait"
+    value = f"{facts.busy_ratio:.0%} of all cores busy, load {facts.load:.1f}"
+    return finding("load", value, "nobody else uses the cores now", trouble, remedy)
+
+
+def of_steal(facts: Facts) -> Finding:
+    """Judge whether the host gives the cores to somebody else."""
+    trouble = remedy = ""
+    if facts.steal_ratio > STEAL:
+        trouble = (
+            "the host gives this machine's cores to others: latencies have gaps that no server made"
+        )
+        remedy = "vmstat 1   # watch st, and measure when it is 0 or on a machine of your own"
+    value = f"{facts.steal_ratio:.0%} stolen"
+    return finding("steal", value, "the host leaves the cores to this machine", trouble, remedy)
+
+
+def of_governor(facts: Facts) -> Finding:
+    """Judge whether the cores change their frequency."""
+    value = ", ".join(sorted(facts.governors)) or "not to be seen"
+    trouble = remedy = ""
+    if facts.governors - {"performance"}:
+        trouble = "an idle core slows down: light loads look slower than heavy ones"
+        remedy = "sudo cpupower frequency-set -g performance"
+    seen = "every core keeps its frequency"
+    unseen = "this machine, a virtual one perhaps, does not tell; the host decides"
+    return finding("governor", value, seen if facts.governors else unseen, trouble, remedy)
+
+
+def of_clock(facts: Facts) -> Finding:
+    """Judge what a time stamp costs."""
+    trouble = remedy = ""
+    if facts.clock_ns > SLOW_CLOCK_NS or (facts.clock and facts.clock not in GOOD_CLOCKS):
+        trouble = "a time stamp is a call of the kernel: the driver spends itself on its stamps"
+        remedy = (
+            "echo tsc | sudo tee /sys/devices/system/clocksource/clocksource0/current_clocksource"
+        )
+    value = f"{facts.clock or 'unknown'}, {facts.clock_ns:g} ns a reading"
+    return finding("clock", value, "time stamps are cheap against a request", trouble, remedy)
+
+
+def of_files(facts: Facts) -> Finding:
+    """Judge how many connections there can be."""
+    trouble = remedy = ""
+    most = facts.files_most
+    if most < MANY_FILES:
+        trouble = f"no more than about {most - 100:,} connections can be raced"
+        remedy = f"sudo prlimit --nofile={MANY_FILES * 4} --pid $$"
+    value = f"{facts.files:,} open files, up to {'any' if most == sys.maxsize else f'{most:,}'}"
+    good = "enough; a race raises its own limit to what it needs"
+    return finding("files", value, good, trouble, remedy)
+
+
+def of_ports(facts: Facts) -> Finding:
+    """Judge how many connections can be opened one after the other."""
+    if facts.ports is None:
+        return finding("ports", "not to be seen", "nothing is known of a limit")
+    trouble = remedy = ""
+    if facts.ports < MANY_PORTS:
+        trouble = "with --reuse close the driver may run out of ports"
+        remedy = 'sudo sysctl -w net.ipv4.ip_local_port_range="1024 65535"'
+    elif not facts.reuses_ports:
+        trouble = (
+            f"with --reuse close, {facts.ports / TIME_WAIT_S:,.0f} connections a second are all"
+            f" that can last: each port rests {TIME_WAIT_S} s"
+        )
+        remedy = "sudo sysctl -w net.ipv4.tcp_tw_reuse=2"
+    value = f"{facts.ports:,} for clients, {facts.time_wait:,} connections in TIME_WAIT"
+    good = "enough for new connections, and those in TIME_WAIT are used again"
+    return finding("ports", value, good, trouble, remedy)
+
+
+def of_backlog(facts: Facts) -> Finding:
+    """Judge how many clients may wait to be accepted."""
+    if facts.somaxconn is None:
+        return finding("somaxconn", "not to be seen", "nothing is known of a limit")
+    trouble = remedy = ""
+    if facts.somaxconn < BACKLOG:
+        trouble = (
+            f"the backlog is cut from {BACKLOG:,}: more clients than that at once wait a second"
+            " for a second try, which looks like the server's latency"
+        )
+        remedy = f"sudo sysctl -w net.core.somaxconn={BACKLOG}"
+    value = f"{facts.somaxconn:,} clients may wait to be accepted"
+    return finding("somaxconn", value, "the backlog is what servers ask for", trouble, remedy)
+
+
+def of_delays(facts: Facts) -> Finding:
+    """Judge whether it can be seen that a process waits for a core."""
+    trouble = remedy = ""
+    if not facts.delays_seen:
+        trouble = "the kernel does not tell who waits for a core: contention is seen less well"
+        remedy = "grep SCHED_INFO /boot/config-$(uname -r)   # a kernel with it"
+    value = "told" if facts.delays_seen else "not told"
+    return finding("run-queue delay", value, "contention can be seen", trouble, remedy)
+
+
+def of_gil(facts: Facts) -> Finding:
+    """Say what the interpreter's lock does to threads; with or without, it is no fault."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    value = f"Python {version}, {'with' if facts.gil else 'without'} the interpreter's lock"
+    with_lock = "threads wait side by side and compute one after the other"
+    return finding("GIL", value, with_lock if facts.gil else "threads compute side by side")
+
+
+def warning(findings: Sequence[Finding]) -> str:
+    """Return in one line what stands against a race now, and what mends it; or nothing."""
+    troubles = [finding for finding in findings if finding.status == WARN]
+    if not troubles:
+        return ""
+    first, *others = troubles
+    mend = first.remedy.partition("   #")[0]
+    more = f" (and {', '.join(other.name for other in others)})" if others else ""
+    return f"{first.name}: {first.value}{more}; see calcbench doctor, or: {mend}"

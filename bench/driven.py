@@ -1,0 +1,98 @@
+"""What drivers have seen together, and whether they have driven as they were told to."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from calcbench.bench.result import Outcomes
+from calcbench.bench.samples import compact
+
+if TYPE_CHECKING:
+    from calcbench.bench.histogram import Histograms
+    from calcbench.bench.result import Samples
+
+# A request of an open loop is late when it is sent so long after it was due although a connection
+# was free: only the driver can have been slow. It is a little more than what a busy machine takes
+# to wake a process. With more than one in a hundred late, the driver is in the 99th percentile.
+LATE_NS = 1_000_000
+LATE_SHARE = 0.01
+BUSY_SHARE = 0.9  # of a core: a driver that needs more may be what a request has waited for
+DELAYED_SHARE = 0.25  # of the time: and so may one that waits longer for a core
+KEPT_SHARE = 0.99  # of the requests that were due; less is answered only by a server that is full
+
+
+@dataclass(frozen=True)
+class Driven:
+    """What drivers have seen in their window; most names are those of `Measurement`.
+
+    *opened_ns* is when the window opened, of the monotonic clock. *answered* counts the right
+    answers that came within the window; in an open loop *outcomes* are those of the requests that
+    were due within it. *late* of those were sent more than `LATE_NS` after they were due though a
+    connection was free, the worst by *lateness_ns*, and *waited* found none free.
+    *driver_delay_ns* is for how long the drivers waited for a core of theirs. *guests* is what
+    the others have met, by behaviour. *begun* requests, of which *ended* have an outcome and
+    *unfinished* have not, are all since the drivers started. *histograms* take the place of
+    *samples* when there are too many. *wrk* is its opinion, where that was asked for.
+    """
+
+    elapsed_ns: int
+    outcomes: Outcomes
+    clients_served: int
+    in_flight: int
+    server_cpu_ns: int
+    driver_cpu_ns: int
+    samples: "Samples"
+    opened_ns: int = 0
+    answered: int = 0
+    offered_per_s: float = 0.0
+    late: int = 0
+    lateness_ns: int = 0
+    waited: int = 0
+    drivers: int = 1
+    driver_delay_ns: int = 0
+    guests: dict[str, dict[str, int]] = field(default_factory=dict)
+    histograms: "Histograms | None" = None
+    wrk: dict[str, Any] = field(default_factory=dict)
+    begun: int = -1
+    ended: int = -1
+    unfinished: int = 0
+
+    @property
+    def columns(self) -> "Samples":
+        """What a file of samples holds of it."""
+        return self.histograms.columns() if self.histograms else compact(self.samples)
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """What a result says of it beside the fields of a measurement; only what there is."""
+        found: dict[str, Any] = {}
+        if self.guests:
+            found["guests"] = self.guests
+        if self.offered_per_s:
+            found["answered"] = self.answered
+            found["lateness_ns"] = self.lateness_ns
+        if self.histograms:
+            found["histograms"] = True
+        if self.wrk:
+            found["wrk"] = self.wrk
+        return found
+
+    @property
+    def excuse(self) -> str:
+        """Why this is not what was asked for, because a driver could not keep its schedule."""
+        total = self.outcomes.total
+        if self.offered_per_s and self.late > LATE_SHARE * total:
+            return (
+                f"the driver could not keep its schedule: {self.late / total:.1%} of the requests"
+                f" were sent more than {LATE_NS / 1e6:g} ms after they were due, the worst by"
+                f" {self.lateness_ns / 1e6:.3g} ms"
+            )
+        whole = self.elapsed_ns * self.drivers
+        busy = self.driver_cpu_ns + self.driver_delay_ns > BUSY_SHARE * whole
+        busy = busy or self.driver_delay_ns > DELAYED_SHARE * whole
+        kept = self.answered * 1e9 / self.elapsed_ns if self.elapsed_ns else 0
+        if self.offered_per_s and busy and kept < KEPT_SHARE * self.offered_per_s:
+            return (
+                "the driver could not keep its schedule: it was busy or waited for a core, and of"
+                f" {self.offered_per_s:,.0f} requests each second {kept:,.0f} were answered"
+            )
+        return ""

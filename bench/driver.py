@@ -1,0 +1,147 @@
+"""The load driver: a process of its own, one epoll loop, every answer checked.
+
+``python -m calcbench.bench.driver`` reads one line of JSON from its standard input, a `Drive`,
+and drives. What it has to tell goes to its standard output in messages, each behind its kind and
+its length: when the window opens, samples as native integers, and in the end what the
+window showed (`calcbench.bench.drive` reads all that). One of several drivers says when it is
+ready, and then reads from a second line when all of them begin. When its standard input ends, so
+does it: whoever started it is gone or does not want it any more.
+
+In a closed loop each of N clients sends a request, waits for the whole answer, and sends the next.
+In an open loop requests are due at times that are fixed in advance (`calcbench.bench.arrivals`).
+When one is due it goes out over a connection that is free, or over a new one while there are fewer
+than N, or else waits for the first that becomes free. What the words of a result mean:
+
+- A request is *intended* for the moment when it is due, in a closed loop for the one when its
+  client starts on it. It is *sent* when its client starts on it: when it calls `send`, or, where
+  it needs a connection first, when it calls `connect`. The *first* octet of the answer and the
+  last, when it is *done*, are timed when they have been read. A request that never got a
+  connection is sent, and done, when it is given up.
+- *ok*, *wrong*, *http_error*: an answer came and was the right one, was not (another number, or
+  framing that does not hold: a malformed head, an octet too many, a close before the last one),
+  or had a status other than the one that is right.
+- *refused*, *reset*: nobody listened; the connection broke, or was closed without an answer.
+- *timed_out*: it had not ended ``timeout_s`` after it was intended. Seen up to an eighth of that
+  later.
+- After an answer that ends its connection, the client waits until the server has closed, as it
+  must (RFC 9112 §9.6), before it goes on: so there are never more than N connections.
+- The window opens and closes between two batches of events, at times that are measured and not
+  assumed. In a closed loop it counts the requests that end within it, also those that began
+  before it. A request *in flight* when it closes is neither counted nor sampled: a client that is
+  never served and whose time-out is longer than the window shows only in how many clients were
+  served.
+- In an open loop it counts the requests that are intended for it, whenever they end; the load goes
+  on until the last of them has. None is in flight then: nothing that was due is left out.
+"""
+
+import gc
+import os
+import resource
+import signal
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from calcbench.bench.cpus import group_cpu_ns
+from calcbench.bench.load import Drive, drive_from_json
+from calcbench.bench.loop import Loop, clock
+from calcbench.bench.recorder import ERROR, OPENED, READY, SEEN, Recorder
+
+SETTLE_NS = 5_000_000  # see run
+DRAIN_NS = 5_000_000  # between two looks whether all that was due in the window has ended
+SPARE_FDS = 32  # descriptors beside the clients' sockets: standard streams, epoll, modules
+
+
+def run(drive: Drive, loop: Loop, start_ns: int) -> dict[str, object]:
+    """Drive from *start_ns*; return what the window showed, apart from the samples themselves."""
+    group, recorder = drive.server_group, loop.recorder
+    loop.begin_all(start_ns)
+    loop.run_until(start_ns + round(drive.warmup_s * 1e9))
+
+    # Answers wait for us while we read /proc: settle, so that this is in nobody's latency,
+    # and scale the server's time to the window at the end.
+    before = clock()
+    server_cpu, read = group_cpu_ns(group) if group else 0, clock()
+    loop.run_until(read + max(SETTLE_NS, 2 * (read - before)))
+
+    recorder.tidy()
+    recorder.counting = True
+    tallies = {name: tally.copy() for name, tally in loop.tallies.items()}
+    loop.spun = 0
+    driver_cpu, driver_delay, opened = time.process_time_ns(), run_delay_ns(), clock()
+    recorder.tell(OPENED, {"opened_ns": opened})
+    closed = loop.run_until(opened + round(drive.duration_s * 1e9))
+    driver_cpu = max(time.process_time_ns() - driver_cpu - loop.spun, 0)
+    driver_delay = run_delay_ns() - driver_delay
+    in_flight = loop.unfinished()
+    for name, tally in loop.tallies.items():
+        tallies[name] = tally - tallies[name]
+    while loop.open_loop and not loop.stopped and loop.owes(closed):
+        loop.run_until(clock() + DRAIN_NS)
+    ended = clock()
+    server_cpu = (group_cpu_ns(group) if group else 0) - server_cpu
+    recorder.tidy()
+    return {
+        "opened_ns": opened,
+        "elapsed_ns": closed - opened,
+        "driver_cpu_ns": driver_cpu,
+        "driver_delay_ns": driver_delay,
+        "server_cpu_ns": round(max(server_cpu, 0) * (closed - opened) / (ended - read)),
+        "in_flight": 0 if loop.open_loop else in_flight,
+        "guests": tallies,
+        "begun": loop.ring.begun(),
+        "ended": recorder.recorded - loop.never_begun,
+        "unfinished": loop.unfinished(),
+    }
+
+
+def run_delay_ns() -> int:
+    """Return for how long this process has been ready to run while another one had the core."""
+    try:
+        return int(Path("/proc/self/schedstat").read_bytes().split()[1])
+    except (OSError, ValueError, IndexError):  # a kernel that does not tell
+        return 0
+
+
+def main() -> None:
+    """Drive as the line on standard input says, and tell what was seen."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is the harness's to handle
+    drive = drive_from_json(sys.stdin.buffer.readline())
+    if drive is None:
+        return  # nobody wants anything any more
+    recorder = Recorder(sys.stdout.fileno())
+    try:
+        prepare(drive)
+        loop = Loop(drive, recorder)
+        start_ns = 0
+        if drive.drivers > 1:
+            recorder.tell(READY, {})
+            start_ns = int(sys.stdin.buffer.readline() or 0)
+        gc.collect()
+        gc.disable()  # the loop makes no cycles, and a collection would be in somebody's latency
+        seen = run(drive, loop, start_ns or clock())
+    except OSError as error:
+        recorder.tell(ERROR, {"error": str(error)})
+        return
+    if not loop.stopped:
+        recorder.finish()
+        recorder.tell(SEEN, seen)
+
+
+def prepare(drive: Drive) -> None:
+    """Move to the driver's cores and allow for the sockets; raises OSError."""
+    if drive.cpus:
+        os.sched_setaffinity(0, drive.cpus)
+    with suppress(OSError):  # an old kernel: a sleep may end some 50 µs late
+        Path("/proc/self/timerslack_ns").write_text("1")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    need = drive.connections + sum(drive.guests.values()) + SPARE_FDS
+    if soft < need:
+        if need > hard:
+            raise OSError(f"{drive.connections} connections need more than {hard} files")
+        resource.setrlimit(resource.RLIMIT_NOFILE, (need, hard))
+
+
+if __name__ == "__main__":
+    main()

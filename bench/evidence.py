@@ -1,0 +1,171 @@
+"""Gather what a measurement is judged by: one number for each thing that could be wrong with it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from calcbench.bench import selfcheck
+from calcbench.bench.resources import Sample, between
+from calcbench.bench.steady import Steadiness, settle
+
+if TYPE_CHECKING:
+    from calcbench.bench.result import Samples
+
+MOMENTS = ("intended_ns", "sent_ns", "first_ns", "done_ns")  # columns that count from the opening
+
+
+@dataclass(frozen=True)
+class Window:
+    """A measurement's window as its driver saw it.
+
+    *opened_ns* is by `time.perf_counter_ns`. *offered_per_s* 0 is a closed loop; *late* requests
+    of an open one left late by the driver's fault, *waited* for a free connection, and *excuse*
+    says that the driver could not keep its schedule. *begun*, *ended* and
+    *unfinished* count every request since the driver started, -1 where nobody counts them.
+    *driver_delay_ns* is how long the drivers were ready to run and waited for a core. The cores
+    are empty where nobody is pinned; there are *drivers*, each with one thread.
+    """
+
+    connections: int
+    opened_ns: int
+    elapsed_ns: int
+    in_flight: int
+    answers: int
+    server_cpu_ns: int
+    driver_cpu_ns: int
+    offered_per_s: float = 0
+    late: int = 0
+    waited: int = 0
+    excuse: str = ""
+    driver_delay_ns: int = 0
+    begun: int = -1
+    ended: int = -1
+    unfinished: int = 0
+    keep_alive: bool = True
+    drivers: int = 1
+    server_cores: Sequence[int] = ()
+    driver_cores: Sequence[int] = ()
+
+    @property
+    def closed_ns(self) -> int:
+        """When it closed."""
+        return self.opened_ns + self.elapsed_ns
+
+
+def gather(
+    window: Window,
+    samples: "Samples",
+    looks: Sequence[Sample],
+    steadiness: Steadiness,
+    ceiling_per_s: float | None = None,
+) -> dict[str, Any]:
+    """Return the evidence on one measurement, as `calcbench.bench.judging.judge` reads it."""
+    evidence: dict[str, Any] = {
+        **of_the_driver(window, ceiling_per_s),
+        **of_the_cores(window, looks),
+        "settled": steadiness.settled,
+        "settled_why": steadiness.why,
+        "series_bin_ns": steadiness.bin_ns,
+        "series": list(steadiness.series),
+    }
+    if window.offered_per_s:
+        evidence |= of_the_schedule(window, samples)
+    else:
+        evidence["little_ratio"] = selfcheck.little_ratio(
+            samples,
+            window.elapsed_ns,
+            window.connections,
+            window.in_flight,
+            keep_alive=window.keep_alive,
+        )
+    if window.begun >= 0:
+        evidence["unaccounted"] = selfcheck.unaccounted(
+            window.begun, window.ended, window.unfinished
+        )
+    return evidence
+
+
+def of_the_driver(window: Window, ceiling_per_s: float | None) -> dict[str, Any]:
+    """Return how busy the driver was: computing, or ready to and waiting for its core."""
+    at_once = min(window.drivers, len(window.driver_cores) or window.drivers)
+    used = min(window.driver_cpu_ns / window.elapsed_ns / at_once, 1)  # after a cut, estimated
+    waited = window.driver_delay_ns / window.elapsed_ns / window.drivers
+    rate = window.answers * 1e9 / window.elapsed_ns
+    ceiling = (ceiling_per_s or 0) * at_once
+    return {
+        "driver_cpu_ratio": round(used, 4),
+        "driver_delay_ratio": round(waited, 4),
+        "driver_busy_ratio": round(min(used + waited, 1), 4),
+        "ceiling_ratio": round(rate / ceiling, 4) if ceiling else None,
+    }
+
+
+def of_the_cores(window: Window, looks: Sequence[Sample]) -> dict[str, Any]:
+    """Return what was taken from the cores of server and driver by others; empty if unseen.
+
+    *looks* list the busy time of the server's cores, then of the driver's; where nobody is
+    pinned, of all cores once, and both are ours there. A server of many threads waits for its
+    cores because of itself, so only that of a single one says anything.
+    """
+    if len(looks) < 2:
+        return {}
+    total = between(looks, window.opened_ns, window.closed_ns)
+    servers = len(window.server_cores)
+    busy, elapsed = total.busy_ns, window.elapsed_ns
+    if window.driver_cores:
+        drivers = busy[servers:]
+        other = max(
+            (sum(busy[:servers]) - window.server_cpu_ns) / max(servers, 1),
+            (sum(drivers) - window.driver_cpu_ns) / len(drivers),
+        )
+    else:
+        other = (sum(busy) - window.server_cpu_ns - window.driver_cpu_ns) / max(len(busy), 1)
+    alone = all(look.levels.threads == look.levels.processes == 1 for look in looks)
+    return {
+        "server_busy_ratio": round(window.server_cpu_ns / elapsed / max(servers, 1), 4),
+        "server_delay_ratio": round(total.run_queue_ns / elapsed, 4) if alone else None,
+        "steal_ratio": round(max(total.steal_ns, default=0) / elapsed, 4),
+        "other_load_ratio": round(max(other / elapsed, 0), 4) if busy else None,
+    }
+
+
+def of_the_schedule(window: Window, samples: "Samples") -> dict[str, Any]:
+    """Return how well the driver of an open loop kept its schedule.
+
+    A request that found every connection taken waited for the server, and not for the driver.
+    """
+    due = max(len(samples["sent_ns"]), 1)
+    rate = window.answers * 1e9 / window.elapsed_ns
+    return {
+        "excuse": window.excuse,
+        "sent_ratio": selfcheck.sent_ratio(samples, window.elapsed_ns),
+        "achieved_ratio": round(rate / window.offered_per_s, 4),
+        "late_ratio": round(window.late / due, 4),
+        "waited_ratio": round(window.waited / due, 4),
+    }
+
+
+def steadiness_of(window: Window, samples: "Samples") -> Steadiness:
+    """Return whether the right answers of a measurement settled."""
+    right = samples["outcome"] == 0
+    sent, done = (column[right] for column in selfcheck.times(samples))
+    inside = done < window.elapsed_ns
+    return settle(
+        done[inside],
+        (done - sent)[inside],
+        window.elapsed_ns,
+        by_latency=window.offered_per_s > 0,
+    )
+
+
+def begin_later(samples: "Samples", by_ns: int, *, open_loop: bool = False) -> "Samples":
+    """Return *samples* as if the window had opened *by_ns* later.
+
+    What had ended by then is gone; of an open loop, what had been due.
+    """
+    moments = samples["intended_ns"] if open_loop else selfcheck.times(samples)[1]
+    left = moments >= by_ns
+    return {
+        name: column[left] - by_ns if name in MOMENTS else column[left]
+        for name, column in samples.items()
+    }

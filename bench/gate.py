@@ -1,0 +1,100 @@
+"""Conditions under which a comparison fails: ``p99>50ms``, ``throughput<-10%``.
+
+A condition with a percent sign is about the change from the first result to the second, one
+without about the second alone. It is broken when the whole interval of the figure lies where it
+must not, held when none of it does, and else the data cannot tell.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from calcbench.bench.inference import LEAST_ROUNDS
+from calcbench.bench.metric import FIGURES, Metric
+from calcbench.core.errors import UsageError
+from calcbench.core.options import nearest
+
+HELD, CANNOT_TELL, BROKEN = 0, 98, 99  # what the command exits with
+WORDS = {HELD: "held", CANNOT_TELL: "cannot tell", BROKEN: "broken"}
+CONDITION = re.compile(
+    r"\s*(?P<metric>[^<>=\s]+)\s*(?P<sign>[<>])\s*(?P<number>[-+−]?[0-9]+(\.[0-9]+)?)\s*"
+    r"(?P<unit>%|/s|ns|us|µs|ms|s|)\s*"
+)
+TIMES = {"ns": 1e-6, "us": 1e-3, "µs": 1e-3, "ms": 1.0, "s": 1e3}  # in ms
+EXAMPLES = "as in 'p99>50ms' or 'throughput<-10%'"
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A condition, as *text*: it fails where *metric* is on the *sign* side of *limit*.
+
+    *limit* is a ratio of the two results when *relative*, and otherwise in the metric's own unit.
+    """
+
+    text: str
+    metric: Metric
+    sign: Literal["<", ">"]
+    limit: float
+    relative: bool
+
+    def judge(self, interval: tuple[float, float] | None) -> int:
+        """Return the exit status for a figure that lies in *interval*, None if nobody knows."""
+        if interval is None:
+            return CANNOT_TELL
+        low, high = interval
+        if self.sign == ">":
+            return BROKEN if low > self.limit else HELD if high <= self.limit else CANNOT_TELL
+        return BROKEN if high < self.limit else HELD if low >= self.limit else CANNOT_TELL
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What came of a *gate* under the condition that *where* names, in words as *seen*."""
+
+    gate: Gate
+    where: str
+    status: int
+    seen: str
+
+
+def parse_gate(text: str) -> Gate:
+    """Return the condition that *text* states; raises UsageError where it states none."""
+    found = CONDITION.fullmatch(text)
+    if not found:
+        raise UsageError(f"--fail-if {text!r} should be a metric, < or > and a limit, {EXAMPLES}")
+    metric = metric_named(found["metric"])
+    number, unit = float(found["number"].replace("−", "-")), found["unit"]
+    sign: Literal["<", ">"] = "<" if found["sign"] == "<" else ">"
+    if unit == "%":
+        if number <= -100:
+            raise UsageError(f"--fail-if {text!r}: nothing falls by 100% or more")
+        return Gate(text, metric, sign, 1 + number / 100, relative=True)
+    if metric.unit == "/s":
+        if unit not in ("", "/s"):
+            raise UsageError(f"--fail-if {text!r}: {metric.name} should be in /s, or in %")
+        return Gate(text, metric, sign, number, relative=False)
+    if unit not in TIMES:
+        raise UsageError(f"--fail-if {text!r}: {metric.name} should be in ms, us or s, or in %")
+    in_unit = number * TIMES[unit] * (1 if metric.unit == " ms" else 1e3)
+    return Gate(text, metric, sign, in_unit, relative=False)
+
+
+def metric_named(name: str) -> Metric:
+    """Return the metric *name*; raises UsageError with the nearest one there is."""
+    for metric in FIGURES:
+        if metric.name == name:
+            return metric
+    raise UsageError(f"no metric {name!r}{nearest(name, [metric.name for metric in FIGURES])}")
+
+
+def exit_status(judged: Iterable[Judged]) -> int:
+    """Return `BROKEN` if any of *judged* is, else `CANNOT_TELL` if any is, else `HELD`."""
+    return max((one.status for one in judged), default=HELD)
+
+
+def too_few(rounds: int) -> str:
+    """Say why there is no interval."""
+    if rounds < LEAST_ROUNDS:
+        return f"{rounds} rounds are too few for an interval, {LEAST_ROUNDS} are needed"
+    return "there is no interval"

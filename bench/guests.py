@@ -1,0 +1,346 @@
+"""Clients beside those that are measured, who behave as clients do and should not.
+
+Each is an object in the driver's epoll loop: `ready` is called when its socket has something to
+say, and it asks to be called `later` for the rest. None of them is sampled; what they met is
+counted for each behaviour: connections made, requests asked, answers by their outcome, and
+connections that the server refused, broke or closed. Their times are fixed: a server that is
+slow to them is slow to nobody else by that.
+"""
+
+import random
+import struct
+from collections import Counter, deque
+from collections.abc import Callable
+from select import EPOLLIN, EPOLLOUT, epoll
+from socket import SO_LINGER, SO_RCVBUF, SO_SNDBUF, SOL_SOCKET, socket
+from typing import Protocol
+
+from calcbench.bench.answer import OUTCOMES, WRONG, FramingError, Head, Incoming
+
+READ_SIZE = 64 * 1024  # bytes asked of each recv
+PAUSE_NS = 50_000_000  # before a guest comes again whom the server has sent away
+TICK_NS = 10_000_000  # between two octets of a slow sender, two looks of a slow reader
+SLOW_OCTETS = 16  # what a slow reader takes at each look
+SLOW_SEND = 1024  # and the requests that it sends meanwhile, as far as the server takes them
+SLOW_BUFFER = 2048  # octets, of its sockets; the least that Linux allows is near that
+RESET_NS = 10_000_000  # between two resets
+BURST = 16  # requests
+BURST_NS = 200_000_000  # from the beginning of one burst to the next
+
+
+class House(Protocol):
+    """What the driver offers to its guests."""
+
+    epoll: epoll
+
+    def dial(self, *buffers: tuple[int, int]) -> socket:
+        """Return a socket that is connecting, with *buffers* as options; raises OSError."""
+        ...
+
+    def enter(self, guest: "Guest", sock: socket, events: int) -> None:
+        """Call ``guest.ready`` for *events* of *sock*."""
+        ...
+
+    def depart(self, sock: socket) -> None:
+        """Close *sock* and forget its guest."""
+        ...
+
+    def later(self, when: int, call: Callable[[], None]) -> None:
+        """Call *call* at *when*, of the monotonic clock."""
+        ...
+
+    def request(self) -> tuple[bytes, bytes | None]:
+        """Return the next request for a guest, and its right answer if only one is right."""
+        ...
+
+    def learn(self, head: bytes) -> Head:
+        """Return what *head* says; raises FramingError."""
+        ...
+
+    def judge(self, incoming: Incoming, expected: bytes | None) -> int:
+        """Return the outcome of a whole answer."""
+        ...
+
+    def now(self) -> int:
+        """Return the time of the monotonic clock."""
+        ...
+
+    def failure(self, error: OSError) -> int:
+        """Return the outcome that *error* is; raises it if it is none."""
+        ...
+
+
+class Guest:
+    """One of them, by itself the idle one; *tally* is what all of its kind have met."""
+
+    state = -1  # none of the states of a client that is measured
+
+    def __init__(self, house: House, tally: Counter[str], number: int) -> None:
+        self.house, self.tally, self.number = house, tally, number
+        self.sock: socket | None = None
+        self.unsent = b""
+        self.expected: bytes | None = None
+        self.incoming: Incoming | None = None
+
+    def come(self) -> None:
+        """Connect."""
+        self.unsent, self.incoming = b"", None
+        try:
+            self.sock = self.dial()
+        except OSError as error:
+            self.leave(OUTCOMES[self.house.failure(error)])
+            return
+        self.tally["connections"] += 1
+        self.begin(self.sock)
+
+    def dial(self) -> socket:
+        """Return a socket that is connecting; raises OSError."""
+        return self.house.dial()
+
+    def begin(self, sock: socket) -> None:
+        """Do what comes first on a new connection."""
+        self.house.enter(self, sock, EPOLLIN)
+
+    def leave(self, why: str, pause_ns: int = PAUSE_NS) -> None:
+        """Count *why* the connection ends, if that is anything, and come again."""
+        if why:
+            self.tally[why] += 1
+        if self.sock is not None:
+            self.house.depart(self.sock)
+            self.sock = None
+        self.house.later(self.house.now() + pause_ns, self.come)
+
+    def ready(self) -> None:
+        """Do what can be done now."""
+        if self.sock is None:
+            return
+        try:
+            if self.unsent:
+                self.push()
+            data = self.sock.recv(READ_SIZE)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self.leave(OUTCOMES[self.house.failure(error)])
+            return
+        if data:
+            self.hear(data)
+        else:
+            self.end()
+
+    def end(self) -> None:
+        """Take it that the server has closed."""
+        if self.incoming is not None and self.incoming.ends_here():
+            self.tally[OUTCOMES[self.house.judge(self.incoming, self.expected)]] += 1
+            self.leave("")
+        else:
+            self.leave("closed" if self.incoming is None else OUTCOMES[WRONG])
+
+    def hear(self, data: bytes) -> None:
+        """Take *data* that the server has sent: here, to one who has asked for nothing."""
+
+    def ask(self) -> None:
+        """Begin a request and send what of it can be sent."""
+        self.unsent, self.expected = self.house.request()
+        try:
+            self.push()
+        except OSError as error:
+            self.leave(OUTCOMES[self.house.failure(error)])
+
+    def push(self) -> None:
+        """Send what is unsent; raises OSError."""
+        assert self.sock
+        try:
+            self.unsent = self.unsent[self.sock.send(self.unsent) :]
+        except BlockingIOError:
+            pass  # no room, or no connection yet: the epoll will tell
+        self.house.epoll.modify(self.sock, EPOLLIN | EPOLLOUT if self.unsent else EPOLLIN)
+        if not self.unsent:
+            self.tally["asked"] += 1
+
+    def understand(self, data: bytes) -> bool:
+        """Take *data* of an answer; tell whether it is whole and another may be asked for."""
+        if self.incoming is None:
+            self.incoming = Incoming(self.house.learn, keep=self.expected is not None)
+        incoming = self.incoming
+        try:
+            if not incoming.feed(data):
+                return False
+        except FramingError:
+            self.leave(OUTCOMES[WRONG])
+            return False
+        assert incoming.head
+        self.tally[OUTCOMES[self.house.judge(incoming, self.expected)]] += 1
+        self.incoming = None
+        if not incoming.head.keep_alive or self.unsent:
+            self.leave("")
+            return False
+        return True
+
+
+class SlowSender(Guest):
+    """Sends its request an octet at a time."""
+
+    def begin(self, sock: socket) -> None:
+        """Send the first octet, soon."""
+        super().begin(sock)
+        self.again(sock)
+
+    def again(self, sock: socket) -> None:
+        """Begin a request on *sock*."""
+        self.unsent, self.expected = self.house.request()
+        self.house.later(self.house.now() + TICK_NS, lambda: self.drip(sock))
+
+    def drip(self, sock: socket) -> None:
+        """Send the next octet, unless the connection has ended since."""
+        if sock is not self.sock:
+            return
+        try:
+            self.unsent = self.unsent[sock.send(self.unsent[:1]) :]
+        except BlockingIOError:
+            pass  # no connection yet, or a server that does not read: at the next tick, then
+        except OSError as error:
+            self.leave(OUTCOMES[self.house.failure(error)])
+            return
+        if self.unsent:
+            self.house.later(self.house.now() + TICK_NS, lambda: self.drip(sock))
+        else:
+            self.tally["asked"] += 1
+
+    def push(self) -> None:
+        """Leave the sending to the ticks."""
+
+    def hear(self, data: bytes) -> None:
+        """Take the answer, and ask again."""
+        if self.understand(data) and self.sock:
+            self.again(self.sock)
+
+
+class SlowReader(Guest):
+    """Sends requests as far as the server takes them, and reads a few octets now and then.
+
+    Its receive buffer is small, so that soon the server has octets that it cannot send.
+    """
+
+    def dial(self) -> socket:
+        """Return a socket that is connecting, with small buffers."""
+        return self.house.dial((SO_RCVBUF, SLOW_BUFFER), (SO_SNDBUF, SLOW_BUFFER))
+
+    def begin(self, sock: socket) -> None:
+        """Watch for errors only: there will always be something to read."""
+        self.asked: deque[bytes | None] = deque()
+        self.house.enter(self, sock, 0)
+        self.look(sock)
+
+    def look(self, sock: socket) -> None:
+        """Send a few requests and read a few octets, unless the connection has ended since."""
+        if sock is not self.sock:
+            return
+        try:
+            self.stuff(sock)
+            data = sock.recv(SLOW_OCTETS)
+        except BlockingIOError:
+            data = None
+        except OSError as error:
+            self.leave(OUTCOMES[self.house.failure(error)])
+            return
+        if data == b"":
+            self.end()
+            return
+        for octet in data or b"":
+            if self.incoming is None:
+                self.expected = self.asked.popleft() if self.asked else None
+            if self.understand_octet(octet):
+                return
+        self.house.later(self.house.now() + TICK_NS, lambda: self.look(sock))
+
+    def understand_octet(self, octet: int) -> bool:
+        """Take one octet, behind which another answer may begin; tell whether that was the end."""
+        unsent, self.unsent = self.unsent, b""  # half a request may be on its way: no matter
+        self.understand(bytes([octet]))
+        self.unsent = unsent
+        return self.sock is None
+
+    def stuff(self, sock: socket) -> None:
+        """Send requests, at most `SLOW_SEND` octets; raises OSError."""
+        left = SLOW_SEND
+        while left > 0:
+            if not self.unsent:
+                self.unsent, expected = self.house.request()
+                self.asked.append(expected)
+            try:
+                sent = sock.send(self.unsent)
+            except BlockingIOError:
+                return
+            self.unsent = self.unsent[sent:]
+            left -= sent
+            self.tally["asked"] += not self.unsent
+
+    def ready(self) -> None:
+        """Do nothing but at a look, which meets the error that there is."""
+        if self.sock is not None:
+            self.house.epoll.unregister(self.sock)  # it would be told again and again
+
+
+class Resetter(Guest):
+    """Breaks its connection in the middle of a request, or just behind it."""
+
+    def begin(self, sock: socket) -> None:
+        """Wait until there is a connection."""
+        self.draw = random.Random(f"resets/{self.number}/{self.tally['connections']}")
+        self.house.enter(self, sock, EPOLLOUT)
+
+    def ready(self) -> None:
+        """Send some of a request, and be gone."""
+        if self.sock is None:
+            return
+        request, _ = self.house.request()
+        try:
+            self.sock.send(request[: self.draw.randint(1, len(request))])
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self.leave(OUTCOMES[self.house.failure(error)])
+            return
+        # With no time to linger, a close is a reset (socket(7)).
+        self.sock.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
+        self.leave("resets", RESET_NS)
+
+
+class Burst(Guest):
+    """Is silent, then asks `BURST` times in a row, at the moments at which all of its kind do."""
+
+    def begin(self, sock: socket) -> None:
+        """Wait for the next moment."""
+        super().begin(sock)
+        self.rest(sock)
+
+    def rest(self, sock: socket) -> None:
+        """Be silent until the next moment, which is the same on every machine and driver."""
+        self.left = 0
+        when = (self.house.now() // BURST_NS + 1) * BURST_NS
+        self.house.later(when, lambda: self.wake(sock))
+
+    def wake(self, sock: socket) -> None:
+        """Begin a burst, unless the connection has ended since."""
+        if sock is self.sock:
+            self.left = BURST
+            self.ask()
+
+    def hear(self, data: bytes) -> None:
+        """Take an answer; ask again, or rest."""
+        if self.understand(data) and self.sock:
+            self.left -= 1
+            if self.left > 0:
+                self.ask()
+            else:
+                self.rest(self.sock)
+
+
+KINDS: dict[str, type[Guest]] = {
+    "idle": Guest,
+    "slow-sender": SlowSender,
+    "slow-reader": SlowReader,
+    "resetter": Resetter,
+    "burst": Burst,
+}

@@ -1,0 +1,64 @@
+"""Export a run for HdrHistogram's plotter: a file for each condition, all its rounds together.
+
+The rounds' samples are merged, never their percentiles. Of an open loop there are three files, for
+the response time, the service time and the dispatch delay.
+"""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from calcbench.bench.histogram import TIMES, Ranked, count_values, new_histogram, sorted_times
+from calcbench.bench.histogram import write_hgrm as write
+from calcbench.bench.plan import Condition
+from calcbench.bench.result import Measurement, Run, read_samples
+from calcbench.core.errors import CalcbenchError
+
+if TYPE_CHECKING:
+    from hdrh.histogram import HdrHistogram
+
+FOLDER = "hgrm"
+
+
+def export(run: Run, folder: Path) -> list[Path]:
+    """Write the files of *run*, whose result is in *folder*, below it; return which there are.
+
+    Raises CalcbenchError when they cannot be written, or the samples not be read.
+    """
+    rounds: dict[Condition, list[Measurement]] = {}
+    for measurement in run.measurements:
+        if measurement.status == "ok":
+            rounds.setdefault(measurement.condition, []).append(measurement)
+    names = TIMES if run.plan.rate else TIMES[:1]
+    written = []
+    try:
+        (folder / FOLDER).mkdir(exist_ok=True)
+        for condition, measurements in rounds.items():
+            for name in names:
+                path = folder / FOLDER / f"{file_name(condition)}-{name}.hgrm"
+                write(merged(measurements, folder, name), path)
+                written.append(path)
+    except OSError as error:
+        raise CalcbenchError(f"cannot write to {folder / FOLDER}: {error.strerror}") from None
+    return written
+
+
+def merged(measurements: list[Measurement], folder: Path, name: str) -> "HdrHistogram":
+    """Return one histogram of the time *name* in all *measurements*."""
+    import numpy as np
+
+    histogram = new_histogram()
+    for measurement in measurements:
+        times = sorted_times(read_samples(folder, measurement), name)
+        if isinstance(times, Ranked):
+            for value, count in zip(times.values.tolist(), times.counts.tolist(), strict=True):
+                histogram.record_value(value, count)
+        else:
+            count_values(histogram, np.asarray(times, np.int64))
+    return histogram
+
+
+def file_name(condition: Condition) -> str:
+    """Return what files call *condition*."""
+    words = f"{condition.strategy} {condition.workload} {condition.reuse} {condition.connections}"
+    return re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")

@@ -1,0 +1,151 @@
+"""Histograms with three significant digits, in place of samples where there are too many of them.
+
+The counts are kept by HdrHistogram's own port to Python, so that they mean what they mean to
+everybody else; we only find the values that share a count, many samples at a time. A value read
+back is the highest that it may have been, at most a thousandth above what it was. Exports for
+HdrHistogram's plotter (``.hgrm``) go through it as well, also those of exact samples.
+"""
+
+import io
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast, overload
+
+from calcbench.bench.answer import OK
+from calcbench.bench.result import COLUMNS
+
+if TYPE_CHECKING:
+    import numpy as np
+    from hdrh.histogram import HdrHistogram
+    from numpy.typing import NDArray
+
+    from calcbench.bench.result import Samples
+
+DIGITS = 3  # significant ones
+SUB_BITS = 11  # 2 * 10**DIGITS steps, rounded up to a power of two, in which a value doubles
+HIGHEST_NS = 3_600_000_000_000  # an hour; nothing is waited for as long
+TIMES = ("response", "service", "dispatch")  # intended to done, sent to done, intended to sent
+HGRM_SCALE = 1e6  # nanoseconds in the plotter's unit, the millisecond
+HGRM_TICKS = 5  # lines between one half and the next of what is left to 100 %
+
+
+class Histograms:
+    """The response time, service time and dispatch delay of right answers."""
+
+    def __init__(self) -> None:
+        self.of = {name: new_histogram() for name in TIMES}
+
+    def add(self, columns: "Samples") -> None:
+        """Add samples, given as the columns of `calcbench.bench.result.Samples`."""
+        right = columns["outcome"] == OK
+        for name, values in times(columns).items():
+            count_values(self.of[name], values[right])
+
+    def columns(self) -> "Samples":
+        """Return them as columns for a file: ``response_value_ns``, ``response_count``, ...
+
+        Those of samples are there and empty.
+        """
+        import numpy as np
+
+        found = {column: np.empty(0, np.int64) for column in COLUMNS}
+        for name, histogram in self.of.items():
+            pairs = np.array(list(recorded(histogram)), np.int64).reshape(-1, 2)
+            found[f"{name}_value_ns"], found[f"{name}_count"] = pairs.T.copy()
+        return found
+
+
+def times(columns: "Samples") -> "Samples":
+    """Return the three times of each request, which are never mixed, by the names in `TIMES`."""
+    intended, sent, done = (columns[f"{name}_ns"] for name in ("intended", "sent", "done"))
+    return {"response": done - intended, "service": done - sent, "dispatch": sent - intended}
+
+
+def sorted_times(samples: "Samples", name: str) -> "Sequence[int]":
+    """Return one of the `TIMES` of right answers, ascending, in nanoseconds.
+
+    *samples* are those of a file: samples, or histograms in place of them, or, of an older file,
+    latencies that are both response and service times.
+    """
+    if "response_count" in samples:
+        return Ranked(samples[f"{name}_value_ns"], samples[f"{name}_count"])
+    latency = samples["latency_ns"]
+    found = {"response": latency, "service": latency, "dispatch": latency * 0}
+    if "intended_ns" in samples:
+        found = times(samples)
+    values = found[name][samples["outcome"] == OK]
+    values.sort()
+    return cast("Sequence[int]", values)
+
+
+def new_histogram() -> "HdrHistogram":
+    """Return an empty histogram of nanoseconds."""
+    from hdrh.histogram import HdrHistogram
+
+    return HdrHistogram(1, HIGHEST_NS, DIGITS)
+
+
+def count_values(histogram: "HdrHistogram", values: "NDArray[np.int64]") -> None:
+    """Record all of *values*, of which those that the histogram does not tell apart go together."""
+    import numpy as np
+
+    values = np.clip(values, 0, HIGHEST_NS)
+    _, exponents = np.frexp(values.astype(np.float64))  # the number of bits of each, below 2**53
+    shift = np.maximum(exponents - SUB_BITS, 0).astype(np.int64)
+    alike, counts = np.unique(values >> shift << shift, return_counts=True)
+    for value, count in zip(alike.tolist(), counts.tolist(), strict=True):
+        histogram.record_value(value, count)
+
+
+def recorded(histogram: "HdrHistogram") -> Iterator[tuple[int, int]]:
+    """Yield each value with its count, ascending."""
+    for item in histogram.get_recorded_iterator():
+        value = histogram.get_highest_equivalent_value(item.value_iterated_to)
+        yield int(value), int(item.count_added_in_this_iter_step)
+
+
+class Ranked(Sequence[int]):
+    """A sorted sequence of which only the different *values* are held, each with its count.
+
+    It has a length and places like the sorted samples that it stands for, and so it has quantiles.
+    """
+
+    def __init__(self, values: "NDArray[np.int64]", counts: "NDArray[np.int64]") -> None:
+        self.values, self.counts = values, counts
+        self.ends = counts.cumsum()
+
+    def __len__(self) -> int:
+        return int(self.ends[-1]) if len(self.ends) else 0
+
+    @overload
+    def __getitem__(self, place: int) -> int: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[int]: ...
+    def __getitem__(self, place: int | slice) -> int | Sequence[int]:
+        if isinstance(place, slice):
+            return [self[number] for number in range(*place.indices(len(self)))]
+        if not -len(self) <= place < len(self):
+            raise IndexError(place)
+        place %= len(self)
+        return int(self.values[self.ends.searchsorted(place, side="right")])
+
+
+def merge(parts: Iterable[tuple[Any, Any]]) -> Ranked:
+    """Return what several histograms, as values and counts, are together."""
+    import numpy as np
+
+    pairs = list(parts)
+    values = np.concatenate([values for values, _ in pairs] or [np.empty(0, np.int64)])
+    counts = np.concatenate([counts for _, counts in pairs] or [np.empty(0, np.int64)])
+    alike, where = np.unique(values, return_inverse=True)
+    return Ranked(alike, np.bincount(where, counts, len(alike)).astype(np.int64))
+
+
+def write_hgrm(histogram: "HdrHistogram", path: Path) -> None:
+    """Write *histogram*, in milliseconds, as HdrHistogram's plotter reads it; raises OSError."""
+    text = io.BytesIO()
+    histogram.output_percentile_distribution(text, HGRM_SCALE, HGRM_TICKS)
+    # hdrhistogram 0.10 scales every figure but this one.
+    deviation = f"StdDeviation   = {histogram.get_stddev() / HGRM_SCALE:12.3f}".encode()
+    path.write_bytes(re.sub(rb"StdDeviation   = *[0-9.]+", deviation, text.getvalue()))

@@ -1,0 +1,98 @@
+"""Judge each measurement: say whose figures these are.
+
+============== =================================================================================
+`server-bound`  the server's own, whether it computes or waits: nothing else held it up
+`driver-bound`  the driver was busy nearly all the time, or near the ceiling that
+                `calcbench calibrate` found: the server may be faster than it looks
+`contended`     somebody else took time from the cores: another process, or the host (steal)
+`unsteady`      the rate never settled within the window
+`invalid`       the measurement contradicts itself, or there is none
+============== =================================================================================
+
+Where several hold, all are in the evidence, and the judgement is the gravest: invalid, then
+driver-bound, contended, unsteady. `judge` is a function of the evidence alone, so that a result
+can be judged again.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+SERVER_BOUND, DRIVER_BOUND, CONTENDED, UNSTEADY, INVALID = JUDGEMENTS = (
+    "server-bound",
+    "driver-bound",
+    "contended",
+    "unsteady",
+    "invalid",
+)
+GRAVEST_FIRST = (INVALID, DRIVER_BOUND, CONTENDED, UNSTEADY)
+
+# What is busy nine tenths of its time keeps requests that come at random waiting for ten times as
+# long as it takes (the simplest queue, M/M/1): from there on the driver adds to every figure.
+BUSY = 0.9
+STEAL = 0.02  # of a core, taken by the host
+OTHER_LOAD = 0.10  # of a core, used by strangers; a window of 0.6 s has 60 ticks to see it by
+DELAY = 0.05  # of the time, ready to run and not running
+LITTLE = 0.05  # what N may differ by from X · (R + Z)
+OFFERED = 0.02  # of an open loop's requests that may leave too late to be in the window
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a measurement is: the gravest of the judgements that hold, all of them, and why."""
+
+    name: str
+    all: tuple[str, ...]
+    why: tuple[str, ...]
+
+
+def judge(evidence: Mapping[str, Any], reason: str = "") -> Judgement:
+    """Return what *evidence* says; *reason* is why there is no measurement, if there is none.
+
+    The names in *evidence* are those that `calcbench.bench.evidence` gives; what is missing or
+    None could not be seen, and says nothing.
+    """
+    found: dict[str, list[str]] = {name: [] for name in JUDGEMENTS}
+
+    def over(name: str, most: float) -> float:
+        value = evidence.get(name)
+        return float(value) if value is not None and value > most else 0.0
+
+    if reason:
+        found[INVALID].append(reason)
+    little = evidence.get("little_ratio")
+    # A driver that does not run makes pauses that no request accounts for.
+    stalled = sum(evidence.get(name) or 0 for name in ("driver_delay_ratio", "steal_ratio"))
+    if little is not None and abs(little - 1) > LITTLE + stalled:
+        found[INVALID].append(f"Little's law: its requests account for {little:.0%} of the clients")
+    lost = evidence.get("unaccounted")
+    if lost:
+        found[INVALID].append(f"{lost:+} requests were begun and not accounted for")
+
+    if busy := over("driver_busy_ratio", BUSY):
+        waited = evidence.get("driver_delay_ratio") or 0
+        how = f", {waited:.0%} of it waiting for its core" if waited > DELAY else ""
+        found[DRIVER_BOUND].append(f"the driver was busy {busy:.0%} of the time{how}")
+    if near := over("ceiling_ratio", BUSY):
+        found[DRIVER_BOUND].append(f"{near:.0%} of the driver's ceiling")
+    if excuse := evidence.get("excuse"):
+        found[DRIVER_BOUND].append(str(excuse))
+    sent = evidence.get("sent_ratio")
+    if sent is not None and sent < 1 - OFFERED and not evidence.get("waited_ratio"):
+        found[DRIVER_BOUND].append(f"the driver sent {sent:.1%} of what was due")
+
+    if steal := over("steal_ratio", STEAL):
+        found[CONTENDED].append(f"the host took {steal:.0%} of a core (steal)")
+    if other := over("other_load_ratio", OTHER_LOAD):
+        found[CONTENDED].append(f"others used {other:.0%} of a core")
+    if delay := over("driver_delay_ratio", DELAY):
+        found[CONTENDED].append(f"the driver waited for its core {delay:.0%} of the time")
+    if delay := over("server_delay_ratio", DELAY):
+        found[CONTENDED].append(f"the server waited for its core {delay:.0%} of the time")
+
+    if evidence.get("settled") is False:
+        found[UNSTEADY].append(str(evidence.get("settled_why", "it never settled")))
+
+    holds = tuple(name for name in GRAVEST_FIRST if found[name])
+    why = tuple(sentence for name in holds for sentence in found[name])
+    return Judgement(holds[0] if holds else SERVER_BOUND, holds or (SERVER_BOUND,), why)

@@ -1,0 +1,219 @@
+"""The highest rate that a strategy sustains: ``calcbench run --find-knee --slo 'p99<20ms'``.
+
+An open loop at one rate either keeps the objective or does not. The rate is doubled until it is
+not kept, or halved until it is, and then bisected (by ratio) until what is kept and what is not
+lie close together. Each rate is tried until two tries agree, so that one hiccup decides nothing.
+A try in which the driver could not keep its own schedule says nothing of the server: once a rate
+was kept, the search ends there, and the knee is only known to be no lower.
+"""
+
+import dataclasses
+import json
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from calcbench.bench.gate import Gate, parse_gate
+from calcbench.bench.plan import Condition, Plan
+from calcbench.bench.ranking import UNRANKED
+from calcbench.bench.result import Measurement, prepare_folder, whole_file
+from calcbench.bench.statistics import summarise_condition
+from calcbench.bench.units import format_number, format_rate
+from calcbench.core.errors import CalcbenchError, UsageError
+
+if TYPE_CHECKING:
+    from calcbench.bench.race import Contest
+
+CLOSE = 1.1  # ratio of what is not kept to what is, at which the search ends
+AGREE = 2  # tries that decide a rate
+MOST_TRIES = 5  # of one rate; without agreement it is not kept
+MOST_RATES = 16  # of one search
+ANSWERED = 0.95  # of what is offered must be answered in time
+FAILED = 0.001  # of what is asked may fail
+START = 0.5  # of what a closed loop reaches
+LOWER = 8  # so far below the start a rate is sought at which the driver keeps its schedule
+CAP = 256  # connections, where nobody says
+FILE = "knee.json"
+
+KEPT, NOT_KEPT, UNKNOWN = "kept", "not kept", "cannot tell"
+
+
+@dataclass(frozen=True)
+class Try:
+    """One measurement at *rate*, what came of it, and why, in words."""
+
+    rate: float
+    outcome: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Knee:
+    """What *condition* sustains: *kept* is the highest rate that it did, 0 for none.
+
+    *broken* is the lowest that it did not, infinite where none was found, and *note* says why
+    the search ended early, if it did.
+    """
+
+    condition: Condition
+    kept: float
+    broken: float
+    tries: tuple[Try, ...]
+    note: str = ""
+
+
+def parse_objective(text: str) -> Gate:
+    """Return the objective that *text*, ``p99<20ms``, states; raises UsageError."""
+    gate = parse_gate(text)
+    if gate.relative or gate.sign != "<" or gate.metric.name not in ("p50", "p90", "p99", "max"):
+        raise UsageError(f"--slo {text!r} should be a latency, < and a time, as in 'p99<20ms'")
+    return gate
+
+
+def search(attempt: Callable[[float], Try], start: float) -> tuple[float, float, list[Try], str]:
+    """Return the highest rate kept, the lowest not kept, all tries, and why it ended early.
+
+    *attempt* tries a rate; the first one is *start*.
+    """
+    kept, broken, tries = 0.0, math.inf, list[Try]()
+    rate = start
+    for _ in range(MOST_RATES):
+        outcome, why = decide(attempt, rate, tries)
+        if outcome == UNKNOWN and (kept or rate < start / LOWER):
+            return kept, broken, tries, f"at {format_rate(rate)}: {why}"
+        if outcome == KEPT:
+            kept = rate
+        elif outcome == NOT_KEPT:
+            broken = rate
+        if kept and broken <= kept * CLOSE:
+            return kept, broken, tries, ""
+        if not kept:
+            rate /= 2
+            if rate < 1:
+                return kept, broken, tries, "it keeps no rate"
+        else:
+            rate = kept * 2 if math.isinf(broken) else math.sqrt(kept * broken)
+    return kept, broken, tries, f"{MOST_RATES} rates were tried"
+
+
+def decide(attempt: Callable[[float], Try], rate: float, tries: list[Try]) -> tuple[str, str]:
+    """Try *rate* until tries agree; return what they agree on and why; they join *tries*."""
+    votes: Counter[str] = Counter()
+    last = Try(rate, NOT_KEPT, "")
+    for _ in range(MOST_TRIES):
+        last = attempt(rate)
+        tries.append(last)
+        votes[last.outcome] += 1
+        if votes[last.outcome] == AGREE:
+            return last.outcome, last.why
+    return NOT_KEPT, last.why
+
+
+def judge(measurement: Measurement, objective: Gate, folder: Path) -> Try:
+    """Return whether *measurement*, of an open loop, kept the *objective*."""
+    rate, outcomes = measurement.offered_per_s, measurement.outcomes
+    if measurement.status == "unavailable":
+        return Try(rate, UNKNOWN, measurement.reason)
+    if not outcomes.ok or outcomes.failed > FAILED * outcomes.total:
+        what = f"{outcomes.failed:,} of {outcomes.total:,} failed"
+        # A server that is not there fails too; that is for the reason to say.
+        return Try(rate, NOT_KEPT if outcomes.total else UNKNOWN, measurement.reason or what)
+    if measurement.status != "ok" or measurement.judgement in UNRANKED:
+        return Try(rate, UNKNOWN, measurement.reason or measurement.judgement)
+    row = summarise_condition(measurement.condition, [measurement], folder)
+    if row.throughput.median < ANSWERED * rate:
+        return Try(rate, NOT_KEPT, f"only {format_rate(row.throughput.median)} were answered")
+    value = objective.metric.median(row)
+    seen = f"{objective.metric.name} {objective.metric.text(row)}"
+    return Try(rate, KEPT if value < objective.limit else NOT_KEPT, seen)
+
+
+def find_knees(
+    plan: Plan,
+    objective: Gate,
+    folder: Path,
+    tell: Callable[[str], None] = lambda _: None,
+    contest: "Contest | None" = None,
+    prepare: Callable[[], Mapping[str, Any]] = dict,
+) -> list[Knee]:
+    """Find the knee of every condition of *plan*, and write them to *folder*.
+
+    *tell* is called with each try in words. The rest is as for `calcbench.bench.race.race`.
+    """
+    from calcbench.bench.cpus import Pinning, choose_cores
+    from calcbench.bench.race import Setup, among_strategies
+
+    contest = contest or among_strategies(plan)
+    prepare_folder(folder)
+    pinning = choose_cores() if contest.pinned else Pinning()
+    units, calibration = contest.calibrate(plan, pinning), prepare()
+    count = 0
+    found = []
+    for condition in plan.conditions():
+
+        def measure(rate: float | None, condition: Condition = condition) -> Measurement:
+            nonlocal count
+            count += 1
+            one = dataclasses.replace(plan, rate=rate)
+            setup = Setup(one, folder, pinning, units, calibration)
+            return contest.measure(setup, condition, count, count - 1)
+
+        def attempt(rate: float, condition: Condition = condition) -> Try:
+            one = dataclasses.replace(judge(measure(rate, condition), objective, folder), rate=rate)
+            tell(f"{condition.strategy}, {condition.workload}: {tried(one)}")
+            return one
+
+        alone = measure(None)
+        if alone.status != "ok":
+            found.append(Knee(condition, 0, math.inf, (), alone.reason))
+            continue
+        start = START * alone.outcomes.ok * 1e9 / alone.elapsed_ns
+        kept, broken, tries, note = search(attempt, start)
+        found.append(Knee(condition, kept, broken, tuple(tries), note))
+    write_knees(found, plan, objective, folder)
+    return found
+
+
+def tried(one: Try) -> str:
+    """Say what came of *one* try."""
+    return f"{format_rate(one.rate)} {one.outcome}: {one.why}"
+
+
+def write_knees(knees: Sequence[Knee], plan: Plan, objective: Gate, folder: Path) -> None:
+    """Write *knees* and every try to ``knee.json``; raises CalcbenchError when that fails."""
+    values = {
+        "objective": objective.text,
+        "plan": dataclasses.asdict(plan),
+        "knees": [{**dataclasses.asdict(knee), "broken": finite(knee.broken)} for knee in knees],
+    }
+    with whole_file(folder / FILE) as file:
+        file.write(json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False).encode())
+
+
+def finite(value: float) -> float | None:
+    """Return *value*, or None where it is infinite, for JSON."""
+    return None if math.isinf(value) else value
+
+
+def lines(knees: Sequence[Knee], objective: Gate) -> Iterator[str]:
+    """Yield the lines that show *knees*."""
+    yield f"Highest rate sustained with {objective.text.strip()}:"
+    width = max((len(knee.condition.strategy) for knee in knees), default=0)
+    for knee in sorted(knees, key=lambda knee: (knee.condition.workload, -knee.kept)):
+        at = knee.condition
+        until = "" if math.isinf(knee.broken) else f", not {format_number(knee.broken)}"
+        note = f" ({knee.note})" if knee.note else ""
+        value = format_rate(knee.kept) if knee.kept else "none"
+        yield f"  {at.workload}  {at.strategy:<{width}}  {value}{until}{note}"
+
+
+def check(knees: Sequence[Knee]) -> int:
+    """Return the exit status; raises CalcbenchError where no knee was found for anybody."""
+    if any(knee.kept for knee in knees):
+        return 0
+    if any(one.outcome == NOT_KEPT for knee in knees for one in knee.tries):
+        raise CalcbenchError("no strategy sustained any rate")
+    raise CalcbenchError("the driver was the limit at every rate; see calcbench doctor")

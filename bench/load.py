@@ -1,0 +1,178 @@
+"""The load of one measurement: how many clients, how often, for how long, and what they ask."""
+
+import dataclasses
+import itertools
+import json
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from calcbench.bench.arrivals import CONSTANT
+from calcbench.bench.behaviour import mix
+from calcbench.bench.plan import KEEP_ALIVE, Condition, Plan
+
+Request = tuple[bytes, bytes | None]  # as it is sent, and the body of its right answer
+VARIETY = 4096  # requests made in advance, so that none of them repeats soon
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What to ask of a server that is no calculator, and which answer is right.
+
+    *request* is sent as it is, each character an octet (ISO-8859-1, so that JSON can carry it).
+    *status* 0 stands for anything from 200 to 399; *body* None for any body.
+    """
+
+    request: str
+    method: str = "GET"
+    status: int = 0
+    body: str | None = None
+
+
+@dataclass(frozen=True)
+class Drive:
+    """What to drive: *connections* clients of one server, for *duration_s* after *warmup_s*.
+
+    In a closed loop, *rate* 0, each asks again when it has its answer. In an open loop requests
+    are due *rate* times a second, as `calcbench.bench.arrivals` draws them from the *seed*, and
+    go out over as many connections as they need, up to *connections*.
+
+    A share *post_share*, 0–1, of the requests are POSTs of JSON; *variety* of them are made in
+    advance, and then they repeat. With *ask*, that is asked instead. *unix* is the path of a Unix
+    socket to use instead of *host* and *port*. *guests* are clients beside those that are
+    measured, by their behaviour. The driver runs on *cpus*, if any, and accounts the CPU time of
+    the process group *server_group*, unless 0. It is driver *number*, from 0, of *drivers* that
+    begin at one moment and share an open loop's schedule.
+    """
+
+    host: str
+    port: int
+    connections: int
+    keep_alive: bool
+    duration_s: float
+    warmup_s: float = 0
+    timeout_s: float = 2
+    seed: int = 1
+    post_share: float = 0
+    variety: int = VARIETY
+    cpus: tuple[int, ...] = ()
+    server_group: int = 0
+    rate: float = 0
+    arrivals: str = CONSTANT
+    unix: str = ""
+    ask: Ask | None = None
+    guests: dict[str, int] = dataclasses.field(default_factory=dict)
+    number: int = 0
+    drivers: int = 1
+
+    def split(self, drivers: int) -> list["Drive"]:
+        """Return what each of several drivers drives, so that together they do the same.
+
+        At most as many as there are connections; clients and guests are dealt out evenly.
+        """
+        drivers = min(drivers, self.connections)
+        return [
+            dataclasses.replace(
+                self,
+                connections=part(self.connections, number, drivers),
+                guests={name: part(n, number, drivers) for name, n in self.guests.items()},
+                seed=self.seed,
+                number=number,
+                drivers=drivers,
+            )
+            for number in range(drivers)
+        ]
+
+
+def load_of(plan: Plan, condition: Condition, **target: Any) -> Drive:
+    """Return how *plan* drives *condition*; *target* are the fields that it says nothing of."""
+    return Drive(
+        connections=condition.connections,
+        keep_alive=condition.reuse == KEEP_ALIVE,
+        duration_s=plan.duration_s,
+        warmup_s=plan.warmup_s,
+        timeout_s=plan.timeout_s,
+        seed=plan.seed,
+        rate=plan.rate or 0,
+        arrivals=plan.arrivals,
+        guests=mix(plan.behaviours, condition.connections),
+        **target,
+    )
+
+
+def part(whole: int, number: int, parts: int) -> int:
+    """Return how many of *whole* things are in part *number* of *parts* that differ by one."""
+    return (whole + parts - 1 - number) // parts
+
+
+def drive_from_json(text: bytes) -> Drive | None:
+    """Return the drive that a line of JSON holds, None for an empty one."""
+    values = json.loads(text or b"null")
+    if values is None:
+        return None
+    ask = values.get("ask")
+    values["ask"] = Ask(**ask) if ask else None
+    return Drive(**{**values, "cpus": tuple(values["cpus"])})
+
+
+def host_field(drive: Drive) -> str:
+    """Return what stands in the Host field of requests (RFC 9110 §7.2)."""
+    host = f"[{drive.host}]" if ":" in drive.host else drive.host
+    return f"{host}:{drive.port}"
+
+
+def ring(drive: Drive) -> list[Request]:
+    """Return requests as sent, each with the body of its right answer, drawn from the seed.
+
+    The body is None where any is right.
+    """
+    if drive.ask:
+        body = drive.ask.body
+        right_body = None if body is None else body.encode("latin-1")
+        return [(drive.ask.request.encode("latin-1"), right_body)]
+    draw = random.Random(drive.seed)
+    connection = "" if drive.keep_alive else "Connection: close\r\n"
+    fields = f"Host: {host_field(drive)}\r\n{connection}"
+    requests: list[Request] = []
+    for _ in range(drive.variety):
+        op = draw.choice(("add", "sub", "mult"))
+        one, other = draw.randrange(10_000), draw.randrange(10_000)
+        right = {"add": one + other, "sub": one - other, "mult": one * other}[op]
+        if draw.random() < drive.post_share:
+            body = json.dumps({"op": op, "arg1": one, "arg2": other})
+            length = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+            request = f"POST /calc HTTP/1.1\r\n{fields}{length}\r\n{body}"
+            answer = json.dumps({"result": right})
+        else:
+            request, answer = f"GET /{op}/{one}/{other} HTTP/1.1\r\n{fields}\r\n", str(right)
+        requests.append((request.encode(), answer.encode()))
+    # Drivers beside one another begin at different places of the same ring.
+    start = drive.number * len(requests) // drive.drivers
+    return requests[start:] + requests[:start]
+
+
+class Ring:
+    """The requests, again and again; `take` gives the next and the body of its right answer."""
+
+    def __init__(self, drive: Drive) -> None:
+        self.requests = ring(drive)
+        self.laps = 0  # how often all of them have been begun, the present time included
+        self.take = itertools.chain.from_iterable(self.each_lap()).__next__
+
+    def each_lap(self) -> Iterator[list[Request]]:
+        """Yield all the requests again and again, and count how often."""
+        while True:
+            self.laps += 1
+            yield self.requests
+
+    def begun(self) -> int:
+        """Return how many requests have been begun; for the end, because it takes what is left.
+
+        It does not rest on anything that is recorded, so that the two can be compared.
+        """
+        laps, left = self.laps, -1
+        while self.laps == laps:
+            self.take()
+            left += 1
+        return laps * len(self.requests) - left

@@ -1,0 +1,277 @@
+"""`calcbench load`: drive any HTTP/1.1 server, and show what came of it as of a race."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from calcbench.bench.arguments import (
+    complete_words,
+    flatten,
+    listed,
+    reuse,
+    seconds,
+    whole_number,
+)
+from calcbench.bench.command import Command
+from calcbench.bench.offering import most_clients, offered, offering_options
+from calcbench.bench.plan import KEEP_ALIVE, OURS, REUSES, Condition, Plan
+from calcbench.bench.racing import FILES_BESIDE, allow_files, interrupted_by_signals, run_plan
+from calcbench.bench.target import TOKEN, Question, Target, ask_of, parse_fields, parse_target
+from calcbench.core.errors import CalcbenchError, UsageError
+
+if TYPE_CHECKING:
+    from calcbench.bench.race import Contest, Setup
+    from calcbench.bench.result import Measurement
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")  # what a shell offers
+
+
+def contents(text: str) -> bytes:
+    """Return *text* as octets, or behind an @ the octets of the file that it names."""
+    if not text.startswith("@"):
+        return text.encode()
+    try:
+        return Path(text[1:]).read_bytes()
+    except OSError as error:
+        raise UsageError(f"cannot read {text[1:]}: {error.strerror}") from None
+
+
+@click.command(
+    "load",
+    cls=Command,
+    examples={
+        "calcbench load http://127.0.0.1:8080/": "8 clients for 2 seconds, three times",
+        "calcbench load http://[::1]:8080/ --rate 5000": "an open loop",
+        "calcbench load http://a/ http://b/": "one beside the other, in turns",
+        "calcbench load URL --body '{\"a\":1}' --expect 201": "a POST, and which answer is right",
+        "calcbench load URL --unix-socket /run/app.sock": "over a Unix socket",
+        "calcbench load URL --connections 16 --behaviour idle=20": "20 silent clients beside 16",
+    },
+)
+@click.argument("urls", metavar="URL…", nargs=-1, required=True)
+@click.option(
+    "--connections",
+    type=listed(whole_number("--connections 1,8,32")),
+    metavar="N,…",
+    multiple=True,
+    default=["8"],
+    show_default=True,
+    help="How many clients at once. Repeats.",
+)
+@click.option(
+    "--duration",
+    type=seconds("--duration 2.5"),
+    metavar="SECONDS",
+    default="2",
+    show_default=True,
+    help="Length of each measurement.",
+)
+@click.option(
+    "--warmup",
+    type=seconds("--warmup 0.5"),
+    metavar="SECONDS",
+    default="0.5",
+    show_default=True,
+    help="What goes before each measurement and is thrown away.",
+)
+@click.option(
+    "--rounds",
+    type=whole_number("--rounds 3"),
+    metavar="N",
+    default="3",
+    show_default=True,
+    help="How often all is measured, each time in a fresh order.",
+)
+@click.option(
+    "--timeout",
+    type=seconds("--timeout 2"),
+    metavar="SECONDS",
+    default="2",
+    show_default=True,
+    help="When a request is given up.",
+)
+@click.option(
+    "-X",
+    "--method",
+    metavar="METHOD",
+    shell_complete=complete_words(*METHODS),
+    help="What to ask.  [default: GET, or POST with --body]",
+)
+@click.option(
+    "-H",
+    "--header",
+    "headers",
+    metavar="'NAME: VALUE'",
+    multiple=True,
+    help="A header field of each request. Repeats.",
+)
+@click.option("--body", metavar="TEXT", help="The body of each request; @FILE reads it from there.")
+@click.option(
+    "--expect",
+    type=whole_number("--expect 201", most=599),
+    metavar="STATUS",
+    help="The only status that is right.  [default: any from 200 to 399]",
+)
+@click.option(
+    "--expect-body",
+    metavar="TEXT",
+    help="The only body that is right; @FILE reads it from there.  [default: any]",
+)
+@click.option(
+    "--reuse",
+    "reuses",
+    type=listed(reuse),
+    metavar="HOW,…",
+    multiple=True,
+    default=[KEEP_ALIVE],
+    show_default=True,
+    shell_complete=complete_words(*REUSES),
+    help="keep-alive, or close for a new connection for each request. Repeats.",
+)
+@click.option(
+    "--unix-socket",
+    metavar="PATH",
+    default="",
+    type=click.Path(),
+    help="Connect to this; the host of the URL is only told.",
+)
+@click.option(
+    "--seed",
+    type=whole_number("--seed 7"),
+    metavar="N",
+    default="1",
+    show_default=True,
+    help="What draws the orders and the arrivals.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    default="results",
+    show_default=True,
+    help="Folder in which the run gets a folder of its own.",
+)
+@click.option("--json", "as_json", is_flag=True, help="The whole result on standard output.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing but where the result is.")
+@offering_options
+def load_command(
+    urls: tuple[str, ...],
+    connections: tuple[tuple[int, ...], ...],
+    reuses: tuple[tuple[str, ...], ...],
+    duration: float,
+    warmup: float,
+    rounds: int,
+    timeout: float,
+    unix_socket: str,
+    seed: int,
+    out: Path,
+    as_json: bool,
+    quiet: bool,
+    **more: Any,
+) -> int:
+    """Load any HTTP/1.1 server, print a table, draw charts.
+
+    Every answer is read to its end and counted as what it is. URL is http only; several are
+    measured in turns. Load only servers that are yours to load.
+    """
+    targets = {target.label: target for target in (parse_target(url, unix_socket) for url in urls)}
+    if len(targets) < len(urls):
+        raise UsageError("a URL is given twice")
+    fields: dict[str, Any] = {"connections": flatten(connections)}
+    fields |= offered(click.get_current_context(), more)
+    question = question_of(**more)
+    if unix_socket and fields["engine"] != OURS:
+        raise UsageError("wrk knows no Unix sockets: leave out --engine or --unix-socket")
+    plan = Plan(
+        strategies=tuple(targets),
+        workloads=(question.name,),
+        reuses=flatten(reuses),
+        duration_s=duration,
+        warmup_s=warmup,
+        rounds=rounds,
+        timeout_s=timeout,
+        seed=seed,
+        **fields,
+    )
+    allow_files(most_clients(plan) + FILES_BESIDE)
+    with interrupted_by_signals() as caught:
+        try:
+            contest = among_targets(targets, question)
+            return run_plan(plan, out, as_json=as_json, quiet=quiet, contest=contest)
+        except KeyboardInterrupt:
+            return 128 + caught[0]
+
+
+def question_of(
+    method: str | None,
+    headers: tuple[str, ...],
+    body: str | None,
+    expect: int | None,
+    expect_body: str | None,
+) -> Question:
+    """Return what the command line wants to be asked; raises UsageError."""
+    method = method or ("GET" if body is None else "POST")
+    if not TOKEN.fullmatch(method) or method == "CONNECT":
+        raise UsageError(f"method {method!r} should be one like {', '.join(METHODS)}")
+    if expect is not None and expect < 200:
+        raise UsageError(f"--expect {expect} should be the status of an answer, 200 to 599")
+    return Question(
+        method,
+        parse_fields(headers),
+        b"" if body is None else contents(body),
+        expect or 0,
+        None if expect_body is None else contents(expect_body),
+    )
+
+
+def among_targets(targets: dict[str, Target], question: Question) -> "Contest":
+    """Return the contest among *targets*, which go by their labels."""
+    from calcbench.bench.race import Contest
+
+    def measure(setup: "Setup", condition: Condition, number: int, step: int) -> "Measurement":
+        return measure_target(setup, condition, number, step, targets[condition.variant], question)
+
+    options = {label: question.recorded(target) for label, target in targets.items()}
+    return Contest(measure, options)
+
+
+def measure_target(
+    setup: "Setup",
+    condition: Condition,
+    number: int,
+    step: int,
+    target: Target,
+    question: Question,
+) -> "Measurement":
+    """Return the measurement of *target* under *condition* in round *number*.
+
+    Nothing is known of the server but its answers: it is not ours to watch. Raises CalcbenchError
+    only when the samples cannot be written.
+    """
+    from calcbench.bench.assessment import Observed
+    from calcbench.bench.drive import Drivers
+    from calcbench.bench.judging import INVALID
+    from calcbench.bench.load import load_of
+    from calcbench.bench.machine import without_paths
+    from calcbench.bench.race import conclude, trouble_of_answers
+    from calcbench.bench.resources import Life
+    from calcbench.bench.result import Measurement
+
+    drive = load_of(
+        setup.plan,
+        condition,
+        host=target.host,
+        port=target.port,
+        unix=target.unix,
+        ask=ask_of(question, target, condition.reuse),
+    )
+    try:
+        with Drivers(setup.plan.drivers, setup.plan.engine) as drivers:
+            driven = drivers.drive(drive)
+    except (CalcbenchError, OSError) as error:
+        reason = without_paths(str(error))
+        return Measurement(condition, number, "failed", reason, judgement=INVALID)
+    unseen = Observed((), (), Life(0, 0, 0))
+    reason = trouble_of_answers(driven)
+    return conclude(setup, condition, number, step, driven, unseen, reason)

@@ -1,0 +1,430 @@
+"""The driver's loop: one epoll, every client, every guest, and what time it is.
+
+What the words mean, and what counts, is told in `calcbench.bench.driver`.
+"""
+
+import errno
+import heapq
+import itertools
+import os
+import select
+import sys
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from socket import (
+    AF_UNIX,
+    IPPROTO_TCP,
+    SOCK_NONBLOCK,
+    SOCK_STREAM,
+    SOL_SOCKET,
+    TCP_NODELAY,
+    getaddrinfo,
+    socket,
+)
+from typing import Any
+
+from calcbench.bench.answer import (
+    HEAD_END,
+    REFUSED,
+    RESET,
+    TIMED_OUT,
+    WRONG,
+    Checker,
+    FramingError,
+    Incoming,
+)
+from calcbench.bench.arrivals import schedule, share
+from calcbench.bench.client import CLOSING, IDLE, PAUSING, READING, SENDING, Client
+from calcbench.bench.guests import KINDS, Guest
+from calcbench.bench.load import Drive, Ring
+from calcbench.bench.recorder import NOBODY, PACK, SAMPLE, TAG_BITS, WAITED, Recorder
+
+clock = time.perf_counter_ns  # CLOCK_MONOTONIC: nanoseconds that never run backwards
+
+READ_SIZE = 4096  # bytes asked of each recv: many times an answer, and cheap to allocate
+BODY_SIZE = 256 * 1024  # bytes asked where more of an answer is known to come
+PAUSE_NS = 50_000_000  # a client that lost its connection by a failure waits before the next
+SWEEPS = 8  # looks for requests that have timed out, in the time that one may take
+SPIN_NS = 20_000  # about what it takes to fall asleep and to wake: for less we look again at once
+NEVER = 1 << 62
+
+# Any other error is ours, such as no descriptor or no port left, and fails the measurement.
+FAILURES = {
+    errno.ECONNREFUSED: REFUSED,
+    errno.ECONNRESET: RESET,
+    errno.EPIPE: RESET,
+    errno.ECONNABORTED: RESET,
+    errno.ETIMEDOUT: TIMED_OUT,
+    errno.ENOENT: REFUSED,  # no such Unix socket
+    errno.EAGAIN: REFUSED,  # its backlog is full: connect(2) of a Unix socket does not wait
+}
+
+
+class Loop:
+    """All clients and guests of one driver; `begin_all` once, then `run_until` again and again."""
+
+    def __init__(self, drive: Drive, recorder: Recorder) -> None:
+        self.drive, self.recorder = drive, recorder
+        self.family, self.address = find(drive)
+        self.ring, self.checker = Ring(drive), Checker(drive.ask, keep_alive=drive.keep_alive)
+        self.take = self.ring.take
+        self.request = itertools.cycle(self.ring.requests).__next__  # guests are not counted
+        self.judge, self.learn = self.checker.judge, self.checker.learn
+        self.timeout_ns = round(drive.timeout_s * 1e9)
+        self.epoll = select.epoll()
+        with socket() as none:
+            self.everyone = [Client(index, none) for index in range(drive.connections)]
+        # By descriptor, clients and guests; the loop tells them apart by their state, for speed.
+        self.clients: dict[int, Any] = {}
+        self.timers: list[tuple[int, int, Callable[[], None]]] = []  # a heap: when, which, what
+        self.order = itertools.count()
+        self.next_sweep = self.next_check = 0
+        self.tallies = {name: Counter[str]() for name, count in drive.guests.items() if count}
+        self.guests = [
+            KINDS[name](self, tally, number)
+            for name, tally in self.tallies.items()
+            for number in range(drive.guests[name])
+        ]
+        self.stopped = False
+        self.never_begun = 0  # requests that were given up before they got a connection
+
+        # Of an open loop: when the next request is due, the requests that wait for a connection,
+        # the clients that have one and no request, and those that have none.
+        self.open_loop = drive.rate > 0
+        self.next_due = NEVER
+        self.spun = 0  # nanoseconds in which it only looked again and again: it needs no such CPU
+        self.waiting: deque[int] = deque()
+        self.idle: list[Client] = []
+        self.vacant = self.everyone[::-1] if self.open_loop else []
+        self.go_on = self.release if self.open_loop else self.ask_again
+
+    def begin_all(self, start_ns: int) -> None:
+        """Let the guests come, and at *start_ns*, of the clock, the load begin."""
+        self.epoll.register(sys.stdin.fileno(), select.EPOLLIN)
+        for guest in self.guests:
+            guest.come()
+        self.run_until(start_ns)
+        drive = self.drive
+        if self.open_loop:
+            due = schedule(drive.rate, drive.arrivals, drive.seed)
+            self.due = (start_ns + ns for ns in share(due, drive.number, drive.drivers))
+            self.next_due = next(self.due)
+        else:
+            for client in self.everyone:
+                self.begin_now(client)
+
+    def unfinished(self) -> int:
+        """Return how many requests have been sent and have not ended."""
+        return sum(client.state not in (PAUSING, IDLE) for client in self.everyone)
+
+    def owes(self, closed: int) -> bool:
+        """Tell whether a request that was due before *closed* has not ended."""
+        if self.waiting and self.waiting[0] < closed:
+            return True
+        busy = (client for client in self.everyone if client.state not in (PAUSING, IDLE))
+        return self.next_due < closed or any(client.intended < closed for client in busy)
+
+    def run_until(self, due: int) -> int:
+        """Drive until a batch of events ends at *due* or later; return when that was."""
+        poll, clients, go_on = self.epoll.poll, self.clients, self.go_on
+        lengths = self.checker.lengths
+        recorder, add, fresh = self.recorder, self.recorder.add, self.recorder.fresh
+        epolls, most = [self.epoll.fileno()], len(self.everyone) + len(self.guests) + 1
+        now = clock()
+        while now < due and not self.stopped:
+            if now >= self.next_check:
+                self.check_times(now)
+            if now >= self.next_due:
+                self.send_what_is_due(now)
+            patience = min(due, self.next_check, self.next_due) - now
+            if self.open_loop:
+                if patience > SPIN_NS:
+                    select.select(epolls, (), (), patience / 1e9)  # epoll waits whole milliseconds
+                batch = poll(0, most)
+                if not batch and 0 < patience <= SPIN_NS:
+                    self.spun += clock() - now
+            else:
+                batch = poll(patience / 1e9 if patience > 0 else 0, most)
+            for fd, events in batch:
+                client = clients.get(fd)
+                if client is None:
+                    if fd == 0:
+                        self.stopped = True  # standard input has ended
+                elif events != select.EPOLLIN or client.state != READING or client.incoming:
+                    self.proceed(client)
+                else:
+                    try:
+                        data = client.recv(READ_SIZE)
+                    except OSError as error:
+                        self.broken(client, error)
+                        continue
+                    now = clock()
+                    head, _, body = data.partition(HEAD_END)
+                    expected = client.expected
+                    if lengths.get(head) == len(body) and (body == expected or expected is None):
+                        # The whole of a right answer in one piece, with a head seen before.
+                        add((client.intended, client.sent, now, now, client.tag))
+                        go_on(client)
+                    else:
+                        self.read(client, data, now)
+                    if now >= self.next_due:
+                        self.send_what_is_due(now)
+            if len(fresh) >= SAMPLE * PACK:
+                recorder.tidy()
+            now = clock()
+        return now
+
+    def send_what_is_due(self, now: int) -> None:
+        """Send every request of an open loop that is due at *now*, as far as there are clients."""
+        while self.waiting or self.next_due <= now:
+            if self.idle:
+                client, begin = self.idle.pop(), self.ask
+            elif self.vacant:
+                client, begin = self.vacant.pop(), self.begin
+            else:
+                while self.next_due <= now:
+                    self.waiting.append(self.next_due)
+                    self.next_due = next(self.due)
+                return
+            if self.waiting:
+                client.tag = client.base | WAITED
+                begin(client, self.waiting.popleft())
+            else:
+                client.tag = client.base
+                intended, self.next_due = self.next_due, next(self.due)
+                begin(client, intended)
+
+    def release(self, client: Client) -> None:
+        """Give a client of an open loop the request that has waited longest, if there is one."""
+        if self.waiting:
+            client.tag = client.base | WAITED
+            self.ask(client, self.waiting.popleft())
+        else:
+            client.state = IDLE
+            self.idle.append(client)
+
+    def start_over(self, client: Client) -> None:
+        """Let *client* go on whose connection has ended, as it had to."""
+        if self.open_loop:
+            self.vacate(client)
+        else:
+            self.begin_now(client)
+
+    def vacate(self, client: Client) -> None:
+        """Have *client* without a connection ready for a request of an open loop."""
+        client.state = PAUSING
+        self.vacant.append(client)
+        if self.waiting:
+            self.later(0, lambda: self.send_what_is_due(clock()))  # not here: it may fail again
+
+    def dial(self, *buffers: tuple[int, int]) -> socket:
+        """Return a socket that is connecting, with *buffers* as options; raises OSError."""
+        sock = socket(self.family, SOCK_STREAM | SOCK_NONBLOCK)
+        for option, size in buffers:
+            sock.setsockopt(SOL_SOCKET, option, size)
+        if self.family != AF_UNIX:
+            sock.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
+        error = sock.connect_ex(self.address)
+        if error not in (0, errno.EINPROGRESS):
+            sock.close()
+            raise OSError(error, os.strerror(error))
+        return sock
+
+    def begin_now(self, client: Client) -> None:
+        """Begin a request of a closed loop that needs a connection first."""
+        self.begin(client, 0)
+
+    def begin(self, client: Client, intended: int) -> None:
+        """Begin a request that needs a connection first; *intended* 0: in a closed loop."""
+        client.sent = clock()
+        client.intended = intended or client.sent
+        client.incoming = None
+        client.unsent, client.expected = self.take()
+        try:
+            sock = self.dial()
+        except OSError as error:
+            client.state = PAUSING
+            self.fail(client, self.failure(error), clock())
+            return
+        client.sock, client.recv, client.send = sock, sock.recv, sock.send
+        client.state = SENDING
+        self.clients[sock.fileno()] = client
+        if self.push(client):  # on loopback the connection is mostly there by now
+            watch = select.EPOLLIN if client.state == READING else select.EPOLLOUT
+            self.epoll.register(sock.fileno(), watch)
+
+    def ask_again(self, client: Client) -> None:
+        """Begin a request of a closed loop on the connection that is there."""
+        client.unsent, client.expected = self.take()
+        client.intended = client.sent = clock()
+        if self.push(client) and client.state == SENDING:
+            self.epoll.modify(client.sock.fileno(), select.EPOLLOUT)
+
+    def ask(self, client: Client, intended: int) -> None:
+        """Begin a request of an open loop on the connection that is there."""
+        client.unsent, client.expected = self.take()
+        client.intended = intended
+        client.sent = clock()
+        if self.push(client) and client.state == SENDING:
+            self.epoll.modify(client.sock.fileno(), select.EPOLLOUT)
+
+    def push(self, client: Client) -> bool:
+        """Send what is unsent of a request; tell whether the connection still stands."""
+        try:
+            sent = client.send(client.unsent)
+        except BlockingIOError:
+            sent = 0
+        except OSError as error:
+            self.broken(client, error)
+            return False
+        client.unsent = client.unsent[sent:]
+        client.state = SENDING if client.unsent else READING
+        return True
+
+    def proceed(self, client: Client | Guest) -> None:
+        """Do what *client* can do now, off the fast path."""
+        if isinstance(client, Guest):
+            client.ready()
+            return
+        if client.state == SENDING:
+            if self.push(client) and client.state == READING:
+                self.epoll.modify(client.sock.fileno(), select.EPOLLIN)
+            return
+        head = client.incoming and client.incoming.head
+        try:
+            data = client.recv(BODY_SIZE if head else READ_SIZE)
+        except OSError as error:
+            self.broken(client, error)
+        else:
+            self.read(client, data, clock())
+
+    def read(self, client: Client, data: bytes, now: int) -> None:
+        """Take in *data*, what was read at *now*; empty: the server has closed."""
+        if client.state == CLOSING:
+            if data:  # octets behind the end of the answer
+                self.fail(client, WRONG, now)
+            else:
+                self.record(client, client.outcome, client.done)
+                self.disconnect(client)
+                self.start_over(client)
+            return
+        if client.state == IDLE:  # closed, perhaps behind a 408: nobody has asked for anything
+            self.disconnect(client)
+            self.idle.remove(client)
+            self.vacate(client)
+            return
+        incoming = client.incoming
+        if not data:
+            if incoming is None or not incoming.ends_here():
+                self.fail(client, RESET if incoming is None else WRONG, now)
+                return
+            self.record(client, self.judge(incoming, client.expected), now)
+            self.disconnect(client)
+            self.start_over(client)
+            return
+        if incoming is None:
+            client.first = now
+            incoming = Incoming(self.learn, keep=client.expected is not None)
+            client.incoming = incoming
+        try:
+            if not incoming.feed(data):
+                return
+        except FramingError:
+            self.fail(client, WRONG, now)
+            return
+        assert incoming.head
+        outcome = self.judge(incoming, client.expected)
+        client.incoming = None
+        if incoming.head.keep_alive and self.drive.keep_alive:
+            self.record(client, outcome, now)
+            self.go_on(client)
+        else:
+            client.state, client.outcome, client.done = CLOSING, outcome, now
+
+    def record(self, client: Client, outcome: int, now: int) -> None:
+        """Record how and when the request of *client* ended."""
+        first = client.first if client.first >= client.sent else now
+        self.recorder.add((client.intended, client.sent, first, now, client.tag | outcome))
+
+    def broken(self, client: Client, error: OSError) -> None:
+        """Take *error*, which a call on the socket of *client* has raised."""
+        if isinstance(error, BlockingIOError):
+            return  # nothing to read after all, as select(2) warns: the epoll will tell
+        outcome = self.failure(error)
+        if client.state == CLOSING:  # the answer was whole: how the server closes is its affair
+            self.read(client, b"", client.done)
+        elif client.state == IDLE:
+            self.read(client, b"", clock())
+        else:
+            self.fail(client, outcome, clock())
+
+    def failure(self, error: OSError) -> int:
+        """Return the outcome that *error* is; raises it where it is ours and not the server's."""
+        if error.errno not in FAILURES:
+            raise error
+        return FAILURES[error.errno]
+
+    def fail(self, client: Client, outcome: int, now: int) -> None:
+        """End the request and the connection of *client*, which pauses before it tries again.
+
+        In an open loop it does not: the next request comes when it is due.
+        """
+        self.record(client, outcome, now)
+        if client.state != PAUSING:
+            self.disconnect(client)
+        if self.open_loop:
+            self.vacate(client)
+        else:
+            client.state = PAUSING
+            self.later(now + PAUSE_NS, lambda: self.begin_now(client))
+
+    def disconnect(self, client: Client) -> None:
+        """Close the socket of *client*; the epoll forgets it by that."""
+        client.incoming = None
+        self.depart(client.sock)
+
+    def enter(self, guest: Guest, sock: socket, events: int) -> None:
+        """Call ``guest.ready`` for *events* of *sock*."""
+        self.clients[sock.fileno()] = guest
+        self.epoll.register(sock.fileno(), events)
+
+    def depart(self, sock: socket) -> None:
+        """Close *sock*; the epoll forgets it by that."""
+        del self.clients[sock.fileno()]
+        sock.close()
+
+    def now(self) -> int:
+        """Return the time of the clock by which everything here goes."""
+        return clock()
+
+    def later(self, when: int, call: Callable[[], None]) -> None:
+        """Call *call* at *when*."""
+        heapq.heappush(self.timers, (when, next(self.order), call))
+        self.next_check = min(self.next_check, when)
+
+    def check_times(self, now: int) -> None:
+        """Give up the requests that have timed out; wake those who have paused enough."""
+        if now >= self.next_sweep:
+            self.next_sweep = now + self.timeout_ns // SWEEPS
+            for client in self.everyone:
+                busy = client.state not in (PAUSING, IDLE)
+                if busy and now - client.intended >= self.timeout_ns:
+                    self.fail(client, TIMED_OUT, now)
+            while self.waiting and now - self.waiting[0] >= self.timeout_ns:
+                tag = NOBODY << TAG_BITS | WAITED | TIMED_OUT
+                self.recorder.add((self.waiting.popleft(), now, now, now, tag))
+                self.never_begun += 1
+        while self.timers and self.timers[0][0] <= now:
+            heapq.heappop(self.timers)[2]()
+        self.next_check = self.next_sweep
+        if self.timers:
+            self.next_check = min(self.next_check, self.timers[0][0])
+
+
+def find(drive: Drive) -> tuple[int, Any]:
+    """Return the family and the address of the server; raises OSError."""
+    if drive.unix:
+        return AF_UNIX, drive.unix
+    found = getaddrinfo(drive.host, drive.port, type=SOCK_STREAM)[0]
+    return found[0], found[4]

@@ -1,0 +1,119 @@
+"""What a race is about: where each quantity comes from and what it is called."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from calcbench.bench.statistics import Row, Spread
+from calcbench.bench.units import format_number
+
+INTERVAL_ROUNDS = 5  # from which on a chart shows the interval
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One quantity that a summary holds for every condition.
+
+    *name* is what it is called in conditions such as ``p99>50ms``, *file* the chart's name without
+    a suffix, empty where none is drawn. *spread* finds the quantity in a row, *scale*
+    brings it from its stored unit to *unit*.
+    """
+
+    name: str
+    file: str
+    title: str
+    axis: str
+    unit: str
+    more_is_better: bool
+    scale: float
+    spread: Callable[[Row], Spread]
+
+    def of(self, row: Row) -> tuple[float, float, float]:
+        """Return the low end, the median and the high end over the rounds, in *unit*.
+
+        The ends are those of the median's interval; of fewer rounds than `INTERVAL_ROUNDS` the
+        lowest and the highest, for an interval is then so wide that it hides everything else.
+        """
+        spread = self.spread(row)
+        low, high = spread.low, spread.high
+        if spread.interval and spread.rounds >= INTERVAL_ROUNDS:
+            low, high = spread.interval
+        low, high = min(low, spread.median), max(high, spread.median)
+        return low * self.scale, spread.median * self.scale, high * self.scale
+
+    def median(self, row: Row) -> float:
+        """Return the median over the rounds, in *unit*."""
+        return self.spread(row).median * self.scale
+
+    def text(self, row: Row) -> str:
+        """Return the median as a reader sees it: ``41,200/s``."""
+        return format_number(float(self.median(row))) + self.unit
+
+
+METRICS = (
+    Metric(
+        name="throughput",
+        file="throughput",
+        title="Right answers per second: more is better",
+        axis="right answers per second",
+        unit="/s",
+        more_is_better=True,
+        scale=1,
+        spread=lambda row: row.throughput,
+    ),
+    Metric(
+        name="p50",
+        file="latency-p50",
+        title="Latency, p50: half of the answers take longer; less is better",
+        axis="p50 latency in ms",
+        unit=" ms",
+        more_is_better=False,
+        scale=1e-6,
+        spread=lambda row: row.p50_ns,
+    ),
+    Metric(
+        name="p99",
+        file="latency-p99",
+        title="Latency, p99: one answer in 100 takes longer; less is better",
+        axis="p99 latency in ms",
+        unit=" ms",
+        more_is_better=False,
+        scale=1e-6,
+        spread=lambda row: row.p99_ns,
+    ),
+)
+THROUGHPUT, P50, P99 = METRICS
+
+# All that two results can be compared by; charts show the first few.
+FIGURES = (
+    *METRICS,
+    Metric(
+        name="p90",
+        file="",
+        title="Latency, p90",
+        axis="p90 latency in ms",
+        unit=" ms",
+        more_is_better=False,
+        scale=1e-6,
+        spread=lambda row: row.p90_ns,
+    ),
+    Metric(
+        name="max",
+        file="",
+        title="Latency, the longest",
+        axis="longest latency in ms",
+        unit=" ms",
+        more_is_better=False,
+        scale=1e-6,
+        spread=lambda row: row.max_ns,
+    ),
+    Metric(
+        name="cpu",
+        file="",
+        title="CPU time of the server for each right answer",
+        axis="CPU µs for each answer",
+        unit=" µs",
+        more_is_better=False,
+        scale=1,
+        spread=lambda row: row.cpu_us_per_request,
+    ),
+)

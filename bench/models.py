@@ -1,0 +1,225 @@
+"""Models beside the data: what queueing would predict, and Gunther's law fitted to the levels.
+
+Both are about a closed loop: so many clients, each asking again when it has its answer.
+
+The prediction needs one figure only, the time S that a request takes while nobody else is there.
+One server can then answer 1/S, and c servers as much as min(clients, c)/S, whatever their times
+are spread like (the asymptotic bounds of Denning & Buzen 1978); no more than the cores have time
+for, if the CPU time of a request is known. Where the measured rate lies below that of c servers,
+the servers were in each other's way.
+
+The Universal Scalability Law (Gunther 2007, ch. 4) says how: N clients get N times the rate of
+one, over 1 + s(N − 1) + kN(N − 1), with s the share that waits in line and k the cost of
+agreeing, for each pair. Beyond √((1 − s)/k) clients more of them get less.
+"""
+
+import contextlib
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from calcbench.bench.inference import CONFIDENCE
+from calcbench.bench.result import Run
+from calcbench.bench.statistics import Row
+from calcbench.bench.units import format_ns, format_number, format_rate
+from calcbench.core.errors import CalcbenchError
+
+LEAST_LEVELS = 6  # three parameters, and as many levels again to see that they are wrong
+WORKERS = ("workers", "threads", "processes")  # options that say how many serve at once
+LEVEL_ROOM = 4  # characters
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """The law fitted: each is the value, and the low and high end of its interval.
+
+    *rate* is that of one client, *contention* s and *coherency* k.
+    """
+
+    rate: tuple[float, float, float]
+    contention: tuple[float, float, float]
+    coherency: tuple[float, float, float]
+
+    @property
+    def peak(self) -> float:
+        """How many clients get the most together; infinite where more of them always get more."""
+        sigma, kappa = self.contention[0], self.coherency[0]
+        return math.sqrt(max(1 - sigma, 0) / kappa) if kappa > 0 else math.inf
+
+    def predict(self, clients: float) -> float:
+        """Return the rate that *clients* get together."""
+        return float(law(clients, self.rate[0], self.contention[0], self.coherency[0]))
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A line to draw beside what was measured: a rate for each level; *dash* is matplotlib's."""
+
+    points: Mapping[int, float]
+    dash: str
+
+
+def law(clients: Any, rate: float, contention: float, coherency: float) -> Any:
+    """Return the Universal Scalability Law's rate for *clients*, a number or an array."""
+    slowed = 1 + contention * (clients - 1) + coherency * clients * (clients - 1)
+    return rate * clients / slowed
+
+
+def fit(levels: Sequence[float], rates: Sequence[float]) -> Scaling:
+    """Fit the law to *rates*, each measured at the level beside it; a level may come again.
+
+    By least squares of the logarithms, since noise multiplies. Raises CalcbenchError for fewer
+    than `LEAST_LEVELS` levels, a rate that is not above 0, or points that no law fits.
+    """
+    found = len(set(levels))
+    if found < LEAST_LEVELS:
+        raise CalcbenchError(f"needs {LEAST_LEVELS} numbers of connections, there are {found}")
+    if min(rates) <= 0:
+        raise CalcbenchError("needs rates above 0")
+    import numpy as np
+    from scipy.optimize import curve_fit
+    from scipy.special import stdtrit
+
+    at, logs = np.asarray(levels, np.float64), np.log(np.asarray(rates, np.float64))
+
+    def of(clients: Any, rate: float, contention: float, coherency: float) -> Any:
+        return rate + np.log(law(clients, 1, contention, coherency))
+
+    start = (float(logs[at.argmin()] - np.log(at.min())), 0.01, 1e-4)
+    try:
+        values, covariance = curve_fit(
+            of, at, logs, start, bounds=((-np.inf, 0, 0), np.inf), x_scale=(1, 0.01, 1e-4)
+        )
+    except RuntimeError as error:
+        raise CalcbenchError(f"no curve fits: {error}") from None
+    reach = stdtrit(len(logs) - 3, (1 + CONFIDENCE) / 2) * np.sqrt(np.diag(covariance))
+    ends = [(value, value - by, value + by) for value, by in zip(values, reach, strict=True)]
+    rate, contention, coherency = (tuple(map(float, of_one)) for of_one in ends)
+    return Scaling(
+        rate=(math.exp(rate[0]), math.exp(rate[1]), math.exp(rate[2])),
+        contention=(contention[0], max(contention[1], 0), contention[2]),
+        coherency=(coherency[0], max(coherency[1], 0), coherency[2]),
+    )
+
+
+def bound(
+    clients: int, service_s: float, servers: float, cpu_s: float = 0, cores: int = 1
+) -> float:
+    """Return the most that *servers* answer each second to so many *clients*.
+
+    A request takes *service_s* alone, and *cpu_s* of that on one of the *cores*.
+    """
+    rate = min(clients, servers) / service_s
+    return min(rate, cores / cpu_s) if cpu_s else rate
+
+
+@dataclass(frozen=True)
+class Family:
+    """How a strategy serves: a request alone takes *service_s*; *servers* at once at most."""
+
+    service_s: float
+    servers: float
+    cpu_s: float
+    cores: int
+
+    def one(self, clients: int) -> float:
+        """Return what one server would answer to *clients*."""
+        return bound(clients, self.service_s, 1)
+
+    def many(self, clients: int) -> float:
+        """Return what all its servers would answer to *clients*, on the cores that they have."""
+        return bound(clients, self.service_s, self.servers, self.cpu_s, self.cores)
+
+
+def family(line: Mapping[int, Row], run: Run) -> Family:
+    """Return how the strategy with the rows *line*, by level, serves.
+
+    As many at once as it has workers; where it says nothing of workers, everybody, unless some
+    clients never got an answer: then as many as did. Raises CalcbenchError without one
+    connection alone.
+    """
+    if 1 not in line or not line[1].throughput.median:
+        raise CalcbenchError("needs one connection alone (--connections 1,…)")
+    options = run.options.get(line[1].condition.strategy, {})
+    servers = next((float(options[name]) for name in WORKERS if name in options), math.inf)
+    servers = min([servers, *(row.clients_served for row in line.values() if row.starves)])
+    cores = len(run.pinning.server) or int(run.machine.get("cores", 1))
+    cpu_us = min(row.cpu_us_per_request.median for row in line.values())
+    return Family(1 / line[1].throughput.median, servers, cpu_us / 1e6, cores)
+
+
+def lines_of(rows: Iterable[Row]) -> dict[str, dict[int, Row]]:
+    """Return *rows*, of one workload and way of connecting, by strategy and level."""
+    found: dict[str, dict[int, Row]] = {}
+    for row in rows:
+        if row.status == "ok" and not row.condition.is_control:
+            found.setdefault(row.condition.strategy, {})[row.condition.connections] = row
+    return found
+
+
+def fit_line(line: Mapping[int, Row]) -> Scaling:
+    """Fit the law to every round of every level of *line*; raises as `fit` does."""
+    points = [(level, rate) for level, row in line.items() for rate in row.throughput.values]
+    return fit([level for level, _ in points], [rate for _, rate in points])
+
+
+def curves(rows: Iterable[Row], run: Run) -> dict[str, list[Curve]]:
+    """Return what can be drawn beside the lines of *rows*: dotted predicted, dashed fitted."""
+    found: dict[str, list[Curve]] = {}
+    for strategy, line in lines_of(rows).items():
+        drawn = found.setdefault(strategy, [])
+        # What is missing for either, the text below the table says.
+        with contextlib.suppress(CalcbenchError):
+            served = family(line, run)
+            drawn.append(Curve({level: served.many(level) for level in line}, ":"))
+        with contextlib.suppress(CalcbenchError):
+            scaling = fit_line(line)
+            drawn.append(Curve({level: scaling.predict(level) for level in line}, "--"))
+    return found
+
+
+def describe(heading: str, rows: Sequence[Row], run: Run) -> Iterator[str]:
+    """Yield lines that show measured and predicted rates of *rows*, and the law fitted."""
+    if any(row.offered_per_s for row in rows):
+        yield f"Models, {heading}: of a closed loop only, and this loop is open"
+        return
+    yield f"Models, {heading}"
+    for strategy, line in lines_of(rows).items():
+        try:
+            served = family(line, run)
+        except CalcbenchError as error:
+            yield f"  {strategy}: no prediction: it {error}"
+        else:
+            alone = format_ns(served.service_s * 1e9)
+            yield f"  {strategy}: a request alone takes {alone}; {serving(served)}"
+            for level, row in sorted(line.items()):
+                yield (
+                    f"    {level:>{LEVEL_ROOM},} clients: measured"
+                    f" {format_rate(row.throughput.median)}, one server would give"
+                    f" {format_rate(served.one(level))}, so many {format_rate(served.many(level))}"
+                )
+        try:
+            yield f"    scalability law: {describe_scaling(fit_line(line), max(line))}"
+        except CalcbenchError as error:
+            yield f"    scalability law: not fitted: it {error}"
+
+
+def serving(served: Family) -> str:
+    """Say how many *served* serves at once."""
+    if math.isinf(served.servers):
+        return "as many servers as clients"
+    return f"{served.servers:.0f} {'server' if served.servers == 1 else 'servers'}"
+
+
+def describe_scaling(scaling: Scaling, most: int) -> str:
+    """Say what *scaling* holds, with its intervals; it was fitted to levels up to *most*."""
+    rate, sigma, kappa = scaling.rate, scaling.contention, scaling.coherency
+    peak = f"most at {format_number(max(scaling.peak, 1.0))} clients"
+    if scaling.peak > 2 * most:
+        peak = "no peak near these levels"
+    return (
+        f"{format_rate(rate[0])} [{format_number(rate[1])} to {format_number(rate[2])}] for one"
+        f" client, contention {sigma[0]:.2%} [{sigma[1]:.2%} to {sigma[2]:.2%}], coherency"
+        f" {kappa[0]:.3%} [{kappa[1]:.3%} to {kappa[2]:.3%}], {peak}"
+    )

@@ -1,0 +1,170 @@
+"""What will be measured, and in which order.
+
+A `Plan` is the grid of a race: every strategy under every workload, way of connecting and number
+of connections, the whole of it once in each round.
+"""
+
+import itertools
+import math
+import random
+from dataclasses import dataclass
+from typing import Any
+
+from calcbench.bench.arrivals import ARRIVALS, CONSTANT
+from calcbench.bench.behaviour import mix
+from calcbench.core.errors import UsageError
+from calcbench.core.options import nearest
+
+KEEP_ALIVE = "keep-alive"  # a client sends all its requests over one connection
+CLOSE = "close"  # a client opens a connection for each request
+REUSES = (KEEP_ALIVE, CLOSE)
+OURS = "calcbench"
+ENGINES = (OURS, "wrk")
+MOST_RATE = 10_000_000  # requests per second; more than any machine's drivers send
+MOST_DRIVERS = 256
+AGAIN = " (again)"  # behind the label of a strategy that is raced against itself
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One point of the grid; *strategy* is a variant's label, ``threadpool:workers=4``."""
+
+    strategy: str
+    workload: str
+    reuse: str
+    connections: int
+
+    @property
+    def variant(self) -> str:
+        """What is served: the label without the mark of a control."""
+        return self.strategy.removesuffix(AGAIN)
+
+    @property
+    def is_control(self) -> bool:
+        """Tell whether this is a strategy raced once more, to see what chance does."""
+        return self.strategy.endswith(AGAIN)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a race measures; times are in seconds, *policy* holds texts like ``max_body=100``.
+
+    Each measurement warms up for *warmup_s*, whose answers are thrown away, and then counts for
+    *duration_s*. A request that has waited *timeout_s* is given up. *control* is the one of the
+    strategies that is raced against itself, at the most connections: an A/A control.
+    With a *precision*, a ratio, there are *rounds* at least and *most_rounds* at most, and no more
+    once every difference is known that well (`calcbench.bench.precision`).
+    *rate* is requests per second in an open loop, over as many connections as they need up to those
+    of the condition, None for a closed loop, and *arrivals* how they come. They are made by so many
+    *drivers*; with *engine* wrk, that drives as well. *behaviours* are texts like ``idle=20``
+    (`calcbench.bench.behaviour`). Raises UsageError when it is made with values that cannot be
+    raced.
+    """
+
+    strategies: tuple[str, ...]
+    workloads: tuple[str, ...] = ("add",)
+    reuses: tuple[str, ...] = (KEEP_ALIVE,)
+    connections: tuple[int, ...] = (1, 8, 32)
+    duration_s: float = 1.0
+    warmup_s: float = 0.3
+    rounds: int = 3
+    seed: int = 1
+    timeout_s: float = 2.0
+    policy: tuple[str, ...] = ()
+    control: str = ""
+    precision: float = 0
+    most_rounds: int = 0
+    rate: float | None = None
+    arrivals: str = CONSTANT
+    drivers: int = 1
+    behaviours: tuple[str, ...] = ()
+    engine: str = OURS
+
+    def __post_init__(self) -> None:
+        for name in ("strategies", "workloads", "reuses", "connections"):
+            values = getattr(self, name)
+            if not values:
+                raise UsageError(f"a race needs at least one of {name}")
+            for value in values:
+                if values.count(value) > 1:
+                    raise UsageError(f"{value} is given twice among {name}")
+        for reuse in self.reuses:
+            if reuse not in REUSES:
+                raise UsageError(f"reuse {reuse!r} should be {' or '.join(REUSES)}")
+        for name, least in (("rounds", 1), ("seed", 0)):
+            if getattr(self, name) < least:
+                raise UsageError(f"{name} {getattr(self, name)} should be at least {least}")
+        if min(self.connections) < 1:
+            raise UsageError(f"connections {min(self.connections)} should be at least 1")
+        for name, seconds in (("duration", self.duration_s), ("timeout", self.timeout_s)):
+            if not 0 < seconds < math.inf:
+                raise UsageError(f"{name} {seconds:g} should be a number of seconds above 0")
+        if not 0 <= self.warmup_s < math.inf:
+            raise UsageError(f"warm-up {self.warmup_s:g} should be a number of seconds from 0")
+        if self.rate is not None and not 0 < self.rate <= MOST_RATE:
+            raise UsageError(f"rate {self.rate:g} should be above 0 and at most {MOST_RATE:,}")
+        if self.arrivals not in ARRIVALS:
+            raise UsageError(f"no arrivals {self.arrivals!r}{nearest(self.arrivals, ARRIVALS)}")
+        if not 1 <= self.drivers <= MOST_DRIVERS:
+            raise UsageError(f"drivers {self.drivers} should be 1 to {MOST_DRIVERS}")
+        if self.engine not in ENGINES:
+            raise UsageError(f"no engine {self.engine!r}{nearest(self.engine, ENGINES)}")
+        for connections in self.connections:
+            mix(self.behaviours, connections)
+        if self.control and self.control not in self.strategies:
+            raise UsageError(
+                f"the control {self.control!r}{nearest(self.control, self.strategies)}"
+            )
+        if not 0 <= self.precision < 1:
+            raise UsageError(f"a precision of {self.precision:.0%} should be in 0% to 99%")
+        if self.precision and self.rate is not None:
+            raise UsageError("a precision is of what is answered; with a rate that is given")
+        if self.precision and self.most_rounds < self.rounds:
+            raise UsageError(f"at most {self.most_rounds} rounds are fewer than {self.rounds}")
+
+    @property
+    def total(self) -> int:
+        """How many measurements the race makes."""
+        return len(self.conditions()) * self.rounds
+
+    @property
+    def measuring_s(self) -> float:
+        """How many seconds those measurements last, without starting and stopping servers."""
+        return self.total * (self.warmup_s + self.duration_s)
+
+    def conditions(self) -> list[Condition]:
+        """Return every point of the grid once, in the order in which tables show them."""
+        points = [
+            Condition(strategy, workload, reuse, connections)
+            for workload, reuse, connections, strategy in itertools.product(
+                self.workloads, self.reuses, self.connections, self.strategies
+            )
+        ]
+        if self.control:
+            points += [
+                Condition(self.control + AGAIN, workload, reuse, max(self.connections))
+                for workload, reuse in itertools.product(self.workloads, self.reuses)
+            ]
+        return points
+
+    def order(self, number: int) -> list[Condition]:
+        """Return the points in the order of round *number*, counted from 1.
+
+        Each round has a fresh order, drawn from the seed, so that a machine that grows slower
+        or is disturbed for a while does not always hurt the same strategy.
+        """
+        conditions = self.conditions()
+        random.Random(f"{self.seed}/{number}").shuffle(conditions)
+        return conditions
+
+
+def plan_from_json(values: dict[str, Any]) -> Plan:
+    """Return the plan that `dataclasses.asdict` and JSON turned into *values*."""
+    return Plan(**tuples(values))
+
+
+def tuples(values: dict[str, Any]) -> dict[str, Any]:
+    """Return *values* with the tuples that JSON made lists of."""
+    return {
+        key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
+    }

@@ -1,0 +1,99 @@
+"""Race on until the answer is clear: `calcbench run --precision 5%`.
+
+A pair of strategies is settled when its ratio is known within the precision, whether or not they
+differ, or when it differs by more than the precision for sure. To look after every round and stop
+at the first p below 5 % would find differences that are not there in one race of five. So a look
+may stop the race at a difference only where that would be clear if all looks together had a 20th
+of the level; stopping at a width is harmless, for it does not look on which side of 1 the
+interval lies (`make validate` counts both).
+"""
+
+import itertools
+from collections.abc import Sequence
+
+from calcbench.bench.inference import Comparison, compare_paired, median_interval
+from calcbench.bench.plan import Condition, Plan
+from calcbench.bench.result import Measurement, Run
+
+FIRST_LOOK = 6  # rounds: the first interval that takes nothing for normal
+SPENT = 20  # the share of the level that all looks together spend is one in so many
+
+
+def enough(plan: Plan, measurements: Sequence[Measurement]) -> bool:
+    """Tell whether *measurements*, of whole rounds, are all that *plan* asks for."""
+    rounds = max((measurement.round for measurement in measurements), default=0)
+    if rounds < plan.rounds:
+        return False
+    if not plan.precision or rounds >= plan.most_rounds:
+        return True
+    return rounds >= FIRST_LOOK and settled(plan, measurements)
+
+
+def settled(plan: Plan, measurements: Sequence[Measurement]) -> bool:
+    """Tell whether *measurements* say all that *plan* wants to know of the right answers a second.
+
+    Conditions that failed in some round are left out: no more rounds would mend them.
+    """
+    groups: dict[tuple[str, str, int], list[dict[int, float]]] = {}
+    for condition, rates in by_condition(measurements).items():
+        if not condition.is_control:
+            key = (condition.reuse, condition.workload, condition.connections)
+            groups.setdefault(key, []).append(rates)
+    looks = plan.most_rounds - FIRST_LOOK + 1
+    return all(is_known(rates, plan.precision, looks) for rates in groups.values())
+
+
+def by_condition(measurements: Sequence[Measurement]) -> dict[Condition, dict[int, float]]:
+    """Return the right answers a second of each condition that never failed, by round."""
+    found: dict[Condition, dict[int, float]] = {}
+    failed = {measurement.condition for measurement in measurements if measurement.status != "ok"}
+    for measurement in measurements:
+        if measurement.condition not in failed:
+            rate = measurement.outcomes.ok * 1e9 / measurement.elapsed_ns
+            found.setdefault(measurement.condition, {})[measurement.round] = rate
+    return found
+
+
+def is_known(rates: Sequence[dict[int, float]], precision: float, looks: int) -> bool:
+    """Tell whether *rates*, of all that are to be compared, by round, are known well enough.
+
+    So many *looks* are taken at them at most.
+    """
+    if len(rates) == 1:
+        interval = median_interval(list(rates[0].values()))
+        return interval is not None and is_narrow(*interval, precision)
+    pairs = list(itertools.combinations(rates, 2))
+    return all(is_settled(pair, len(pairs) * looks * SPENT, precision) for pair in pairs)
+
+
+def is_settled(
+    pair: tuple[dict[int, float], dict[int, float]], family: int, precision: float
+) -> bool:
+    """Tell whether the two of *pair* are known to differ by more than *precision*, or by what."""
+    one, other = pair
+    both = [number for number in one if number in other]
+    told = compare_paired([one[n] for n in both], [other[n] for n in both], family)
+    return is_narrow(told.low, told.high, precision) or is_beyond(told, precision)
+
+
+def is_narrow(low: float, high: float, precision: float) -> bool:
+    """Tell whether the middle of *low* to *high* is within a *precision* of both of its ends."""
+    return 0 < high <= low * (1 + precision) ** 2
+
+
+def is_beyond(told: Comparison, precision: float) -> bool:
+    """Tell whether *told* is a difference of more than *precision*, for sure."""
+    return told.clear and (told.low > 1 + precision or told.high * (1 + precision) < 1)
+
+
+def note(run: Run) -> str:
+    """Say whether *run* is as precise as was asked for; nothing where nothing was asked."""
+    if not run.plan.precision or not run.measurements:
+        return ""
+    rounds = max(measurement.round for measurement in run.measurements)
+    if settled(run.plan, run.measurements):
+        return f"Every difference is known to {run.plan.precision:.0%} after {rounds} rounds."
+    return (
+        f"{rounds} rounds were not enough to know every difference to {run.plan.precision:.0%};"
+        " --most-rounds allows more."
+    )

@@ -1,0 +1,93 @@
+"""Read the texts of /proc, and what a listening socket tells of itself: pure functions of them."""
+
+import socket
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+
+from calcbench.bench.cpus import TICK_NS
+
+SO_MEMINFO, DROPS = 55, 8  # socket(7), and the place of SK_MEMINFO_DROPS in its answer
+UNACKED = 24  # bytes into tcp_info: for a listener, how many wait to be accepted
+
+
+def stat_fields(stat: bytes) -> list[bytes]:
+    """Return the fields of ``/proc/<pid>/stat`` behind the name, which may hold anything."""
+    return stat[stat.rindex(b")") + 2 :].split()
+
+
+def value_of(status: str, name: str) -> int:
+    """Return the number behind *name* in a text like ``/proc/<pid>/status``, or 0."""
+    for line in status.splitlines():
+        key, _, rest = line.partition(":")
+        if key == name:
+            return int(rest.split()[0])
+    return 0
+
+
+def switches(status: str) -> tuple[int, int]:
+    """Return the voluntary and involuntary context switches in a thread's ``status``."""
+    return value_of(status, "voluntary_ctxt_switches"), value_of(
+        status, "nonvoluntary_ctxt_switches"
+    )
+
+
+def run_queue_ns(schedstat: str) -> int:
+    """Return how long a thread was ready to run and did not, from its ``schedstat``."""
+    fields = schedstat.split()
+    return int(fields[1]) if len(fields) == 3 else 0
+
+
+def net_counter(netstat: str, group: str, name: str) -> int:
+    """Return one counter of ``/proc/net/netstat``: a line of names, then one of numbers."""
+    lines = [line.split() for line in netstat.splitlines() if line.startswith(f"{group}:")]
+    for names, numbers in zip(lines[::2], lines[1::2], strict=False):
+        if name in names:
+            return int(numbers[names.index(name)])
+    return 0
+
+
+def time_wait(sockstat: str) -> int:
+    """Return the connections in TIME_WAIT, from ``/proc/net/sockstat``."""
+    for line in sockstat.splitlines():
+        words = line.split()
+        if words[:1] == ["TCP:"] and "tw" in words:
+            return int(words[words.index("tw") + 1])
+    return 0
+
+
+def core_times(stat: str, cores: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the busy and the stolen nanoseconds of each of *cores*, from ``/proc/stat``.
+
+    Busy is user, nice and system. Interrupts are left out: on loopback they are the network, and
+    whether the kernel charges their time to a process too depends on how it was built.
+    """
+    ticks = {
+        words[0]: [int(word) for word in words[1:]]
+        for words in map(str.split, stat.splitlines())
+        if words and words[0].startswith("cpu")
+    }
+    rows = [ticks.get(f"cpu{core}", [0] * 8) for core in cores]
+    busy = tuple((row[0] + row[1] + row[2]) * TICK_NS for row in rows)
+    return busy, tuple((row[7] if len(row) > 7 else 0) * TICK_NS for row in rows)
+
+
+def read(path: Path) -> str:
+    """Return the text of *path*, or nothing: its process may just have ended."""
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def listener_state(listener: socket.socket | None) -> tuple[int, int]:
+    """Return how many clients *listener* has turned away, and how many wait to be accepted."""
+    if listener is None:
+        return 0, 0
+    try:
+        memory = listener.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, 9 * 4)
+        info = listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
+    except OSError:  # a kernel without them, or a socket of another family
+        return 0, 0
+    drops = struct.unpack_from("=I", memory, DROPS * 4)[0] if len(memory) >= 36 else 0
+    return drops, struct.unpack_from("=I", info, UNACKED)[0]

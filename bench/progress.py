@@ -1,0 +1,69 @@
+"""How far a race has come: a bar with the time left on a terminal, a single line elsewhere."""
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from calcbench.bench.race import Progress as RaceProgress
+
+
+@contextlib.contextmanager
+def progress_on_terminal(*, quiet: bool) -> Iterator[Callable[["RaceProgress"], None]]:
+    """Yield what a race tells its progress to: on a terminal a bar, elsewhere one line at first.
+
+    The bar is drawn between measurements only, for drawing takes time from what is measured.
+    """
+    if quiet or not sys.stderr.isatty():
+
+        def announce(progress: "RaceProgress") -> None:
+            if not quiet and not progress.done:
+                left = say_left(progress.seconds_left)
+                click.echo(f"calcbench: {progress.total} measurements, {left}", err=True)
+
+        yield announce
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+    from rich.table import Column
+
+    one_line = Column(no_wrap=True, overflow="ellipsis")
+    columns = (
+        TextColumn("{task.completed:.0f} of {task.total:.0f}"),
+        BarColumn(bar_width=30),
+        TextColumn("{task.fields[left]}"),
+        TextColumn("[dim]{task.description}", table_column=one_line),
+    )
+    with Progress(
+        *columns,
+        console=Console(stderr=True),
+        auto_refresh=False,
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    ) as bar:
+        task = bar.add_task("", left="", visible=False)
+
+        def show(progress: "RaceProgress") -> None:
+            what = progress.condition
+            text = f"{what.strategy}, {what.workload}, {what.connections:,}" if what else ""
+            bar.update(
+                task,
+                completed=progress.done,
+                total=progress.total,
+                visible=True,
+                description=text,
+                left=say_left(progress.seconds_left),
+            )
+            bar.refresh()
+
+        yield show
+
+
+def say_left(seconds: float) -> str:
+    """Return how long there is to wait: ``1 min 20 s left``."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{f'{minutes} min ' if minutes else ''}{rest} s left"

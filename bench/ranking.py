@@ -1,0 +1,209 @@
+"""Who is ahead of whom, as far as the rounds can tell: comparisons, tiers, and the control.
+
+A family of comparisons is all pairs of strategies under one workload, way of connecting and
+number of connections; at most one family in twenty has a false claim in it.
+
+A tier ends only where everybody above is clearly ahead of everybody below. So two strategies that
+cannot be told apart always share one, and «no clear difference» is a result like any other.
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from calcbench.bench.inference import (
+    NOTHING_TOLD,
+    Comparison,
+    adjust,
+    compare_paired,
+    enough_rounds,
+)
+from calcbench.bench.metric import P99, THROUGHPUT, Metric
+from calcbench.bench.plan import Condition
+from calcbench.bench.statistics import Row, Summary
+
+UNRANKED = ("driver-bound", "invalid")  # judgements of points that say nothing of a server
+Contests = dict[tuple[str, str], Comparison]
+
+
+@dataclass(frozen=True)
+class Control:
+    """What an A/A control gave under its *condition*: *told* of a strategy against itself."""
+
+    condition: Condition
+    told: Comparison
+
+
+def leading(rows: Iterable[Row]) -> Metric:
+    """Return what *rows* are ranked by: throughput, or p99 where the rate was offered to all."""
+    return P99 if any(row.offered_per_s for row in rows) else THROUGHPUT
+
+
+def groups(rows: Iterable[Row]) -> list[list[Row]]:
+    """Return *rows* in groups of one workload, way of connecting and number of connections."""
+    found: dict[tuple[str, str, int], list[Row]] = {}
+    for row in rows:
+        at = row.condition
+        found.setdefault((at.reuse, at.workload, at.connections), []).append(row)
+    return list(found.values())
+
+
+def ranked(rows: Iterable[Row]) -> list[Row]:
+    """Return those of *rows*, of one group, that can be ranked.
+
+    Not those without figures, nor the control, nor those whose figures are the driver's. Those
+    that leave clients without any answer are ranked only where all do.
+    """
+    measured = [
+        row
+        for row in rows
+        if row.status == "ok" and not row.condition.is_control and row.judgement not in UNRANKED
+    ]
+    return [row for row in measured if not row.starves] or measured
+
+
+def compare(one: Row, other: Row, metric: Metric, family: int = 1) -> Comparison:
+    """Compare two rows of one run, round by round, where both have one that counts."""
+    ours, others = (by_round(row, metric) for row in (one, other))
+    both = [number for number in ours if number in others]
+    if len(both) < 2:
+        return NOTHING_TOLD
+    return compare_paired(
+        [ours[number] for number in both], [others[number] for number in both], family
+    )
+
+
+def by_round(row: Row, metric: Metric) -> dict[int, float]:
+    """Return the figure of each round of *row*; of none where some of them have none."""
+    values = metric.spread(row).values
+    if len(values) != len(row.counted):
+        return {}
+    return dict(zip(row.counted, values, strict=True))
+
+
+def contests(rows: Sequence[Row], metric: Metric | None = None) -> Contests:
+    """Compare each of *rows*, of one group, with each other; adjusted for how many that are.
+
+    Every pair is in the answer both ways.
+    """
+    metric = metric or leading(rows)
+    pairs = list(itertools.combinations(rows, 2))
+    told = adjust([compare(one, other, metric, len(pairs)) for one, other in pairs])
+    found: Contests = {}
+    for (one, other), comparison in zip(pairs, told, strict=True):
+        found[one.condition.strategy, other.condition.strategy] = comparison
+        found[other.condition.strategy, one.condition.strategy] = turned(comparison)
+    return found
+
+
+def turned(told: Comparison) -> Comparison:
+    """Return what *told* says, from the other side."""
+    return dataclasses.replace(
+        told,
+        ratio=1 / told.ratio if told.ratio else float("inf"),
+        low=1 / told.high if told.high else float("inf"),
+        high=1 / told.low if told.low else float("inf"),
+        effect=-told.effect,
+    )
+
+
+def tiers(rows: Sequence[Row], metric: Metric | None = None) -> list[list[Row]]:
+    """Return *rows*, of one group, in tiers, the best first, and the best first within each."""
+    metric = metric or leading(rows)
+    order = sorted(rows, key=metric.median, reverse=metric.more_is_better)
+    told = contests(order, metric)
+
+    def ahead(one: Row, other: Row) -> bool:
+        comparison = told[one.condition.strategy, other.condition.strategy]
+        return comparison.ahead if metric.more_is_better else comparison.behind
+
+    found: list[list[Row]] = []
+    for place, row in enumerate(order):
+        if all(ahead(above, below) for above in order[:place] for below in order[place:]):
+            found.append([])
+        found[-1].append(row)
+    return found
+
+
+def tier_numbers(rows: Iterable[Row]) -> dict[Condition, int]:
+    """Return the tier of each of *rows*, of any groups, that has one, counted from 1.
+
+    One round tells nothing apart, so nobody has a tier there.
+    """
+    return {
+        row.condition: number
+        for group in groups(rows)
+        for number, tier in enumerate(tiers(ranked(group)), 1)
+        for row in tier
+        if row.rounds > 1
+    }
+
+
+def controls(rows: Iterable[Row]) -> list[Control]:
+    """Return what each A/A control among *rows* gave; together they are one family."""
+    known = {row.condition: row for row in rows}
+    metric = leading(known.values())
+    pairs = [
+        (row, known[original])
+        for row in known.values()
+        if row.condition.is_control
+        and (original := dataclasses.replace(row.condition, strategy=row.condition.variant))
+        in known
+        and row.status == known[original].status == "ok"
+    ]
+    told = adjust([compare(again, first, metric, len(pairs)) for again, first in pairs])
+    return [
+        Control(first.condition, comparison)
+        for (_, first), comparison in zip(pairs, told, strict=True)
+    ]
+
+
+def without_controls(summary: Summary) -> Summary:
+    """Return *summary* without the rows that only show what chance does."""
+    rows = tuple(row for row in summary.rows if not row.condition.is_control)
+    return dataclasses.replace(summary, rows=rows)
+
+
+def rounds_to_tell(rows: Sequence[Row]) -> int:
+    """Return from how many rounds on the exact test can tell all of *rows* apart."""
+    return enough_rounds(max(len(rows) * (len(rows) - 1) // 2, 1))
+
+
+def ranking_as_json(summary: Summary) -> dict[str, Any]:
+    """Return the tiers, the comparisons and the controls of *summary*, for programs."""
+    comparisons = [
+        {
+            "metric": leading(rows).name,
+            "workload": rows[0].condition.workload,
+            "reuse": rows[0].condition.reuse,
+            "connections": rows[0].condition.connections,
+            "strategy": pair[0],
+            "other": pair[1],
+            **as_json(told),
+        }
+        for rows in groups(summary.rows)
+        for pair, told in contests(ranked(rows)).items()
+        if pair[0] < pair[1]
+    ]
+    return {
+        "tiers": [
+            {**dataclasses.asdict(condition), "tier": tier}
+            for condition, tier in tier_numbers(summary.rows).items()
+        ],
+        "comparisons": comparisons,
+        "controls": [
+            {**dataclasses.asdict(control.condition), **as_json(control.told)}
+            for control in controls(summary.rows)
+        ],
+    }
+
+
+def as_json(told: Comparison) -> dict[str, Any]:
+    """Return *told* as JSON can carry it: what is infinite is null."""
+    values = {
+        name: None if value == float("inf") else value
+        for name, value in dataclasses.asdict(told).items()
+    }
+    return {**values, "clear": told.clear}

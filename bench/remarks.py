@@ -1,0 +1,98 @@
+"""What stands below a table beside its figures: the parts of a response time, and the guests."""
+
+from collections.abc import Iterable, Sequence
+
+from calcbench.bench.plan import Plan
+from calcbench.bench.result import Measurement, Run
+from calcbench.bench.statistics import Row, Spread, answered
+from calcbench.bench.units import format_number, format_rate
+
+# What a guest has met, as a sentence says it; whatever else is counted is an outcome.
+MET = {
+    "connections": "{} connections",
+    "asked": "{} requests",
+    "ok": "{} right answers",
+    "wrong": "{} wrong answers",
+    "http_error": "{} error answers",
+    "closed": "{} times closed by the server",
+    "reset": "{} times broken by the server",
+    "refused": "{} times refused",
+    "resets": "{} resets",
+}
+
+
+def remarks(rows: Sequence[Row], run: Run) -> list[str]:
+    """Return what is to be said of *rows*, all of one table of *run*."""
+    conditions = {row.condition for row in rows}
+    shown = [measurement for measurement in run.measurements if measurement.condition in conditions]
+    return [
+        *schedule_remarks(rows, run.plan),
+        *guest_remarks(shown),
+        *wrk_remarks(shown),
+        *folded_remark(shown),
+    ]
+
+
+def schedule_remarks(rows: Sequence[Row], plan: Plan) -> list[str]:
+    """Say what was offered in an open loop, and what the response times are made up of."""
+    offered = [row for row in rows if row.status == "ok" and row.offered_per_s]
+    if not offered:
+        return []
+    rate = format_rate(offered[0].offered_per_s)
+    found = [
+        f"open loop, {rate} offered, {plan.arrivals} arrivals: latencies from when each was due"
+    ]
+    for row in offered:
+        name = f"{row.condition.strategy} at {row.condition.connections:,}"
+        found.append(
+            f"{name}: service time {pair(row.service_p50_ns, row.service_p99_ns)};"
+            f" dispatch delay {pair(row.dispatch_p50_ns, row.dispatch_p99_ns)}"
+        )
+    return found
+
+
+def pair(p50: Spread, p99: Spread) -> str:
+    """Return two quantiles in milliseconds."""
+    return f"p50 {format_number(p50.median / 1e6)} ms, p99 {format_number(p99.median / 1e6)} ms"
+
+
+def guest_remarks(measurements: Iterable[Measurement]) -> list[str]:
+    """Say what the clients who are not measured have met, for each condition, all rounds added."""
+    met: dict[tuple[str, str], dict[str, int]] = {}
+    for measurement in measurements:
+        for name, counts in measurement.evidence.get("guests", {}).items():
+            condition = measurement.condition
+            where = f"{condition.strategy}, {condition.workload}, {condition.connections:,}"
+            total = met.setdefault((where, name), {})
+            for what, count in counts.items():
+                more = 0 if what == "clients" else total.get(what, 0)
+                total[what] = count + more
+    return [
+        f"beside {where}: {counts.get('clients', 0):,} {name}: {tell(counts)}"
+        for (where, name), counts in met.items()
+    ]
+
+
+def tell(counts: dict[str, int]) -> str:
+    """Return what *counts* say, or that there was nothing."""
+    parts = [words.format(f"{counts[what]:,}") for what, words in MET.items() if counts.get(what)]
+    return ", ".join(parts) or "nothing happened to them"
+
+
+def wrk_remarks(measurements: Iterable[Measurement]) -> list[str]:
+    """Say what wrk saw of the same server right after each measurement that it was asked about."""
+    return [
+        f"wrk, behind {m.condition.strategy} at {m.condition.connections:,}, round {m.round}:"
+        f" {format_rate(seen['per_s'])}, p50 {format_number(seen.get('p50_ns', 0) / 1e6)} ms,"
+        f" p99 {format_number(seen.get('p99_ns', 0) / 1e6)} ms, {seen['errors']:,} errors;"
+        f" ours there: {format_rate(answered(m) * 1e9 / m.elapsed_ns)}"
+        for m in measurements
+        if (seen := m.evidence.get("wrk"))
+    ]
+
+
+def folded_remark(measurements: Iterable[Measurement]) -> list[str]:
+    """Say that histograms stand for samples, where they do."""
+    if any(measurement.evidence.get("histograms") for measurement in measurements):
+        return ["too many samples to keep: quantiles are of histograms with 3 significant digits"]
+    return []

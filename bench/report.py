@@ -1,0 +1,57 @@
+"""Write what people and programs read of a result: the summary as JSON and CSV, and the charts."""
+
+import shutil
+import textwrap
+from pathlib import Path
+from typing import TextIO
+
+from calcbench.bench.calibration import reference
+from calcbench.bench.precision import note
+from calcbench.bench.ranking import ranking_as_json
+from calcbench.bench.result import Run, whole_file
+from calcbench.bench.statistics import Summary, to_csv, to_json
+from calcbench.bench.table import print_table
+from calcbench.bench.verdict import verdict
+from calcbench.core.errors import CalcbenchError
+
+CHARTS = "charts"
+
+
+def write_views(summary: Summary, run: Run, folder: Path, *, models: bool = False) -> list[Path]:
+    """Write ``summary.json``, ``summary.csv`` and ``charts/`` into *folder*; return the charts.
+
+    They replace those of an earlier time; *models* as for `calcbench.bench.charts`. Raises
+    CalcbenchError when they cannot be written.
+    """
+    from calcbench.bench.charts import (
+        draw_charts,
+    )  # matplotlib: only when there is something to draw
+
+    as_json = to_json(summary, ranking_as_json(summary))
+    for name, text in (("summary.json", as_json), ("summary.csv", to_csv(summary))):
+        with whole_file(folder / name) as file:
+            file.write(text.encode())
+    charts = folder / CHARTS
+    try:
+        charts.mkdir(exist_ok=True)
+    except OSError as error:
+        raise CalcbenchError(f"cannot write to {charts}: {error.strerror}") from None
+    return draw_charts(summary, run, charts, models=models)
+
+
+def print_report(summary: Summary, run: Run, folder: Path, file: TextIO) -> None:
+    """Print the table of *summary*, what it says in words, and where everything lies."""
+    print_table(summary, run, file)
+    width = shutil.get_terminal_size().columns if file.isatty() else 0
+    print(fill(" ".join(filter(None, (verdict(summary), note(run)))), width), file=file)
+    print(file=file)
+    if driver := reference(run):
+        print(f"Driver: {driver}", file=file)
+    if summary.rows:
+        print(f"Charts: {folder / CHARTS}", file=file)
+    print(f"Data:   {folder}", file=file)
+
+
+def fill(text: str, width: int) -> str:
+    """Return *text* in lines of at most *width*, or in one where that is 0."""
+    return textwrap.fill(text, width, break_on_hyphens=False) if width else text

@@ -1,0 +1,378 @@
+"""What a server spends while it is measured: looks at /proc now and then, over all its processes.
+
+Looking costs CPU that somebody else does not get, so it is done at most ten times a second, takes
+no more than a twentieth of one core, and runs beside the driver and not beside the server.
+Nearly every figure is a counter of the kernel. At the opening of the window it is read off the
+straight line between the looks around it, at its end off the line through the last look inside,
+because behind the window the server has nothing to do.
+
+What the kernel forgets, and what is done about it:
+
+- The switches and the run-queue delay of a thread are gone with the thread (and
+  ``/proc/<pid>/status`` has those of the first thread only, whatever it looks like). We add up
+  those of every thread that was seen. The kernel's own sum, told when the server has ended, says
+  whether those were all: where threads came and went unseen, the switches are that sum, shared
+  among all answers, and the delay is marked as a lower bound.
+- User and system time come in whole ticks (mostly 10 ms) for each process, so they only divide the
+  exact sum of both, and where most of it fell between the ticks nobody knows how.
+"""
+
+import os
+import resource
+import socket
+import threading
+import time
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from calcbench.bench.cpus import PROC, TICK_NS, cpu_clock_ns
+from calcbench.bench.proc import (
+    core_times,
+    listener_state,
+    net_counter,
+    read,
+    run_queue_ns,
+    stat_fields,
+    switches,
+    time_wait,
+    value_of,
+)
+from calcbench.core.watch import Worker
+
+INTERVAL_S = 0.1  # between two looks, at least
+COST_RATIO = 0.05  # of one core that sampling may take, at most
+MEMORY_EVERY = 5  # looks; the kernel walks all the pages of a process to tell its PSS
+MOST_PSS = 64  # processes whose PSS is asked for; those beyond count as their average
+LISTED_WORKERS = 64  # that a result names; the others are in the figures
+LEAST_TICKS = 10  # that tell user from system time
+SEEN_RATIO, SEEN_SLACK = 0.9, 100  # of all switches: beyond this, threads came and went unseen
+# Fields of /proc/<pid>/stat behind the name, as in calcbench.bench.cpus.
+PGRP, UTIME, STIME, CUTIME, CSTIME, THREADS = 2, 11, 12, 13, 14, 17
+
+
+@dataclass(frozen=True)
+class Counters:
+    """What has been counted until *at_ns*, by `time.perf_counter_ns`; all of it only grows."""
+
+    at_ns: int = 0
+    cpu_ns: int = 0
+    user_ns: int = 0
+    system_ns: int = 0
+    voluntary: int = 0
+    involuntary: int = 0
+    run_queue_ns: int = 0
+    overflows: int = 0  # of all listening sockets in this network namespace
+    drops: int = 0  # of our own
+    busy_ns: tuple[int, ...] = ()  # of each core in turn, whoever used it
+    steal_ns: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Levels:
+    """What was there at one moment."""
+
+    processes: int = 0
+    threads: int = 0
+    peak_bytes: int = 0  # the most that any one process has ever held, by the kernel's account
+    pss_bytes: int = 0  # shared pages divided among those who share them; 0: not looked at
+    accept_queue: int = 0
+    time_wait: int = 0
+
+
+@dataclass
+class Sample:
+    """One look."""
+
+    counters: Counters
+    levels: Levels
+
+
+@dataclass
+class Tally:
+    """The sum of counters that vanish with their owners, and may come back under one name."""
+
+    last: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    gone: list[int] = field(default_factory=lambda: [0, 0, 0])
+
+    def add(self, seen: dict[int, tuple[int, ...]]) -> tuple[int, ...]:
+        """Take note of the counters in *seen*, and return the sum of all that ever were."""
+        for name, values in self.last.items():
+            now = seen.get(name)
+            if now is None or any(new < old for new, old in zip(now, values, strict=True)):
+                self.gone = [a + b for a, b in zip(self.gone, values, strict=True)]
+        self.last = seen
+        return tuple(map(sum, zip(self.gone, *seen.values(), strict=True)))
+
+
+class Sampler:
+    """Looks at the server in process group *group*, at its *listener*, and at *cores*.
+
+    *proc* may be somewhere else in a test.
+    """
+
+    def __init__(
+        self,
+        group: int,
+        cores: Sequence[int] = (),
+        listener: socket.socket | None = None,
+        proc: Path = PROC,
+    ) -> None:
+        self.group = group
+        self.cores = cores
+        self.listener = listener
+        self.proc = proc
+        self.threads = Tally()
+        self.looks = 0
+
+    def look(self, *, memory: bool = False) -> Sample:
+        """Return what is to be seen now; the PSS every few looks, or if *memory* is asked for."""
+        at_ns = time.perf_counter_ns()
+        memory = memory or self.looks % MEMORY_EVERY == 2  # not in the first moments
+        cpu = user = system = threads = peak = 0
+        seen: dict[int, tuple[int, ...]] = {}
+        members = list(self.members())
+        for pid, fields in members:
+            own_user, own_system = int(fields[UTIME]) * TICK_NS, int(fields[STIME]) * TICK_NS
+            reaped_user, reaped_system = (int(fields[at]) * TICK_NS for at in (CUTIME, CSTIME))
+            cpu += cpu_clock_ns(pid, own_user + own_system) + reaped_user + reaped_system
+            user, system = user + own_user + reaped_user, system + own_system + reaped_system
+            threads += int(fields[THREADS])
+            peak = max(peak, value_of(read(self.proc / str(pid) / "status"), "VmHWM") * 1024)
+            seen |= self.thread_counters(pid)
+        voluntary, involuntary, delay = self.threads.add(seen)
+        busy, steal = core_times(read(self.proc / "stat"), self.cores)
+        netstat = read(self.proc / "net/netstat")
+        drops, queue = listener_state(self.listener)
+        counters = Counters(
+            at_ns=at_ns,
+            cpu_ns=cpu,
+            user_ns=user,
+            system_ns=system,
+            voluntary=voluntary,
+            involuntary=involuntary,
+            run_queue_ns=delay,
+            overflows=net_counter(netstat, "TcpExt", "ListenOverflows"),
+            drops=drops,
+            busy_ns=busy,
+            steal_ns=steal,
+        )
+        levels = Levels(
+            processes=len(members),
+            threads=threads,
+            peak_bytes=peak,
+            pss_bytes=self.pss([pid for pid, _ in members]) if memory else 0,
+            accept_queue=queue,
+            time_wait=time_wait(read(self.proc / "net/sockstat")),
+        )
+        self.looks += 1
+        return Sample(counters, levels)
+
+    def members(self) -> Iterable[tuple[int, list[bytes]]]:
+        """Yield each process of the group, as its id and the fields of its ``stat``."""
+        for name in os.listdir(self.proc):
+            if name.isdecimal():
+                try:
+                    fields = stat_fields((self.proc / name / "stat").read_bytes())
+                except OSError:  # it has just ended: its parent's account has it now
+                    continue
+                if int(fields[PGRP]) == self.group:
+                    yield int(name), fields
+
+    def thread_counters(self, pid: int) -> dict[int, tuple[int, ...]]:
+        """Return switches and run-queue delay of each thread of *pid* that is there."""
+        folder = self.proc / str(pid) / "task"
+        found: dict[int, tuple[int, ...]] = {}
+        try:
+            names = os.listdir(folder)
+        except OSError:  # it has just ended
+            return {}
+        for name in names:
+            status = read(folder / name / "status")
+            if status:
+                delay = run_queue_ns(read(folder / name / "schedstat"))
+                found[int(name)] = (*switches(status), delay)
+        return found
+
+    def pss(self, pids: list[int]) -> int:
+        """Return the PSS of all *pids* together."""
+        asked = pids[:MOST_PSS]
+        each = [value_of(read(self.proc / str(p) / "smaps_rollup"), "Pss") * 1024 for p in asked]
+        return round(sum(each) / max(len(asked), 1) * len(pids))
+
+
+class Sampling:
+    """Samples in a thread of ours, on *cores*, for as long as the ``with`` block lasts."""
+
+    def __init__(
+        self, sampler: Sampler, interval_s: float = INTERVAL_S, cores: Sequence[int] = ()
+    ) -> None:
+        self.sampler = sampler
+        self.interval_s = max(interval_s, INTERVAL_S)
+        self.cores = cores
+        self.samples: list[Sample] = []
+        self.over = threading.Event()
+        self.error: BaseException | None = None
+        self.thread = threading.Thread(target=self.sample, name="sampler", daemon=True)
+
+    def sample(self) -> None:
+        """Look now and then, until it is over."""
+        try:
+            if self.cores:
+                os.sched_setaffinity(0, self.cores)  # of this thread alone
+            while True:
+                begin = time.thread_time()
+                self.samples.append(self.sampler.look())
+                cost_s = time.thread_time() - begin
+                if self.over.wait(max(self.interval_s, cost_s / COST_RATIO)):
+                    return
+        except OSError as error:  # such as no descriptor left: told when it is over
+            self.error = error
+
+    def __enter__(self) -> Self:
+        self.thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.over.set()
+        self.thread.join()
+        if kind is None and not self.error:
+            seen = any(sample.levels.pss_bytes for sample in self.samples)
+            self.samples.append(self.sampler.look(memory=not seen))
+
+
+def children_switches() -> tuple[int, int]:
+    """Return the switches, voluntary and not, of all our children that have ended.
+
+    The kernel adds up there what it keeps nowhere else: every thread that ever was. The
+    difference around a server's end is the server's, and that of the children it has reaped.
+    """
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_nvcsw, usage.ru_nivcsw
+
+
+def between(samples: Sequence[Sample], opened_ns: int, closed_ns: int) -> Counters:
+    """Return what was counted from *opened_ns* to *closed_ns*; ``at_ns`` is how long that is.
+
+    *samples* are in order, two at least.
+    """
+    inside = [s.counters.at_ns for s in samples if opened_ns < s.counters.at_ns <= closed_ns]
+    until_ns = inside[-1] if inside else closed_ns
+    start, end = at(samples, opened_ns), at(samples, until_ns)
+    scale = (closed_ns - opened_ns) / max(until_ns - opened_ns, 1)
+    figures: dict[str, Any] = {}
+    for name, last in end.items():
+        if isinstance(last, tuple):
+            pairs = zip(start[name], last, strict=True)
+            figures[name] = tuple(max(round((b - a) * scale), 0) for a, b in pairs)
+        else:
+            figures[name] = max(round((last - start[name]) * scale), 0)
+    return Counters(**figures)
+
+
+def at(samples: Sequence[Sample], when_ns: int) -> dict[str, Any]:
+    """Return every counter as it was at *when_ns*, on the line between the samples around it."""
+    times = [sample.counters.at_ns for sample in samples]
+    after = min(max(bisect_right(times, when_ns), 1), len(samples) - 1)
+    one, other = samples[after - 1].counters, samples[after].counters
+    share = (when_ns - one.at_ns) / max(other.at_ns - one.at_ns, 1)
+    values: dict[str, Any] = {}
+    for name, first in vars(one).items():
+        last = getattr(other, name)
+        if isinstance(first, tuple):
+            values[name] = tuple(a + (b - a) * share for a, b in zip(first, last, strict=True))
+        else:
+            values[name] = first + (last - first) * share
+    return values
+
+
+def jain(values: Sequence[float]) -> float:
+    """Return Jain's index of *values*: 1 when all are equal, 1/n when one has everything.
+
+    Jain, Chiu & Hawe 1984. Returns 0 for no values, or none above 0.
+    """
+    squares = sum(value * value for value in values)
+    return sum(values) ** 2 / (len(values) * squares) if squares else 0.0
+
+
+@dataclass(frozen=True)
+class Life:
+    """What a server did from its start to its end: switches by the kernel's sum, and answers."""
+
+    voluntary: int
+    involuntary: int
+    answers: int
+
+
+def spent(
+    samples: Sequence[Sample],
+    opened_ns: int,
+    closed_ns: int,
+    answers: int,
+    cpu_ns: int = 0,
+    workers: Sequence[Worker] = (),
+    life: Life | None = None,
+) -> dict[str, Any]:
+    """Return what the server spent from *opened_ns* to *closed_ns*, while it gave *answers*.
+
+    *cpu_ns* is its CPU time where that is known more exactly than by *samples*. Empty for fewer
+    than two samples. Names carry their units. ``peak_bytes``, ``threads``, ``processes`` and
+    ``accept_queue`` are the most that was seen; None is what could not be. What each of *workers*
+    answered is counted from its start, warm-up included, and exact.
+    """
+    if len(samples) < 2:
+        return {}
+    total = between(samples, opened_ns, closed_ns)
+    inside = [s for s in samples if opened_ns <= s.counters.at_ns <= closed_ns] or list(samples)
+    cpu_ns = cpu_ns or total.cpu_ns
+    ticks_ns = total.user_ns + total.system_ns
+    user_ns = system_ns = None
+    if ticks_ns >= max(LEAST_TICKS * TICK_NS, cpu_ns / 2):
+        user_ns = round(cpu_ns * total.user_ns / ticks_ns)
+        system_ns = cpu_ns - user_ns
+    voluntary, involuntary, complete = total.voluntary, total.involuntary, True
+    if life:
+        last = samples[-1].counters
+        seen = last.voluntary + last.involuntary + SEEN_SLACK
+        complete = seen >= SEEN_RATIO * (life.voluntary + life.involuntary)
+        if not complete and life.answers:
+            first = samples[0].counters  # before that it was starting
+            share = answers / life.answers
+            voluntary = round(max(life.voluntary - first.voluntary, 0) * share)
+            involuntary = round(max(life.involuntary - first.involuntary, 0) * share)
+    counted = sorted(workers, key=lambda worker: -worker.answers)
+    return {
+        "looks": len(inside),
+        "cpu_ns": cpu_ns,
+        "cpu_user_ns": user_ns,
+        "cpu_system_ns": system_ns,
+        "cpu_us_per_request": round(cpu_ns / 1000 / answers, 3) if answers else None,
+        "voluntary_switches": voluntary,
+        "involuntary_switches": involuntary,
+        "switches_from": "every thread" if complete else "the whole life",
+        "run_queue_ns": total.run_queue_ns,
+        "run_queue_complete": complete,
+        "pss_bytes": max((sample.levels.pss_bytes for sample in samples), default=0) or None,
+        "peak_bytes": max(sample.levels.peak_bytes for sample in samples),
+        "threads": max(sample.levels.threads for sample in inside),
+        "processes": max(sample.levels.processes for sample in inside),
+        "listen_overflows": total.overflows,
+        "listen_drops": total.drops,
+        "accept_queue": max(sample.levels.accept_queue for sample in inside),
+        "time_wait": samples[-1].levels.time_wait,
+        "time_wait_grown": samples[-1].levels.time_wait - samples[0].levels.time_wait,
+        "workers": [
+            {"pid": worker.pid, "thread": worker.thread, "requests": worker.answers}
+            for worker in counted[:LISTED_WORKERS]
+        ],
+        "workers_counted": len(counted),
+        "workers_jain": round(jain([worker.answers for worker in counted]), 4) or None,
+    }

@@ -1,0 +1,265 @@
+"""What a race leaves behind: a folder that every later view is drawn from.
+
+    <run>/result.json       this module's `Run`; written last, so a folder without it is no result
+    <run>/samples/*.npz     the raw samples of each measurement
+    <run>/summary.*, charts/, ...   drawn from those two, and can be drawn again
+
+The history of `SCHEMA_VERSION`:
+
+1. The first.
+2. A measurement may carry what was judged of it: `judgement` and `evidence`, what the server spent
+   (`resources`), how long it warmed up (`warmup_ns`), and the rate that was asked for
+   (`offered_per_s`); a run, what its driver could do (`calibration`). Sample files may have
+   columns beyond `COLUMNS`. What version 1 wrote is read as if nobody had looked: all empty.
+"""
+
+import contextlib
+import dataclasses
+import datetime
+import json
+import os
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from calcbench.bench.cpus import Pinning
+from calcbench.bench.plan import Condition, Plan, plan_from_json, tuples
+from calcbench.bench.samples import expand
+from calcbench.core.errors import CalcbenchError, UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Samples = dict[str, NDArray[np.int64]]
+
+SCHEMA_VERSION = 2
+RESULT = "result.json"
+COLUMNS = ("sent_ns", "latency_ns", "client", "outcome")
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """How many requests ended in each way; `calcbench.bench.driver` defines the ways."""
+
+    ok: int = 0
+    wrong: int = 0
+    http_error: int = 0
+    refused: int = 0
+    reset: int = 0
+    timed_out: int = 0
+
+    @property
+    def total(self) -> int:
+        """How many requests ended within the window, in whatever way."""
+        return sum(dataclasses.astuple(self))
+
+    @property
+    def failed(self) -> int:
+        """How many of them got anything but the right answer."""
+        return self.total - self.ok
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One strategy under one condition in one round, with a server process of its own.
+
+    *status* is ``ok``, ``failed`` (*reason* says why; what was seen until then is kept, but it
+    is never part of a statistic) or ``unavailable`` (the strategy cannot run here). *elapsed_ns*
+    is the length of the window, in which *outcomes* were counted and both CPU times were spent;
+    *in_flight* requests had not ended when it closed. *samples* names a file, or is empty.
+
+    *judgement* says what the figures are figures of, one of `calcbench.bench.judging.JUDGEMENTS`
+    or nothing where nobody judged, and *evidence* what that rests on. *resources* is what the
+    server spent, as `calcbench.bench.resources` describes it. *warmup_ns* went before the window;
+    *offered_per_s* is the rate of an open loop, 0 for a closed one.
+    """
+
+    condition: Condition
+    round: int
+    status: str
+    reason: str = ""
+    elapsed_ns: int = 0
+    outcomes: Outcomes = Outcomes()
+    clients_served: int = 0
+    in_flight: int = 0
+    samples: str = ""
+    server_cpu_ns: int = 0
+    driver_cpu_ns: int = 0
+    judgement: str = ""
+    evidence: dict[str, Any] = field(default_factory=dict)
+    resources: dict[str, Any] = field(default_factory=dict)
+    warmup_ns: int = 0
+    offered_per_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Run:
+    """A race: what was asked for, where it ran, and every measurement that was made.
+
+    *partial* says that it was stopped before its end. *options* holds every option of every
+    variant, defaults included, and *policy* the limits that all servers shared. *cpu_units* is
+    the work that stood for each ``cpu=`` workload, calibrated once for the whole run, and
+    *calibration* what the driver can do here (`calcbench.bench.calibration`), if that is known.
+    """
+
+    schema_version: int
+    name: str
+    command: str
+    started: str
+    finished: str
+    partial: bool
+    plan: Plan
+    machine: dict[str, Any]
+    versions: dict[str, str]
+    measurements: tuple[Measurement, ...]
+    options: dict[str, dict[str, Any]] = field(default_factory=dict)
+    policy: dict[str, Any] = field(default_factory=dict)
+    cpu_units: dict[str, int] = field(default_factory=dict)
+    pinning: Pinning = field(default_factory=Pinning)
+    calibration: dict[str, Any] = field(default_factory=dict)
+
+
+def default_folder(root: Path) -> Path:
+    """Return a folder under *root*, named after this second, that does not exist yet."""
+    name = f"{datetime.datetime.now().astimezone():%Y%m%d-%H%M%S}"
+    folder, again = root / name, 1
+    while folder.exists():
+        again += 1
+        folder = root / f"{name}-{again}"
+    return folder
+
+
+def prepare_folder(folder: Path) -> None:
+    """Make *folder* ready for a run, or find out now that it cannot be written.
+
+    Raises UsageError when it already holds a run, CalcbenchError when it cannot be written.
+    """
+    if (folder / RESULT).exists():
+        raise UsageError(f"{folder} already holds a result; name another folder")
+    try:
+        (folder / "samples").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CalcbenchError(f"cannot write to {folder}: {error.strerror}") from None
+    trial = folder / "samples" / "trial"
+    with whole_file(trial) as file:
+        file.write(b"can this folder be written?\n")
+    trial.unlink()
+
+
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """Give a file to write that becomes *path* when all of it is safely there, or never.
+
+    Raises CalcbenchError when it cannot be written.
+    """
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with part.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except BaseException as error:
+        with contextlib.suppress(OSError):  # the first error is the one to tell
+            part.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise CalcbenchError(f"cannot write {path}: {error.strerror or error}") from None
+        raise
+
+
+def write_run(run: Run, folder: Path) -> None:
+    """Write *run* to ``result.json`` in *folder*; raises CalcbenchError when that fails."""
+    text = json.dumps(dataclasses.asdict(run), indent=1, ensure_ascii=False, allow_nan=False)
+    with whole_file(folder / RESULT) as file:
+        file.write(text.encode() + b"\n")
+
+
+def read_run(folder: Path) -> Run:
+    """Return the run that *folder* holds; raises UsageError in one clear line if it holds none."""
+    path = folder / RESULT
+    try:
+        values = json.loads(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        what = f"no {RESULT} in it" if folder.is_dir() else "no such folder"
+        raise UsageError(f"{folder} is not a result: {what}") from None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot read {path}: {error}") from None
+    version = values.get("schema_version") if isinstance(values, dict) else None
+    if not isinstance(version, int):
+        raise UsageError(f"{path} is not a result of calcbench")
+    if version > SCHEMA_VERSION:
+        raise UsageError(
+            f"{path} has schema {version}; this calcbench reads up to {SCHEMA_VERSION}, update it"
+        )
+    try:
+        return run_from_json(values)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"{path} is not a whole result: {error}") from None
+
+
+def run_from_json(values: Mapping[str, Any]) -> Run:
+    """Return the `Run` that `dataclasses.asdict` turned into *values*."""
+    return Run(
+        **{
+            **values,
+            "plan": plan_from_json(values["plan"]),
+            "pinning": Pinning(**tuples(values["pinning"])),
+            "measurements": tuple(
+                Measurement(
+                    **{
+                        **measurement,
+                        "condition": Condition(**measurement["condition"]),
+                        "outcomes": Outcomes(**measurement["outcomes"]),
+                    }
+                )
+                for measurement in values["measurements"]
+            ),
+        }
+    )
+
+
+def write_samples(folder: Path, name: str, samples: "Samples") -> None:
+    """Write the columns of *samples* to the file *name* of *folder*, compressed.
+
+    A column goes to 32 or 8 bits where all of it fits: smaller files, the same integers.
+    """
+    import numpy as np
+
+    columns: dict[str, NDArray[Any]] = {}
+    for column, values in samples.items():
+        narrow = (kind for kind in (np.uint8, np.uint32) if fits(values, np.iinfo(kind).max))
+        columns[column] = values.astype(next(narrow, np.int64))
+    with whole_file(folder / name) as file:
+        np.savez_compressed(file, allow_pickle=False, **columns)
+
+
+def fits(values: "NDArray[np.int64]", most: int) -> bool:
+    """Tell whether every one of *values* is in 0 to *most*."""
+    return values.size == 0 or (int(values.min()) >= 0 and int(values.max()) <= most)
+
+
+def read_samples(folder: Path, measurement: Measurement) -> "Samples":
+    """Return the raw samples of *measurement*, one int64 array for each of `COLUMNS`.
+
+    In the order in which the requests ended: ``sent_ns`` counts from the opening of the window
+    (negative: sent during the warm-up), ``latency_ns`` from the moment for which the request was
+    intended, in a closed loop that one, to the last octet of the answer, ``client`` from 0, and
+    ``outcome`` is a place in `calcbench.bench.answer.OUTCOMES`.
+    Columns that the file has beyond those come after them: ``intended_ns``, ``first_ns`` and
+    ``done_ns``, or the histograms of `calcbench.bench.histogram` and no samples at all.
+    Raises CalcbenchError when the file is missing or broken.
+    """
+    import numpy as np
+
+    if not measurement.samples:
+        return {column: np.empty(0, np.int64) for column in COLUMNS}
+    path = folder / measurement.samples
+    try:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+            columns = dict.fromkeys((*COLUMNS, *file.files))
+            return expand({column: file[column].astype(np.int64) for column in columns})
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise CalcbenchError(f"cannot read the samples {path}: {error}") from None

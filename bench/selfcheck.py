@@ -1,0 +1,81 @@
+"""What a measurement must agree with whatever the server did, or it is none.
+
+- Little's law: in a closed loop of N clients, the requests that are out at one moment, and the
+  pauses that a client makes in between, are N on average: N = X · (R + Z). A recording that has
+  lost samples, counted some twice or stamped them wrongly does not add up to that.
+- Conservation: every request that was begun ended in exactly one way, or is still in flight.
+- In an open loop, what was sent is what was offered.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from calcbench.bench.result import Samples
+
+
+def times(samples: "Samples") -> tuple["np.ndarray", "np.ndarray"]:
+    """Return when each request was sent and done, in nanoseconds from the window's opening."""
+    sent = samples["sent_ns"]
+    return sent, samples["done_ns"] if "done_ns" in samples else sent + samples["latency_ns"]
+
+
+def clients_accounted(
+    samples: "Samples", elapsed_ns: int, connections: int, in_flight: int, *, keep_alive: bool
+) -> float | None:
+    """Return how many clients the samples of a closed loop account for, or None for no samples.
+
+    A client's time is its requests, from sent to done, as far as they lie in the window; the
+    pauses between them; and, where requests were still *in_flight* at the end, the time since its
+    last. That is X · (R + Z) without its edges. With *keep_alive* a pause is the driver's own, so
+    one as long as a request is taken for the usual one: there a request is missing. Otherwise,
+    and after a failure, it is as long as it is.
+    """
+    import numpy as np
+
+    sent, done = times(samples)
+    if not len(done):
+        return None
+    order = np.lexsort((done, samples["client"]))
+    sent, done, client = sent[order], done[order], samples["client"][order]
+    requests = np.clip(np.minimum(done, elapsed_ns) - np.maximum(sent, 0), 0, None).sum()
+
+    same = client[1:] == client[:-1]
+    gaps = (sent[1:] - done[:-1])[same]
+    if keep_alive:
+        smooth = (samples["outcome"][order][:-1] == 0)[same]
+        usual = float(np.median(gaps[smooth])) if smooth.any() else 0.0
+        longest = usual + float(np.median(done - sent))
+        gaps = np.where(smooth & (gaps > longest), usual, gaps)
+    pauses = np.clip(gaps, 0, None).sum()  # below 0 two requests of one client were out at once
+
+    ends = np.append(~same, True)
+    first = np.append(True, ~same)
+    edges = np.clip(elapsed_ns - done[ends], 0, None).sum() * min(in_flight / connections, 1)
+    edges += np.clip(sent[first], 0, None).sum()  # before its first: a pause that began earlier
+    never = min(connections - int(np.count_nonzero(ends)), in_flight) * elapsed_ns
+    return float(requests + pauses + edges + never) / elapsed_ns
+
+
+def little_ratio(
+    samples: "Samples", elapsed_ns: int, connections: int, in_flight: int, *, keep_alive: bool
+) -> float | None:
+    """Return X · (R + Z) / N of a closed loop, 1 where all is well; None where nothing ended."""
+    accounted = clients_accounted(
+        samples, elapsed_ns, connections, in_flight, keep_alive=keep_alive
+    )
+    return None if accounted is None else round(accounted / connections, 4)
+
+
+def unaccounted(begun: int, ended: int, in_flight: int) -> int:
+    """Return how many requests were begun and neither ended nor are in flight; 0 is right."""
+    return begun - ended - in_flight
+
+
+def sent_ratio(samples: "Samples", elapsed_ns: int) -> float | None:
+    """Return which part of what was due in the window of an open loop was sent within it."""
+    import numpy as np
+
+    sent, _ = times(samples)
+    return round(np.count_nonzero(sent < elapsed_ns) / len(sent), 4) if len(sent) else None

@@ -1,0 +1,144 @@
+"""``make bench-core``: how fast the core is, in ratios. Prints tables; no figure makes it fail."""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from calcbench.bench.cpus import Pinning, choose_cores
+from calcbench.bench.machine import describe_machine
+from calcbench.bench.plan import CLOSE, KEEP_ALIVE
+from calcbench.bench.speed.contest import BARE, OURS, Contest, compete, make_path, standings
+from calcbench.bench.speed.installing import Interpreter, how_to_install, inspect, install
+from calcbench.bench.speed.parsing import timings_from_json
+from calcbench.bench.speed.rivals import SERVERS
+from calcbench.bench.speed.tables import (
+    CONTEST_LEGEND,
+    contest_lines,
+    machine_lines,
+    parsing_lines,
+    wrap,
+)
+from calcbench.core.errors import CalcbenchError, UsageError
+from calcbench.core.options import nearest
+
+PARSING = "parsing"
+PARTS = (PARSING, KEEP_ALIVE, CLOSE)
+BATCHES = 15  # rounds without a socket for each round with one: they take so much less time
+SEED = 1
+
+
+def arguments(words: Sequence[str] | None) -> argparse.Namespace:
+    """Return what the command line says."""
+    parser = argparse.ArgumentParser(prog="bench-core", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--rounds", type=int, default=5, help="default: 5")
+    parser.add_argument("--duration", type=float, default=1.0, help="seconds of each measurement")
+    parser.add_argument(
+        "--only", default="", help=f"some of {', '.join((*PARTS, OURS, *SERVERS))}, with commas"
+    )
+    parser.add_argument("--python", default=sys.executable, help="what runs the servers")
+    parser.add_argument("--install", action="store_true", help="install the rivals into it")
+    return parser.parse_args(words)
+
+
+def chosen(only: str) -> tuple[list[str], list[str]]:
+    """Return the parts and the servers that *only* names; all of either if it names none.
+
+    Raises UsageError for a name that is neither.
+    """
+    names = [name.strip() for name in only.split(",") if name.strip()]
+    servers = (OURS, *SERVERS)
+    for name in names:
+        if name not in (*PARTS, *servers):
+            raise UsageError(f"no part or server {name!r}{nearest(name, (*PARTS, *servers))}")
+    parts = [part for part in PARTS if part in names] or list(PARTS)
+    return parts, [server for server in servers if server in names] or list(servers)
+
+
+def run(words: Sequence[str] | None = None) -> None:
+    """Measure what the command line asks for, and print it."""
+    asked = arguments(words)
+    parts, servers = chosen(asked.only)
+    if asked.rounds < 1 or not asked.duration > 0:
+        raise UsageError("a benchmark needs at least one round, and more than 0 seconds")
+    interpreter = inspect(asked.python)
+    if asked.install:
+        interpreter = install(interpreter, tell)
+    pinning = choose_cores()
+    for line in machine_lines(describe_machine(), interpreter.name, pinning):
+        print(line)
+    with tempfile.TemporaryDirectory(prefix="calcbench-") as name:
+        path = Path(name)
+        make_path(path)
+        if PARSING in parts:
+            print_parsing(interpreter, path, pinning, asked.rounds * BATCHES)
+        reuses = [part for part in parts if part != PARSING]
+        for reuse in reuses:
+            contest = Contest(reuse, interpreter.python, path, pinning, asked.duration, SEED)
+            print_contest(contest, interpreter, servers, asked.rounds)
+        for line in wrap(CONTEST_LEGEND) if reuses else ():
+            print(line)
+
+
+def print_parsing(interpreter: Interpreter, path: Path, pinning: Pinning, rounds: int) -> None:
+    """Measure and print what needs no socket."""
+    print()
+    if "httptools" not in interpreter.versions:
+        print("Without a socket: not measured, httptools is not installed for that Python")
+        return
+    order = json.dumps({"cpus": pinning.server, "rounds": rounds, "seed": SEED})
+    tell(f"without a socket: {rounds} rounds")
+    done = subprocess.run(
+        [interpreter.python, "-P", "-m", "calcbench.bench.speed.parsing", order],
+        env={**os.environ, "PYTHONPATH": str(path)},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise CalcbenchError("the measurement without a socket failed")
+    for line in parsing_lines(timings_from_json(done.stdout), rounds):
+        print(line, flush=True)
+
+
+def print_contest(
+    contest: Contest, interpreter: Interpreter, servers: Sequence[str], rounds: int
+) -> None:
+    """Measure and print one way of connecting."""
+    missing = [server for server in servers if server in SERVERS and interpreter.missing(server)]
+    present = [server for server in servers if server not in missing]
+    table = standings(compete(contest, [BARE, *present], rounds, tell))
+    print()
+    lines = contest_lines(contest.reuse, table, interpreter.versions, contest.duration_s, rounds)
+    for server in missing:
+        lines.append(f"{server}: not installed; {how_to_install(interpreter, server)}")
+    print("\n".join(lines), flush=True)
+
+
+def tell(text: str) -> None:
+    """Say what is going on, to standard error: over the last such line, if that is a terminal."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+    elif "install" in text:  # progress is for whoever watches; this is for the record
+        print(text, file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    """Run; what goes wrong is one line."""
+    try:
+        run()
+    except CalcbenchError as error:
+        sys.exit(f"bench-core: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+    finally:
+        if sys.stderr.isatty():
+            print("\r\x1b[K", end="", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,233 @@
+"""End to end: the bare loop, `selectors` and the rivals, each on one core, driven from another.
+
+The round is the unit: in every round each server is started afresh, in an order drawn from the
+seed, and compared with the bare loop and with `selectors` of the same round. Absolute figures
+drift with what else the machine does; those ratios drift much less.
+"""
+
+import contextlib
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from calcbench.bench.cpus import Pinning
+from calcbench.bench.drive import DriverProcess
+from calcbench.bench.load import VARIETY, Drive, ring
+from calcbench.bench.plan import KEEP_ALIVE
+from calcbench.bench.speed.rivals import SERVERS
+from calcbench.bench.statistics import Spread, spread
+from calcbench.core.errors import CalcbenchError
+from calcbench.core.launcher import ServerSpec, launch
+
+BARE, OURS = "bare loop", "selectors"
+HOST = "127.0.0.1"
+CONNECTIONS = 32
+WARM_UP_S = 0.3
+READY_S = 20.0  # a rival that compiles its bytecode first may take a second or two
+WAIT_S = 0.02  # between two looks whether a server is up
+
+
+@dataclass(frozen=True)
+class Contest:
+    """What all rounds share: the way of connecting, the interpreter, the cores, the seconds."""
+
+    reuse: str
+    python: str
+    path: Path  # a folder in which that interpreter finds calcbench, see `make_path`
+    pinning: Pinning
+    duration_s: float
+    seed: int
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What one server did in one round; *trouble* says why it does not count, or is empty."""
+
+    server: str
+    round: int
+    cpu_us: float = 0  # of the server, for each right answer
+    per_second: float = 0  # right answers
+    driver_share: float = 0  # of its core, 0–1
+    trouble: str = ""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One server over all rounds.
+
+    *of_limit* is the bare loop's CPU time for a request by this server's, in the same round.
+    *behind_in_cpu* and *behind_in_rate* count the rounds in which `selectors` was better, of
+    *rounds* in which both counted.
+    """
+
+    server: str
+    per_second: Spread
+    cpu_us: Spread
+    of_limit: Spread
+    driver_share: float
+    behind_in_cpu: int
+    behind_in_rate: int
+    rounds: int
+    trouble: str
+
+
+def make_path(folder: Path) -> None:
+    """Have *folder* contain the package calcbench, for an interpreter that has it not installed."""
+    package = folder / "calcbench"
+    package.mkdir()
+    here = Path(__file__).resolve().parent
+    (package / "bench").symlink_to(here.parent)
+    (package / "core").symlink_to(Path(launch.__code__.co_filename).resolve().parent)
+
+
+def compete(
+    contest: Contest, servers: Sequence[str], rounds: int, tell: Callable[[str], None]
+) -> list[Figures]:
+    """Measure all *servers* in so many *rounds*; *tell* is called before each measurement."""
+    figures = []
+    for number in range(1, rounds + 1):
+        order = random.Random(f"{contest.seed}/{contest.reuse}/{number}")
+        for server in order.sample(servers, len(servers)):
+            tell(f"{contest.reuse}, round {number} of {rounds}: {server}")
+            try:
+                figures.append(measure(contest, server, number))
+            except (CalcbenchError, OSError) as error:
+                figures.append(Figures(server, number, trouble=str(error)))
+    return figures
+
+
+def measure(contest: Contest, server: str, number: int) -> Figures:
+    """Start *server*, drive it, and stop it. Raises CalcbenchError when it does not serve."""
+    with DriverProcess() as driver, serving(contest, server) as (port, group):
+        drive = Drive(
+            host=HOST,
+            port=port,
+            connections=CONNECTIONS,
+            keep_alive=contest.reuse == KEEP_ALIVE,
+            duration_s=contest.duration_s,
+            warmup_s=WARM_UP_S,
+            variety=1 if server == BARE else VARIETY,  # a bare loop has but one answer
+            seed=contest.seed,
+            cpus=contest.pinning.driver,
+            server_group=group,
+        )
+        driven = driver.drive(drive)
+    right = driven.outcomes.ok
+    if not right or driven.outcomes.total > right:
+        return Figures(server, number, trouble=f"not every answer was right: {driven.outcomes}")
+    return Figures(
+        server,
+        number,
+        cpu_us=driven.server_cpu_ns / 1e3 / right,
+        per_second=right * 1e9 / driven.elapsed_ns,
+        driver_share=driven.driver_cpu_ns / driven.elapsed_ns,
+    )
+
+
+@contextlib.contextmanager
+def serving(contest: Contest, server: str) -> Iterator[tuple[int, int]]:
+    """Have *server* serve; give its port and its process group. It ends with the block."""
+    if server == OURS:
+        spec = ServerSpec("selectors", python=contest.python, cpus=contest.pinning.server)
+        with launch(spec, HOST) as ours:
+            yield ours.port, ours.pid
+            if not (stopped := ours.stop()).clean:
+                raise CalcbenchError(f"selectors did not stop cleanly: {stopped}")
+        return
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port = probe.getsockname()[1]  # free until the server takes it, a moment later
+    with tempfile.TemporaryFile() as complaints:
+        process = subprocess.Popen(
+            command_of(contest, server, port),
+            cwd=contest.path,  # granian looks for an application in the working directory first
+            env={**os.environ, "PYTHONPATH": str(contest.path)},
+            stdin=subprocess.DEVNULL,
+            stdout=complaints,
+            stderr=complaints,
+            process_group=0,
+        )
+        try:
+            wait_until_ready(server, process, port, complaints.fileno())
+            yield port, process.pid
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def command_of(contest: Contest, server: str, port: int) -> list[str]:
+    """Return the command that starts *server*, a bare loop or a rival, on *port*."""
+    order: dict[str, object] = {"port": port, "cpus": contest.pinning.server}
+    if server in SERVERS:
+        module = "rivals"
+        order |= {"name": server}
+    else:
+        module = "bare"
+        drive = Drive(HOST, port, 1, contest.reuse == KEEP_ALIVE, 1, seed=contest.seed, variety=1)
+        constant = ring(drive)[0][1] or b""
+        order |= {"reuse": contest.reuse, "answer": constant.decode()}
+    return [contest.python, "-P", "-m", f"calcbench.bench.speed.{module}", json.dumps(order)]
+
+
+def wait_until_ready(
+    server: str, process: "subprocess.Popen[bytes]", port: int, complaints: int
+) -> None:
+    """Return when *server* has answered a request. Raises CalcbenchError when it will not."""
+    request = b"GET /add/1/2 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    end = time.monotonic() + READY_S
+    while time.monotonic() < end:
+        with contextlib.suppress(OSError), socket.create_connection((HOST, port), READY_S) as sock:
+            sock.sendall(request)
+            if sock.recv(1):
+                return
+        if process.poll() is not None:
+            text = os.pread(complaints, 1 << 16, 0).decode(errors="replace").strip()
+            last = text.rpartition("\n")[2] or "without a word"
+            raise CalcbenchError(f"{server} died at its start: {last}")
+        time.sleep(WAIT_S)
+    raise CalcbenchError(f"{server} has not answered for {READY_S:g} s")
+
+
+def standings(figures: Sequence[Figures]) -> list[Standing]:
+    """Return what *figures* say of each server: first the bare loop, then by CPU time.
+
+    A server without a round that counts comes last.
+    """
+    found = {(one.server, one.round): one for one in figures}
+    names = list(dict.fromkeys(one.server for one in figures))
+    table = []
+    for name in names:
+        good = [one for one in figures if one.server == name and not one.trouble]
+        bare = [(one, found.get((BARE, one.round))) for one in good]
+        ours = [(one, found.get((OURS, one.round))) for one in good]
+        pairs = [(one, other) for one, other in ours if other and not other.trouble]
+        troubles = [one.trouble for one in figures if one.server == name and one.trouble]
+        table.append(
+            Standing(
+                server=name,
+                per_second=spread(one.per_second for one in good),
+                cpu_us=spread(one.cpu_us for one in good),
+                of_limit=spread(
+                    limit.cpu_us / one.cpu_us for one, limit in bare if limit and not limit.trouble
+                ),
+                driver_share=max((one.driver_share for one in good), default=0),
+                behind_in_cpu=sum(other.cpu_us < one.cpu_us for one, other in pairs),
+                behind_in_rate=sum(other.per_second > one.per_second for one, other in pairs),
+                rounds=len(pairs),
+                trouble=troubles[0] if troubles else "",
+            )
+        )
+
+    def rank(one: Standing) -> tuple[bool, bool, float]:
+        return one.server != BARE, not one.cpu_us.rounds, one.cpu_us.median
+
+    return sorted(table, key=rank)

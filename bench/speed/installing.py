@@ -1,0 +1,106 @@
+"""The virtual environment of the rivals: what is in it, and what can be added.
+
+What cannot be installed, for want of a compiler, a header or a network, costs one line of
+output, and the benchmark goes on without it.
+"""
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import requires
+from pathlib import Path
+
+from calcbench.bench.speed.rivals import NEEDS
+from calcbench.core.errors import UsageError
+
+HINTS = {"bjoern": "it needs a C compiler and libev's header; Debian: apt install gcc libev-dev"}
+PROBE = """
+import importlib.metadata, json, platform, sys
+found = {}
+for name in sys.argv[1:]:
+    try:
+        found[name] = importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        pass
+print(json.dumps([f"{platform.python_implementation()} {platform.python_version()}", found]))
+"""
+
+
+@dataclass(frozen=True)
+class Interpreter:
+    """What runs the servers: its *name*, ``CPython 3.11.7``, and the *versions* of packages."""
+
+    python: str
+    name: str
+    versions: dict[str, str]
+
+    def missing(self, rival: str) -> list[str]:
+        """Return the packages that *rival* still needs."""
+        return [package for package in NEEDS[rival] if package not in self.versions]
+
+
+def requirements() -> dict[str, str]:
+    """Return what the extra `rivals` asks for, as package → requirement: ``bjoern>=3,<4``."""
+    found = {}
+    for line in requires("calcbench") or ():
+        requirement, _, marker = line.partition(";")
+        if re.search(r"""extra == ['"]rivals['"]""", marker):
+            requirement = requirement.strip()
+            found[re.split(r"[^\w.-]", requirement)[0]] = requirement
+    return found
+
+
+def inspect(python: str) -> Interpreter:
+    """Return what *python* is and has. Raises UsageError when it does not run."""
+    if os.sep in python:  # not resolved: a virtual environment is known by its link
+        python = str(Path(python).absolute())
+    command = [python, "-P", "-c", PROBE, *requirements()]
+    try:
+        output = subprocess.run(command, capture_output=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        raise UsageError(f"{python!r} is no Python that runs") from None
+    name, versions = json.loads(output)
+    return Interpreter(python, name, versions)
+
+
+def install(interpreter: Interpreter, tell: Callable[[str], None]) -> Interpreter:
+    """Install what is missing, each package by itself, and return what there is then.
+
+    *tell* is called with a line for each package that is installed, or cannot be.
+    """
+    wanted = requirements()
+    missing = [package for package in wanted if package not in interpreter.versions]
+    for package in missing:
+        tell(f"installing {wanted[package]}")
+        command = [interpreter.python, "-m", "pip", "install", "--no-input", wanted[package]]
+        settings = {"PIP_USER": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_RETRIES": "1"}
+        done = subprocess.run(
+            command,
+            env={**os.environ, **settings},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+        if done.returncode:
+            hint = HINTS.get(package) or reason(done.stdout)
+            tell(f"{package} cannot be installed, so it is left out: {hint}")
+    return inspect(interpreter.python) if missing else interpreter
+
+
+def reason(output: str) -> str:
+    """Return the line in which pip says why it failed."""
+    errors = [line for line in output.splitlines() if line.startswith("ERROR: ")]
+    return errors[-1].removeprefix("ERROR: ") if errors else "pip failed without a word"
+
+
+def how_to_install(interpreter: Interpreter, rival: str) -> str:
+    """Return the command that installs what *rival* still needs."""
+    wanted = requirements()
+    named = " ".join(f"'{wanted.get(package, package)}'" for package in interpreter.missing(rival))
+    return f"{interpreter.python} -m pip install {named}"

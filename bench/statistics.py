@@ -1,0 +1,310 @@
+"""From raw samples to a summary: pure functions of a run's files.
+
+The round is the unit: each figure is made within one measurement, and a row gives the median of
+its rounds with the lowest and the highest. Percentiles are never averaged, and of an even number
+of rounds the median is the lower middle one, so every figure shown is one that was measured.
+What the rounds allow one to say of two rows, `calcbench.bench.ranking` finds.
+
+The history of `SCHEMA_VERSION`:
+
+1. The first.
+2. Each figure has its rounds' values and the 95 % interval of its median, each row the numbers of
+   its rounds, its judgement and how fairly its clients and workers were served.
+"""
+
+import collections
+import csv
+import dataclasses
+import io
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from calcbench.bench.answer import OK
+from calcbench.bench.histogram import sorted_times
+from calcbench.bench.inference import median_interval
+from calcbench.bench.judging import DRIVER_BOUND
+from calcbench.bench.plan import Condition
+from calcbench.bench.result import Measurement, Outcomes, Run, read_samples
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+SCHEMA_VERSION = 2
+
+
+@dataclass(frozen=True)
+class Spread:
+    """One figure over the rounds: the median, the lowest and the highest; all 0 for no rounds.
+
+    *interval* is where the median lies with 95 % confidence, None for fewer than three rounds.
+    *values* are the figure of each round, in the order of the rounds.
+    """
+
+    median: float = 0
+    low: float = 0
+    high: float = 0
+    rounds: int = 0
+    interval: tuple[float, float] | None = None
+    values: tuple[float, ...] = ()
+
+
+NOTHING = Spread()
+
+
+@dataclass(frozen=True)
+class Row:
+    """What is known about one condition.
+
+    *status* is ``ok`` when at least one round counts; *rounds* is how many do, *failed_rounds*
+    how many do not, and *reason* says why the first of those does not. *requests* are right
+    answers, *throughput* is those for each second. *clients_served* is the fewest of any round.
+    *counted* are the numbers of the rounds that count. *judgement* is what most of them were
+    judged to be, empty where nobody judged. *client_fairness* and *worker_fairness* are Jain's
+    index of the right answers that each client got, and that each worker gave, where that is
+    known. *driver_share* is the share of its core, 0–1, that the driver used in its busiest
+    round: near 1, the driver was measured and not the server.
+
+    In an open loop, where *offered_per_s* is above 0, *p50_ns* and its like are response times,
+    from the moment when a request was due. They are the sum of the dispatch delay, until it was
+    sent, and of the service time, from there.
+    """
+
+    condition: Condition
+    status: str
+    reason: str = ""
+    rounds: int = 0
+    failed_rounds: int = 0
+    requests: int = 0
+    throughput: Spread = NOTHING
+    p50_ns: Spread = NOTHING
+    p90_ns: Spread = NOTHING
+    p99_ns: Spread = NOTHING
+    max_ns: Spread = NOTHING
+    cpu_us_per_request: Spread = NOTHING
+    outcomes: Outcomes = dataclasses.field(default_factory=Outcomes)
+    clients_served: int = 0
+    in_flight: int = 0
+    driver_share: float = 0
+    counted: tuple[int, ...] = ()
+    judgement: str = ""
+    client_fairness: Spread = NOTHING
+    worker_fairness: Spread = NOTHING
+    offered_per_s: float = 0
+    service_p50_ns: Spread = NOTHING
+    service_p99_ns: Spread = NOTHING
+    dispatch_p50_ns: Spread = NOTHING
+    dispatch_p99_ns: Spread = NOTHING
+
+    @property
+    def starves(self) -> bool:
+        """Tell whether some client never got an answer within a window."""
+        return self.status == "ok" and self.clients_served < self.condition.connections
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Every row of a run, in the order of its plan; *partial* says that the run was stopped."""
+
+    schema_version: int
+    run: str
+    partial: bool
+    rows: tuple[Row, ...]
+
+    def row(self, condition: Condition) -> Row | None:
+        """Return the row of *condition*, or None when it was not measured."""
+        return next((row for row in self.rows if row.condition == condition), None)
+
+
+def quantile(sorted_ns: "Sequence[int] | NDArray[np.int64]", q: float) -> int:
+    """Return the smallest latency that at least a fraction *q* of requests met.
+
+    *sorted_ns* is ascending nanoseconds, at least one; *q* is in 0–1. No interpolation, so the
+    answer is a latency that happened (Hyndman & Fan 1996, definition 1); the same as numpy's
+    ``inverted_cdf``. Raises ValueError for an empty sequence or a *q* out of range.
+    """
+    if len(sorted_ns) == 0:
+        raise ValueError("no latency, so no quantile")
+    if not 0 <= q <= 1:
+        raise ValueError(f"a quantile of {q} should be in 0 to 1")
+    return int(sorted_ns[max(math.ceil(len(sorted_ns) * q), 1) - 1])
+
+
+def spread(values: Iterable[float]) -> Spread:
+    """Return the lower median, the lowest and the highest of *values*, one for each round."""
+    values = tuple(values)
+    ordered = sorted(values)
+    if not ordered:
+        return NOTHING
+    median = ordered[(len(ordered) - 1) // 2]
+    return Spread(median, ordered[0], ordered[-1], len(ordered), median_interval(values), values)
+
+
+def summarise(run: Run, folder: Path) -> Summary:
+    """Return the summary of *run*, whose samples lie in *folder*.
+
+    Raises CalcbenchError when a file of samples is missing or broken.
+    """
+    measured: dict[Condition, list[Measurement]] = {}
+    for measurement in run.measurements:
+        measured.setdefault(measurement.condition, []).append(measurement)
+    rows = [
+        summarise_condition(condition, measured[condition], folder)
+        for condition in run.plan.conditions()
+        if condition in measured
+    ]
+    return Summary(SCHEMA_VERSION, run.name, run.partial, tuple(rows))
+
+
+def summarise_condition(condition: Condition, rounds: list[Measurement], folder: Path) -> Row:
+    """Return the row for *rounds*, all measured under *condition*; the failed do not count."""
+    good = sorted((m for m in rounds if m.status == "ok"), key=lambda m: m.round)
+    # A round in which the driver was the limit says nothing of the server, and is not averaged in;
+    # where all are such rounds, they are shown, and the row is not ranked.
+    good = [m for m in good if m.judgement != DRIVER_BOUND] or good
+    bad = [measurement for measurement in rounds if measurement not in good]
+    reason = why_not(bad[0]) if bad else ""
+    if not good:
+        return Row(condition, bad[0].status, reason, failed_rounds=len(bad))
+    samples = [right_answers(measurement, folder) for measurement in good]
+    latencies = [latency_ns for latency_ns, _ in samples]
+    return Row(
+        condition,
+        "ok",
+        reason,
+        rounds=len(good),
+        failed_rounds=len(bad),
+        requests=sum(m.outcomes.ok for m in good),
+        throughput=spread(answered(m) * 1e9 / m.elapsed_ns for m in good),
+        p50_ns=spread(quantile(ns, 0.5) for ns in latencies),
+        p90_ns=spread(quantile(ns, 0.9) for ns in latencies),
+        p99_ns=spread(quantile(ns, 0.99) for ns in latencies),
+        max_ns=spread(quantile(ns, 1) for ns in latencies),
+        cpu_us_per_request=spread(
+            m.server_cpu_ns / 1000 / answered(m) for m in good if m.server_cpu_ns and answered(m)
+        ),
+        outcomes=total(m.outcomes for m in good),
+        clients_served=min(m.clients_served for m in good),
+        in_flight=sum(m.in_flight for m in good),
+        driver_share=max(m.driver_cpu_ns / m.elapsed_ns for m in good),
+        counted=tuple(m.round for m in good),
+        judgement=most_frequent(m.judgement for m in good),
+        client_fairness=spread(
+            jain(count(clients, condition.connections)) for _, clients in samples if len(clients)
+        ),
+        worker_fairness=spread(
+            index for m in good if (index := m.resources.get("workers_jain")) is not None
+        ),
+        offered_per_s=max(m.offered_per_s for m in good),
+        **parts(good, folder),
+    )
+
+
+def why_not(measurement: Measurement) -> str:
+    """Return why *measurement* does not count."""
+    return measurement.reason or "; ".join([DRIVER_BOUND, *measurement.evidence.get("why", [])[:1]])
+
+
+def answered(measurement: Measurement) -> int:
+    """Return how many right answers came within the window of *measurement*.
+
+    In an open loop those are not the requests that were due in it, for which latencies are known.
+    """
+    return int(measurement.evidence.get("answered", measurement.outcomes.ok))
+
+
+def parts(rounds: list[Measurement], folder: Path) -> dict[str, Spread]:
+    """Return the parts of the response time over *rounds* of an open loop; none of a closed one."""
+    if not all(measurement.offered_per_s for measurement in rounds):
+        return {}
+    samples = [read_samples(folder, measurement) for measurement in rounds]
+    found: dict[str, Spread] = {}
+    for part in ("service", "dispatch"):
+        times = [sorted_times(one, part) for one in samples]
+        found[f"{part}_p50_ns"] = spread(quantile(ns, 0.5) for ns in times)
+        found[f"{part}_p99_ns"] = spread(quantile(ns, 0.99) for ns in times)
+    return found
+
+
+def right_answers(
+    measurement: Measurement, folder: Path
+) -> "tuple[Sequence[int], NDArray[np.int64]]":
+    """Return the latencies of the right answers, ascending, and the client that got each one."""
+    samples = read_samples(folder, measurement)
+    right = samples["outcome"] == OK
+    return sorted_times(samples, "response"), samples["client"][right]
+
+
+def count(clients: "NDArray[np.int64]", connections: int) -> list[int]:
+    """Return how often each of the clients 0 to *connections* is among *clients*."""
+    import numpy as np
+
+    found: list[int] = np.bincount(clients, minlength=connections).tolist()
+    return found
+
+
+def jain(shares: Sequence[float]) -> float:
+    """Return Jain's fairness index of *shares*: 1 where all are equal, 1/n where one has all.
+
+    Jain, Chiu & Hawe 1984. Of nothing at all, everybody has the same.
+    """
+    squares = len(shares) * sum(share * share for share in shares)
+    return sum(shares) ** 2 / squares if squares else 1.0
+
+
+def most_frequent(judgements: Iterable[str]) -> str:
+    """Return what most rounds were judged to be; of several the one that was found first."""
+    return collections.Counter(judgements).most_common(1)[0][0]
+
+
+def total(outcomes: Iterable[Outcomes]) -> Outcomes:
+    """Return the sum of *outcomes*, each way apart; at least one must be given."""
+    return Outcomes(*map(sum, zip(*map(dataclasses.astuple, outcomes), strict=True)))
+
+
+def to_json(summary: Summary, more: Mapping[str, Any] | None = None) -> str:
+    """Return *summary*, and what there is *more* to say of it, as JSON.
+
+    Figures that do not exist are null.
+    """
+    values = dataclasses.asdict(summary) | dict(more or {})
+    for row in values["rows"]:
+        for name, value in row.items():
+            if isinstance(value, dict) and value.get("rounds") == 0:
+                row[name] = None
+    return json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def to_csv(summary: Summary) -> str:
+    """Return *summary* as CSV with a line of names; figures that do not exist are empty."""
+    table = [flatten(row) for row in summary.rows]
+    text = io.StringIO()
+    names = list(flatten(Row(Condition("", "", "", 0), "")))
+    writer = csv.DictWriter(text, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(table)
+    return text.getvalue()
+
+
+def flatten(row: Row) -> dict[str, Any]:
+    """Return *row* as one level of names and values, such as ``p99_ns_median``."""
+    flat: dict[str, Any] = {}
+    for field in dataclasses.fields(row):
+        value = getattr(row, field.name)
+        if isinstance(value, Spread):
+            figure = "throughput_per_s" if field.name == "throughput" else field.name
+            for part in ("median", "low", "high"):
+                flat[f"{figure}_{part}"] = getattr(value, part) if value.rounds else ""
+            for part, end in zip(("from", "to"), value.interval or ("", ""), strict=True):
+                flat[f"{figure}_{part}"] = end
+        elif field.name == "counted":
+            flat[field.name] = " ".join(map(str, value))
+        elif isinstance(value, Condition | Outcomes):
+            flat |= dataclasses.asdict(value)
+        else:
+            flat[field.name] = value
+    return flat

@@ -1,0 +1,143 @@
+"""Whether a run settled, and when: the warm-up is found in the run and not in a constant.
+
+The window is cut into bins of equal length. Where the warm-up ends is where the rest of the series
+has the smallest marginal standard error (MSER; White 1997, doi:10.1177/003754979706900601): cutting
+more would cost more precision than the beginning's bias is worth. What MSER proposes is believed
+only where a rank test (Mann & Whitney) tells the two parts apart *and* they differ by more than
+matters. The same is done from the other end, and a drift is looked for by Theil's and Sen's slope.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+MOST_BINS, FEWEST_BINS = 60, 12
+ANSWERS_PER_BIN = 20  # so that chance alone moves a bin by a quarter, and not by half
+LATENCIES_PER_BIN = 4  # clients in lockstep answer in bursts, one in each latency
+MATTERS = 0.10  # a change of the rate by less than this is what machines do
+SURE = 0.001  # chance of seeing a change where none is: the split was chosen after looking
+
+
+@dataclass(frozen=True)
+class Steadiness:
+    """What a series says: *settled* is None where it is too short to say anything.
+
+    *warmup_ns* is what lies before the steady part; *bin_ns* and *series* are what was judged.
+    """
+
+    settled: bool | None
+    why: str
+    warmup_ns: int = 0
+    bin_ns: int = 0
+    series: tuple[float, ...] = ()
+
+
+def settle(
+    done_ns: "NDArray[np.int64]",
+    latency_ns: "NDArray[np.int64]",
+    elapsed_ns: int,
+    *,
+    by_latency: bool = False,
+) -> Steadiness:
+    """Return whether answers that came at *done_ns* of a window of *elapsed_ns* settled.
+
+    It goes by their rate; where that is prescribed, *by_latency*, by the median in each bin.
+    """
+    import numpy as np
+
+    answers = len(done_ns)
+    bins = 0
+    if answers:
+        width = max(
+            elapsed_ns / MOST_BINS,
+            ANSWERS_PER_BIN * elapsed_ns / answers,
+            LATENCIES_PER_BIN * float(np.median(latency_ns)),
+        )
+        bins = math.floor(elapsed_ns / width)
+    if bins < FEWEST_BINS:
+        return Steadiness(None, "too few answers to say whether it settled")
+    place = np.clip(done_ns * bins // elapsed_ns, 0, bins - 1)
+    counts = np.bincount(place, minlength=bins).astype(float)
+    series = medians(place, latency_ns, counts) if by_latency else counts
+    settled, why, cut = judge_series(series)
+    bin_ns = elapsed_ns // bins
+    shown = tuple(round(float(value), 1) for value in series)
+    return Steadiness(settled, why, cut * bin_ns, bin_ns, shown)
+
+
+def medians(
+    place: "NDArray[np.int64]", latency_ns: "NDArray[np.int64]", counts: "NDArray[np.float64]"
+) -> "NDArray[np.float64]":
+    """Return the median latency in each bin; where nothing ended, that of the bin before."""
+    import numpy as np
+
+    order = np.argsort(place, kind="stable")
+    parts = np.split(latency_ns[order], np.cumsum(counts).astype(int)[:-1])
+    values = [float(np.median(part)) if len(part) else math.nan for part in parts]
+    last = next(value for value in values if not math.isnan(value))
+    filled = []
+    for value in values:
+        last = last if math.isnan(value) else value
+        filled.append(last)
+    return np.array(filled)
+
+
+def judge_series(series: "NDArray[np.float64]") -> tuple[bool, str, int]:
+    """Return whether *series* settled, in words why, and how many bins lie before that."""
+    bins = len(series)
+    cut = mser(series)
+    if not differs(series[:cut], series[cut:]):
+        cut = 0
+    if cut > bins / 2:
+        return False, f"it was still changing after {cut / bins:.0%} of the window", 0
+    rest = series[cut:]
+    end = mser(rest[::-1])
+    if differs(rest[len(rest) - end :], rest[: len(rest) - end]):
+        return False, f"it changed {1 - end / bins:.0%} through the window", 0
+    drift = drift_of(rest)
+    if abs(drift) > MATTERS:
+        return False, f"it drifted by {drift:+.0%} over the window", 0
+    return (
+        True,
+        f"it settled after {cut / bins:.0%} of the window" if cut else "it was settled",
+        cut,
+    )
+
+
+def mser(series: "NDArray[np.float64]") -> int:
+    """Return how many values to drop off the front for the least marginal standard error."""
+    import numpy as np
+
+    left = np.arange(len(series), 0, -1)
+    sums, squares = np.cumsum(series[::-1])[::-1], np.cumsum(series[::-1] ** 2)[::-1]
+    errors = (squares - sums**2 / left) / left**2
+    return int(np.argmin(errors[: max(len(series) - 4, 1)]))  # of the last few it is mostly luck
+
+
+def differs(one: "NDArray[np.float64]", other: "NDArray[np.float64]") -> bool:
+    """Tell whether two parts differ by more than `MATTERS`, and surely not by chance."""
+    import numpy as np
+    from scipy.stats import mannwhitneyu
+
+    if not len(one) or not len(other):
+        return False
+    level = float(np.median(other))
+    if abs(float(np.median(one)) - level) <= MATTERS * level:
+        return False
+    return bool(mannwhitneyu(one, other).pvalue < SURE)
+
+
+def drift_of(series: "NDArray[np.float64]") -> float:
+    """Return by how much, as a ratio, *series* rises from its first to its last; 0 if unsure."""
+    import numpy as np
+    from scipy.stats import theilslopes
+
+    found: Any = theilslopes(series, alpha=1 - SURE)  # its type says less than it has
+    level = float(np.median(series))
+    if found.low_slope <= 0 <= found.high_slope or level <= 0:
+        return 0.0
+    return float(found.slope) * (len(series) - 1) / level

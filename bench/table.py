@@ -1,0 +1,242 @@
+"""Show a summary as a table: with colour on a terminal, as plain aligned text anywhere else.
+
+One section for each workload and way of connecting; within it the strategies, best first, at each
+number of clients. Figures are medians of the rounds; ``±`` is how far from it the median may
+really lie. Strategies that share a tier cannot be told apart.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TextIO
+
+from calcbench.bench.captions import break_name, group, heading, served, troubles
+from calcbench.bench.ranking import tier_numbers
+from calcbench.bench.remarks import remarks
+from calcbench.bench.result import Run
+from calcbench.bench.statistics import Row, Spread, Summary
+from calcbench.bench.units import format_number
+
+if TYPE_CHECKING:
+    from rich.table import Table
+    from rich.text import Text
+
+GAP = "  "
+
+
+@dataclass(frozen=True)
+class Section:
+    """One table: the *rows*' cells, and the summary's *sources* that they show."""
+
+    heading: str
+    sources: list[Row]
+    rows: list[list[str]]
+    troubles: list[str]
+
+
+HEADINGS = (
+    "clients",
+    "strategy",
+    "tier",
+    "req/s",
+    "±",
+    "p50 ms",
+    "p99 ms",
+    "CPU µs/req",
+    "served",
+    "errors",
+)
+LEGEND = (
+    "tier: who shares one cannot be told apart; req/s: right answers per second; all figures are"
+    " medians of the rounds, ±: where it lies, at 95%; served: clients that got any answer"
+)
+AGAIN_LEGEND = "A/A: the same strategy once more, a control that shows what chance does"
+CONTROL = "A/A"  # in place of a tier
+NO_TIER = "–"  # some clients get nothing, or the driver was the limit
+LEFT = ("strategy",)  # columns of words; all others hold figures and end at the right
+
+
+def sections(summary: Summary, run: Run) -> list[Section]:
+    """Return the tables of *summary*, in the order of its plan."""
+    found = []
+    numbers = tier_numbers(summary.rows)
+    for rows in group(summary.rows):
+        ranked = sorted(rows, key=rank)
+        cells = [show(row, numbers.get(row.condition)) for row in ranked]
+        below = troubles(rows) + remarks(ranked, run) + fairness(rows)
+        found.append(Section(heading(rows[0].condition, run.plan), ranked, cells, below))
+    return found
+
+
+def rank(row: Row) -> tuple[int, bool, float]:
+    """Return what sorts rows by clients, and then the best first, failures last."""
+    best = row.p99_ns.median if row.offered_per_s else -row.throughput.median
+    return row.condition.connections, row.status != "ok", best
+
+
+def fairness(rows: Sequence[Row]) -> list[str]:
+    """Say how evenly the most clients of *rows* were served, and how evenly workers served them."""
+    most = max((row.condition.connections for row in rows if row.status == "ok"), default=0)
+    served = [row for row in rows if row.status == "ok" and row.condition.connections == most]
+    if most < 2:
+        return []
+    found = []
+    for whom, fared in (
+        ("clients", {row.condition.strategy: row.client_fairness for row in served}),
+        ("workers", {row.condition.strategy: row.worker_fairness for row in served}),
+    ):
+        shares = [f"{name} {one.median:.2f}" for name, one in fared.items() if one.rounds]
+        if shares:
+            found.append(f"fairness over {whom} at {most:,} (Jain; 1 is even): {', '.join(shares)}")
+    return found
+
+
+def show(row: Row, tier: int | None) -> list[str]:
+    """Return the cells of *row*, which is in *tier*."""
+    start = [f"{row.condition.connections:,}", row.condition.strategy, show_tier(row, tier)]
+    if row.status != "ok":
+        return [*start, row.status, *[""] * (len(HEADINGS) - 4)]
+    return [
+        *start,
+        format_number(float(row.throughput.median)),
+        show_spread(row.throughput),
+        format_number(row.p50_ns.median / 1e6),
+        format_number(row.p99_ns.median / 1e6),
+        show_median(row.cpu_us_per_request),
+        served(row),
+        format_number(row.outcomes.failed),
+    ]
+
+
+def show_tier(row: Row, tier: int | None) -> str:
+    """Return what stands for the *tier* of *row*; nothing where one round tells nothing."""
+    if row.status != "ok" or row.rounds < 2:
+        return ""
+    if row.condition.is_control:
+        return CONTROL
+    return str(tier) if tier else NO_TIER
+
+
+def show_median(spread: Spread) -> str:
+    """Return the median, or nothing where there is none: somebody else's server is not watched."""
+    return format_number(float(spread.median)) if spread.rounds else ""
+
+
+def show_spread(spread: Spread) -> str:
+    """Return how far from the shown median the real one may lie, in percent.
+
+    Empty where the rounds are too few to know.
+    """
+    if not spread.interval or not spread.median:
+        return ""
+    low, high = spread.interval
+    furthest = max(spread.median - low, high - spread.median) / spread.median
+    return f"{furthest:.0%}" if furthest < 0.995 else ">99%"
+
+
+def print_table(summary: Summary, run: Run, file: TextIO) -> None:
+    """Print *summary* to *file*: in colour to a terminal, as plain text to anything else."""
+    if file.isatty():
+        print_colourful(summary, run, file)
+        return
+    for line in plain_lines(summary, run):
+        print(line, file=file)
+
+
+def plain_lines(summary: Summary, run: Run) -> Iterator[str]:
+    """Yield the lines of plain text that show *summary*; every row says its clients."""
+    if summary.partial:
+        yield partial_note(run)
+        yield ""
+    for section in sections(summary, run):
+        yield section.heading
+        table = [list(HEADINGS), *section.rows]
+        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+        for cells in table:
+            yield GAP.join(align(cells, widths)).rstrip()
+        yield from section.troubles
+        yield ""
+    yield from legends(summary)
+
+
+def legends(summary: Summary) -> list[str]:
+    """Return what the columns of the table of *summary* mean."""
+    again = any(row.condition.is_control for row in summary.rows)
+    return [LEGEND, AGAIN_LEGEND] if again else [LEGEND]
+
+
+def align(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
+    """Return *cells* filled up to *widths*."""
+    return [
+        cell.ljust(width) if title in LEFT else cell.rjust(width)
+        for cell, width, title in zip(cells, widths, HEADINGS, strict=True)
+    ]
+
+
+def partial_note(run: Run) -> str:
+    """Say how much of *run* was measured."""
+    return f"Partial result: stopped after {len(run.measurements)} of {run.plan.total} measurements"
+
+
+def print_colourful(summary: Summary, run: Run, file: TextIO) -> None:
+    """Print *summary* with rich, which honours NO_COLOR and the width of the terminal."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(file=file, highlight=False)
+    if summary.partial:
+        console.print(Text(partial_note(run), "bold yellow"), "")
+    for section in sections(summary, run):
+        console.print(Text(section.heading, "bold"))
+        table = colourful(section)
+        wide = console.options.update(max_width=1000)
+        if console.measure(table, options=wide).maximum > console.width:
+            table = colourful(section, narrow=True)
+        console.print(table)
+        for trouble in section.troubles:
+            console.print(Text(trouble, "yellow"))
+        console.print()
+    for legend in legends(summary):
+        console.print(Text(legend, "dim"))
+
+
+def colourful(section: Section, *, narrow: bool = False) -> "Table":
+    """Return *section* as a table of rich, with a gap between the numbers of clients.
+
+    A *narrow* one has one space between columns, and breaks long names.
+    """
+    from rich import box
+    from rich.table import Table
+
+    padding = (0, 0 if narrow else 1, 0, 0)  # beside the space that stands for a line
+    table = Table(box=box.SIMPLE_HEAD, padding=padding, show_edge=False, pad_edge=False)
+    for title in HEADINGS:
+        lines = title.replace("/req", "\n/req")  # in two lines: it must fit in 80 columns
+        if title in LEFT:
+            table.add_column(lines, overflow="fold", min_width=10)
+        else:
+            table.add_column(lines, justify="right", no_wrap=True)
+    last = None
+    for row, cells in zip(section.sources, section.rows, strict=True):
+        if last not in (None, cells[0]):
+            table.add_section()
+        shown = ["\n".join(break_name(cell)) if narrow else cell for cell in cells]
+        table.add_row(*paint(row, shown, repeated=cells[0] == last))
+        last = cells[0]
+    return table
+
+
+def paint(row: Row, cells: Sequence[str], *, repeated: bool) -> Iterator["Text"]:
+    """Yield *cells* with what a reader must not miss in colour; *repeated* clients are dim."""
+    from rich.text import Text
+
+    for title, cell in zip(HEADINGS, cells, strict=True):
+        style = ""
+        if title == "clients" and repeated:
+            style = "dim"
+        elif title == "strategy" or title == "req/s":
+            style = "bold" if row.status == "ok" else "red"
+        elif title == "served" and row.starves:
+            style = "yellow"
+        elif title == "errors" and row.outcomes.failed:
+            style = "red"
+        yield Text(cell, style)

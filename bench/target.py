@@ -1,0 +1,119 @@
+"""Somebody else's server: where it is, what it is asked, and which answers are right."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from calcbench.bench.load import Ask
+from calcbench.bench.plan import CLOSE
+from calcbench.core.errors import UsageError
+
+TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 §5.6.2
+VALUE = re.compile(r"[\t -~\x80-\xff]*")  # §5.5
+PATH = re.compile(r"[!-~]+")
+WITH_BODY = ("POST", "PUT", "PATCH")  # a length is sent even for an empty body (§8.6)
+FRAMING = ("content-length", "transfer-encoding", "connection")
+
+
+@dataclass(frozen=True)
+class Target:
+    """One URL: *label* is its name in a result; with *unix* it is asked over that Unix socket."""
+
+    label: str
+    host: str
+    port: int
+    path: str
+    unix: str = ""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What all targets are asked; *fields* are texts like ``Accept: text/html``.
+
+    *status* 0 takes any answer from 200 to 399, *right_body* None any body.
+    """
+
+    method: str = "GET"
+    fields: tuple[str, ...] = ()
+    body: bytes = b""
+    status: int = 0
+    right_body: bytes | None = None
+
+    @property
+    def name(self) -> str:
+        """What a table calls it."""
+        return f"{self.method} with {len(self.body):,} octets" if self.body else self.method
+
+    def recorded(self, target: Target) -> dict[str, Any]:
+        """Return what a result says of asking *target* this; no secrets of header fields."""
+        return {
+            "method": self.method,
+            "path": target.path,
+            "fields": [field.partition(":")[0] for field in self.fields],
+            "body_octets": len(self.body),
+            "expect": self.status or "200-399",
+            "expect_body": self.right_body is not None,
+        }
+
+
+def parse_target(url: str, unix: str = "") -> Target:
+    """Return the target that *url* names, over the Unix socket *unix* if any; raises UsageError."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise UsageError(f"{url!r} is no URL: {error}") from None
+    if parts.scheme != "http":
+        what = f"of scheme {parts.scheme!r}" if parts.scheme and "://" in url else "without http://"
+        raise UsageError(f"URL {url!r} {what}: only plain HTTP is driven, as in http://host:8080/")
+    if not parts.hostname:
+        raise UsageError(f"URL {url!r} names no host, as http://host:8080/ does")
+    if parts.username is not None:
+        raise UsageError(f"URL {url!r} has a user: say -H 'Authorization: …' instead")
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    if not PATH.fullmatch(path):
+        raise UsageError(f"URL {url!r} should have its path percent-encoded")
+    if unix and not Path(unix).exists():
+        raise UsageError(f"no Unix socket {unix!r}")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    where = f"unix:{Path(unix).name}" if unix else f"{host}:{port}" if port else host
+    return Target(f"{where}{path}", parts.hostname, port or 80, path, unix)
+
+
+def parse_fields(texts: Sequence[str]) -> tuple[str, ...]:
+    """Return header fields like ``Accept: text/html`` if they are well-formed; raises UsageError.
+
+    What frames a request is ours to say.
+    """
+    for text in texts:
+        name, colon, value = text.partition(":")
+        if not colon or not TOKEN.fullmatch(name) or not VALUE.fullmatch(value):
+            raise UsageError(f"header {text!r} should be like 'Accept: text/html'")
+        if name.lower() in FRAMING:
+            raise UsageError(f"header {name!r} is not yours to set: see --body and --reuse")
+    return tuple(texts)
+
+
+def ask_of(question: Question, target: Target, reuse: str) -> Ask:
+    """Return *question* as octets for *target*; *reuse* is one of the plan's ways to connect."""
+    names = [field.partition(":")[0].lower() for field in question.fields]
+    host = f"[{target.host}]" if ":" in target.host else target.host
+    lines = [f"{question.method} {target.path} HTTP/1.1"]
+    if "host" not in names:
+        lines.append(f"Host: {host}" if target.port == 80 else f"Host: {host}:{target.port}")
+    lines += question.fields
+    if question.body or question.method in WITH_BODY:
+        lines.append(f"Content-Length: {len(question.body)}")
+    if reuse == CLOSE:
+        lines.append("Connection: close")
+    head = "\r\n".join([*lines, "", ""])
+    right = question.right_body
+    return Ask(
+        head + question.body.decode("latin-1"),
+        question.method,
+        question.status,
+        None if right is None else right.decode("latin-1"),
+    )

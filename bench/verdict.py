@@ -1,0 +1,191 @@
+"""What a result says in words: who is ahead where, what flips, what cannot be told.
+
+Pure functions of the summary. They claim only what `calcbench.bench.ranking` can tell apart.
+"""
+
+import itertools
+import math
+from collections.abc import Iterable, Sequence
+
+from calcbench.bench.inference import Comparison
+from calcbench.bench.metric import P99, THROUGHPUT
+from calcbench.bench.ranking import (
+    UNRANKED,
+    Contests,
+    Control,
+    contests,
+    controls,
+    leading,
+    ranked,
+    rounds_to_tell,
+)
+from calcbench.bench.ranking import tiers as in_tiers
+from calcbench.bench.statistics import Row, Summary
+from calcbench.bench.units import format_number, format_ratio
+
+
+def verdict(summary: Summary) -> str:
+    """Return what a teacher can read aloud: who leads where, what flips, and who was starved.
+
+    Speaks of the highest number of connections. Claims a lead only over those who are clearly
+    behind, and a flip only where both of its leads hold.
+    """
+    top = max((row.condition.connections for row in summary.rows), default=0)
+    rows = [row for row in summary.rows if row.condition.connections == top]
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        if row.status == "ok" and not row.condition.is_control and row.judgement not in UNRANKED:
+            groups.setdefault((row.condition.reuse, row.condition.workload), []).append(row)
+    reuses = {reuse for reuse, _ in groups}
+    sentences = ["The race was stopped early."] if summary.partial else []
+    for reuse in dict.fromkeys(reuse for reuse, _ in groups):
+        leads = [
+            f"{workload}: {leader(group)}"
+            for (way, workload), group in groups.items()
+            if way == reuse
+        ]
+        clients = "1 connection" if top == 1 else f"{format_number(top)} connections"
+        way = f" ({reuse})" if len(reuses) > 1 else ""
+        sentences.append(f"With {clients}{way}, {'; '.join(leads)}.")
+    for reuse in dict.fromkeys(reuse for reuse, _ in groups):
+        found = {work: rows for (way, work), rows in groups.items() if way == reuse}
+        if not any(row.offered_per_s for rows in found.values() for row in rows):
+            sentences += flip(found)
+    sentences += control_sentences(controls(summary.rows))
+    sentences += unranked(rows) + starvation(rows, top) + failures(summary.rows)
+    return " ".join(sentences) or "Nothing was measured."
+
+
+def leader(rows: list[Row]) -> str:
+    """Return who leads among *rows*, all of one workload, or that nobody clearly does."""
+    metric = leading(rows)
+    fair = ranked(rows)
+    tiers = in_tiers(fair)
+    best, *near = tiers[0]
+    value = f"p99 {metric.text(best)}" if metric is P99 else metric.text(best)
+    of_fair = " of those that serve every client" if len(fair) < len(rows) else ""
+    if len(rows) == 1:
+        return f"{name(best)} answers {value}" if metric is THROUGHPUT else f"{name(best)}: {value}"
+    if len(fair) == 1:
+        return f"{name(best)} alone serves every client ({value})"
+    told = contests(fair)
+    if best.rounds < 2:
+        second = sorted(fair, key=metric.median, reverse=metric.more_is_better)[1]
+        ratio = format_ratio(metric.median(best) / metric.median(second))
+        where = f"came first in the only round{of_fair}"
+        return f"{name(best)} {where} ({value}, {ratio} {name(second)})"
+    if near:
+        names = enumerate_names([name(row) for row in tiers[0]])
+        of_fair = ", which serve every client" if of_fair else ""
+        seen = detectable(tiers[0], told)
+        return f"no clear difference between {names}{of_fair} (about {value}{seen})"
+    second = tiers[1][0]
+    ratio = sure_ratio(told[name(best), name(second)])
+    return f"{name(best)} is fastest{of_fair} ({value}, {ratio} {name(second)})"
+
+
+def sure_ratio(told: Comparison) -> str:
+    """Return the ratio that *told* holds and its interval: ``2.1x [1.9x to 2.3x]``."""
+    ratio = format_ratio(told.ratio) if told.ratio >= 1 else fine_ratio(told.ratio)
+    return f"{ratio} [{fine_ratio(told.low)} to {fine_ratio(told.high)}]"
+
+
+def fine_ratio(ratio: float) -> str:
+    """Return *ratio* with two decimals where it is near 1: ``0.98x``, ``1.25x``, ``3.1x``."""
+    if not math.isfinite(ratio):
+        return "any"
+    return f"{ratio:.2f}x" if ratio < 2 else format_ratio(ratio)
+
+
+def detectable(rows: Sequence[Row], told: Contests) -> str:
+    """Say how large a difference between *rows* had to be to be seen, where that is known."""
+    most = max(
+        told[name(one), name(other)].detectable for one, other in itertools.combinations(rows, 2)
+    )
+    if not math.isfinite(most):
+        return ""
+    rounds, needed = min(row.rounds for row in rows), rounds_to_tell(rows)
+    more = f"; {needed} rounds tell more" if rounds < needed else ""
+    return f"; {rounds} rounds show differences from {fine_ratio(most)}{more}"
+
+
+def control_sentences(found: Sequence[Control]) -> list[str]:
+    """Return a sentence on what the A/A controls *found*, if there were any."""
+    if not found:
+        return []
+    who = found[0].condition.strategy
+    parts = [
+        f"{control.condition.workload} {fine_ratio(control.told.ratio)}"
+        f" [{fine_ratio(control.told.low)} to {fine_ratio(control.told.high)}]"
+        for control in found
+    ]
+    same = f"A/A control, {who} against itself: {'; '.join(parts)}"
+    if any(control.told.clear for control in found):
+        return [f"{same}. It differs from itself, so trust no difference of that size here."]
+    return [f"{same}: no clear difference, as it should be."]
+
+
+def flip(workloads: dict[str, list[Row]]) -> list[str]:
+    """Return a sentence on the widest change of places between two of *workloads*, if any."""
+    told = {workload: contests(rows, THROUGHPUT) for workload, rows in workloads.items()}
+    found = [
+        (min(ahead, behind), first, second, *pair, ahead, behind)
+        for first, second in itertools.combinations(told, 2)
+        for pair in told[first].keys() & told[second].keys()
+        if (ahead := lead(told[first][pair])) and (behind := lead(told[second][pair[1], pair[0]]))
+    ]
+    if not found:
+        return []
+    _, first, second, one, other, ahead, behind = max(found)
+    there = f"under {first} {one} is {format_ratio(ahead)} as fast as {other}"
+    back = f"under {second} {other} is {format_ratio(behind)} as fast as {one}"
+    return [f"The ranking flips: {there}, {back}."]
+
+
+def lead(told: Comparison) -> float:
+    """Return how many times the other ours is, or 0 where it is not clearly ahead."""
+    return told.ratio if told.ahead else 0
+
+
+def unranked(rows: list[Row]) -> list[str]:
+    """Return a sentence on the strategies whose figures are not their own, if any."""
+    whose = dict.fromkeys(
+        f"{name(row)} under {row.condition.workload} ({row.judgement})"
+        for row in rows
+        if row.judgement in UNRANKED and not row.condition.is_control
+    )
+    return [f"Not ranked: {enumerate_names(list(whose))}."] if whose else []
+
+
+def starvation(rows: list[Row], connections: int) -> list[str]:
+    """Return a sentence on the strategies that left some client without any answer, if any."""
+    served: dict[str, int] = {}
+    for row in rows:
+        if row.starves and not row.condition.is_control:
+            fewest = min(row.clients_served, served.get(name(row), connections))
+            served[name(row)] = fewest
+    if not served:
+        return []
+    counts = enumerate_names([f"{strategy} served {count}" for strategy, count in served.items()])
+    return [f"Of {connections} clients {counts}; the others never got an answer."]
+
+
+def failures(rows: Iterable[Row]) -> list[str]:
+    """Return a sentence on the strategies that did not make it through every round, if any."""
+    reasons: dict[str, str] = {}
+    for row in rows:
+        if row.failed_rounds:
+            reasons.setdefault(name(row), f"{name(row)} ({row.reason})")
+    if not reasons:
+        return []
+    return [f"Not every round counts, for {enumerate_names(list(reasons.values()))}."]
+
+
+def name(row: Row) -> str:
+    """Return the label of the strategy of *row*."""
+    return row.condition.strategy
+
+
+def enumerate_names(names: list[str]) -> str:
+    """Return *names* as English lists them: ``a, b and c``."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
