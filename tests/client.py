@@ -1,0 +1,61 @@
+"""A plain client for tests: sends bytes, reads answers, says what it saw."""
+
+import socket
+from dataclasses import dataclass
+
+from calcbench.core.launcher import Server
+
+PATIENCE_S = 20.0  # for a laden machine; nothing is measured by it
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer: its status, its fields by lower-case name, its body."""
+
+    status: int
+    headers: dict[bytes, bytes]
+    body: bytes
+
+
+class Client:
+    """A connection to *server*; read with `answer`, `rest` and `closed`."""
+
+    def __init__(self, server: Server) -> None:
+        self.sock = socket.create_connection((server.host, server.port), PATIENCE_S)
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.file = self.sock.makefile("rb")
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+        self.sock.close()
+
+    def send(self, data: bytes) -> None:
+        """Send all of *data*."""
+        self.sock.sendall(data)
+
+    def get(self, path: str, *fields: str) -> Answer:
+        """Send a GET and return its answer."""
+        lines = "".join(f"{field}\r\n" for field in ("Host: test", *fields))
+        self.send(f"GET {path} HTTP/1.1\r\n{lines}\r\n".encode())
+        return self.answer()
+
+    def answer(self, to: str = "GET") -> Answer:
+        """Read one answer; raises AssertionError when the server closes instead."""
+        status_line = self.file.readline()
+        assert status_line.endswith(b"\r\n"), f"closed instead of answering: {status_line!r}"
+        headers = {}
+        while (line := self.file.readline()) != b"\r\n":
+            name, _, value = line.partition(b": ")
+            headers[name.lower()] = value.rstrip(b"\r\n")
+        length = 0 if to == "HEAD" else int(headers.get(b"content-length", b"0"))
+        return Answer(int(status_line.split()[1]), headers, self.file.read(length))
+
+    def is_closed(self) -> bool:
+        """Wait for the server's end of the conversation; False when it says something instead."""
+        try:
+            return self.file.read(1) == b""
+        except ConnectionResetError:
+            return True

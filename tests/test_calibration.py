@@ -1,0 +1,171 @@
+"""What the driver can do: measured for short, kept, and known again."""
+
+import json
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from calcbench.bench import calibration, checking, doctor
+from calcbench.bench.calibration import (
+    WAYS,
+    cache_file,
+    calibrate,
+    drive_null,
+    keep,
+    recall,
+    reference,
+)
+from calcbench.bench.checking import calibrate_command, calibration_lines, prepare
+from calcbench.bench.cpus import choose_cores
+from calcbench.bench.doctor import Facts
+from calcbench.bench.load import Drive
+from calcbench.bench.plan import Condition, Plan
+from calcbench.bench.result import Measurement, Run
+from calcbench.core.errors import CalcbenchError
+
+WAY = {
+    "clients": 32,
+    "cost_ns": 7_761,
+    "cost_lowest_ns": 7_066,
+    "cost_highest_ns": 7_855,
+    "ceiling_per_s": 128_841,
+    "reached_per_s": 23_392,
+    "delay_ratio": 0.5,
+}
+LATENESS = {"rate_per_s": 32_210, "p50_ns": 1_500, "p99_ns": 20_000, "max_ns": 90_000, "kept": True}
+KNOWN = {"ways": dict.fromkeys(WAYS, WAY), "lateness": LATENESS}
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def test_measures_the_driver() -> None:
+    seen = calibrate(duration_s=0.05, rounds=1)
+
+    assert set(seen["ways"]) == set(WAYS)
+    for way in seen["ways"].values():
+        assert way["cost_ns"] > 0
+        assert way["ceiling_per_s"] == pytest.approx(1e9 / way["cost_ns"], rel=0.01)
+        assert way["reached_per_s"] > 0
+    late = seen["lateness"]
+    assert late["p50_ns"] <= late["p99_ns"] <= late["max_ns"]
+    assert json.loads(json.dumps(seen)) == seen
+
+
+def test_is_answered_by_the_null_responder() -> None:
+    for keep_alive in (True, False):
+        drive = Drive("", 0, 4, keep_alive, 0.05, variety=1)
+        driven = drive_null(drive, choose_cores())
+
+        assert driven.outcomes.ok == driven.outcomes.total > 0
+        assert driven.clients_served == 4
+
+
+def test_is_known_again_on_the_same_machine_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert recall() == {}
+    assert keep(KNOWN)
+    assert recall() == KNOWN
+    key = calibration.machine_key()
+    monkeypatch.setattr(calibration, "machine_key", lambda: key | {"python": "CPython 9.9"})
+    assert recall() == {}
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"ways": {"close": {}}}'])
+def test_takes_a_broken_file_for_none(text: str) -> None:
+    keep(KNOWN)
+    cache_file().write_text(text)
+
+    assert recall() == {}
+
+
+def test_goes_on_where_nothing_can_be_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+
+    assert not keep(KNOWN)
+    assert recall() == {}
+
+
+def test_tells_people_what_it_means() -> None:
+    [keep_alive, others, *_, lateness] = calibration_lines(KNOWN)
+
+    assert keep_alive.startswith("keep-alive: 7.76 µs of CPU for each request (7.07 to 7.86)")
+    assert "at most 129,000/s on one core; reached 23,400/s" in keep_alive
+    assert "others had the driver's core for 50% of that time" in others
+    assert lateness == (
+        "lateness at 32,200/s: half of the requests left within 1.50 µs, 99% within 20.0 µs,"
+        " all within 90.0 µs"
+    )
+    late = KNOWN | {"lateness": LATENESS | {"kept": False}}
+    assert "too busy for open loops" in calibration_lines(late)[-1]
+
+
+def run_of(known: dict[str, Any], *ratios: float | None) -> Run:
+    condition = Condition("fork", "add", "keep-alive", 8)
+    measurements = tuple(
+        Measurement(condition, 1, "ok", evidence={"ceiling_ratio": ratio}) for ratio in ratios
+    )
+    plan = Plan(("fork",))
+    return Run(2, "", "", "", "", False, plan, {}, {}, measurements, calibration=known)
+
+
+def test_every_run_refers_to_it() -> None:
+    assert reference(run_of(KNOWN, 0.2, None, 0.91)) == (
+        "at most 129,000/s (keep-alive, 7.76 µs each) on one core;"
+        " the nearest point came to 91% of that"
+    )
+    assert reference(run_of(KNOWN, None)) == reference(run_of({}, 0.5)) == ""
+
+
+def test_calibrates_for_all_runs_to_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calibration, "calibrate", lambda: KNOWN)
+    told = CliRunner().invoke(calibrate_command, ["--json"], standalone_mode=False)
+
+    assert json.loads(told.output) == KNOWN
+    assert recall() == KNOWN
+
+
+def test_prepares_a_race(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first time it calibrates; a warning is one line, and quiet is quiet."""
+    monkeypatch.setattr(doctor, "look", lambda: Facts(cores=1))
+    monkeypatch.setattr(calibration, "calibrate", lambda: KNOWN)
+
+    assert prepare(quiet=False) == KNOWN
+    first = capsys.readouterr().err.splitlines()
+    assert prepare(quiet=False) == KNOWN
+    second = capsys.readouterr().err.splitlines()
+    assert prepare(quiet=True) == KNOWN
+
+    assert len(second) == 1
+    assert second[0].startswith("calcbench: doctor: cores: 1 usable; see calcbench doctor, or: ")
+    assert first == [*second, "calcbench: calibrating the driver, once for this machine"]
+    assert capsys.readouterr().err == ""
+
+
+def test_races_without_a_calibration_where_there_can_be_none(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> None:
+        raise CalcbenchError("the driver died")
+
+    monkeypatch.setattr(calibration, "calibrate", fail)
+
+    assert checking.prepare(quiet=True) == {}
+    assert capsys.readouterr().err == "calcbench: no calibration: the driver died\n"
+
+
+def test_leaves_no_responder_behind() -> None:
+    with calibration.responder(Drive("", 0, 1, True, 1, variety=1), choose_cores()) as port:
+        socket.create_connection(("127.0.0.1", port)).close()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port))
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)

@@ -1,0 +1,352 @@
+"""The charts: the same bytes for the same summary, every word in its place, no claim too many."""
+
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from calcbench.bench.captions import about, break_name, finding, notes, shorten
+from calcbench.bench.charts import DPI, LONGEST_LINE, STYLE, WIDTH, draw, draw_charts
+from calcbench.bench.metric import METRICS
+from calcbench.bench.palette import KNOWN, looks
+from calcbench.bench.panel import round_numbers, spread_apart
+from calcbench.bench.plan import Condition, Plan
+from calcbench.bench.result import Run
+from calcbench.bench.statistics import Row, Summary, spread
+
+FIVE = ("blocking", "fork", "selectors", "thread-per-request", "threadpool")
+EIGHT = tuple(
+    f"threadpool:workers={workers},queue={queue}"
+    for workers, queue in itertools.product((1, 4, 16, 64), (128, 65536))
+)
+THROUGHPUT, P50, P99 = METRICS
+
+# Answers for each second of every strategy in turn.
+STEPS = (3_000, 6_000, 9_000, 12_000, 15_000)
+LEVEL = (10_000,) * 8
+CLOSE = tuple(range(9_000, 9_800, 100))
+DECADES = (10, 60, 400, 2_500, 16_000)
+
+
+def row(condition: Condition, rate: float, **more: Any) -> Row:
+    """A row whose other figures follow from *rate*, answers for each second."""
+    latency = condition.connections / rate * 1e9
+    noise, turn = (1, 0.95, 1.02), len(condition.strategy) % 3  # no two have it in one order
+    figures: dict[str, Any] = {
+        "status": "ok",
+        "rounds": 3,
+        "counted": (1, 2, 3),
+        "throughput": spread(rate * share for share in (noise[turn:] + noise[:turn])),
+        "p50_ns": spread([latency, latency * 0.9, latency * 1.1]),
+        "p99_ns": spread([latency * 3, latency * 2, latency * 5]),
+        "clients_served": condition.connections,
+    }
+    return Row(condition, **(figures | more))
+
+
+def race(plan: Plan, rates: Sequence[float], **more: Any) -> tuple[Summary, Run]:
+    rows = tuple(
+        row(condition, rates[plan.strategies.index(condition.variant)], **more)
+        for condition in plan.conditions()
+    )
+    machine = {"cpu": "A Processor With A Name", "cores": 2, "virtual": True, "kernel": "6.1"}
+    run = Run(1, "20261122-181500", "calcbench run", "", "", False, plan, machine, {}, ())
+    return Summary(1, run.name, False, rows), run
+
+
+def plan(*strategies: str, **more: Any) -> Plan:
+    return Plan(**({"strategies": strategies, "workloads": ("add", "wait=10ms")} | more))
+
+
+RACES: dict[str, tuple[Summary, Run]] = {
+    "five strategies": race(plan(*FIVE), STEPS),
+    "one strategy, one level": race(plan("fork", connections=(1,)), LEVEL),
+    "one level": race(plan(*FIVE, connections=(32,)), STEPS),
+    "eight variants": race(plan(*EIGHT, connections=(1, 2, 4, 8, 16, 32, 64, 1024)), CLOSE),
+    "eight variants, one level": race(plan(*EIGHT, connections=(8,)), CLOSE),
+    "no difference": race(plan(*FIVE, "prefork", "uvloop"), LEVEL),
+    "three decades": race(plan(*FIVE), DECADES),
+    "clients never served": race(plan(*FIVE), STEPS, clients_served=1),
+    "all that there is": race(
+        plan(
+            *FIVE,
+            workloads=("add", "wait=10ms", "cpu=2ms", "block=10ms"),
+            reuses=("keep-alive", "close"),
+        ),
+        STEPS,
+    ),
+    "some failed": race(
+        plan(*FIVE),
+        STEPS,
+        failed_rounds=1,
+        reason="the server died with status -9: without a word, " * 4,
+    ),
+    "odd names": race(
+        plan("$x$:path=" + "/very/long/path" * 9, "threadpool:workers=" + "9" * 60, "fork"),
+        STEPS,
+        failed_rounds=1,
+        reason="$HOME_and_$PATH_{",
+    ),
+    "nothing but failures": race(
+        plan("fork"), LEVEL, status="failed", reason="boom", rounds=0, failed_rounds=3
+    ),
+}
+
+
+def figure_of(name: str, metric: int) -> Figure:
+    with mpl.rc_context(STYLE):
+        figure = draw(*RACES[name], METRICS[metric])
+        FigureCanvasAgg(figure).draw()  # type: ignore[no-untyped-call]  # matplotlib's
+    return figure
+
+
+def texts(figure: Figure) -> list[Text]:
+    """All words that are drawn: of the axes' ticks only those that are in view."""
+    found = list(figure.texts)
+    for ax in figure.axes:
+        found += [*ax.texts, ax.xaxis.label, ax.yaxis.label]
+        for axis in (ax.xaxis, ax.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            ticks = axis.get_major_ticks()
+            found += [tick.label1 for tick in ticks if low <= tick.get_loc() <= high]
+    return [text for text in found if text.get_text().strip()]
+
+
+@pytest.mark.parametrize("metric", range(3), ids=[metric.file for metric in METRICS])
+@pytest.mark.parametrize("name", RACES)
+def test_draws_every_word_within_the_figure_and_over_no_other(name: str, metric: int) -> None:
+    figure = figure_of(name, metric)
+    boxes = [(text.get_text(), text.get_window_extent()) for text in texts(figure)]
+
+    for text, box in boxes:
+        assert figure.bbox.x0 <= box.x0, text
+        assert box.x1 <= figure.bbox.x1, text
+        assert figure.bbox.y0 <= box.y0, text
+        assert box.y1 <= figure.bbox.y1, text
+    for (text, box), (other, other_box) in itertools.combinations(boxes, 2):
+        assert not box.padded(-1).overlaps(other_box.padded(-1)), (text, other)
+
+
+@pytest.mark.parametrize("name", RACES)
+def test_draws_words_large_enough_for_a_projector(name: str) -> None:
+    figure = figure_of(name, 0)
+
+    assert figure.get_size_inches()[0] * DPI == 1600
+    assert min(float(text.get_fontsize()) for text in texts(figure)) >= 12  # points
+
+
+@pytest.mark.parametrize("name", RACES)
+def test_names_every_strategy_once_in_every_panel(name: str) -> None:
+    figure = figure_of(name, 0)
+    summary = RACES[name][0]
+    measured = {row.condition.strategy for row in summary.rows if row.status == "ok"}
+    found = [text.get_text() for text in texts(figure)]
+
+    for strategy in measured:
+        label = "\n".join(shorten(line, LONGEST_LINE) for line in break_name(strategy))
+        assert found.count(label) == len(figure.axes)
+
+
+def test_draws_the_same_bytes_from_the_same_summary(tmp_path: Path) -> None:
+    folders = [tmp_path / "one", tmp_path / "two"]
+    for folder in folders:
+        folder.mkdir()
+    drawn = [draw_charts(*RACES["five strategies"], folder) for folder in folders]
+    first, second = ([path.read_bytes() for path in sorted(f.iterdir())] for f in folders)
+
+    assert first == second
+    assert sorted(path.name for path in drawn[0]) == sorted(
+        f"{metric.file}.{suffix}" for metric in METRICS for suffix in ("png", "svg")
+    )
+    assert first[0].startswith(b"\x89PNG")
+    assert b"<dc:date>" not in first[1]
+
+
+def test_draws_nothing_when_nothing_was_measured(tmp_path: Path) -> None:
+    run = race(plan("fork"), LEVEL)[1]
+
+    assert draw_charts(Summary(1, run.name, True, ()), run, tmp_path) == []
+
+
+def test_opens_the_marker_where_some_clients_were_never_served() -> None:
+    faces = {
+        line.get_markerfacecolor()
+        for name in ("clients never served", "five strategies")
+        for ax in figure_of(name, 0).axes
+        for line in ax.get_lines()
+        if line.get_marker() == KNOWN["selectors"].marker
+    }
+
+    assert faces == {"white", KNOWN["selectors"].colour}
+
+
+def test_gives_each_of_the_five_its_own_colour_and_marker_in_every_chart() -> None:
+    assert len({look.colour for look in KNOWN.values()}) == 5
+    assert len({look.marker for look in KNOWN.values()}) == 5
+    for name, look in looks([*FIVE, *EIGHT]).items():
+        assert look == KNOWN.get(name, look)
+
+
+def test_gives_every_other_strategy_a_look_from_its_name() -> None:
+    eight = looks(EIGHT)
+
+    assert looks(reversed(EIGHT)) == eight
+    assert len({look.colour for look in eight.values()}) == 8
+    assert len({look.marker for look in eight.values()}) == 8
+    assert looks(["prefork"])["prefork"] == looks(["prefork", *FIVE])["prefork"]
+    assert not {look.colour for look in eight.values()} & {look.colour for look in KNOWN.values()}
+
+
+@given(st.lists(st.floats(-1, 2), min_size=1, max_size=12))
+def test_spreads_labels_apart_in_their_order_and_within_their_room(wanted: list[float]) -> None:
+    height = 1 / 12
+    centres = spread_apart(wanted, [height] * len(wanted), (0, 1))
+    placed = sorted(zip(wanted, centres, strict=True), key=lambda pair: pair[1])
+
+    assert [want for want, _ in placed] == sorted(wanted)
+    for (_, below), (_, above) in itertools.pairwise(placed):
+        assert above - below >= height - 1e-9
+    assert placed[0][1] >= height / 2 - 1e-9
+    assert placed[-1][1] <= 1 - height / 2 + 1e-9
+
+
+def test_leaves_labels_alone_that_do_not_overlap() -> None:
+    assert spread_apart([0.7, 0.2], [0.1, 0.1], (0, 1)) == pytest.approx([0.7, 0.2])
+
+
+def test_moves_two_labels_apart_by_the_same_amount() -> None:
+    assert spread_apart([0.5, 0.5], [0.1, 0.1], (0, 1)) == pytest.approx([0.45, 0.55])
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (95, 3_100, [50, 100, 200, 500, 1000, 2000, 5000]),
+        (1, 10, [1, 2, 5, 10]),
+        (0.03, 0.4, [0.02, 0.05, 0.1, 0.2, 0.5]),
+        (0.09999999999999999, 1.0000000000000002, [0.05, 0.1, 0.2, 0.5, 1, 2]),
+    ],
+)
+def test_encloses_values_in_round_numbers(low: float, high: float, expected: list[float]) -> None:
+    assert round_numbers(low, high) == expected
+
+
+def test_breaks_long_names_behind_their_colon_and_at_commas() -> None:
+    assert break_name("thread-per-request") == ["thread-per-request"]
+    assert break_name("threadpool:workers=4") == ["threadpool:workers=4"]
+    assert break_name("threadpool:workers=128,queue=65536") == [
+        "threadpool:",
+        "workers=128",
+        "queue=65536",
+    ]
+
+
+def at_32(strategy: str) -> Condition:
+    return Condition(strategy, "add", "keep-alive", 32)
+
+
+def test_says_who_leads_where_rounds_can_tell() -> None:
+    rows = [row(at_32("fork"), 1_000), row(at_32("selectors"), 2_000)]
+
+    assert finding(THROUGHPUT, rows) == "selectors leads: 2,000/s at 32 connections"
+    assert finding(P50, rows) == "selectors is fastest: 16.0 ms at 32 connections"
+
+
+def test_draws_no_control_and_speaks_of_none(tmp_path: Path) -> None:
+    with_control, run = race(plan("fork", "selectors", control="fork"), (1_000, 2_000))
+    without, _ = race(plan("fork", "selectors"), (1_000, 2_000))
+    for folder, summary in (("a", with_control), ("b", without)):
+        (tmp_path / folder).mkdir()
+        draw_charts(summary, run, tmp_path / folder)
+
+    assert (tmp_path / "a/throughput.svg").read_bytes() == (
+        tmp_path / "b/throughput.svg"
+    ).read_bytes()
+
+
+def test_draws_models_beside_what_was_measured() -> None:
+    summary, run = race(plan("fork", "selectors", connections=(1, 2, 4, 8, 16, 32)), (1_000, 2_000))
+    with mpl.rc_context(STYLE):
+        plain, beside = draw(summary, run, THROUGHPUT), draw(summary, run, THROUGHPUT, models=True)
+
+    for before, after in zip(plain.axes, beside.axes, strict=True):
+        new = after.lines[: len(after.lines) - len(before.lines)]
+        assert {str(line.get_linestyle()) for line in new} == {":", "--"}
+        assert len(new) == 4
+    assert any("Dotted: what the time" in text.get_text() for text in beside.texts)
+    assert not any("Dotted" in text.get_text() for text in plain.texts)
+
+
+def test_leaves_points_of_the_driver_out_of_the_ranking() -> None:
+    rows = [row(at_32("fork"), 9_000, judgement="driver-bound"), row(at_32("selectors"), 2_000)]
+
+    assert finding(THROUGHPUT, rows) == "selectors: 2,000/s at 32 connections"
+    assert finding(THROUGHPUT, rows[:1]) == "at 32 connections, the driver was the limit"
+    assert notes(rows) == ["driver-bound, says the measurement of itself: fork at 32"]
+
+
+def test_says_that_nobody_leads_where_rounds_overlap() -> None:
+    rows = [row(at_32("fork"), 1_990), row(at_32("selectors"), 2_000), row(at_32("a"), 1_999)]
+
+    assert finding(THROUGHPUT, rows[:2]).startswith("selectors and fork are level: 2,000/s")
+    assert finding(THROUGHPUT, rows).startswith("selectors and 2 others are level: 2,000/s")
+
+
+def test_lets_nobody_lead_who_leaves_clients_without_an_answer() -> None:
+    starving = row(at_32("blocking"), 9_000, clients_served=1)
+    rows = [starving, row(at_32("fork"), 1_000), row(at_32("selectors"), 2_000)]
+
+    assert finding(THROUGHPUT, rows) == (
+        "selectors leads: 2,000/s at 32 connections, open markers aside"
+    )
+    assert finding(THROUGHPUT, [starving]) == "at 32 connections, nobody answers every client"
+    assert "only fork answers every client" in finding(THROUGHPUT, rows[:2])
+    assert notes(rows) == [
+        "Open marker: only some clients ever got an answer (blocking\u00a01\u00a0of\u00a032)."
+    ]
+
+
+def test_says_what_could_not_be_measured_and_why() -> None:
+    rows = [
+        Row(at_32("fork"), "unavailable", "needs os.fork", failed_rounds=3),
+        Row(at_32("selectors"), "failed", "the server died", failed_rounds=3),
+        row(at_32("threadpool"), 1_000, failed_rounds=1, reason="2 wrong answers"),
+    ]
+
+    assert finding(THROUGHPUT, rows[:2]) == "nothing could be measured"
+    assert notes(rows) == [
+        "fork cannot run here: needs os.fork",
+        "selectors failed at 32: the server died",
+        "threadpool failed in some rounds at 32: 2 wrong answers",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("workload", "expected"),
+    [
+        ("add", "add: the calculator alone"),
+        ("wait=10ms", "wait=10ms: each answer waits 10 ms for simulated I/O"),
+        ("cpu=500us", "cpu=500us: each answer takes 500 µs of computing"),
+        ("block=1.5s", "block=1.5s: each answer sleeps 1.5 s where it is handled"),
+        ("other=3", "other=3"),
+    ],
+)
+def test_says_what_a_workload_asks_of_a_server(workload: str, expected: str) -> None:
+    assert about(workload) == expected
+
+
+def test_shortens_to_one_line() -> None:
+    assert shorten("one\ntwo", 10) == "one"
+    assert shorten("a long story", 7) == "a long…"
+
+
+def test_is_as_wide_as_it_says() -> None:
+    assert WIDTH * DPI == 1600

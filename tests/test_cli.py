@@ -1,0 +1,635 @@
+"""The command line, as a user types it: in a process of its own, with warnings as errors."""
+
+import csv
+import http.client
+import json
+import os
+import pty
+import re
+import select
+import signal
+import socket
+import subprocess
+import sys
+import sysconfig
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import calcbench
+from calcbench.bench.arguments import parse_strategies, split_variants
+from calcbench.bench.completion import SHELLS
+from calcbench.bench.plan import Condition
+from calcbench.bench.progress import say_left
+from calcbench.bench.racing import judge
+from calcbench.bench.statistics import Row, Summary
+from calcbench.core import catalogue
+from calcbench.core.errors import CalcbenchError
+
+COMMAND = str(Path(sysconfig.get_path("scripts")) / "calcbench")
+MARK = "CALCBENCH_TEST_MARK"  # every process that a command starts inherits it
+PATIENCE_S = 60  # for what should take a moment, on a laden machine
+QUICK = ("--connections", "2", "--duration", "0.05", "--warmup", "0", "--workload", "add")
+FIVE = ["blocking", "fork", "selectors", "thread-per-request", "threadpool"]
+
+Processes = Callable[..., "subprocess.Popen[str]"]
+
+
+def environment(**more: str) -> dict[str, str]:
+    plain = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
+    return plain | {"PYTHONWARNINGS": "error", "COLUMNS": "100", "TERM": "xterm-256color"} | more
+
+
+def calcbench_run(
+    *arguments: str, cwd: Path | None = None, **env: str
+) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [COMMAND, *arguments],
+        env=environment(**env),
+        cwd=cwd,
+        text=True,
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+
+
+def is_marked(pid: str, mark: str) -> bool:
+    try:
+        return f"{MARK}={mark}".encode() in Path("/proc", pid, "environ").read_bytes().split(b"\0")
+    except OSError:  # it has ended, or is not ours to see
+        return False
+
+
+def marked(mark: str) -> set[int]:
+    return {int(pid) for pid in os.listdir("/proc") if pid.isdigit() and is_marked(pid, mark)}
+
+
+@pytest.fixture
+def start() -> Iterator[Processes]:
+    """What starts a command with pipes, and checks in the end that nothing of it is left."""
+    mark = uuid.uuid4().hex
+    processes: list[subprocess.Popen[str]] = []
+
+    def starter(*arguments: str, stderr: int = subprocess.PIPE) -> "subprocess.Popen[str]":
+        process = subprocess.Popen(
+            [COMMAND, *arguments],
+            env=environment(**{MARK: mark}),
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+        )
+        processes.append(process)
+        return process
+
+    yield starter
+    for process in processes:
+        process.kill()
+        process.communicate()
+    # A process that was killed a moment ago may still be about to end; one that was not stays.
+    for pid in marked(mark):
+        try:
+            fd = os.pidfd_open(pid)
+        except ProcessLookupError:
+            continue
+        with os.fdopen(fd):
+            assert select.select([fd], [], [], 5)[0], f"process {pid} was left running"
+
+
+class Terminal:
+    """A terminal that a command writes to, and what has appeared on it."""
+
+    def __init__(self) -> None:
+        self.ours, self.theirs = pty.openpty()
+        self.text = ""
+
+    def wait_for(self, pattern: str) -> None:
+        while not re.search(pattern, self.text):
+            assert select.select([self.ours], [], [], PATIENCE_S)[0], self.text
+            self.text += os.read(self.ours, 4096).decode()
+
+    def close(self) -> None:
+        os.close(self.ours)
+        os.close(self.theirs)
+
+
+@pytest.fixture
+def terminal() -> Iterator[Terminal]:
+    terminal = Terminal()
+    yield terminal
+    terminal.close()
+
+
+def one_line(text: str) -> str:
+    assert text.count("\n") == 1
+    assert text.startswith("calcbench: ")
+    return text.removeprefix("calcbench: ").rstrip("\n")
+
+
+# Help, and what answers at once
+
+
+@pytest.mark.parametrize("command", ["", "list", "serve", "run", "report", "completion"])
+def test_shows_examples_first(command: str) -> None:
+    done = calcbench_run(*command.split(), "--help")
+
+    assert done.returncode == 0
+    assert done.stdout.startswith(f"Examples:\n  calcbench {command}".rstrip())
+    assert "Usage: calcbench" in done.stdout
+    assert done.stderr == ""
+    assert max(map(len, done.stdout.splitlines())) <= 100
+
+
+def test_shows_its_help_without_arguments() -> None:
+    done = calcbench_run()
+
+    assert (done.returncode, done.stdout) == (0, calcbench_run("--help").stdout)
+    assert "Exit status:" in done.stdout
+    for command in ("list", "serve", "run", "report", "completion"):
+        assert re.search(rf"^  {command} +[A-Z].*\.$", done.stdout, re.MULTILINE)
+
+
+@pytest.mark.parametrize("command", [[COMMAND], [sys.executable, "-m", "calcbench"]])
+def test_tells_its_version(command: list[str]) -> None:
+    text = subprocess.check_output([*command, "--version"], text=True, env=environment())
+
+    assert text == f"calcbench {calcbench.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "command", ["--help", "list", "serve --strategy threadpool --port {port}", "run --rounds 0"]
+)
+def test_answers_without_heavy_imports(command: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        words = command.format(port=taken.getsockname()[1]).split()
+        done = calcbench_run(*words, PYTHONPROFILEIMPORTTIME="1")
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+
+    assert "calcbench.bench.cli" in imported
+    for heavy in ("numpy", "matplotlib", "locust", "rich", "psutil", "scipy"):
+        assert heavy not in imported
+
+
+def test_lists_every_strategy() -> None:
+    done = calcbench_run("list")
+
+    assert done.returncode == 0
+    for name in catalogue.names():
+        assert f"{name}: {catalogue.load(name).summary}\n" in done.stdout
+    assert "    -o workers=8            threads in the pool\n" in done.stdout
+    assert "\x1b" not in done.stdout
+
+
+def test_lists_every_strategy_for_a_program() -> None:
+    strategies = json.loads(calcbench_run("list", "--json").stdout)
+    pool = next(strategy for strategy in strategies if strategy["name"] == "threadpool")
+
+    assert [strategy["name"] for strategy in strategies] == catalogue.names()
+    assert set(FIVE) <= set(catalogue.names())
+    assert pool["available"] is True
+    assert pool["options"][0] | {"help": ""} == {
+        "name": "workers",
+        "default": 8,
+        "help": "",
+        "type": "int",
+        "least": 1,
+        "most": pool["options"][0]["most"],
+    }
+
+
+@pytest.mark.parametrize(("no_colour", "codes"), [("", True), ("1", False)])
+def test_honours_no_color(terminal: Terminal, no_colour: str, codes: bool) -> None:
+    process = subprocess.Popen(
+        [COMMAND, "list"], stdout=terminal.theirs, env=environment(NO_COLOR=no_colour)
+    )
+    terminal.wait_for("threadpool")
+
+    assert process.wait(PATIENCE_S) == 0
+    assert ("\x1b[1m" in terminal.text) is codes
+
+
+def test_is_silent_when_its_reader_has_seen_enough() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as closed:
+        done = subprocess.run(
+            [COMMAND, "list"], stdout=closed, stderr=subprocess.PIPE, env=environment(), check=False
+        )
+
+    assert done.stderr == b""
+    assert done.returncode == 1
+
+
+# Mistakes
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("serv", "no command 'serv'; did you mean 'serve'?"),
+        ("race", "no command 'race'"),
+        ("--versoin", "no option '--versoin'; did you mean '--version'?"),
+        ("list extra", "got unexpected extra argument (extra)"),
+        ("serve", "serve needs --strategy; see calcbench serve --help"),
+        ("serve --strategy selector", "no strategy 'selector'; did you mean 'selectors'?"),
+        ("serve --strategy threadpool -o worker=8", "no option 'worker'; did you mean 'workers'?"),
+        ("serve --strategy threadpool -o workers", "option 'workers' needs a value"),
+        ("serve --strategy threadpool -o workers=x", "should be a whole number"),
+        ("serve --strategy threadpool -o workers=0", "should be at least 1"),
+        ("serve --strategy threadpool --port 65536", "a whole number from 0 to 65535"),
+        ("serve --strategy threadpool --port web", "a whole number, as in --port 8080"),
+        ("serve --strategy threadpool --workload ad", "no workload 'ad'; did you mean 'add'?"),
+        ("serve --strategy threadpool --workload wait=10", "a time with a unit, as in wait=10ms"),
+        ("serve --strategy threadpool --idle-timeout soon", "should be a number"),
+        ("serve --strategy threadpool --idle-timeot 3", "did you mean '--idle-timeout'?"),
+        ("run --strateg fork", "no option '--strateg'; did you mean '--strategy'?"),
+        ("run --strategy fork,threadpol", "no strategy 'threadpol'; did you mean 'threadpool'?"),
+        ("run --strategy threadpool:worker=8", "did you mean 'workers'?"),
+        ("run --strategy workers=8", "no strategy 'workers=8'"),
+        ("run --connections 0", "connections 0 should be at least 1"),
+        ("run --connections 8,,9", "'' should be a whole number, as in --connections 1,8,32"),
+        ("run --connections 1.5", "'1.5' should be a whole number"),
+        ("run --connections 1000000000", "should be at most"),
+        ("run --duration 0", "duration 0 should be a number of seconds above 0"),
+        ("run --duration -1", "duration -1 should be a number of seconds above 0"),
+        ("run --duration nan", "duration nan should be a number of seconds above 0"),
+        ("run --duration long", "'long' should be seconds, as in --duration 2.5"),
+        ("run --warmup -1", "warm-up -1 should be"),
+        ("run --rounds 0", "rounds 0 should be at least 1"),
+        ("run --workload sleep=1s", "no workload 'sleep'"),
+        ("run --reuse keepalive", "no way of connecting 'keepalive'; did you mean 'keep-alive'?"),
+        ("run --max-body -1", "should be at least 0"),
+        ("report", "report needs DIR"),
+        ("report /nowhere/at/all", "/nowhere/at/all is not a result: no such folder"),
+        ("report /", "/ is not a result: no result.json in it"),
+        ("completion tcsh", "'tcsh' is not one of 'bash', 'zsh', 'fish'"),
+    ],
+)
+def test_answers_a_mistake_in_one_line_with_what_would_be_right(
+    command: str, expected: str, tmp_path: Path
+) -> None:
+    done = calcbench_run(*command.split(), cwd=tmp_path)
+
+    assert expected in one_line(done.stderr)
+    assert done.stdout == ""
+    assert done.returncode == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_says_that_a_port_is_taken() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = calcbench_run("serve", "--strategy", "fork", "--port", port)
+
+    assert one_line(done.stderr).startswith(f"cannot listen on 127.0.0.1 port {port}")
+    assert done.returncode == 1
+
+
+def test_says_that_results_cannot_be_written() -> None:
+    done = calcbench_run("run", "--strategy", "fork", *QUICK, "--out", "/proc/results")
+
+    assert "cannot write to /proc/results" in done.stderr.splitlines()[-1]
+    assert done.returncode == 1
+
+
+def test_splits_lists_of_variants_at_the_right_commas() -> None:
+    assert split_variants("fork,threadpool") == ["fork", "threadpool"]
+    assert split_variants("threadpool:workers=4,queue=9,fork") == [
+        "threadpool:workers=4,queue=9",
+        "fork",
+    ]
+    assert split_variants("threadpool:workers=4,threadpool:queue=9") == [
+        "threadpool:workers=4",
+        "threadpool:queue=9",
+    ]
+
+
+def test_races_each_strategy_once_however_often_it_is_named() -> None:
+    assert parse_strategies([]) == tuple(catalogue.names())
+    assert parse_strategies(["all"]) == tuple(catalogue.names())
+    assert parse_strategies(["fork,fork", "thread_per_request", "fork"]) == (
+        "fork",
+        "thread-per-request",
+    )
+    assert parse_strategies(["threadpool:workers=4,queue=9,all"])[0] == (
+        "threadpool:workers=4,queue=9"
+    )
+
+
+# Completion
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_prints_a_completion_script(shell: str) -> None:
+    done = calcbench_run("completion", shell)
+
+    assert done.stderr == ""
+    assert "_CALCBENCH_COMPLETE" in done.stdout
+    assert calcbench_run(_CALCBENCH_COMPLETE=f"{shell}_source").stdout == done.stdout
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("calcbench se", ["serve"]),
+        ("calcbench run --str", ["--strategy"]),
+        ("calcbench serve --strategy thread", ["thread-per-request", "threadpool"]),
+        ("calcbench run --strategy a", ["all"]),
+        ("calcbench run --strategy fork,sel", ["fork,selectors"]),
+        ("calcbench run --strategy threadpool:w", ["workers="]),
+        ("calcbench run --strategy fork,threadpool:workers=3,qu", ["3,queue="]),
+        ("calcbench run --strategy threadpool:workers=3,fo", ["3,fork"]),
+        ("calcbench serve --strategy threadpool -o wor", ["workers="]),
+        ("calcbench serve --strategy nobody -o wor", []),
+        ("calcbench run --workload cpu", ["cpu=2ms"]),
+        ("calcbench run --workload add,cpu=", ["2ms"]),
+        ("calcbench run --reuse c", ["close"]),
+        ("calcbench completion z", ["zsh"]),
+    ],
+)
+def test_completes_in_bash(line: str, expected: list[str]) -> None:
+    script = f"""
+        PATH={Path(COMMAND).parent}:$PATH
+        source <(calcbench completion bash)
+        COMP_LINE={line!r} COMP_POINT={len(line)}
+        compopt() {{ :; }}  # works only while bash itself completes
+        _calcbench_completion calcbench
+        printf '%s\\n' "${{COMPREPLY[@]}}"
+    """
+    done = subprocess.run(
+        ["bash", "-c", script], env=environment(), text=True, capture_output=True, check=True
+    )
+
+    assert done.stdout.split() == expected
+    assert done.stderr == ""
+
+
+def test_completes_in_other_shells() -> None:
+    done = calcbench_run(
+        _CALCBENCH_COMPLETE="fish_complete",
+        COMP_WORDS="calcbench run --strategy",
+        COMP_CWORD="threadpool:q",
+    )
+
+    assert done.stdout.strip().endswith("threadpool:queue=")
+
+
+# Serving
+
+
+def ready(process: "subprocess.Popen[str]", strategy: str) -> int:
+    """Wait until *process* says that it is ready; return its port."""
+    assert process.stdout
+    line = process.stdout.readline()
+    matched = re.fullmatch(rf"calcbench: {strategy} on http://127\.0\.0\.1:([0-9]+)\n", line)
+    assert matched, line
+    return int(matched[1])
+
+
+def get(port: int, path: str) -> str:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
+    connection.request("GET", path, headers={"Connection": "close"})
+    with connection.getresponse() as response:
+        return response.read().decode()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("strategy", FIVE)
+def test_serves_until_a_signal(start: Processes, strategy: str, number: signal.Signals) -> None:
+    process = start("serve", "--strategy", strategy, "--port", "0")
+    answer = get(ready(process, strategy), "/add/2/3")
+    process.send_signal(number)
+    stdout, stderr = process.communicate(timeout=PATIENCE_S)
+
+    assert answer == "5"
+    assert (process.returncode, stdout, stderr) == (0, "", "")
+
+
+def test_serves_with_options_a_workload_and_limits(start: Processes) -> None:
+    process = start(
+        *("serve", "--strategy", "threadpool:queue=3", "-o", "workers=2", "--port", "0"),
+        *("--workload", "wait=1ms", "--max-request-line", "256"),
+    )
+    port = ready(process, "threadpool")
+
+    assert get(port, "/mult/6/7") == "42"
+    assert "256" in get(port, f"/add/1/{'1' * 300}")
+
+
+def begin_request(port: int) -> socket.socket:
+    """Return a client whose request has begun: the server has asked for the rest of it."""
+    client = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
+    client.sendall(
+        b"POST /calc HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        b"Expect: 100-continue\r\nContent-Length: 36\r\n\r\n"
+    )
+    assert client.recv(100).startswith(b"HTTP/1.1 100 ")
+    return client
+
+
+def test_finishes_a_request_in_progress_when_stopped(start: Processes, terminal: Terminal) -> None:
+    process = start("serve", "--strategy", "threadpool", "--port", "0", stderr=terminal.theirs)
+    with begin_request(ready(process, "threadpool")) as client:
+        process.send_signal(signal.SIGINT)
+        terminal.wait_for("Ctrl-C again ends at once")
+        client.sendall(b'{"op": "mult", "arg1": 2, "arg2": 4}')
+        answer = client.makefile("rb").read()
+
+    assert answer.endswith(b'{"result": 8}')
+    assert process.wait(PATIENCE_S) == 0
+
+
+def test_ends_at_once_at_a_second_signal(start: Processes, terminal: Terminal) -> None:
+    process = start(
+        *("serve", "--strategy", "fork", "--port", "0", "--drain-timeout", "60"),
+        stderr=terminal.theirs,
+    )
+    with begin_request(ready(process, "fork")):
+        process.send_signal(signal.SIGINT)
+        terminal.wait_for("Ctrl-C again ends at once")
+        process.send_signal(signal.SIGINT)
+
+        assert process.wait(PATIENCE_S) == 130
+
+
+def test_says_that_its_server_died(start: Processes) -> None:
+    process = start("serve", "--strategy", "threadpool", "--port", "0")
+    ready(process, "threadpool")
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    os.kill(int(children[0]), signal.SIGKILL)
+    stderr = process.communicate(timeout=PATIENCE_S)[1]
+
+    assert one_line(stderr) == "the threadpool server died: status -9"
+    assert process.returncode == 1
+
+
+# Racing
+
+
+def folder_of(parent: Path) -> Path:
+    """Return the only run in *parent*, whose name is a date and a time."""
+    (folder,) = parent.iterdir()
+    assert re.fullmatch(r"[0-9]{8}-[0-9]{6}", folder.name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def raced(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
+    """A short race of all five: its folder, and what it printed to both outputs."""
+    parent = tmp_path_factory.mktemp("results")
+    words = ("--rounds", "1", "--reuse", "keep-alive,close", "--seed", "3")
+    done = calcbench_run("run", "--strategy", "all", *QUICK, *words, "--out", str(parent))
+    assert done.returncode == 0, done.stderr
+    return folder_of(parent), done.stdout, done.stderr
+
+
+def test_races_draws_and_says_where(raced: tuple[Path, str, str]) -> None:
+    folder, stdout, stderr = raced
+    files = {str(path.relative_to(folder)) for path in folder.rglob("*")}
+
+    for name in FIVE:
+        assert len(re.findall(rf"^ +2  {name} ", stdout, re.MULTILINE)) == 2
+    assert "With 2 connections" in stdout
+    assert stdout.endswith(f"Charts: {folder / 'charts'}\nData:   {folder}\n")
+    assert "\x1b" not in stdout + stderr
+    warned = r"(calcbench: doctor: .*\n)?(calcbench: calibrating .*\n)?"
+    assert re.fullmatch(warned + r"calcbench: 10 measurements, [0-9]+ s left\n", stderr)
+    assert files >= {
+        *("result.json", "summary.json", "summary.csv", "samples"),
+        *(f"charts/{name}.png" for name in ("throughput", "latency-p50", "latency-p99")),
+        *(f"charts/{name}.svg" for name in ("throughput", "latency-p50", "latency-p99")),
+    }
+
+
+def test_writes_a_summary_for_programs(raced: tuple[Path, str, str]) -> None:
+    folder = raced[0]
+    result = json.loads((folder / "result.json").read_text())
+    summary = json.loads((folder / "summary.json").read_text())
+    with (folder / "summary.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+
+    assert result["plan"]["seed"] == 3
+    assert result["command"].startswith("calcbench run --strategy all")
+    assert summary["schema_version"] >= 1
+    assert sorted({row["strategy"] for row in rows}) == FIVE
+    assert len(rows) == len(summary["rows"]) == 10
+
+
+def test_draws_an_earlier_race_again(raced: tuple[Path, str, str]) -> None:
+    folder, stdout, _ = raced
+    drawn = [path for path in folder.rglob("*") if path.is_file() and "samples" not in path.parts]
+    before = {path: path.read_bytes() for path in drawn}
+    for path in drawn:
+        if path.name != "result.json":
+            path.unlink()
+    done = calcbench_run("report", str(folder))
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, stdout, "")
+    assert {path: path.read_bytes() for path in drawn} == before
+
+
+def test_prints_only_the_folder_when_quiet(tmp_path: Path) -> None:
+    done = calcbench_run("run", "-q", "--strategy", "fork", *QUICK, "--rounds", "1", cwd=tmp_path)
+
+    assert done.stdout == f"results/{folder_of(tmp_path / 'results').name}\n"
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_prints_the_whole_result_as_json(tmp_path: Path) -> None:
+    words = ("--json", "--strategy", "threadpool:workers=2,fork", "--rounds", "2")
+    done = calcbench_run("run", *QUICK, *words, "--out", str(tmp_path))
+    whole = json.loads(done.stdout)
+
+    assert [row["condition"]["strategy"] for row in whole["summary"]["rows"]] == [
+        "threadpool:workers=2",
+        "fork",
+        f"{whole['run']['plan']['control']} (again)",
+    ]
+    assert len(whole["run"]["measurements"]) == 6
+    assert len(whole["summary"]["controls"]) == 1
+    assert whole["run"] == json.loads((folder_of(tmp_path) / "result.json").read_text())
+    assert "threadpool:workers=2" in done.stderr
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
+def test_keeps_what_there_is_of_an_interrupted_race(
+    start: Processes, terminal: Terminal, tmp_path: Path, number: signal.Signals, status: int
+) -> None:
+    words = ("--strategy", "selectors", *QUICK, "--rounds", "1000", "--out", str(tmp_path))
+    process = start("run", *words, stderr=terminal.theirs)
+    terminal.wait_for(r"(?<!\d)3 of 1000")
+    process.send_signal(number)
+    process.send_signal(signal.SIGTERM)  # a second one is too late to spoil anything
+    stdout, _ = process.communicate(timeout=PATIENCE_S)
+    folder = folder_of(tmp_path)
+    report = calcbench_run("report", str(folder))
+
+    assert process.returncode == status
+    assert re.match(r"Partial result: stopped after [0-9]+ of 1000 measurements\n", stdout)
+    assert json.loads((folder / "result.json").read_text())["partial"] is True
+    assert (folder / "charts" / "throughput.png").exists()
+    assert (report.returncode, report.stdout, report.stderr) == (0, stdout, "")
+    assert not list(folder.rglob("*.part"))
+
+
+def test_keeps_an_empty_result_of_a_race_that_was_stopped_at_once(
+    start: Processes, terminal: Terminal, tmp_path: Path
+) -> None:
+    words = ("--strategy", "selectors", "--duration", "60", "--out", str(tmp_path))
+    process = start("run", *words, stderr=terminal.theirs)
+    terminal.wait_for(r"(?<!\d)0 of 18")
+    process.send_signal(signal.SIGINT)
+    stdout, _ = process.communicate(timeout=PATIENCE_S)
+    folder = folder_of(tmp_path)
+
+    assert process.returncode == 130
+    assert "stopped after 0 of 18 measurements" in stdout
+    assert calcbench_run("report", str(folder)).returncode == 0
+
+
+def test_shows_its_progress_with_the_time_left_on_a_terminal_only(
+    start: Processes, terminal: Terminal, tmp_path: Path
+) -> None:
+    words = ("--strategy", "fork", *QUICK, "--rounds", "2", "--out", str(tmp_path))
+    process = start("run", *words, stderr=terminal.theirs)
+    terminal.wait_for(r"1 of 2\b.*[0-9] s left.*fork, add, 2")
+    stdout, _ = process.communicate(timeout=PATIENCE_S)
+
+    assert process.returncode == 0
+    assert "left" not in stdout
+
+
+def test_leaves_nothing_running_when_it_is_killed(
+    start: Processes, terminal: Terminal, tmp_path: Path
+) -> None:
+    words = ("--strategy", "fork", "--duration", "60", "--out", str(tmp_path))
+    process = start("run", *words, stderr=terminal.theirs)
+    terminal.wait_for(r"(?<!\d)0 of 18")
+    process.kill()
+
+    assert process.wait(PATIENCE_S) == -9
+    assert not list(folder_of(tmp_path).glob("result.json"))
+
+
+def row(strategy: str, status: str) -> Row:
+    return Row(Condition(strategy, "add", "keep-alive", 1), status)
+
+
+def test_fails_when_a_strategy_failed_and_not_when_it_cannot_run_here() -> None:
+    assert judge(Summary(1, "", False, (row("fork", "unavailable"), row("selectors", "ok")))) == 0
+    with pytest.raises(CalcbenchError, match="fork failed"):
+        judge(Summary(1, "", False, (row("fork", "failed"), row("selectors", "ok"))))
+    with pytest.raises(CalcbenchError, match="can run here"):
+        judge(Summary(1, "", False, (row("fork", "unavailable"),)))
+
+
+def test_says_how_long_there_is_to_wait() -> None:
+    assert say_left(80.4) == "1 min 20 s left"
+    assert say_left(9.6) == "10 s left"

@@ -1,0 +1,212 @@
+"""`calcbench compare`: two results whose difference is known, and what a CI job makes of it."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from calcbench.bench import cli
+from calcbench.bench.comparing import percent
+from calcbench.bench.gate import BROKEN, CANNOT_TELL, HELD, parse_gate
+from calcbench.bench.plan import KEEP_ALIVE, Condition, Plan
+from calcbench.bench.result import (
+    SCHEMA_VERSION,
+    Measurement,
+    Outcomes,
+    Run,
+    prepare_folder,
+    write_run,
+    write_samples,
+)
+from calcbench.core.errors import UsageError
+
+NOISE = (1.00, 0.98, 1.02, 0.99, 1.01, 0.97, 1.03, 1.005)
+TURNED = (*NOISE[3:], *NOISE[:3])
+
+
+def result(
+    folder: Path,
+    strategy: str = "selectors",
+    scale: float = 1,
+    noise: Sequence[float] = NOISE,
+    **more: Any,
+) -> Path:
+    """Write a result of one strategy whose round answers 200 × *scale* × noise in a second."""
+    prepare_folder(folder)
+    measurements = []
+    for number, share in enumerate(noise, 1):
+        answers = round(200 * scale * share)
+        name = f"samples/{number}.npz"
+        samples = {
+            "sent_ns": np.arange(answers),
+            "latency_ns": np.full(answers, round(4e7 / scale / share)),
+            "client": np.arange(answers) % 4,
+            "outcome": np.zeros(answers, int),
+        }
+        write_samples(folder, name, samples)
+        values: dict[str, Any] = {
+            "status": "ok",
+            "elapsed_ns": 10**9,
+            "outcomes": Outcomes(ok=answers),
+            "clients_served": 4,
+            "samples": name,
+            "server_cpu_ns": round(10**8 / share),
+        }
+        condition = Condition(strategy, "add", KEEP_ALIVE, 4)
+        measurements.append(Measurement(condition, number, **(values | more)))
+    plan = Plan((strategy,), connections=(4,), rounds=len(noise))
+    write_run(
+        Run(SCHEMA_VERSION, folder.name, "", "", "", False, plan, {}, {}, tuple(measurements)),
+        folder,
+    )
+    return folder
+
+
+def compare(*words: str | Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    status = cli.cli.main(["compare", *map(str, words)], standalone_mode=False)
+    return status, capsys.readouterr().out
+
+
+def test_tells_a_change_from_noise(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first, faster = result(tmp_path / "a"), result(tmp_path / "b", scale=1.5, noise=TURNED)
+    alike = result(tmp_path / "c", noise=TURNED)
+
+    status, text = compare(first, faster, capsys=capsys)
+    [throughput] = [line for line in text.splitlines() if " throughput " in line]
+    assert status == 0
+    assert throughput.split()[:6] == ["4", "selectors", "throughput", "200/s", "300/s", "+50%"]
+    assert throughput.endswith("better")
+    assert next(line for line in text.splitlines() if " p99 " in line).endswith("better")
+    _, text = compare(faster, first, capsys=capsys)
+    assert next(line for line in text.splitlines() if " p99 " in line).endswith("worse")
+    _, text = compare(first, alike, capsys=capsys)
+    assert "better" not in text
+    assert "worse" not in text
+    assert "no clear difference (seen from " in text
+
+
+@pytest.mark.parametrize(
+    ("scale", "condition", "right"),
+    [
+        (1, "throughput<-10%", HELD),
+        (0.8, "throughput<-10%", BROKEN),
+        (0.9, "throughput<-10%", CANNOT_TELL),
+        (1, "p99>50ms", HELD),
+        (1, "p99>0.05s", HELD),
+        (1, "p99>30ms", BROKEN),
+        (1, "p99>40ms", CANNOT_TELL),
+        (0.8, "p50 > +10%", BROKEN),
+        (1, "throughput < 100/s", HELD),
+        (1, "throughput<1000", BROKEN),
+        (1, "cpu>1ms", HELD),
+        (1, "cpu>400us", BROKEN),
+    ],
+)
+def test_gates_by_the_whole_interval(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    scale: float,
+    condition: str,
+    right: int,
+) -> None:
+    first, second = result(tmp_path / "a"), result(tmp_path / "b", scale=scale, noise=TURNED)
+    status, text = compare(first, second, "--fail-if", condition, capsys=capsys)
+
+    assert status == right
+    assert text.splitlines()[-1].startswith(("held", "cannot tell", "broken"))
+    assert f"fail if {condition}: selectors, add, keep-alive, 4: " in text
+
+
+def test_is_broken_where_one_of_several_conditions_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = result(tmp_path / "a"), result(tmp_path / "b", noise=TURNED)
+    words: list[str | Path] = [first, second, "--fail-if", "p99>40ms", "--fail-if", "max>90ms"]
+
+    assert compare(*words, capsys=capsys)[0] == CANNOT_TELL
+    assert compare(*words, "--fail-if", "p50>1ms", capsys=capsys)[0] == BROKEN
+
+
+def test_cannot_tell_from_two_rounds_or_from_what_failed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, few = result(tmp_path / "a"), result(tmp_path / "b", noise=NOISE[:2])
+    failed = result(tmp_path / "c", status="failed", reason="it died")
+    driver = result(tmp_path / "d", judgement="driver-bound")
+
+    status, text = compare(first, few, "--fail-if", "p99>1ms", capsys=capsys)
+    assert status == CANNOT_TELL
+    assert "2 rounds are too few for an interval, 3 are needed" in text
+    for broken, why in ((failed, "failed in B"), (driver, "driver-bound in B")):
+        status, text = compare(first, broken, "--fail-if", "p99>1ms", capsys=capsys)
+        assert status == CANNOT_TELL
+        assert text.endswith(f": {why}\n")
+
+
+def test_compares_results_of_one_strategy_each_whatever_its_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = result(tmp_path / "a"), result(tmp_path / "b", "fork", 2, TURNED)
+    status, text = compare(first, second, "--json", "--fail-if", "p99>50ms", capsys=capsys)
+    found = json.loads(text)
+
+    assert status == HELD
+    assert found["changes"][0]["strategy"] == "fork"
+    assert found["changes"][0]["ratio"] == pytest.approx(2, abs=0.05)
+    assert found["conditions"][0]["status"] == "held"
+
+
+def test_finds_nothing_in_common(tmp_path: Path) -> None:
+    first, second = result(tmp_path / "a"), result(tmp_path / "b")
+    values = json.loads((second / "result.json").read_text())
+    for measurement in values["measurements"]:
+        measurement["condition"]["connections"] = 5
+    values["plan"]["connections"] = [5]
+    (second / "result.json").write_text(json.dumps(values))
+    with pytest.raises(UsageError, match="nothing in common"):
+        cli.cli.main(["compare", str(first), str(second)], standalone_mode=False)
+
+
+def test_warns_where_more_than_the_strategy_differs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = result(tmp_path / "a"), result(tmp_path / "b")
+    values = json.loads((second / "result.json").read_text())
+    values["versions"]["python"] = "3.13.1"
+    (second / "result.json").write_text(json.dumps(values))
+
+    assert "Not the same Python: None and 3.13.1" in compare(first, second, capsys=capsys)[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("p98>50ms", "no metric 'p98'; did you mean 'p99'"),
+        ("troughput<-10%", "did you mean 'throughput'"),
+        ("p99", "as in 'p99>50ms'"),
+        ("p99>50", "should be in ms, us or s"),
+        ("p99>50/s", "should be in ms, us or s"),
+        ("throughput<5ms", "should be in /s"),
+        ("throughput<-100%", "nothing falls by"),
+        ("p99>50 parsecs", "as in"),
+        ("", "as in"),
+    ],
+)
+def test_refuses_a_condition_that_cannot_be(text: str, why: str) -> None:
+    with pytest.raises(UsageError, match=why):
+        parse_gate(text)
+
+
+def test_reads_a_minus_from_a_typesetter_as_well() -> None:
+    assert parse_gate("throughput<−10%").limit == parse_gate("throughput<-10%").limit == 0.9
+
+
+@pytest.mark.parametrize(
+    ("ratio", "text"),
+    [(1.031, "+3.1%"), (0.6, "−40%"), (1.5, "+50%"), (2.5, "2.50x"), (float("inf"), "any")],
+)
+def test_shows_a_ratio_as_a_change(ratio: float, text: str) -> None:
+    assert percent(ratio) == text

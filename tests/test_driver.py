@@ -1,0 +1,298 @@
+"""The driver against servers whose every answer is known to be right, wrong, or missing."""
+
+import signal
+import socket
+import struct
+import subprocess
+import threading
+
+import numpy as np
+import pytest
+from truth import LONG_S, Behaviour, always, answer, drive, once, only, requests, truth
+
+from calcbench.bench import loop
+from calcbench.bench.drive import COMMAND, DriverProcess
+from calcbench.bench.load import Drive, ring
+from calcbench.bench.recorder import OPENED
+from calcbench.bench.result import Outcomes
+from calcbench.core.errors import CalcbenchError
+
+right = always(answer)
+
+
+@pytest.mark.parametrize("post_share", [0, 0.5, 1])
+@pytest.mark.parametrize("keep_alive", [True, False])
+def test_counts_right_answers(keep_alive: bool, post_share: float) -> None:
+    behave = right if keep_alive else once(answer)
+    with truth(behave) as port:
+        seen = drive(port, keep_alive=keep_alive, post_share=post_share)
+
+    assert only(seen, "ok")
+    assert seen.clients_served == seen.in_flight == 3
+
+
+def test_samples_only_what_ended_within_the_window() -> None:
+    with truth(right) as port:
+        seen = drive(port)
+    ended = seen.samples["sent_ns"] + seen.samples["latency_ns"]
+
+    assert len(ended) == seen.outcomes.total
+    assert ended.min() >= 0
+    assert ended.max() <= seen.elapsed_ns
+    assert (np.diff(ended) >= 0).all()
+    assert set(seen.samples["client"]) == {0, 1, 2}
+    assert set(seen.samples["outcome"]) == {0}
+
+
+def bytewise(conn: socket.socket) -> None:
+    conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    for number in requests(conn):
+        for octet in answer(number):
+            conn.send(bytes([octet]))
+
+
+@pytest.mark.parametrize(
+    "behave",
+    [
+        bytewise,
+        always(lambda number: answer(f"{number}.0\n")),
+        always(lambda number: answer(number, "200 Very Well")),
+        always(lambda number: answer(number, fields=f"X-Request: {number}\r\n")),
+        once(lambda number: answer(number, fields="Connection: close\r\n")),
+    ],
+    ids=["byte by byte", "another spelling", "another reason", "a head of its own", "closing"],
+)
+def test_accepts_whatever_is_right(behave: Behaviour) -> None:
+    with truth(behave) as port:
+        seen = drive(port)
+
+    assert only(seen, "ok")
+
+
+@pytest.mark.parametrize(
+    "behave",
+    [
+        always(lambda number: answer(number + 1)),
+        always(lambda _: answer("")),
+        always(lambda number: answer(number) + b"\n"),
+        always(lambda number: answer(number) * 2),
+        always(lambda number: b"HTTP/1.1 200 OK\r\n\r\n%d" % number),
+        always(
+            lambda _: b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n5\r\n0\r\n\r\n"
+        ),
+        always(lambda _: b"x" * 100_000),
+        once(lambda number: answer(number)[:-1]),
+        once(lambda number: answer(number)[:20]),
+    ],
+    ids=[
+        "another number",
+        "nothing",
+        "an octet too many",
+        "two answers",
+        "no length",
+        "chunked",
+        "no head",
+        "truncated body",
+        "truncated head",
+    ],
+)
+def test_counts_wrong_answers(behave: Behaviour) -> None:
+    with truth(behave) as port:
+        seen = drive(port)
+
+    assert only(seen, "wrong")
+    assert seen.clients_served == 0
+
+
+def test_notices_one_wrong_answer_among_many() -> None:
+    turn = iter(range(1_000_000))
+    with truth(always(lambda number: answer(number + (next(turn) % 10 == 0)))) as port:
+        seen = drive(port)
+
+    assert seen.outcomes.wrong > 0
+    assert seen.outcomes.ok > seen.outcomes.wrong
+    assert seen.outcomes.total == seen.outcomes.ok + seen.outcomes.wrong
+
+
+def test_reads_on_to_the_close_that_it_asked_for() -> None:
+    def late(conn: socket.socket) -> None:
+        conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        conn.sendall(answer(next(requests(conn))))
+        conn.sendall(b"!")
+
+    with truth(late) as port:
+        seen = drive(port, keep_alive=False)
+
+    assert only(seen, "wrong")
+
+
+@pytest.mark.parametrize("status", ["500 Internal Server Error", "503 Busy", "404 No", "204 None"])
+def test_counts_http_errors(status: str) -> None:
+    with truth(always(lambda number: answer(number, status))) as port:
+        seen = drive(port)
+
+    assert only(seen, "http_error")
+
+
+def test_counts_http_errors_of_closing_connections() -> None:
+    busy = once(lambda number: answer(number, "503 Busy", "Connection: close\r\n"))
+    with truth(busy) as port:
+        seen = drive(port)
+
+    assert only(seen, "http_error")
+
+
+def test_counts_refused_connections_without_spinning() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    seen = drive(port, duration_s=0.2)
+    most_tries = seen.elapsed_ns / loop.PAUSE_NS + 1
+
+    assert only(seen, "refused")
+    assert seen.outcomes.total <= 3 * most_tries
+
+
+def abort(conn: socket.socket) -> None:
+    next(requests(conn))
+    conn.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def abort_within(conn: socket.socket) -> None:
+    conn.sendall(answer(next(requests(conn)))[:20])
+    abort(conn)
+
+
+@pytest.mark.parametrize("keep_alive", [True, False])
+@pytest.mark.parametrize(
+    "behave",
+    [abort, once(lambda _: b""), lambda _: None],
+    ids=["aborts", "closes", "closes at once"],
+)
+def test_counts_resets(behave: Behaviour, keep_alive: bool) -> None:
+    with truth(behave) as port:
+        seen = drive(port, keep_alive=keep_alive, duration_s=0.2)
+
+    assert only(seen, "reset")
+
+
+def stall(conn: socket.socket) -> None:
+    for _ in requests(conn):
+        pass
+
+
+def stall_within(conn: socket.socket) -> None:
+    for number in requests(conn):
+        conn.sendall(answer(number)[:-1])
+
+
+@pytest.mark.parametrize("behave", [stall, stall_within], ids=["no answer", "half an answer"])
+def test_counts_time_outs(behave: Behaviour) -> None:
+    with truth(behave) as port:
+        seen = drive(port, timeout_s=0.02, duration_s=0.2)
+
+    assert only(seen, "timed_out")
+    assert seen.samples["latency_ns"].min() >= 20_000_000
+
+
+def test_times_out_a_server_that_does_not_close_as_asked() -> None:
+    with truth(right) as port:
+        seen = drive(port, keep_alive=False, timeout_s=0.02, duration_s=0.2)
+
+    assert only(seen, "timed_out")
+
+
+def test_times_out_a_connection_that_never_comes_about() -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
+        port = listener.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)):  # the backlog is full now
+            seen = drive(port, timeout_s=0.02, duration_s=0.2)
+
+    assert only(seen, "timed_out")
+
+
+def test_does_not_count_what_is_in_flight() -> None:
+    with truth(stall) as port:
+        seen = drive(port, timeout_s=LONG_S)
+
+    assert seen.outcomes == Outcomes()
+    assert (seen.clients_served, seen.in_flight) == (0, 3)
+    assert all(len(column) == 0 for column in seen.samples.values())
+
+
+def test_says_how_many_clients_were_served() -> None:
+    first = threading.Semaphore(1)
+
+    def serve_one(conn: socket.socket) -> None:
+        (right if first.acquire(blocking=False) else stall)(conn)
+
+    with truth(serve_one) as port:
+        seen = drive(port, timeout_s=LONG_S)
+
+    assert only(seen, "ok")
+    assert (seen.clients_served, seen.in_flight) == (1, 3)
+
+
+def test_recovers_when_a_server_does() -> None:
+    turn = iter(range(1_000_000))
+
+    def moody(conn: socket.socket) -> None:
+        if next(turn) < 3:
+            abort(conn)
+        else:
+            right(conn)
+
+    with truth(moody) as port:
+        seen = drive(port, warmup_s=0, duration_s=0.5)
+
+    assert seen.outcomes.ok > 0
+    assert seen.outcomes.failed == seen.outcomes.reset <= 3
+
+
+def test_varies_its_operands_by_its_seed() -> None:
+    first, again, other = (ring(Drive("h", 1, 1, True, 1, seed=seed)) for seed in (1, 1, 2))
+
+    assert first == again != other
+    assert len({request for request, _ in first}) > len(first) * 0.99
+
+
+def test_says_when_there_are_too_few_files() -> None:
+    with pytest.raises(CalcbenchError, match="connections need more than"):
+        drive(1, connections=2_000_000_000)
+
+
+def test_says_that_its_driver_died() -> None:
+    with DriverProcess() as process:
+        process.process.kill()
+        with pytest.raises(CalcbenchError, match="the driver died: without a word"):
+            process.drive(Drive("127.0.0.1", 1, 1, True, LONG_S))
+
+
+@pytest.mark.parametrize("planned", [True, False])
+def test_ends_when_nobody_listens_to_it_any_more(planned: bool) -> None:
+    process = subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdin
+    with process, truth(stall) as port:
+        if planned:
+            plan = f'{{"host": "127.0.0.1", "port": {port}, "connections": 1, "keep_alive": true,'
+            process.stdin.write(f'{plan} "duration_s": {LONG_S}, "cpus": []}}\n'.encode())
+        process.stdin.close()
+
+        assert process.wait() == 0
+        assert process.stdout
+        told = process.stdout.read()
+        assert told[:1] in (b"", OPENED)  # at most that the window has opened
+        assert len(told) < 100
+
+
+def test_leaves_ctrl_c_to_the_harness() -> None:
+    with DriverProcess() as process:
+
+        def interrupt(conn: socket.socket) -> None:
+            for number in requests(conn):
+                process.process.send_signal(signal.SIGINT)
+                conn.sendall(answer(number))
+
+        with truth(interrupt) as port:
+            seen = process.drive(Drive("127.0.0.1", port, 1, True, 0.1))
+
+    assert only(seen, "ok")

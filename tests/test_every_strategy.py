@@ -1,0 +1,277 @@
+"""What holds for every strategy, found by listing the folder: a new one is tested as it is."""
+
+import socket
+import struct
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import pytest
+from client import Answer, Client
+
+from calcbench.core.catalogue import load, names
+from calcbench.core.launcher import Server, ServerSpec, Stopped, launch
+
+CLIENTS = 100
+POST = (
+    b"POST /calc HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n"
+    b'Content-Length: 36\r\n\r\n{"op": "mult", "arg1": 2, "arg2": 4}'
+)
+
+
+def spec(strategy: str, workload: str = "add", *policy: str) -> ServerSpec:
+    if unavailable := load(strategy).unavailable:
+        pytest.skip(f"{strategy} {unavailable}")
+    return ServerSpec(strategy, workload=workload, policy=policy)
+
+
+def stop_cleanly(server: Server) -> None:
+    """Stop *server*, and see that it goes in time, with status 0, childless and silent."""
+    stopped = server.stop()
+
+    assert stopped == Stopped(status=0, killed=False, stderr="")
+
+
+@pytest.fixture(params=names())
+def strategy(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def server(strategy: str) -> Iterator[Server]:
+    with launch(spec(strategy)) as running:
+        yield running
+        stop_cleanly(running)
+
+
+def test_answers(server: Server) -> None:
+    with Client(server) as client:
+        assert client.get("/add/2/3").body == b"5"
+        client.send(POST)
+        assert client.answer().body == b'{"result": 8}'
+        refused = client.get("/div/1/0")
+
+    assert refused.status == 422
+    assert b"zero" in refused.body
+
+
+def test_keeps_a_connection_and_closes_when_asked_to(server: Server) -> None:
+    with Client(server) as client:
+        bodies = [client.get(f"/add/{n}/1").body for n in range(20)]
+        last = client.get("/add/20/1", "Connection: close")
+
+        assert bodies == [str(n + 1).encode() for n in range(20)]
+        assert last.headers[b"connection"] == b"close"
+        assert client.is_closed()
+
+
+def test_closes_after_an_http_1_0_request(server: Server) -> None:
+    with Client(server) as client:
+        client.send(b"GET /add/1/1 HTTP/1.0\r\n\r\n")
+
+        assert client.answer().body == b"2"
+        assert client.is_closed()
+
+
+def test_answers_head_without_a_body(server: Server) -> None:
+    with Client(server) as client:
+        client.send(b"HEAD /add/10/10 HTTP/1.1\r\nHost: test\r\n\r\n")
+        head = client.answer(to="HEAD")
+
+        assert head.headers[b"content-length"] == b"2"
+        assert client.get("/add/1/1").body == b"2"
+
+
+def test_answers_a_request_cut_at_every_byte(server: Server) -> None:
+    for cut in range(1, len(POST)):
+        with Client(server) as client:
+            client.send(POST[:cut])
+            client.send(POST[cut:])
+            answer = client.answer()
+
+        assert (cut, answer.body) == (cut, b'{"result": 8}')
+
+
+def test_answers_a_request_sent_byte_by_byte(server: Server) -> None:
+    with Client(server) as client:
+        for octet in POST:
+            client.send(bytes([octet]))
+
+        assert client.answer().body == b'{"result": 8}'
+
+
+def test_answers_pipelined_requests_in_order(server: Server) -> None:
+    count = 1000
+    with Client(server) as client:
+        requests = b"".join(
+            b"GET /add/%d/1 HTTP/1.1\r\nHost: test\r\n\r\n" % n for n in range(count)
+        )
+        sender = threading.Thread(target=client.send, args=(requests,))
+        sender.start()
+        bodies = [client.answer().body for _ in range(count)]
+        sender.join()
+
+    assert bodies == [b"%d" % (n + 1) for n in range(count)]
+
+
+def test_answers_after_a_half_close(server: Server) -> None:
+    with Client(server) as client:
+        client.send(b"GET /add/1/1 HTTP/1.1\r\nHost: test\r\n\r\n" * 3)
+        client.sock.shutdown(socket.SHUT_WR)
+
+        assert [client.answer().body for _ in range(3)] == [b"2"] * 3
+        assert client.is_closed()
+
+
+def test_invites_a_body_that_waits_for_100_continue(server: Server) -> None:
+    head, _, body = POST.partition(b"\r\n\r\n")
+    with Client(server) as client:
+        client.send(head + b"\r\nExpect: 100-continue\r\n\r\n")
+        assert client.answer().status == 100
+        client.send(body)
+
+        assert client.answer().body == b'{"result": 8}'
+
+
+def test_refuses_and_closes_after_a_bad_request(server: Server) -> None:
+    with Client(server) as client:
+        client.send(b"GET /add/1/1 HTTP/1.1\r\nHost: test\r\n\r\nGET /add/1/1 HTTP/1.1\r\n\r\n")
+
+        assert client.answer().status == 200
+        assert client.answer().status == 400
+        client.sock.shutdown(socket.SHUT_WR)
+        assert client.is_closed()
+
+
+def test_serves_a_hundred_clients(strategy: str) -> None:
+    """One request each, so that a strategy which holds few clients serves them in turn."""
+
+    def one_client(running: Server, number: int) -> Answer:
+        with Client(running) as client:
+            return client.get(f"/mult/{number}/3", "Connection: close")
+
+    with launch(spec(strategy)) as running, ThreadPoolExecutor(CLIENTS) as pool:
+        answers = list(pool.map(partial(one_client, running), range(CLIENTS)))
+        stop_cleanly(running)
+
+    assert [answer.body for answer in answers] == [b"%d" % (n * 3) for n in range(CLIENTS)]
+
+
+def test_survives_clients_that_reset(server: Server) -> None:
+    for beginning in (b"", b"GET /add", POST[:-3], POST * 50):
+        with Client(server) as client:
+            client.send(beginning)
+            # Linger with a time of 0: close sends a reset.
+            client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    with Client(server) as client:
+        assert client.get("/add/2/3").body == b"5"
+
+
+def test_survives_a_client_that_resets_while_its_answers_wait(strategy: str) -> None:
+    with launch(spec(strategy, "wait=30ms")) as server:
+        for _ in range(3):
+            with Client(server) as client:
+                client.send(b"GET /add/1/1 HTTP/1.1\r\nHost: test\r\n\r\n" * 4)
+                client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        with Client(server) as client:
+            assert client.get("/add/2/3").body == b"5"
+        stop_cleanly(server)
+
+
+def test_gives_a_long_request_the_time_it_needs_to_stop(strategy: str) -> None:
+    patient = spec(strategy, "wait=1s", "drain_timeout=0.1", "idle-timeout=86400")
+    with launch(patient) as server, Client(server) as client:
+        client.send(b"GET /add/1/1 HTTP/1.1\r\nHost: test\r\n\r\n")
+        stop_cleanly(server)
+
+
+def test_answers_concurrent_waits(strategy: str) -> None:
+    def one_client(running: Server, number: int) -> bytes:
+        with Client(running) as client:
+            return client.get(f"/add/{number}/1", "Connection: close").body
+
+    with launch(spec(strategy, "wait=20ms")) as running, ThreadPoolExecutor(8) as pool:
+        bodies = list(pool.map(partial(one_client, running), range(8)))
+        stop_cleanly(running)
+
+    assert bodies == [b"%d" % (n + 1) for n in range(8)]
+
+
+@pytest.mark.parametrize("workload", ["wait=5ms", "block=5ms", "cpu=1ms"])
+def test_pipelines_under_each_workload(strategy: str, workload: str) -> None:
+    with launch(spec(strategy, workload)) as server:
+        with Client(server) as client:
+            client.send(b"GET /add/1/1 HTTP/1.1\r\nHost: test\r\n\r\n" * 5)
+            assert [client.answer().body for _ in range(5)] == [b"2"] * 5
+        stop_cleanly(server)
+
+
+def test_stops_with_idle_clients(strategy: str) -> None:
+    with launch(spec(strategy)) as server, Client(server) as first, Client(server):
+        assert first.get("/add/1/1").body == b"2"
+        stop_cleanly(server)
+        assert first.is_closed()
+
+
+def test_lets_a_request_in_progress_finish(strategy: str) -> None:
+    head, _, body = POST.partition(b"\r\n\r\n")
+    with launch(spec(strategy, "wait=50ms")) as server, Client(server) as client:
+        client.send(head + b"\r\nExpect: 100-continue\r\n\r\n")
+        assert client.answer().status == 100  # so the request has begun
+        server.ask_to_stop()
+        client.send(body)
+        answer = client.answer()
+
+        assert answer.body == b'{"result": 8}'
+        assert answer.headers[b"connection"] == b"close"
+        stop_cleanly(server)
+
+
+def test_answers_what_has_arrived_when_it_stops(strategy: str) -> None:
+    with launch(spec(strategy)) as server, Client(server) as client:
+        assert client.get("/add/1/1").body == b"2"
+        client.send(b"GET /add/1/2 HTTP/1.1\r\nHost: test\r\n\r\n")
+        stop_cleanly(server)
+        assert client.answer().body == b"3"
+
+
+def test_stops_while_a_client_is_silent_in_its_request(strategy: str) -> None:
+    with launch(spec(strategy, "add", "drain_timeout=0.2")) as server, Client(server) as silent:
+        assert silent.get("/add/1/1").body == b"2"
+        silent.send(b"GET /add/1/1 HTTP/1.1\r\nHo")
+        stop_cleanly(server)
+        assert silent.answer().status == 408
+
+
+def test_leaves_no_zombie(server: Server) -> None:
+    for _ in range(10):
+        with Client(server) as client:
+            assert client.get("/add/1/1", "Connection: close").body == b"2"
+    while "Z" in {state_of(child) for child in children_of(server)}:
+        pass  # a child that has just ended is reaped soon; a test that hangs here has failed
+
+
+def children_of(server: Server) -> list[int]:
+    listing = Path(f"/proc/{server.pid}/task/{server.pid}/children")
+    return [int(child) for child in listing.read_text().split()]
+
+
+def state_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return "gone"
+
+
+def test_runs_with_warnings_as_errors(strategy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONWARNINGS", "error")
+    monkeypatch.setenv("PYTHONDEVMODE", "1")
+    with launch(spec(strategy)) as server:
+        with Client(server) as client:
+            assert client.get("/add/1/1").body == b"2"
+            client.send(b"nonsense\r\n\r\n")
+            assert client.answer().status == 400
+        stop_cleanly(server)

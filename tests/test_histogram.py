@@ -1,0 +1,184 @@
+"""Histograms, against the exact samples that they stand for, and the files that hold both."""
+
+import dataclasses
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hdrh.histogram import HdrHistogram
+
+from calcbench.bench.hgrm import export
+from calcbench.bench.histogram import (
+    HIGHEST_NS,
+    TIMES,
+    Histograms,
+    Ranked,
+    count_values,
+    merge,
+    new_histogram,
+    recorded,
+    sorted_times,
+    write_hgrm,
+)
+from calcbench.bench.plan import Condition, Plan
+from calcbench.bench.result import (
+    Measurement,
+    Run,
+    prepare_folder,
+    read_samples,
+    write_samples,
+)
+from calcbench.bench.samples import compact, expand
+from calcbench.bench.statistics import quantile
+
+if TYPE_CHECKING:
+    from calcbench.bench.result import Samples
+
+DRAW = np.random.default_rng(1)
+MEASURED = Measurement(
+    Condition("selectors", "add", "keep-alive", 1), 1, "ok", samples="samples/1.npz"
+)
+
+
+def samples(count: int) -> "Samples":
+    intended = np.sort(DRAW.integers(0, 10**9, count))
+    sent = intended + DRAW.integers(0, 10**6, count)
+    first = sent + DRAW.integers(0, 10**7, count)
+    done = first + DRAW.integers(0, 10**4, count)
+    return {
+        "sent_ns": sent,
+        "latency_ns": done - intended,
+        "client": intended % 7,
+        "outcome": (intended % 10 == 0).astype(np.int64),
+        "intended_ns": intended,
+        "first_ns": first,
+        "done_ns": done,
+    }
+
+
+@pytest.mark.parametrize("highest", [3_000, 10**6, 10**9, HIGHEST_NS])
+def test_counts_like_the_library_one_by_one(highest: int) -> None:
+    values = DRAW.integers(1, highest, 2_000)
+    ours, theirs = new_histogram(), new_histogram()
+    count_values(ours, values)
+    for value in values.tolist():
+        theirs.record_value(value)
+
+    assert ours.equals(theirs)
+    assert list(recorded(ours)) == list(recorded(theirs))
+
+
+def test_counts_what_is_out_of_range_at_its_ends() -> None:
+    histogram = new_histogram()
+    count_values(histogram, np.array([-5, 0, 10**18]))
+
+    assert histogram.get_total_count() == 3
+
+
+def test_has_quantiles_within_three_digits() -> None:
+    exact = samples(20_000)
+    histograms = Histograms()
+    for start in range(0, 20_000, 7_000):
+        histograms.add({name: column[start : start + 7_000] for name, column in exact.items()})
+    held = histograms.columns()
+    for name in TIMES:
+        true, held_times = sorted_times(exact, name), sorted_times(held, name)
+
+        assert len(held_times) == len(true) == (exact["outcome"] == 0).sum()
+        for q in (0, 0.001, 0.25, 0.5, 0.9, 0.99, 0.999, 1):
+            assert quantile(true, q) <= quantile(held_times, q) <= quantile(true, q) * 1.001 + 1
+
+
+def test_merges_samples_and_never_percentiles() -> None:
+    one = Ranked(np.array([5, 9]), np.array([2, 1]))
+    both = merge([(one.values, np.array([2, 1])), (np.array([1, 9]), np.array([1, 3]))])
+
+    assert list(one) == [5, 5, 9]
+    assert list(both) == [1, 5, 5, 9, 9, 9, 9]
+    assert both[-1] == 9
+    assert both[1:3] == [5, 5]
+    assert len(merge([])) == 0
+    with pytest.raises(IndexError):
+        both[7]
+
+
+def test_keeps_every_time_of_a_sample_in_a_file(tmp_path: Path) -> None:
+    exact = samples(1_000)
+    prepare_folder(tmp_path)
+    write_samples(tmp_path, MEASURED.samples, compact(exact))
+    back = read_samples(tmp_path, MEASURED)
+
+    assert back.keys() == exact.keys()
+    for name, column in exact.items():
+        assert back[name].tolist() == column.tolist()
+
+
+def test_reads_the_latencies_of_an_older_file() -> None:
+    old = {name: samples(10)[name] for name in ("sent_ns", "latency_ns", "client", "outcome")}
+    right = np.sort(old["latency_ns"][old["outcome"] == 0]).tolist()
+
+    assert expand(old) == old
+    assert list(sorted_times(old, "response")) == list(sorted_times(old, "service")) == right
+    assert set(sorted_times(old, "dispatch")) == {0}
+
+
+def test_writes_what_the_plotter_reads(tmp_path: Path) -> None:
+    histogram = new_histogram()
+    count_values(histogram, np.arange(1, 1001) * 1_000_000)
+    write_hgrm(histogram, tmp_path / "one.hgrm")
+    lines = (tmp_path / "one.hgrm").read_text().splitlines()
+    rows = [
+        [float(cell) for cell in line.split()] for line in lines[2:] if not line.startswith("#")
+    ]
+    text = "\n".join(lines)
+
+    assert lines[0].split() == ["Value", "Percentile", "TotalCount", "1/(1-Percentile)"]
+    assert rows[-1][:3] == pytest.approx([1000, 1, 1000], rel=1e-3)
+    for value, level, count, *_ in rows[1:]:
+        assert value == pytest.approx(count, rel=1e-3)
+        assert level * 1000 <= count <= level * 1000 + 1
+    assert float(text.split("Mean    =")[1].split(",")[0]) == pytest.approx(500.5, rel=1e-3)
+    # In the same unit as the mean, which the library alone would not do.
+    assert float(text.split("StdDeviation   =")[1].split("]")[0]) == pytest.approx(288.7, rel=1e-2)
+
+
+def test_relies_on_the_steps_of_the_library() -> None:
+    histogram = HdrHistogram(1, HIGHEST_NS, 3)
+    out = io.BytesIO()
+    histogram.record_value(1)
+    histogram.output_percentile_distribution(out, 1)
+
+    assert histogram.sub_bucket_count == 2048
+    assert b"StdDeviation   = " in out.getvalue()
+
+
+def test_exports_all_rounds_of_a_condition_together(tmp_path: Path) -> None:
+    prepare_folder(tmp_path)
+    plan = Plan(("selectors",), connections=(1,), rate=10.0)
+    first, second = samples(500), Histograms()
+    second.add(samples(300))
+    write_samples(tmp_path, "samples/1.npz", compact(first))
+    write_samples(tmp_path, "samples/2.npz", second.columns())
+    run = Run(
+        schema_version=1,
+        name="run",
+        command="",
+        started="",
+        finished="",
+        partial=False,
+        plan=plan,
+        machine={},
+        versions={},
+        measurements=(MEASURED, dataclasses.replace(MEASURED, samples="samples/2.npz")),
+    )
+    written = export(run, tmp_path)
+    right = int((first["outcome"] == 0).sum()) + second.of["response"].get_total_count()
+
+    assert [path.name for path in written] == [
+        f"selectors-add-keep-alive-1-{name}.hgrm" for name in TIMES
+    ]
+    for path in written:
+        last = [line for line in path.read_text().splitlines() if not line.startswith("#")][-1]
+        assert int(last.split()[2]) == right

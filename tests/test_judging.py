@@ -1,0 +1,299 @@
+"""Whose figures a measurement's are: evidence for each case, and samples with a known truth."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from calcbench.bench import selfcheck
+from calcbench.bench.assessment import Observed, assess
+from calcbench.bench.cpus import Pinning
+from calcbench.bench.driven import Driven
+from calcbench.bench.evidence import Window, begin_later, gather, of_the_cores, steadiness_of
+from calcbench.bench.judging import (
+    CONTENDED,
+    DRIVER_BOUND,
+    INVALID,
+    JUDGEMENTS,
+    SERVER_BOUND,
+    UNSTEADY,
+    judge,
+)
+from calcbench.bench.plan import Condition
+from calcbench.bench.resources import Counters, Levels, Life, Sample
+from calcbench.bench.result import Outcomes
+
+Samples = dict[str, NDArray[np.int64]]
+
+MS = 1_000_000
+S = 1000 * MS
+
+CALM: dict[str, Any] = {
+    "driver_busy_ratio": 0.5,
+    "driver_delay_ratio": 0.0,
+    "ceiling_ratio": 0.5,
+    "server_delay_ratio": 0.0,
+    "steal_ratio": 0.0,
+    "other_load_ratio": 0.02,
+    "little_ratio": 1.01,
+    "unaccounted": 0,
+    "settled": True,
+}
+
+
+@pytest.mark.parametrize(
+    ("seen", "name", "word"),
+    [
+        ({}, SERVER_BOUND, ""),
+        ({"ceiling_ratio": None, "steal_ratio": None, "settled": None}, SERVER_BOUND, ""),
+        ({"driver_busy_ratio": 0.95}, DRIVER_BOUND, "busy 95% of the time"),
+        ({"ceiling_ratio": 0.97}, DRIVER_BOUND, "97% of the driver's ceiling"),
+        ({"excuse": "it could not keep up"}, DRIVER_BOUND, "could not keep up"),
+        ({"sent_ratio": 0.9}, DRIVER_BOUND, "sent 90.0% of what was due"),
+        ({"sent_ratio": 0.9, "waited_ratio": 0.4}, SERVER_BOUND, ""),
+        ({"steal_ratio": 0.04}, CONTENDED, "the host took 4% of a core"),
+        ({"other_load_ratio": 0.3}, CONTENDED, "others used 30% of a core"),
+        ({"driver_delay_ratio": 0.1}, CONTENDED, "the driver waited for its core 10%"),
+        ({"server_delay_ratio": 0.1}, CONTENDED, "the server waited for its core 10%"),
+        ({"settled": False, "settled_why": "it drifted"}, UNSTEADY, "it drifted"),
+        ({"little_ratio": 0.9}, INVALID, "Little's law"),
+        ({"little_ratio": 1.1}, INVALID, "account for 110% of the clients"),
+        ({"unaccounted": 3}, INVALID, "+3 requests"),
+        ({"unaccounted": -1}, INVALID, "-1 requests"),
+    ],
+)
+def test_judges_by_what_was_seen(seen: dict[str, Any], name: str, word: str) -> None:
+    judgement = judge(CALM | seen)
+
+    assert judgement.name == name
+    assert name in judgement.all
+    assert word in " ".join(judgement.why)
+    assert bool(judgement.why) == (name != SERVER_BOUND)
+
+
+def test_judges_nothing_that_nobody_looked_at() -> None:
+    assert judge({}).name == SERVER_BOUND
+
+
+def test_names_the_gravest_and_keeps_all() -> None:
+    seen = {"driver_busy_ratio": 1, "steal_ratio": 0.5, "settled": False}
+    judgement = judge(CALM | seen)
+
+    assert judgement.all == (DRIVER_BOUND, CONTENDED, UNSTEADY)
+    assert judge(CALM | seen, "the server died").all == (INVALID, *judgement.all)
+    assert judge(CALM | seen, "the server died").why[0] == "the server died"
+    assert set(judgement.all) < set(JUDGEMENTS)
+
+
+def test_says_that_a_driver_was_busy_waiting() -> None:
+    [busy, *_] = judge(CALM | {"driver_busy_ratio": 0.97, "driver_delay_ratio": 0.4}).why
+
+    assert busy == "the driver was busy 97% of the time, 40% of it waiting for its core"
+
+
+def test_allows_little_what_the_driver_itself_has_lost() -> None:
+    assert judge(CALM | {"little_ratio": 0.85, "driver_delay_ratio": 0.12}).name == CONTENDED
+    assert judge(CALM | {"little_ratio": 0.75, "driver_delay_ratio": 0.12}).name == INVALID
+
+
+def closed_loop(connections: int, latency: int, pause: int, elapsed: int, seed: int = 1) -> Samples:
+    """Samples of clients that ask again and again, each from a moment of its own."""
+    draw = np.random.default_rng(seed)
+    rows = []
+    for client in range(connections):
+        sent = -int(draw.integers(latency + pause))
+        while True:
+            done = sent + int(latency * draw.uniform(0.5, 1.5))
+            if done > elapsed:
+                break
+            if done >= 0:
+                rows.append((sent, done, client))
+            sent = done + int(pause * draw.uniform(0.8, 1.2))
+    sents, dones, clients = np.array(sorted(rows, key=lambda row: row[1]), np.int64).T
+    return {
+        "sent_ns": sents,
+        "latency_ns": dones - sents,
+        "client": clients,
+        "outcome": np.zeros(len(sents), np.int64),
+    }
+
+
+def without(samples: Samples, share: float) -> Samples:
+    kept = np.random.default_rng(2).random(len(samples["client"])) >= share
+    return {name: column[kept] for name, column in samples.items()}
+
+
+@pytest.mark.parametrize("connections", [1, 7, 64])
+@pytest.mark.parametrize(("latency", "pause"), [(MS, 5_000), (60_000, 6_000), (30 * MS, 5_000)])
+def test_littles_law_holds_in_a_closed_loop(connections: int, latency: int, pause: int) -> None:
+    elapsed = 40 * latency
+    samples = closed_loop(connections, latency, pause, elapsed)
+    ratio = selfcheck.little_ratio(samples, elapsed, connections, connections, keep_alive=True)
+
+    assert ratio == pytest.approx(1, abs=0.02)
+
+
+def test_littles_law_finds_lost_and_doubled_and_wrong_samples() -> None:
+    samples = closed_loop(8, MS, 5_000, S)
+
+    def ratio(of: Samples) -> float:
+        return selfcheck.little_ratio(of, S, 8, 8, keep_alive=True) or 0
+
+    twice = {name: np.concatenate([column, column]) for name, column in samples.items()}
+    long = samples | {"latency_ns": samples["latency_ns"] + MS // 5}
+    assert ratio(without(samples, 0.1)) < 0.95
+    assert ratio(twice) > 1.5
+    assert ratio(long) > 1.1
+    assert ratio(samples) == pytest.approx(1, abs=0.01)
+
+
+def test_littles_law_counts_clients_that_are_never_served() -> None:
+    samples = closed_loop(2, MS, 5_000, S)
+
+    assert selfcheck.little_ratio(samples, S, 8, 8, keep_alive=True) == pytest.approx(1, abs=0.01)
+    none = {name: column[:0] for name, column in samples.items()}
+    assert selfcheck.little_ratio(none, S, 8, 8, keep_alive=True) is None
+
+
+def test_littles_law_takes_pauses_as_they_are_where_the_server_makes_them() -> None:
+    samples = closed_loop(8, MS, MS, S)
+    samples["outcome"][::10] = 4
+
+    assert selfcheck.little_ratio(samples, S, 8, 8, keep_alive=False) == pytest.approx(1, abs=0.01)
+
+
+def test_every_request_that_began_must_have_ended() -> None:
+    assert selfcheck.unaccounted(100, 92, 8) == 0
+    assert selfcheck.unaccounted(100, 90, 8) == 2
+
+
+WINDOW = Window(
+    connections=8,
+    opened_ns=0,
+    elapsed_ns=S,
+    in_flight=8,
+    answers=7_000,
+    server_cpu_ns=900 * MS,
+    driver_cpu_ns=400 * MS,
+    begun=8_000,
+    ended=7_992,
+    unfinished=8,
+    server_cores=(1,),
+    driver_cores=(0,),
+)
+
+
+def looks(busy: tuple[int, ...], steal: tuple[int, ...], delay: int, threads: int) -> list[Sample]:
+    levels = Levels(processes=1, threads=threads)
+    none = tuple(0 for _ in busy)
+    return [
+        Sample(Counters(busy_ns=none, steal_ns=none), levels),
+        Sample(Counters(at_ns=S, busy_ns=busy, steal_ns=steal, run_queue_ns=delay), levels),
+    ]
+
+
+def test_sees_what_others_took_from_each_core() -> None:
+    seen = of_the_cores(WINDOW, looks((920 * MS, 700 * MS), (0, 30 * MS), 50 * MS, 1))
+
+    assert seen == {
+        "server_busy_ratio": 0.9,
+        "server_delay_ratio": 0.05,
+        "steal_ratio": 0.03,
+        "other_load_ratio": 0.3,
+    }
+    assert of_the_cores(WINDOW, []) == {}
+
+
+def test_does_not_blame_others_for_a_server_that_waits_for_itself() -> None:
+    seen = of_the_cores(WINDOW, looks((920 * MS, 400 * MS), (0, 0), 5 * S, 9))
+
+    assert seen["server_delay_ratio"] is None
+
+
+def test_sees_others_where_nobody_is_pinned() -> None:
+    free = dataclasses.replace(WINDOW, server_cores=(), driver_cores=())
+    seen = of_the_cores(free, looks((900 * MS, 900 * MS), (0, 0), 0, 1))
+
+    assert seen["other_load_ratio"] == pytest.approx((1800 - 1300) / 2 / 1000)
+
+
+def test_gathers_the_evidence_of_a_closed_loop() -> None:
+    samples = closed_loop(8, MS, 5_000, S)
+    quiet = looks((920 * MS, 420 * MS), (0, 0), 0, 1)
+    evidence = gather(WINDOW, samples, quiet, steadiness_of(WINDOW, samples), 10_000)
+
+    assert evidence["driver_busy_ratio"] == 0.4
+    assert evidence["ceiling_ratio"] == 0.7
+    assert evidence["little_ratio"] == pytest.approx(1, abs=0.01)
+    assert evidence["unaccounted"] == 0
+    assert evidence["settled"]
+    assert judge(evidence).name == SERVER_BOUND
+
+
+def test_gathers_the_evidence_of_an_open_loop() -> None:
+    intended = np.arange(0, S, MS)
+    sent = intended + 100 * MS * (intended > S // 2)
+    samples = {
+        "intended_ns": intended,
+        "sent_ns": sent,
+        "done_ns": sent + MS,
+        "latency_ns": sent + MS - intended,
+        "client": intended % 8,
+        "outcome": intended * 0,
+    }
+    window = dataclasses.replace(WINDOW, offered_per_s=1000, answers=900, late=499)
+    evidence = gather(window, samples, [], steadiness_of(window, samples))
+
+    assert evidence["sent_ratio"] == 0.9
+    assert evidence["achieved_ratio"] == 0.9
+    assert evidence["late_ratio"] == 0.499
+    assert "little_ratio" not in evidence
+    assert judge(evidence).name == DRIVER_BOUND
+    assert judge(evidence | {"waited_ratio": 0.5}).name != DRIVER_BOUND
+
+
+def test_a_window_can_begin_later() -> None:
+    samples = closed_loop(8, MS, 5_000, S)
+    rest = begin_later(samples, S // 4)
+    done = rest["sent_ns"] + rest["latency_ns"]
+
+    assert done.min() >= 0
+    assert len(done) == np.count_nonzero(samples["sent_ns"] + samples["latency_ns"] >= S // 4)
+    ratio = selfcheck.little_ratio(rest, S - S // 4, 8, 8, keep_alive=True)
+    assert ratio == pytest.approx(1, abs=0.02)
+    due = begin_later(samples | {"intended_ns": samples["sent_ns"]}, S // 4, open_loop=True)
+    assert due["intended_ns"].min() >= 0
+
+
+def test_begins_a_window_after_the_warm_up_that_it_finds() -> None:
+    samples = closed_loop(8, MS, 5_000, 2 * S)
+    slow = (samples["sent_ns"] > S // 2) | (samples["client"] == 0)
+    samples = {name: column[slow] for name, column in samples.items()}
+    driven = Driven(
+        elapsed_ns=2 * S,
+        outcomes=Outcomes(ok=len(samples["client"])),
+        clients_served=8,
+        in_flight=8,
+        server_cpu_ns=S,
+        driver_cpu_ns=S,
+        samples=samples,
+        opened_ns=5 * S,
+        answered=len(samples["client"]),
+    )
+    seen = [
+        Sample(Counters(at_ns=at * S, cpu_ns=cpu * MS), Levels())
+        for at, cpu in ((5, 0), (6, 700), (7, 1000))
+    ]
+    condition = Condition("selectors", "add", "keep-alive", 8)
+    told = assess(driven, Observed(seen, (), Life(0, 0, 0)), condition, Pinning(), {})
+
+    assert 0.4 * S < told.cut_ns < 0.7 * S
+    assert told.driven.opened_ns == 5 * S + told.cut_ns
+    assert told.driven.elapsed_ns == 2 * S - told.cut_ns
+    assert told.driven.outcomes.ok == len(told.driven.samples["client"]) < len(samples["client"])
+    assert told.driven.answered == told.driven.outcomes.ok
+    assert told.driven.server_cpu_ns == pytest.approx(S - 0.7 * told.cut_ns, rel=0.01)
+    assert told.evidence["settled"]
+    assert told.judgement.name == SERVER_BOUND

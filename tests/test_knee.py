@@ -1,0 +1,186 @@
+"""The search for the highest rate: on servers whose knee is known because we made them."""
+
+import dataclasses
+import itertools
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from calcbench.bench import cli
+from calcbench.bench.gate import Gate
+from calcbench.bench.knee import (
+    KEPT,
+    NOT_KEPT,
+    UNKNOWN,
+    Knee,
+    Try,
+    check,
+    find_knees,
+    judge,
+    lines,
+    parse_objective,
+    search,
+)
+from calcbench.bench.plan import KEEP_ALIVE, Condition, Plan
+from calcbench.bench.race import Contest, Setup
+from calcbench.bench.result import Measurement, Outcomes, prepare_folder, write_samples
+from calcbench.core.errors import CalcbenchError, UsageError
+
+OBJECTIVE = parse_objective("p99<20ms")
+
+
+@pytest.mark.parametrize("knee", [3.0, 99, 100, 101, 4_321, 100_000])
+@pytest.mark.parametrize("start", [100.0, 5_000])
+def test_encloses_the_knee(knee: float, start: float) -> None:
+    kept, broken, tries, note = search(
+        lambda rate: Try(rate, KEPT if rate <= knee else NOT_KEPT, ""), start
+    )
+
+    assert kept <= knee < broken <= kept * 1.1
+    assert note == ""
+    assert tries[0].rate == start
+
+
+def test_tries_again_where_two_tries_disagree() -> None:
+    hiccup = itertools.chain([NOT_KEPT, KEPT, KEPT], itertools.repeat(None))
+    kept, _, tries, _ = search(
+        lambda rate: Try(rate, next(hiccup) or (KEPT if rate <= 100 else NOT_KEPT), ""), 100
+    )
+
+    assert [one.outcome for one in tries[:3]] == [NOT_KEPT, KEPT, KEPT]
+    assert kept == 100
+
+
+def test_ends_where_the_driver_is_the_limit() -> None:
+    kept, broken, _, note = search(
+        lambda rate: Try(rate, KEPT if rate < 300 else UNKNOWN, "driver-bound"), 100
+    )
+
+    assert (kept, broken) == (200, math.inf)
+    assert note == "at 400/s: driver-bound"
+
+
+def test_gives_up_on_what_keeps_no_rate() -> None:
+    kept, _, _, note = search(lambda rate: Try(rate, NOT_KEPT, ""), 10)
+
+    assert kept == 0
+    assert note == "it keeps no rate"
+
+
+def measured(
+    folder: Path, rate: float, latency_ns: int, failed: int = 0, **more: object
+) -> Measurement:
+    """Return a measurement of a second at *rate*, in which every answer took as long."""
+    count = round(rate)
+    due = (np.arange(count) * 1e9 / rate).astype(np.int64)
+    samples = {
+        "intended_ns": due,
+        "sent_ns": due,
+        "first_ns": due + latency_ns,
+        "done_ns": due + latency_ns,
+        "latency_ns": np.full(count, latency_ns),
+        "client": np.arange(count) % 4,
+        "outcome": np.zeros(count, int),
+    }
+    name = f"samples/{rate:.0f}.npz"
+    write_samples(folder, name, samples)
+    values = {
+        "elapsed_ns": 10**9,
+        "outcomes": Outcomes(ok=count, reset=failed),
+        "clients_served": 4,
+        "samples": name,
+        "server_cpu_ns": 10**8,
+        "offered_per_s": rate,
+    }
+    condition = Condition("fork", "add", KEEP_ALIVE, 4)
+    return Measurement(condition, 1, "ok", **(values | more))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("latency_ms", "more", "outcome"),
+    [
+        (19, {}, KEPT),
+        (21, {}, NOT_KEPT),
+        (1, {"failed": 5}, NOT_KEPT),
+        (1, {"elapsed_ns": 2 * 10**9}, NOT_KEPT),  # half of what was offered
+        (1, {"judgement": "driver-bound"}, UNKNOWN),
+        (1, {"status": "unavailable", "reason": "no fork"}, UNKNOWN),
+        (1, {"outcomes": Outcomes(timed_out=9)}, NOT_KEPT),
+        (1, {"outcomes": Outcomes(), "reason": "it died"}, UNKNOWN),
+    ],
+)
+def test_judges_a_try(
+    tmp_path: Path, latency_ms: int, more: dict[str, object], outcome: str
+) -> None:
+    prepare_folder(tmp_path)
+    status = more.pop("status", "ok")
+    one = measured(tmp_path, 100, latency_ms * 10**6, **more)  # type: ignore[arg-type]
+
+    assert (
+        judge(dataclasses.replace(one, status=str(status)), OBJECTIVE, tmp_path).outcome == outcome
+    )
+
+
+def test_finds_the_knee_of_each_and_writes_every_try(tmp_path: Path) -> None:
+    knees = {"fork": 300, "selectors": 1_100}
+
+    def measure(setup: Setup, condition: Condition, number: int, step: int) -> Measurement:
+        rate = setup.plan.rate
+        slow = rate is not None and rate > knees[condition.strategy]
+        one = measured(tmp_path, rate or 800, 50_000_000 if slow else 5_000_000)
+        return dataclasses.replace(one, condition=condition, offered_per_s=rate or 0.0)
+
+    plan = Plan(("fork", "selectors"), connections=(4,))
+    told: list[str] = []
+    found = find_knees(plan, OBJECTIVE, tmp_path, told.append, Contest(measure, {}))
+    written = json.loads((tmp_path / "knee.json").read_text())
+    text = list(lines(found, OBJECTIVE))
+
+    for knee in found:
+        assert knee.kept <= knees[knee.condition.strategy] < knee.broken <= knee.kept * 1.1
+    assert [len(knee["tries"]) for knee in written["knees"]] == [len(k.tries) for k in found]
+    assert sum(len(knee.tries) for knee in found) == len(told)
+    assert text[0] == "Highest rate sustained with p99<20ms:"
+    assert text[1].startswith("  add  selectors  1,0")
+    assert "fork, add: 400/s not kept: p99 50.0 ms" in told
+
+
+@pytest.mark.parametrize(
+    ("outcome", "why"), [(NOT_KEPT, "no strategy sustained"), (UNKNOWN, "see calcbench doctor")]
+)
+def test_fails_where_no_knee_was_found(outcome: str, why: str) -> None:
+    none = Knee(Condition("fork", "add", KEEP_ALIVE, 4), 0, math.inf, (Try(1, outcome, ""),))
+
+    assert check([none, dataclasses.replace(none, kept=5)]) == 0
+    with pytest.raises(CalcbenchError, match=why):
+        check([none])
+
+
+@pytest.mark.parametrize("text", ["p99>20ms", "throughput<5/s", "p99<20%", "cpu<5us", "p99<20"])
+def test_refuses_an_objective_that_is_none(text: str) -> None:
+    with pytest.raises(UsageError, match=r"p99<20ms|should be in"):
+        parse_objective(text)
+
+
+def test_reads_an_objective() -> None:
+    assert isinstance(OBJECTIVE, Gate)
+    assert (OBJECTIVE.metric.name, OBJECTIVE.sign, OBJECTIVE.limit) == ("p99", "<", 20)
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["--find-knee"], "needs --slo"),
+        (["--slo", "p99<20ms"], "--find-knee keeps to"),
+        (["--find-knee", "--slo", "p99<20ms", "--rate", "5"], "leave out --rate"),
+        (["--find-knee", "--slo", "p98<20ms"], "did you mean"),
+    ],
+)
+def test_refuses_what_makes_no_search(tmp_path: Path, words: list[str], why: str) -> None:
+    with pytest.raises(UsageError, match=why):
+        cli.cli.main(
+            ["run", "--strategy", "fork", "--out", str(tmp_path), *words], standalone_mode=False
+        )

@@ -1,0 +1,110 @@
+"""What a result says about the machine, and what it must not say; and who runs on which core."""
+
+import os
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from calcbench.bench import cpus
+from calcbench.bench.cpus import Pinning, choose_cores, group_cpu_ns, on_cores
+from calcbench.bench.machine import describe_machine, describe_versions, without_paths
+
+
+def test_describes_the_machine_and_names_nobody() -> None:
+    text = repr((describe_machine(), describe_versions()))
+
+    assert str(os.cpu_count()) in text
+    assert platform.python_version() in text
+    assert platform.node() not in text
+    assert str(Path.home()) not in text
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("calcbench run --out /home/ann/results/x", "calcbench run --out …/x"),
+        ("--out=/home/ann/x -q", "--out=…/x -q"),
+        ("~/bin/calcbench run", "…/calcbench run"),
+        ("cannot open '/home/ann/a b': no", "cannot open '…/a b': no"),
+        ('File "/usr/lib/python3.11/x.py", line 3', 'File "…/x.py", line 3'),
+        ("results/20261122-080000", "results/20261122-080000"),
+        ("--out ./results/x", "--out ./results/x"),
+        ("http://127.0.0.1:80/add/2/3", "http://127.0.0.1:80/add/2/3"),
+        ("answers/s: 1/2", "answers/s: 1/2"),
+    ],
+)
+def test_cuts_paths_of_this_machine(text: str, told: str) -> None:
+    assert without_paths(text) == told
+
+
+@pytest.mark.parametrize(
+    ("cores", "threads", "chosen"),
+    [
+        ({3}, {}, ((), ())),
+        ({0, 1}, {}, ((1,), (0,))),
+        ({0, 1, 2, 3}, {3: {2, 3}}, ((3,), (0,))),
+        ({2, 3}, {3: {2, 3}}, ((3,), (2,))),
+        ({1, 2, 3}, {3: {1, 3}}, ((3,), (2,))),
+    ],
+)
+def test_keeps_server_and_driver_apart(
+    cores: set[int],
+    threads: dict[int, set[int]],
+    chosen: tuple[tuple[int, ...], tuple[int, ...]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: cores)
+    monkeypatch.setattr(cpus, "siblings", lambda core: threads.get(core, {core}))
+    pinning = choose_cores()
+
+    assert (pinning.server, pinning.driver) == chosen
+    assert bool(pinning.note) == (len(cores) < 2 or cores == {2, 3})
+
+
+def test_moves_to_cores_and_back() -> None:
+    before = os.sched_getaffinity(0)
+    first = min(before)
+    with on_cores((first,)):
+        assert os.sched_getaffinity(0) == {first}
+    with on_cores(()):
+        assert os.sched_getaffinity(0) == before
+
+    assert os.sched_getaffinity(0) == before
+    assert Pinning() == Pinning((), (), "")
+
+
+SPENDS = """
+import os, sys, time
+def spend():
+    while time.process_time() < 0.05: pass
+if os.fork() == 0:
+    spend(); os._exit(0)
+os.wait()  # one child's time is in our account now
+if os.fork() == 0:
+    spend()
+    print("spent", flush=True); sys.stdin.read(); os._exit(0)
+spend()
+print("spent", flush=True); sys.stdin.read(); os.wait()
+"""
+
+
+def test_accounts_a_server_its_living_and_its_reaped_children() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", SPENDS],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        process_group=0,
+    )
+    with process:
+        assert process.stdout
+        assert process.stdout.readline() + process.stdout.readline() == b"spent\nspent\n"
+        spent = group_cpu_ns(process.pid)
+        process.stdin.close()  # type: ignore[union-attr]
+
+    assert spent >= 3 * 50_000_000 - 2 * cpus.TICK_NS
+    assert group_cpu_ns(process.pid) == 0
+    assert time.process_time_ns() <= group_cpu_ns(os.getpgrp())

@@ -1,0 +1,262 @@
+"""The open loop against servers whose delays are known: what it sees, and a closed loop does not.
+
+Nothing here asserts that this machine is quick. A server that is stopped answers nobody before it
+goes on, and one that waits does not answer sooner: every bound is one that no noise can break.
+"""
+
+import itertools
+import os
+import signal
+import socket
+import threading
+import time
+
+import numpy as np
+import pytest
+from truth import LONG_S, Behaviour, always, answer, drive, once, only, requests, truth
+
+from calcbench.bench import collecting
+from calcbench.bench.arrivals import ARRIVALS, CONSTANT, schedule
+from calcbench.bench.drive import Drivers
+from calcbench.bench.driven import LATE_NS, Driven
+from calcbench.bench.load import Drive
+from calcbench.bench.result import Outcomes
+from calcbench.bench.statistics import quantile
+from calcbench.core.launcher import ServerSpec, launch
+
+right = always(answer)
+
+
+def waits(seconds: float) -> Behaviour:
+    def behave(conn: socket.socket) -> None:
+        for number in requests(conn):
+            time.sleep(seconds)  # the delay that is to be measured
+            conn.sendall(answer(number))
+
+    return behave
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("keep_alive", [True, False])
+@pytest.mark.parametrize("arrivals", ARRIVALS)
+def test_asks_for_what_is_due_and_nothing_else(arrivals: str, keep_alive: bool, count: int) -> None:
+    with truth(right if keep_alive else once(answer)) as port:
+        seen = drive(
+            port,
+            count,
+            rate=300,
+            arrivals=arrivals,
+            seed=5,
+            connections=20,
+            duration_s=0.3,
+            keep_alive=keep_alive,
+        )
+    intended = np.sort(seen.samples["intended_ns"])
+    due = list(itertools.islice(schedule(300, arrivals, 5), 1000))
+    # The window opens when it opens; from there every request that is due is there, once.
+    start = {int(intended[0]) - ns for ns in due}
+    matches = [s for s in start if set((np.array(due) + s).tolist()) >= set(intended.tolist())]
+
+    assert only(seen, "ok")
+    assert matches
+    assert len(np.unique(intended)) == len(intended)
+    assert intended[0] >= 0
+    assert intended[-1] < seen.elapsed_ns
+    assert seen.in_flight == 0
+    assert seen.offered_per_s == 300
+    assert seen.clients_served == 20
+
+
+def test_keeps_the_three_times_of_a_request_apart() -> None:
+    with truth(waits(0.02)) as port:
+        seen = drive(port, rate=100, connections=1, duration_s=0.3, timeout_s=LONG_S)
+    samples = seen.samples
+    service = samples["done_ns"] - samples["sent_ns"]
+    dispatch = samples["sent_ns"] - samples["intended_ns"]
+
+    assert service.min() >= 20_000_000
+    assert dispatch.min() >= 0
+    assert (samples["latency_ns"] == service + dispatch).all()
+    assert (samples["first_ns"] > samples["sent_ns"]).all()
+    assert (samples["first_ns"] <= samples["done_ns"]).all()
+    # One connection answers at most 50 a second, and 100 are due: the queue grows by the gap
+    # for every request, and that is in the response time, not in the service time.
+    order = np.argsort(samples["intended_ns"])
+    waited = np.arange(len(order)) * (20_000_000 - 10_000_000)
+
+    assert (samples["latency_ns"][order] >= waited).all()
+    assert seen.waited > 0
+
+
+def test_sees_every_delay_of_a_known_distribution() -> None:
+    delays = [0.0, 0.0, 0.0, 0.005, 0.01, 0.03]
+    turn = itertools.cycle(delays)
+    lock = threading.Lock()
+    waited: list[int] = []
+
+    def behave(conn: socket.socket) -> None:
+        for number in requests(conn):
+            with lock:
+                delay = next(turn)
+            began = time.perf_counter_ns()
+            time.sleep(delay)
+            with lock:
+                waited.append(time.perf_counter_ns() - began)
+            conn.sendall(answer(number))
+
+    with truth(behave) as port:
+        seen = drive(port, rate=200, connections=50, warmup_s=0, duration_s=0.6, timeout_s=LONG_S)
+    measured = np.sort(seen.samples["done_ns"] - seen.samples["sent_ns"])
+    # A few requests before and behind the window have waited as well.
+    truth_ns = np.sort(np.array(waited))[: len(measured)]
+
+    assert only(seen, "ok")
+    assert (measured >= truth_ns).all()
+    for q in (0.5, 0.75, 0.9):
+        assert quantile(measured, q) >= quantile(truth_ns, q)
+
+
+def freeze_during(pid: int, load: Drive, frozen_s: float) -> tuple[Driven, int, int]:
+    """Drive; stop the group *pid* in the middle; return when it stopped and when it went on."""
+    times: list[int] = []
+
+    def freeze() -> None:
+        time.sleep(load.warmup_s + load.duration_s / 3)
+        os.killpg(pid, signal.SIGSTOP)
+        times.append(time.perf_counter_ns())
+        time.sleep(frozen_s)
+        times.append(time.perf_counter_ns())
+        os.killpg(pid, signal.SIGCONT)
+
+    thread = threading.Thread(target=freeze)
+    with Drivers() as drivers:
+        thread.start()
+        try:
+            seen = drivers.drive(load)
+        finally:
+            thread.join()
+    return seen, times[0] - seen.opened_ns, times[1] - seen.opened_ns
+
+
+def test_sees_a_freeze_as_everybody_who_came_meanwhile_did() -> None:
+    with launch(ServerSpec("selectors")) as server:
+        load = Drive(
+            server.host,
+            server.port,
+            connections=64,
+            keep_alive=True,
+            duration_s=1.5,
+            warmup_s=0.3,
+            timeout_s=LONG_S,
+        )
+        open_loop = Drive(**{**vars(load), "rate": 400.0})
+        closed, _, _ = freeze_during(server.pid, load, 0.5)
+        seen, stopped, went_on = freeze_during(server.pid, open_loop, 0.5)
+    intended, response = seen.samples["intended_ns"], np.sort(seen.samples["latency_ns"])
+    frozen_ns = went_on - stopped
+
+    # Nobody who came during the freeze has an answer before its end.
+    came = (intended > stopped) & (intended < went_on)
+    assert came.sum() >= frozen_ns * 400 // 1_000_000_000 - 1
+    assert (seen.samples["done_ns"][came] >= went_on).all()
+    # So the q-quantile is at least what arithmetic makes it: of the arrivals in D seconds, the
+    # share T/D waits for what is left of T, evenly from T to 0.
+    gap_ns = 2_500_000
+    for q in (0.8, 0.9, 0.95, 0.99):
+        analytic = frozen_ns - (1 - q) * seen.elapsed_ns
+        assert quantile(response, q) >= analytic - 2 * gap_ns
+    # The closed loop asked nothing meanwhile: of its many requests the freeze is in few.
+    slow = closed.samples["latency_ns"] >= frozen_ns // 2
+    assert 1 <= slow.sum() <= 64 * 2
+    assert (response >= frozen_ns // 2).sum() >= 400 * frozen_ns / 2e9 - 2
+
+
+def test_gives_up_what_never_got_a_connection() -> None:
+    def never(conn: socket.socket) -> None:
+        for _ in requests(conn):
+            pass
+
+    with truth(never) as port:
+        seen = drive(port, rate=100, connections=2, timeout_s=0.1, duration_s=0.2)
+    unsent = seen.samples["client"] == -1
+
+    assert only(seen, "timed_out")
+    assert seen.outcomes.total == 20
+    assert seen.samples["latency_ns"].min() >= 100_000_000
+    assert (seen.samples["sent_ns"][unsent] == seen.samples["done_ns"][unsent]).all()
+    assert seen.clients_served == 0
+
+
+def test_asks_again_at_once_where_nobody_listens() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    seen = drive(port, rate=500, duration_s=0.2)
+
+    assert only(seen, "refused")
+    assert seen.outcomes.total == 100
+
+
+def test_replaces_a_connection_that_the_server_closed_in_peace() -> None:
+    def closing(conn: socket.socket) -> None:
+        for served, number in enumerate(requests(conn)):
+            conn.sendall(answer(number))
+            if served == 4:
+                return
+
+    with truth(closing) as port:
+        seen = drive(port, rate=100, arrivals=CONSTANT, connections=5, duration_s=0.4)
+
+    assert seen.outcomes.ok > 30
+    assert seen.outcomes.total == seen.outcomes.ok + seen.outcomes.reset
+
+
+def driven(**changes: object) -> Driven:
+    usual = {
+        "elapsed_ns": 1_000_000_000,
+        "outcomes": Outcomes(ok=1000),
+        "clients_served": 1,
+        "in_flight": 0,
+        "server_cpu_ns": 0,
+        "driver_cpu_ns": 0,
+        "samples": {},
+        "answered": 1000,
+        "offered_per_s": 1000.0,
+    }
+    return Driven(**(usual | changes))  # type: ignore[arg-type]
+
+
+def test_says_that_it_could_not_keep_its_schedule() -> None:
+    assert driven().excuse == ""
+    assert driven(late=10).excuse == ""
+    assert "1.1% of the requests" in driven(late=11, lateness_ns=2_000_000).excuse
+    assert "worst by 2 ms" in driven(late=11, lateness_ns=2_000_000).excuse
+    assert driven(late=11, offered_per_s=0).excuse == ""
+    assert driven(answered=500).excuse == ""  # a server that is full
+    assert "500 were answered" in driven(answered=500, driver_cpu_ns=950_000_000).excuse
+    assert "500 were answered" in driven(answered=500, driver_delay_ns=300_000_000).excuse
+    assert driven(answered=1000, driver_cpu_ns=950_000_000).excuse == ""
+
+
+def test_counts_as_late_what_it_sent_late_without_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collecting, "LATE_NS", -1)
+    with truth(right) as port:
+        seen = drive(port, rate=200, connections=10)
+
+    assert LATE_NS > 0
+    assert seen.late + seen.waited == seen.outcomes.total
+    assert seen.excuse
+
+
+def test_makes_histograms_of_too_many_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collecting, "MAX_SAMPLES", 10)
+    with truth(waits(0.001)) as port:
+        seen = drive(port, rate=500, connections=20, duration_s=0.2)
+    assert seen.histograms
+
+    of = seen.histograms.of
+    assert seen.outcomes.ok == 100
+    assert len(seen.samples["sent_ns"]) == 0
+    assert [of[name].get_total_count() for name in of] == [100] * 3
+    assert of["service"].get_min_value() >= 999_000
+    assert seen.details["histograms"] is True
+    assert seen.columns["response_count"].sum() == 100

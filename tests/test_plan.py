@@ -1,0 +1,104 @@
+"""What is measured, and in which order."""
+
+import dataclasses
+import json
+from typing import Any
+
+import pytest
+
+from calcbench.bench.plan import CLOSE, KEEP_ALIVE, Condition, Plan, plan_from_json
+from calcbench.core.errors import UsageError
+
+PLAN = Plan(
+    strategies=("fork", "selectors"),
+    workloads=("add", "wait=10ms"),
+    reuses=(KEEP_ALIVE, CLOSE),
+    connections=(1, 8),
+    rounds=4,
+)
+
+
+def test_measures_every_point_of_the_grid_in_every_round() -> None:
+    conditions = PLAN.conditions()
+
+    assert len(set(conditions)) == len(conditions) == 16
+    assert PLAN.total == 64
+    assert conditions[:3] == [
+        Condition("fork", "add", KEEP_ALIVE, 1),
+        Condition("selectors", "add", KEEP_ALIVE, 1),
+        Condition("fork", "add", KEEP_ALIVE, 8),
+    ]
+    for number in range(1, PLAN.rounds + 1):
+        assert set(PLAN.order(number)) == set(conditions)
+
+
+def test_draws_a_fresh_order_for_each_round_from_the_seed() -> None:
+    orders = [PLAN.order(number) for number in range(1, 5)]
+
+    assert orders == [PLAN.order(number) for number in range(1, 5)]
+    assert all(one != other for one in orders for other in orders if one is not other)
+    assert PLAN.order(1) != dataclasses.replace(PLAN, seed=2).order(1)
+
+
+def test_keeps_the_order_of_a_recorded_seed() -> None:
+    labels = [f"{c.strategy} {c.connections}" for c in Plan(("a", "b"), seed=7).order(1)]
+
+    assert labels == ["a 8", "b 8", "b 32", "b 1", "a 32", "a 1"]
+
+
+def test_knows_how_long_its_measurements_last() -> None:
+    plan = dataclasses.replace(PLAN, duration_s=1.0, warmup_s=0.5)
+
+    assert plan.measuring_s == 96
+
+
+def test_survives_json() -> None:
+    assert plan_from_json(json.loads(json.dumps(dataclasses.asdict(PLAN)))) == PLAN
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"strategies": ()}, "at least one of strategies"),
+        ({"connections": ()}, "at least one of connections"),
+        ({"connections": (8, 0)}, "connections 0 should be at least 1"),
+        ({"connections": (8, 8)}, "8 is given twice"),
+        ({"strategies": ("fork", "fork")}, "fork is given twice"),
+        ({"reuses": ("keepalive",)}, "should be keep-alive or close"),
+        ({"rounds": 0}, "rounds 0 should be at least 1"),
+        ({"seed": -1}, "seed -1 should be at least 0"),
+        ({"duration_s": 0.0}, "duration 0 should be"),
+        ({"duration_s": float("nan")}, "duration nan should be"),
+        ({"warmup_s": -1.0}, "warm-up -1 should be"),
+        ({"timeout_s": float("inf")}, "timeout inf should be"),
+    ],
+)
+def test_refuses_a_plan_that_cannot_be_raced(changes: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(UsageError, match=complaint):
+        dataclasses.replace(PLAN, **changes)
+
+
+def test_races_the_control_at_the_most_connections_only() -> None:
+    plan = Plan(("fork", "selectors"), workloads=("add", "wait=10ms"), control="fork")
+    again = [condition for condition in plan.conditions() if condition.is_control]
+
+    assert [(c.strategy, c.variant, c.workload, c.connections) for c in again] == [
+        ("fork (again)", "fork", "add", 32),
+        ("fork (again)", "fork", "wait=10ms", 32),
+    ]
+    assert plan.total == (2 * 2 * 3 + 2) * 3
+    assert set(again) < set(plan.order(1))
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        ({"control": "forks"}, "the control 'forks'; did you mean 'fork'"),
+        ({"precision": 1.5}, "precision"),
+        ({"precision": 0.05, "most_rounds": 9, "rate": 5.0}, "precision is of"),
+        ({"precision": 0.05, "most_rounds": 2}, "at most 2 rounds are fewer than 3"),
+    ],
+)
+def test_refuses_a_control_or_precision_that_cannot_be(more: dict[str, Any], why: str) -> None:
+    with pytest.raises(UsageError, match=why):
+        Plan(("fork",), **more)

@@ -1,0 +1,134 @@
+"""Racing on until the answer is clear: on rounds whose noise is known."""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from calcbench.bench import race as racing
+from calcbench.bench.plan import KEEP_ALIVE, Condition, Plan
+from calcbench.bench.precision import enough, is_narrow, note, settled
+from calcbench.bench.race import Progress, race
+from calcbench.bench.result import Measurement, Outcomes, Run
+
+PLAN = Plan(("a", "b"), connections=(8,), rounds=3, precision=0.05, most_rounds=20)
+QUIET = (1.00, 0.99, 1.01, 0.995, 1.005, 1.0, 0.998, 1.002, 0.99, 1.01)
+LOUD = (1.0, 0.7, 1.4, 0.8, 1.2, 0.9, 1.3, 0.75, 1.1, 0.95)
+
+
+def rounds(strategy: str, rate: float, noise: Sequence[float], many: int) -> Iterator[Measurement]:
+    """Yield *many* rounds near *rate*; each strategy has the *noise* in another order."""
+    turn = ord(strategy[0]) % len(noise)
+    for number, share in enumerate([*noise[turn:], *noise[:turn]][:many], 1):
+        yield Measurement(
+            Condition(strategy, "add", KEEP_ALIVE, 8),
+            number,
+            "ok",
+            elapsed_ns=10**9,
+            outcomes=Outcomes(ok=round(rate * share)),
+        )
+
+
+def two(first: float, second: float, noise: Sequence[float], many: int) -> list[Measurement]:
+    return [*rounds("a", first, noise, many), *rounds("b", second, noise, many)]
+
+
+def test_has_enough_when_ratios_are_known_that_well() -> None:
+    assert enough(PLAN, two(10_000, 10_010, QUIET, 8))
+    assert not enough(PLAN, two(10_000, 10_010, LOUD, 8))
+
+
+def test_has_enough_when_a_difference_is_surely_larger() -> None:
+    assert enough(PLAN, two(10_000, 90_000, LOUD, 8))
+
+
+def test_never_stops_before_the_exact_interval_can_speak() -> None:
+    assert not enough(PLAN, two(10_000, 10_000, QUIET, 5))
+    assert enough(dataclasses.replace(PLAN, most_rounds=5), two(10_000, 10_000, QUIET, 5))
+
+
+def test_stops_after_its_rounds_where_no_precision_is_asked_for() -> None:
+    plain = Plan(("a", "b"), connections=(8,), rounds=3)
+
+    assert enough(plain, two(10_000, 10_010, LOUD, 3))
+    assert not enough(plain, two(10_000, 10_010, QUIET, 2))
+    assert not enough(plain, [])
+
+
+def test_wants_the_rate_of_a_strategy_alone() -> None:
+    assert settled(PLAN, list(rounds("a", 10_000, QUIET, 8)))
+    assert not settled(PLAN, list(rounds("a", 10_000, LOUD, 8)))
+
+
+def test_waits_for_nobody_who_failed() -> None:
+    failed = Measurement(Condition("b", "add", KEEP_ALIVE, 8), 1, "failed", "it died")
+
+    assert settled(PLAN, [*rounds("a", 10_000, QUIET, 8), failed])
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "narrow"),
+    [(0.96, 1.04, True), (0.9, 1.1, False), (0, 1, False), (2, 2.2, True)],
+)
+def test_knows_a_narrow_interval(low: float, high: float, narrow: bool) -> None:
+    assert is_narrow(low, high, 0.05) is narrow
+
+
+def test_says_whether_it_is_precise() -> None:
+    run = Run(1, "", "", "", "", False, PLAN, {}, {}, tuple(two(10_000, 10_010, QUIET, 8)))
+    vague = dataclasses.replace(run, measurements=tuple(two(10_000, 10_010, LOUD, 8)))
+
+    assert note(run) == "Every difference is known to 5% after 8 rounds."
+    assert note(vague).startswith("8 rounds were not enough to know every difference to 5%;")
+    assert note(dataclasses.replace(run, plan=dataclasses.replace(PLAN, precision=0))) == ""
+
+
+def race_with(
+    noise: Sequence[float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Run, list[Progress]]:
+    """Race two strategies that exist, measured as *noise* has it."""
+    known = {
+        (measurement.condition.strategy, measurement.round): measurement
+        for strategy in ("fork", "selectors")
+        for measurement in rounds(strategy, 10_000, noise, len(noise))
+    }
+
+    def measure(_: object, condition: Condition, number: int, __: int) -> Measurement:
+        return known[condition.strategy, number]
+
+    monkeypatch.setattr(racing, "measure", measure)
+    plan = Plan(("fork", "selectors"), connections=(8,), precision=0.05, most_rounds=10)
+    told: list[Progress] = []
+    return race(plan, tmp_path / "run", told.append), told
+
+
+def test_races_on_until_it_is_precise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    quiet, told = race_with(QUIET, tmp_path / "quiet", monkeypatch)
+    loud, _ = race_with(LOUD, tmp_path / "loud", monkeypatch)
+
+    assert max(measurement.round for measurement in quiet.measurements) == 6
+    assert max(measurement.round for measurement in loud.measurements) == 10
+    assert len(loud.measurements) == 20
+    assert not quiet.partial
+    assert told[-1].condition is None
+    assert told[-1].done == told[-1].total == 12
+    assert all(progress.done < progress.total for progress in told[:-1])
+
+
+def test_serves_a_control_as_what_it_is(tmp_path: Path) -> None:
+    plan = Plan(
+        ("fork", "selectors"),
+        connections=(2,),
+        control="selectors",
+        rounds=1,
+        duration_s=0.05,
+        warmup_s=0,
+    )
+    run = race(plan, tmp_path / "run")
+
+    assert {m.condition.strategy: m.status for m in run.measurements} == {
+        "fork": "ok",
+        "selectors": "ok",
+        "selectors (again)": "ok",
+    }

@@ -1,0 +1,395 @@
+"""Whole races, short ones; and all that can go wrong in one."""
+
+import dataclasses
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from calcbench.bench import race
+from calcbench.bench.cpus import choose_cores
+from calcbench.bench.driven import Driven
+from calcbench.bench.judging import JUDGEMENTS
+from calcbench.bench.plan import CLOSE, KEEP_ALIVE, Condition, Plan
+from calcbench.bench.race import Progress, trouble
+from calcbench.bench.result import Outcomes, Run, prepare_folder, read_run, read_samples
+from calcbench.core import launcher
+from calcbench.core.catalogue import load
+from calcbench.core.errors import CalcbenchError, UsageError
+from calcbench.core.launcher import Server, ServerSpec, Stopped
+
+SHORT = Plan(
+    ("selectors",), connections=(3,), duration_s=0.1, warmup_s=0.02, rounds=1, timeout_s=5.0
+)
+
+
+def ignore(_: Progress) -> None:
+    pass
+
+
+def races(plan: Plan, folder: Path) -> Run:
+    return race.race(plan, folder, ignore, "calcbench run")
+
+
+def test_measures_every_condition_in_every_round(tmp_path: Path) -> None:
+    plan = dataclasses.replace(
+        SHORT,
+        strategies=("selectors", "threadpool:workers=4"),
+        reuses=(KEEP_ALIVE, CLOSE),
+        rounds=2,
+        duration_s=0.25,
+    )
+    steps: list[Progress] = []
+    run = race.race(plan, tmp_path, steps.append, "calcbench run --out /tmp/somewhere/else")
+    order = [condition for number in (1, 2) for condition in plan.order(number)]
+
+    assert [m.condition for m in run.measurements] == order
+    assert [(m.status, m.reason) for m in run.measurements] == [("ok", "")] * 8
+    assert [step.condition for step in steps] == [*order, None]
+    assert [step.done for step in steps] == list(range(9))
+    assert steps[-1].seconds_left == 0
+    for measurement in run.measurements:
+        samples = read_samples(tmp_path, measurement)
+        assert len(samples["outcome"]) == measurement.outcomes.ok > 0
+        assert measurement.clients_served == 3
+        assert measurement.elapsed_ns + measurement.warmup_ns >= 120_000_000
+        assert measurement.server_cpu_ns > 0
+        assert measurement.driver_cpu_ns > 0
+
+
+def test_writes_all_that_one_needs_to_judge_it(tmp_path: Path) -> None:
+    plan = dataclasses.replace(SHORT, strategies=("threadpool:workers=4",), policy=("max_body=99",))
+    run = race.race(plan, tmp_path / "run", ignore, "calcbench run --out /tmp/somewhere/else")
+    text = (tmp_path / "run" / "result.json").read_text()
+
+    assert read_run(tmp_path / "run") == run
+    assert (run.name, run.partial, run.plan) == ("run", False, plan)
+    assert run.command == "calcbench run --out …/else"
+    assert run.options["threadpool:workers=4"]["workers"] == 4
+    assert "queue" in run.options["threadpool:workers=4"]
+    assert run.policy["max_body"] == 99
+    assert "head_timeout" in run.policy
+    assert str(tmp_path) not in text
+    assert str(Path.home()) not in text
+
+
+def test_judges_every_measurement_and_says_what_it_rests_on(tmp_path: Path) -> None:
+    plan = dataclasses.replace(
+        SHORT, strategies=("selectors", "threadpool", "thread-per-request", "fork"), duration_s=0.3
+    )
+    known = {"ways": {"keep-alive": {"ceiling_per_s": 200_000}}}
+    run = race.race(plan, tmp_path, prepare=lambda: known)
+
+    assert read_run(tmp_path) == run
+    assert run.calibration == known
+    for measurement in run.measurements:
+        evidence, spent = measurement.evidence, measurement.resources
+        assert measurement.judgement in JUDGEMENTS
+        assert measurement.judgement in evidence["all"]
+        assert bool(evidence["why"]) == (measurement.judgement != "server-bound")
+        assert evidence["unaccounted"] == 0
+        assert 0 < evidence["driver_cpu_ratio"] <= evidence["driver_busy_ratio"]
+        assert evidence["ceiling_ratio"] > 0
+        assert measurement.warmup_ns >= 20_000_000
+        assert spent["cpu_ns"] == measurement.server_cpu_ns
+        if spent["cpu_user_ns"] is not None:
+            assert spent["cpu_user_ns"] + spent["cpu_system_ns"] == spent["cpu_ns"]
+        assert spent["peak_bytes"] > spent["pss_bytes"] / 10 > 0
+        assert spent["voluntary_switches"] + spent["involuntary_switches"] > 0
+        answered = sum(worker["requests"] for worker in spent["workers"])
+        assert answered >= measurement.outcomes.ok  # the rest was warm-up
+        assert 0 < spent["workers_jain"] <= 1
+    seen = {m.condition.strategy: m.resources for m in run.measurements}
+    assert seen["selectors"]["workers_counted"] == seen["selectors"]["threads"] == 1
+    assert 1 <= seen["fork"]["processes"] <= 4
+    assert seen["fork"]["workers_counted"] == 3
+    assert seen["threadpool"]["threads"] == 9
+
+
+BURN = """
+import os, sys
+os.sched_setaffinity(0, {int(sys.argv[1])})
+print("burning", flush=True)
+while os.getppid() == int(sys.argv[2]):
+    sum(range(10_000))
+"""
+
+
+def test_sees_a_stranger_on_the_server_s_core(tmp_path: Path) -> None:
+    pinning = choose_cores()
+    if not pinning.server:
+        pytest.skip("one core only")
+    words = [sys.executable, "-c", BURN, str(pinning.server[0]), str(os.getpid())]
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as burner:
+        assert line(burner) == "burning"
+        run = races(dataclasses.replace(SHORT, duration_s=0.5), tmp_path)
+        burner.kill()
+    [measurement] = run.measurements
+
+    assert measurement.status == "ok"
+    assert "contended" in measurement.evidence["all"]
+    assert measurement.evidence["other_load_ratio"] > 0.1
+    assert any("others used" in sentence for sentence in measurement.evidence["why"])
+
+
+def test_calls_invalid_what_could_not_be_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(race, "trouble", lambda *_: "7 wrong answers among 9")
+    [measurement] = races(SHORT, tmp_path).measurements
+
+    assert (measurement.status, measurement.judgement) == ("failed", "invalid")
+    assert measurement.evidence["why"][0] == "7 wrong answers among 9"
+
+
+def test_says_that_one_core_pins_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
+    run = races(SHORT, tmp_path)
+
+    assert run.pinning.server == run.pinning.driver == ()
+    assert "one core" in run.pinning.note
+    assert run.measurements[0].status == "ok"
+
+
+def test_calibrates_computing_once_for_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    specs: list[ServerSpec] = []
+
+    def launch(spec: ServerSpec) -> Server:
+        specs.append(spec)
+        return launcher.launch(spec)
+
+    monkeypatch.setattr(race, "launch", launch)
+    before = os.sched_getaffinity(0)
+    run = races(dataclasses.replace(SHORT, workloads=("cpu=1ms",), rounds=2), tmp_path)
+
+    assert run.cpu_units["cpu=1ms"] > 0
+    assert [spec.cpu_units for spec in specs] == [run.cpu_units["cpu=1ms"]] * 2
+    assert [spec.cpus for spec in specs] == [run.pinning.server] * 2
+    assert os.sched_getaffinity(0) == before
+
+
+def test_reports_clients_that_are_never_served(tmp_path: Path) -> None:
+    run = races(dataclasses.replace(SHORT, strategies=("blocking",)), tmp_path)
+
+    assert run.measurements[0].status == "ok"
+    assert run.measurements[0].clients_served == 1
+    assert run.measurements[0].in_flight == 3
+
+
+@pytest.mark.parametrize(
+    ("plan", "complaint"),
+    [
+        (dataclasses.replace(SHORT, strategies=("selector",)), "did you mean 'selectors'"),
+        (dataclasses.replace(SHORT, strategies=("threadpool:worker=4",)), "did you mean 'workers'"),
+        (dataclasses.replace(SHORT, workloads=("ad",)), "did you mean 'add'"),
+        (dataclasses.replace(SHORT, policy=("max_boddy=1",)), "did you mean 'max_body'"),
+    ],
+)
+def test_refuses_what_does_not_exist_before_it_writes(
+    plan: Plan, complaint: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=complaint):
+        races(plan, tmp_path / "run")
+
+    assert not (tmp_path / "run").exists()
+
+
+def never(*_: object) -> None:
+    raise AssertionError("this was not to be called")
+
+
+def test_finds_out_that_it_cannot_write_before_it_races(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(race, "measure", never)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CalcbenchError, match="cannot write to"):
+        races(SHORT, tmp_path / "file")
+
+
+def test_stops_when_it_can_write_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def prepare(folder: Path) -> None:
+        prepare_folder(folder)
+        (folder / "samples").rmdir()
+
+    monkeypatch.setattr(race, "prepare_folder", prepare)
+    with pytest.raises(CalcbenchError, match=r"cannot write .*/samples/0001.*: No such file"):
+        races(SHORT, tmp_path)
+
+    assert list(tmp_path.iterdir()) == []
+    assert offspring(os.getpid()) == []
+
+
+def offspring(pid: int) -> list[int]:
+    """Return the processes that descend from *pid*."""
+    parents: dict[int, int] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has just ended
+            parents[int(path.parent.name)] = int(path.read_text().rpartition(")")[2].split()[1])
+    family = [pid]
+    for member in family:
+        family += [child for child, parent in parents.items() if parent == member]
+    return family[1:]
+
+
+def wait_for_the_end_of(pidfds: list[int]) -> None:
+    """Return when every process of *pidfds* has ended; the time-out of the test is the limit."""
+    for pidfd in pidfds:
+        select.select([pidfd], [], [])
+        os.close(pidfd)
+
+
+def test_records_a_strategy_that_is_unavailable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = load("selectors")
+    monkeypatch.setattr(
+        race, "load", lambda _: dataclasses.replace(here, unavailable="needs os.fork")
+    )
+    monkeypatch.setattr(race, "launch", never)
+    run = races(SHORT, tmp_path)
+
+    assert [(m.status, m.reason) for m in run.measurements] == [("unavailable", "needs os.fork")]
+    assert read_run(tmp_path) == run
+
+
+def test_records_a_server_that_does_not_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def launch(_: ServerSpec) -> Server:
+        raise CalcbenchError("it died at its start: no module in /usr/lib/somewhere/x.py")
+
+    monkeypatch.setattr(race, "launch", launch)
+    [measurement] = races(SHORT, tmp_path).measurements
+
+    assert measurement.status == "failed"
+    assert measurement.reason == "it died at its start: no module in …/x.py"
+    assert measurement.samples == ""
+    assert offspring(os.getpid()) == []
+
+
+def test_records_a_server_that_dies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def launch(spec: ServerSpec) -> Server:
+        server = launcher.launch(spec)
+        os.kill(server.pid, signal.SIGKILL)
+        return server
+
+    monkeypatch.setattr(race, "launch", launch)
+    [measurement] = races(SHORT, tmp_path).measurements
+
+    assert measurement.status == "failed"
+    assert measurement.reason == "the server died with status -9: without a word"
+    assert measurement.outcomes.ok == 0
+    assert read_samples(tmp_path, measurement)["outcome"].size == measurement.outcomes.total
+
+
+GOOD = Outcomes(ok=9)
+CLEAN = Stopped(0, False, "")
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "died", "stopped", "reason"),
+    [
+        (GOOD, False, CLEAN, ""),
+        (Outcomes(ok=1, http_error=1, refused=1, reset=1, timed_out=1), False, CLEAN, ""),
+        (GOOD, True, Stopped(1, False, "Traceback\nE: no"), "the server died with status 1: E: no"),
+        (GOOD, False, Stopped(-9, True, ""), "the server did not stop when asked to"),
+        (GOOD, False, Stopped(3, False, ""), "the server ended with status 3: without a word"),
+        (GOOD, False, Stopped(0, False, "one\ntwo"), "the server complained: two"),
+        (Outcomes(ok=9, wrong=1), False, CLEAN, "1 wrong answers among 10"),
+        (Outcomes(reset=2, timed_out=1), False, CLEAN, "but 2 reset and 1 timed_out"),
+        (Outcomes(), False, CLEAN, "but nothing at all"),
+    ],
+)
+def test_says_why_a_measurement_does_not_count(
+    outcomes: Outcomes, died: bool, stopped: Stopped, reason: str
+) -> None:
+    told = trouble(Driven(1, outcomes, 1, 0, 1, 1, {}), died, stopped)
+
+    assert reason in told
+    assert bool(told) == bool(reason)
+
+
+HARNESS = """
+import sys
+from pathlib import Path
+from calcbench.bench import race
+from calcbench.bench.drive import Drivers
+from calcbench.bench.plan import Plan
+
+drive = Drivers.drive
+
+def announce(self, drive_):
+    print("driving", flush=True)
+    return drive(self, drive_)
+
+Drivers.drive = announce
+plan = Plan(("selectors", "fork"), connections=(2,), duration_s=float(sys.argv[2]), warmup_s=0)
+try:
+    race.race(plan, Path(sys.argv[1]), lambda step: None, "calcbench run")
+except race.Interrupted as stopped:
+    print(stopped.exit_status, len(stopped.run.measurements), stopped, flush=True)
+"""
+
+
+@contextmanager
+def harness(folder: Path, duration_s: float) -> Iterator["subprocess.Popen[bytes]"]:
+    """Race in a process of its own, which says each time that a driver gets its plan."""
+    command = [sys.executable, "-P", "-c", HARNESS, str(folder), str(duration_s)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, process_group=0) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def line(process: "subprocess.Popen[bytes]") -> str:
+    assert process.stdout
+    return process.stdout.readline().decode().strip()
+
+
+def test_writes_what_there_is_when_interrupted(tmp_path: Path) -> None:
+    with harness(tmp_path, duration_s=1.0) as process:
+        assert [line(process), line(process)] == ["driving", "driving"]
+        left = [os.pidfd_open(pid) for pid in offspring(process.pid)]
+        process.send_signal(signal.SIGINT)
+        said = line(process)
+
+        assert said == f"130 1 stopped; what there is lies in {tmp_path}"
+        assert process.wait() == 0
+    run = read_run(tmp_path)
+
+    assert run.partial
+    assert [measurement.status for measurement in run.measurements] == ["ok"]
+    assert len(left) >= 2
+    wait_for_the_end_of(left)
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_takes_server_and_driver_with_it_when_killed(tmp_path: Path) -> None:
+    with harness(tmp_path, duration_s=60.0) as process:
+        assert line(process) == "driving"
+        left = [os.pidfd_open(pid) for pid in offspring(process.pid)]
+        process.kill()
+
+    assert len(left) >= 2
+    wait_for_the_end_of(left)
+    assert not (tmp_path / "result.json").exists()
+
+
+def test_replays_its_order_from_the_recorded_plan(tmp_path: Path) -> None:
+    races(dataclasses.replace(SHORT, strategies=("selectors", "blocking"), seed=5), tmp_path)
+    recorded: dict[str, Any] = json.loads((tmp_path / "result.json").read_text())
+    plan = read_run(tmp_path).plan
+
+    assert [Condition(**m["condition"]) for m in recorded["measurements"]] == plan.order(1)

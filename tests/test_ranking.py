@@ -1,0 +1,146 @@
+"""Tiers, families and controls on rounds whose answer is plain to see."""
+
+import json
+import math
+
+import pytest
+
+from calcbench.bench.metric import P50, THROUGHPUT
+from calcbench.bench.plan import AGAIN, KEEP_ALIVE, Condition
+from calcbench.bench.ranking import (
+    compare,
+    contests,
+    controls,
+    ranked,
+    ranking_as_json,
+    rounds_to_tell,
+    tier_numbers,
+    tiers,
+    turned,
+    without_controls,
+)
+from calcbench.bench.statistics import Row, Summary, spread
+
+NOISE = (1.00, 0.98, 1.02, 0.99, 1.01, 0.97, 1.03, 1.00, 0.985, 1.015)
+
+
+def row(strategy: str, rate: float, rounds: int = 10, **more: object) -> Row:
+    """Return a row with *rounds* near *rate*; each strategy has the noise in another order."""
+    turn = sum(map(ord, strategy)) % len(NOISE)
+    values = [rate * noise for noise in (NOISE[turn:] + NOISE[:turn])[:rounds]]
+    figures = {
+        "rounds": rounds,
+        "counted": tuple(range(1, rounds + 1)),
+        "throughput": spread(values),
+        "p50_ns": spread(1e9 / value for value in values),
+        "clients_served": 8,
+    }
+    condition = Condition(strategy, "add", KEEP_ALIVE, 8)
+    return Row(condition, "ok", **(figures | more))  # type: ignore[arg-type]  # checked by Row
+
+
+def names(found: list[list[Row]]) -> list[list[str]]:
+    return [[row.condition.strategy for row in tier] for tier in found]
+
+
+def test_puts_those_who_cannot_be_told_apart_into_one_tier() -> None:
+    rows = [row("a", 1_000), row("b", 2_010), row("c", 2_000), row("d", 5_000)]
+
+    assert names(tiers(rows)) == [["d"], ["b", "c"], ["a"]]
+    assert names(tiers(rows, P50)) == [["d"], ["b", "c"], ["a"]]
+    assert tiers([]) == []
+
+
+def test_ends_no_tier_between_two_who_cannot_be_told_apart() -> None:
+    """Of a chain in which each is like the next, the ends may differ: it is one tier."""
+    rows = [row("a", 1_000), row("b", 1_017), row("c", 1_034)]
+    told = contests(rows)
+
+    assert told["c", "a"].ahead
+    assert not told["c", "b"].clear
+    assert not told["b", "a"].clear
+    assert names(tiers(rows)) == [["c", "b", "a"]]
+
+
+def test_tells_nothing_apart_by_one_round() -> None:
+    rows = [row("a", 1_000, rounds=1), row("b", 9_000, rounds=1)]
+
+    assert names(tiers(rows)) == [["b", "a"]]
+    assert tier_numbers(rows) == {}
+
+
+def test_compares_only_rounds_that_both_have() -> None:
+    one = row("a", 1_000, rounds=3, counted=(1, 2, 4))
+    other = row("b", 500, rounds=3, counted=(2, 3, 4))
+
+    assert compare(one, other, THROUGHPUT).rounds == 2
+
+
+def test_looks_at_a_pair_from_both_sides() -> None:
+    told = contests([row("a", 1_000), row("b", 2_000)])
+
+    assert told["a", "b"].behind
+    assert told["b", "a"].ahead
+    assert told["b", "a"].ratio == pytest.approx(1 / told["a", "b"].ratio)
+    assert told["b", "a"].low == pytest.approx(1 / told["a", "b"].high)
+    assert turned(turned(told["a", "b"])).ratio == pytest.approx(told["a", "b"].ratio)
+
+
+def test_asks_more_of_a_larger_family() -> None:
+    few = contests([row("a", 1_000), row("b", 1_020)])
+    many = contests([row("a", 1_000), row("b", 1_020), *(row(c, 9_000) for c in "cdefgh")])
+
+    assert many["a", "b"].adjusted > few["a", "b"].adjusted
+    assert rounds_to_tell([row("a", 1)] * 2) == 6
+    assert rounds_to_tell([row("a", 1)] * 5) == 9
+
+
+def test_ranks_neither_control_nor_driver_nor_those_who_starve_clients() -> None:
+    good, starving = row("a", 1_000), row("b", 9_000, clients_served=1)
+    rows = [
+        good,
+        starving,
+        row("c", 9_000, judgement="driver-bound"),
+        row("a" + AGAIN, 1_000),
+        Row(Condition("d", "add", KEEP_ALIVE, 8), "failed"),
+    ]
+
+    assert ranked(rows) == [good]
+    assert ranked([starving]) == [starving]
+    assert tier_numbers(rows) == {good.condition: 1}
+
+
+def test_compares_a_control_with_what_it_is() -> None:
+    rows = (row("a", 1_000), row("b", 2_000), row("a" + AGAIN, 1_001))
+    [control] = controls(rows)
+
+    assert control.condition == rows[0].condition
+    assert not control.told.clear
+    assert control.told.ratio == pytest.approx(1, abs=0.02)
+    assert without_controls(Summary(2, "name", False, rows)).rows == rows[:2]
+    assert controls(rows[:2]) == []
+
+
+def test_writes_all_of_it_for_programs() -> None:
+    rows = (row("a", 1_000), row("b", 2_000), row("a" + AGAIN, 1_001), row("c", 1, rounds=1))
+    found = ranking_as_json(Summary(2, "name", False, rows))
+
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert [tier["tier"] for tier in found["tiers"]] == [1, 1]
+    [first, *_] = found["comparisons"]
+    assert (first["strategy"], first["other"], first["clear"]) == ("a", "b", True)
+    assert math.isclose(first["ratio"], 0.5, rel_tol=0.05)
+    assert first["test"] == "exact signed-rank"
+    assert [control["strategy"] for control in found["controls"]] == ["a"]
+
+
+def test_ranks_by_p99_where_the_rate_was_offered() -> None:
+    rows = [
+        row(name, 2_000, offered_per_s=2_000.0, p99_ns=spread(p99 * noise for noise in NOISE))
+        for name, p99 in (("a", 3e6), ("b", 9e6))
+    ]
+
+    assert names(tiers(rows)) == [["a"], ["b"]]
+    assert ranking_as_json(Summary(2, "name", False, tuple(rows)))["comparisons"][0]["metric"] == (
+        "p99"
+    )

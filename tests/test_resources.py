@@ -1,0 +1,252 @@
+"""What a server spent, from texts of /proc that were recorded or made up."""
+
+import os
+import socket
+import threading
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import pytest
+
+from calcbench.bench.cpus import TICK_NS
+from calcbench.bench.proc import (
+    core_times,
+    listener_state,
+    net_counter,
+    run_queue_ns,
+    stat_fields,
+    switches,
+    time_wait,
+    value_of,
+)
+from calcbench.bench.resources import (
+    Counters,
+    Levels,
+    Life,
+    Sample,
+    Sampler,
+    Sampling,
+    Tally,
+    between,
+    jain,
+    spent,
+)
+from calcbench.core.watch import Worker
+
+STATUS = """\
+Name:\tpython
+VmPeak:\t   20000 kB
+VmHWM:\t   12345 kB
+Threads:\t9
+voluntary_ctxt_switches:\t17
+nonvoluntary_ctxt_switches:\t4
+"""
+NETSTAT = """\
+TcpExt: SyncookiesSent ListenOverflows ListenDrops
+TcpExt: 0 141 142
+IpExt: InNoRoutes InTruncatedPkts
+IpExt: 7 8
+"""
+SOCKSTAT = """\
+sockets: used 99
+TCP: inuse 76 orphan 0 tw 85176 alloc 76 mem 67
+UDP: inuse 0 mem 0
+"""
+STAT = """\
+cpu  30 0 30 90 2 0 4 6 0 0
+cpu0 10 1 12 45 1 2 3 5 0 0
+cpu1 20 0 18 45 1 0 1 1 9 0
+intr 1 2 3
+ctxt 99
+"""
+MS = 1_000_000
+
+
+def test_reads_the_texts_of_proc() -> None:
+    assert stat_fields(b"12 (a) b (c) S 1 12 12 0")[:3] == [b"S", b"1", b"12"]
+    assert value_of(STATUS, "VmHWM") == 12345
+    assert value_of(STATUS, "Vm") == 0
+    assert switches(STATUS) == (17, 4)
+    assert run_queue_ns("349109 1935354 3\n") == 1935354
+    assert run_queue_ns("") == 0
+    assert net_counter(NETSTAT, "TcpExt", "ListenOverflows") == 141
+    assert net_counter(NETSTAT, "IpExt", "InTruncatedPkts") == 8
+    assert net_counter(NETSTAT, "TcpExt", "Nothing") == net_counter("", "TcpExt", "X") == 0
+    assert time_wait(SOCKSTAT) == 85176
+    assert time_wait("") == 0
+
+
+def test_counts_the_time_of_each_core() -> None:
+    busy, steal = core_times(STAT, (1, 0, 7))
+
+    assert busy == ((20 + 18) * TICK_NS, (10 + 1 + 12) * TICK_NS, 0)
+    assert steal == (1 * TICK_NS, 5 * TICK_NS, 0)
+    assert core_times("", (0,)) == ((0,), (0,))
+
+
+def test_sees_what_a_listener_turns_away() -> None:
+    """A backlog of one: the third client that nobody accepts is one too many."""
+    with socket.create_server(("127.0.0.1", 0), backlog=1) as listener:
+        before = listener_state(listener)
+        clients = []
+        for _ in range(6):
+            client = socket.socket()
+            client.setblocking(False)
+            client.connect_ex(listener.getsockname())
+            clients.append(client)
+        drops, waiting = listener_state(listener)
+        for client in clients:
+            client.close()
+
+    assert before == (0, 0)
+    assert waiting == 2
+    assert drops >= 4
+    assert listener_state(None) == (0, 0)
+
+
+def test_never_forgets_a_thread_that_has_ended() -> None:
+    tally = Tally()
+
+    assert tally.add({1: (5, 1, 100), 2: (3, 0, 50)}) == (8, 1, 150)
+    assert tally.add({1: (6, 1, 110)}) == (9, 1, 160)
+    assert tally.add({1: (2, 0, 5), 3: (1, 1, 1)}) == (12, 2, 166)  # another thread is 1 now
+    assert tally.add({}) == (12, 2, 166)
+
+
+def write(folder: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(dedent(text))
+
+
+def stat(pid: int, group: int, user: int, system: int, threads: int) -> str:
+    middle = " ".join(["0"] * 8)
+    return f"{pid} (python) x) S 1 {group} {middle} {user} {system} 1 2 0 0 {threads} 0 0"
+
+
+def test_adds_up_the_processes_of_one_group(tmp_path: Path) -> None:
+    huge = 4_190_000  # no process has such an id here, so no clock answers for it
+    for pid, group in ((huge, huge), (huge + 1, huge), (huge + 2, 1)):
+        write(
+            tmp_path,
+            {
+                f"{pid}/stat": stat(pid, group, 7, 3, 2),
+                f"{pid}/status": STATUS,
+                f"{pid}/smaps_rollup": "Rss: 100 kB\nPss:  10 kB\n",
+                f"{pid}/task/{pid}/status": STATUS,
+                f"{pid}/task/{pid}/schedstat": "1 1000 1",
+                f"{pid}/task/{pid + 100}/status": STATUS,
+                f"{pid}/task/{pid + 100}/schedstat": "1 2000 1",
+            },
+        )
+    write(
+        tmp_path,
+        {
+            "stat": STAT,
+            "net/netstat": NETSTAT,
+            "net/sockstat": SOCKSTAT,
+            "self": "not a process",
+        },
+    )
+    sampler = Sampler(huge, (0, 1), proc=tmp_path)
+    seen = sampler.look(memory=True)
+
+    assert seen.levels == Levels(2, 4, 12345 * 1024, 20 * 1024, 0, 85176)
+    counters = seen.counters
+    assert counters.cpu_ns == 2 * (7 + 3 + 1 + 2) * TICK_NS
+    assert (counters.user_ns, counters.system_ns) == (2 * 8 * TICK_NS, 2 * 5 * TICK_NS)
+    assert (counters.voluntary, counters.involuntary) == (4 * 17, 4 * 4)
+    assert counters.run_queue_ns == 2 * 3000
+    assert counters.overflows == 141
+    assert sampler.look().levels.pss_bytes == 0
+    assert sampler.look().levels.pss_bytes == 20 * 1024
+
+
+def test_sees_ourselves() -> None:
+    with Sampling(Sampler(os.getpgrp(), sorted(os.sched_getaffinity(0)))):
+        pass
+    with Sampling(Sampler(os.getpgrp())) as sampling:
+        threading.Event().wait(0)
+    first, last = sampling.samples[0], sampling.samples[-1]
+
+    assert len(sampling.samples) >= 2
+    assert last.counters.at_ns > first.counters.at_ns
+    assert last.counters.cpu_ns >= first.counters.cpu_ns > 0
+    assert last.levels.processes >= 1
+    assert last.levels.threads >= 1
+    assert last.levels.peak_bytes > 1_000_000
+    assert last.levels.pss_bytes > 100_000
+
+
+def samples(*rows: tuple[int, dict[str, Any]], **levels: int) -> list[Sample]:
+    return [Sample(Counters(at_ns=at * MS, **more), Levels(**levels)) for at, more in rows]
+
+
+def test_takes_the_window_out_of_the_looks_around_it() -> None:
+    """1 a millisecond until 900, then nothing: the looks behind the window must not count."""
+    seen = samples(
+        *(
+            (at, {"voluntary": min(at, 900), "busy_ns": (min(at, 900), 0)})
+            for at in (0, 100, 300, 500, 700, 880, 1100)
+        )
+    )
+    total = between(seen, 200 * MS, 900 * MS)
+
+    assert total.at_ns == 700 * MS
+    assert total.voluntary == 700
+    assert total.busy_ns == (700, 0)
+
+
+def test_has_figures_even_when_no_look_fell_into_the_window() -> None:
+    seen = samples((0, {"voluntary": 0}), (1000, {"voluntary": 1000}))
+
+    assert between(seen, 400 * MS, 500 * MS).voluntary == 100
+    assert between(seen, 1400 * MS, 1500 * MS).voluntary == 100
+
+
+def test_never_counts_backwards() -> None:
+    seen = samples((0, {"voluntary": 50}), (1000, {"voluntary": 40}))
+
+    assert between(seen, 0, 1000 * MS).voluntary == 0
+
+
+def test_tells_what_a_server_spent() -> None:
+    seen = samples(
+        (0, {"user_ns": 0, "system_ns": 0, "cpu_ns": 0}),
+        (1000, {"user_ns": 300 * MS, "system_ns": 100 * MS, "cpu_ns": 440 * MS, "voluntary": 8}),
+        processes=1,
+        threads=3,
+        peak_bytes=5,
+        time_wait=2,
+    )
+    workers = [Worker(9, 9, 25), Worker(9, 10, 75)]
+    told = spent(seen, 0, 1000 * MS, 100, workers=workers, life=Life(9, 0, 100))
+
+    assert told["cpu_us_per_request"] == 4400
+    assert (told["cpu_user_ns"], told["cpu_system_ns"]) == (330 * MS, 110 * MS)
+    assert (told["voluntary_switches"], told["switches_from"]) == (8, "every thread")
+    assert told["run_queue_complete"]
+    assert told["pss_bytes"] is None
+    assert [worker["requests"] for worker in told["workers"]] == [75, 25]
+    assert told["workers_jain"] == pytest.approx(0.8)
+    assert spent(seen, 0, 1000 * MS, 100, cpu_ns=800_000)["cpu_us_per_request"] == 8
+    most = spent(seen, 0, 1000 * MS, 100, cpu_ns=900 * MS)
+    assert most["cpu_user_ns"] is most["cpu_system_ns"] is None  # most of it between the ticks
+    assert spent(seen[:1], 0, 1, 1) == {}
+
+
+def test_asks_the_kernel_for_the_switches_of_threads_that_came_and_went() -> None:
+    seen = samples((0, {}), (1000, {"voluntary": 8}))
+    told = spent(seen, 0, 1000 * MS, 50, life=Life(4_000, 200, 100))
+
+    assert (told["voluntary_switches"], told["involuntary_switches"]) == (2_000, 100)
+    assert told["switches_from"] == "the whole life"
+    assert not told["run_queue_complete"]
+
+
+def test_knows_how_fair_a_share_is() -> None:
+    assert jain([3, 3, 3]) == 1
+    assert jain([9, 0, 0]) == pytest.approx(1 / 3)
+    assert jain([]) == jain([0, 0]) == 0

@@ -1,0 +1,232 @@
+"""The files that a race leaves behind, and those that are not taken for a result."""
+
+import dataclasses
+import errno
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from calcbench.bench import result
+from calcbench.bench.cpus import Pinning
+from calcbench.bench.plan import KEEP_ALIVE, Condition, Plan
+from calcbench.bench.result import (
+    COLUMNS,
+    SCHEMA_VERSION,
+    Measurement,
+    Outcomes,
+    Run,
+    default_folder,
+    prepare_folder,
+    read_run,
+    read_samples,
+    whole_file,
+    write_run,
+    write_samples,
+)
+from calcbench.core.errors import CalcbenchError, UsageError
+
+CONDITION = Condition("fork:children=3", "wait=10ms", KEEP_ALIVE, 8)
+GOOD = Measurement(
+    CONDITION, 1, "ok", "", 10**9, Outcomes(ok=3, reset=1), 2, 8, "samples/1.npz", 5_000, 6_000
+)
+RUN = Run(
+    schema_version=SCHEMA_VERSION,
+    name="20261122-080000",
+    command="calcbench run",
+    started="2026-11-22T08:00:00+01:00",
+    finished="2026-11-22T08:01:00+01:00",
+    partial=False,
+    plan=Plan(("fork:children=3",), policy=("max_body=100",)),
+    machine={"cpu": "a processor", "cores": 2},
+    versions={"python": "3.11.7"},
+    measurements=(GOOD, Measurement(CONDITION, 2, "failed", "the server died")),
+    options={"fork:children=3": {"children": 3}},
+    policy={"max_body": 100},
+    cpu_units={"cpu=2ms": 12_345},
+    pinning=Pinning((1,), (0,), "a note"),
+)
+SAMPLES = {
+    "sent_ns": np.array([-5, 0, 2**40], np.int64),
+    "latency_ns": np.array([1, 2**32, 2**32 - 1], np.int64),
+    "client": np.array([0, 255, 9_999], np.int64),
+    "outcome": np.array([0, 5, 3], np.int64),
+}
+
+
+def test_reads_back_what_it_wrote(tmp_path: Path) -> None:
+    write_run(RUN, tmp_path)
+
+    assert read_run(tmp_path) == RUN
+    assert [path.name for path in tmp_path.iterdir()] == ["result.json"]
+
+
+def test_keeps_every_sample_exactly(tmp_path: Path) -> None:
+    prepare_folder(tmp_path)
+    write_samples(tmp_path, GOOD.samples, SAMPLES)
+    back = read_samples(tmp_path, GOOD)
+
+    assert tuple(back) == COLUMNS
+    for column in COLUMNS:
+        assert back[column].dtype == np.int64
+        assert back[column].tolist() == SAMPLES[column].tolist()
+
+
+def test_reads_what_the_first_version_wrote(tmp_path: Path) -> None:
+    values: dict[str, Any] = dataclasses.asdict(RUN) | {"schema_version": 1}
+    for measurement in values["measurements"]:
+        for name in ("judgement", "evidence", "resources", "warmup_ns", "offered_per_s"):
+            del measurement[name]
+    (tmp_path / result.RESULT).write_text(json.dumps(values))
+
+    assert read_run(tmp_path) == dataclasses.replace(RUN, schema_version=1)
+
+
+def test_keeps_columns_that_not_every_file_has(tmp_path: Path) -> None:
+    prepare_folder(tmp_path)
+    write_samples(tmp_path, GOOD.samples, SAMPLES | {"intended_ns": SAMPLES["sent_ns"] - 1})
+    back = read_samples(tmp_path, GOOD)
+
+    assert tuple(back) == (*COLUMNS, "intended_ns")
+    assert back["intended_ns"].tolist() == [-6, -1, 2**40 - 1]
+
+
+def test_has_no_samples_of_what_was_not_measured(tmp_path: Path) -> None:
+    back = read_samples(tmp_path, RUN.measurements[1])
+
+    assert {column: len(values) for column, values in back.items()} == dict.fromkeys(COLUMNS, 0)
+
+
+def test_keeps_no_samples_exactly_too(tmp_path: Path) -> None:
+    prepare_folder(tmp_path)
+    write_samples(tmp_path, GOOD.samples, {column: np.empty(0, np.int64) for column in COLUMNS})
+
+    assert all(len(values) == 0 for values in read_samples(tmp_path, GOOD).values())
+
+
+def test_counts_outcomes() -> None:
+    outcomes = Outcomes(ok=1, wrong=2, http_error=3, refused=4, reset=5, timed_out=6)
+
+    assert (outcomes.total, outcomes.failed) == (21, 20)
+
+
+def test_makes_a_folder_ready(tmp_path: Path) -> None:
+    folder = tmp_path / "results" / "new"
+    prepare_folder(folder)
+    prepare_folder(folder)
+
+    assert [path.name for path in folder.rglob("*")] == ["samples"]
+
+
+def test_names_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    first = default_folder(tmp_path)
+    first.mkdir()
+    second = default_folder(tmp_path)
+
+    assert first != second
+    assert not second.exists()
+
+
+def test_never_mixes_two_runs(tmp_path: Path) -> None:
+    write_run(RUN, tmp_path)
+    with pytest.raises(UsageError, match="already holds a result; name another folder"):
+        prepare_folder(tmp_path)
+
+
+def test_says_in_one_line_that_a_folder_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CalcbenchError, match=r"cannot write to .*/file/run: Not a directory"):
+        prepare_folder(tmp_path / "file" / "run")
+
+
+def refuse(*_: object, **__: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_says_in_one_line_that_the_disk_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(CalcbenchError, match=r"cannot write .*/result.json: No space left"):
+        write_run(RUN, tmp_path)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_says_in_one_line_that_a_folder_is_read_only(tmp_path: Path) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("nothing is read-only for root")
+    tmp_path.chmod(0o500)
+    with pytest.raises(CalcbenchError, match=r"cannot write to .*: Permission denied"):
+        prepare_folder(tmp_path / "run")
+
+
+def test_leaves_the_old_file_when_the_new_one_fails(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+
+    def write_half() -> None:
+        with whole_file(path) as file:
+            file.write(b"ne")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_half()
+
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def without(name: str) -> dict[str, Any]:
+    values = dataclasses.asdict(RUN)
+    del values[name]
+    return values
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (None, "is not a result: no result.json in it"),
+        ("", "cannot read"),
+        ('{"schema_version": 1', "cannot read"),
+        ("\udcff", "cannot read"),
+        ("[]", "is not a result of calcbench"),
+        ("{}", "is not a result of calcbench"),
+        (json.dumps({"schema_version": SCHEMA_VERSION + 1}), "update it"),
+        (json.dumps({"schema_version": SCHEMA_VERSION}), "is not a whole result"),
+        (json.dumps(without("measurements")), "is not a whole result"),
+        (json.dumps(dataclasses.asdict(RUN) | {"more": 1}), "is not a whole result"),
+        (json.dumps(dataclasses.asdict(RUN) | {"plan": []}), "is not a whole result"),
+    ],
+)
+def test_says_in_one_line_that_a_folder_is_no_result(
+    content: str | None, complaint: str, tmp_path: Path
+) -> None:
+    if content is not None:
+        (tmp_path / result.RESULT).write_bytes(content.encode(errors="surrogateescape"))
+    with pytest.raises(UsageError, match=complaint) as caught:
+        read_run(tmp_path)
+
+    assert "\n" not in str(caught.value)
+
+
+def test_says_that_there_is_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="/nowhere is not a result: no such folder"):
+        read_run(tmp_path / "nowhere")
+
+
+def test_says_that_samples_are_missing_or_broken(tmp_path: Path) -> None:
+    prepare_folder(tmp_path)
+    with pytest.raises(CalcbenchError, match="cannot read the samples"):
+        read_samples(tmp_path, GOOD)
+    write_samples(tmp_path, GOOD.samples, SAMPLES)
+    path = tmp_path / GOOD.samples
+    path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(CalcbenchError, match="cannot read the samples"):
+        read_samples(tmp_path, GOOD)
+    path.write_bytes(b"")
+    with pytest.raises(CalcbenchError, match="cannot read the samples"):
+        read_samples(tmp_path, GOOD)

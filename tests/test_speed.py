@@ -1,0 +1,354 @@
+"""The benchmark of the core: that it measures what it says, whatever comes out of it."""
+
+import json
+import random
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from calcbench.bench.cpus import Pinning
+from calcbench.bench.plan import CLOSE, KEEP_ALIVE, REUSES
+from calcbench.bench.speed import __main__ as speed
+from calcbench.bench.speed import contest, installing, parsing, rivals, tables
+from calcbench.bench.speed.contest import BARE, OURS, Contest, Figures
+from calcbench.bench.speed.installing import Interpreter
+from calcbench.bench.speed.parsing import CASES, NEVER, ONE, REPEAT, Case, Timing
+from calcbench.core.errors import CalcbenchError, UsageError
+
+MACHINE = {
+    "cpu": "A processor with a rather long name, as they have them, at 3.00GHz",
+    "usable_cores": 2,
+    "virtual": True,
+    "system": "Linux",
+    "kernel": "6.18.44-some-flavour",
+}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    contest.make_path(tmp_path)
+    return tmp_path
+
+
+def lines_of(case: Case, serial: int) -> list[bytes]:
+    octets, _ = parsing.request_of(case, random.Random(serial), serial)
+    return octets.split(b"\r\n")[1:-2]
+
+
+# Without a socket
+
+
+@pytest.mark.parametrize(("head", "fields", "octets"), [("small", 3, 108), ("browser", 9, 500)])
+def test_sends_heads_of_the_size_it_names(head: str, fields: int, octets: int) -> None:
+    case = Case(head, REPEAT)
+
+    assert len(lines_of(case, 1)) == fields
+    assert abs(tables.size_of(case) - octets) < 30
+
+
+@pytest.mark.parametrize("head", parsing.HEADS)
+def test_repeats_all_field_lines_but_one_or_none(head: str) -> None:
+    same = {
+        fields: len({*lines_of(Case(head, fields), 1)} & {*lines_of(Case(head, fields), 2)})
+        for fields in parsing.FIELDS
+    }
+
+    count = len(parsing.HEADS[head])
+    assert same[REPEAT] == count
+    assert same[ONE] == count - 1
+    assert same[NEVER] == (head == "browser")  # Connection has no room for a serial number
+
+
+def test_varies_the_operands() -> None:
+    draw = random.Random(1)
+    requests = {parsing.request_of(CASES[0], draw, n)[0] for n in range(100)}
+
+    assert len(requests) == 100
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_measures_an_answer_that_is_right(case: Case) -> None:
+    parsing.check(case)
+
+
+def test_times_every_case_in_every_way() -> None:
+    timings = parsing.measure(rounds=1, seed=1)
+
+    assert {(one.case, one.name) for one in timings} == {
+        (case, name) for case in CASES for name in ("ours", "server", "least", "fresh")
+    }
+    assert all(0 < one.best <= one.median for one in timings)
+
+
+# With a socket
+
+
+@pytest.mark.parametrize("reuse", REUSES)
+def test_measures_the_bare_loop_and_selectors_alike(reuse: str, path: Path) -> None:
+    told: list[str] = []
+    asked = Contest(reuse, sys.executable, path, Pinning(), 0.1, 1)
+    figures = contest.compete(asked, [BARE, OURS], 1, told.append)
+
+    assert [one.trouble for one in figures] == ["", ""]
+    assert all(one.cpu_us > 0 and one.per_second > 0 for one in figures)
+    assert len(told) == 2
+
+
+def test_says_why_a_server_does_not_count(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def serve(port: int) -> None: ...
+
+    monkeypatch.setitem(rivals.SERVERS, "nobody", serve)
+    asked = Contest(KEEP_ALIVE, sys.executable, path, Pinning(), 0.1, 1)
+    figures = contest.compete(asked, ["nobody"], 1, lambda _: None)
+
+    assert figures[0].trouble == "nobody died at its start: KeyError: 'nobody'"
+
+
+def test_never_counts_wrong_answers(path: Path) -> None:
+    asked = Contest(KEEP_ALIVE, sys.executable, path, Pinning(), 0.1, 1)
+    figures = contest.measure(asked, "a bare loop, asked many things", 1)
+
+    assert figures.trouble.startswith("not every answer was right")
+    assert figures.cpu_us == 0
+
+
+def test_compares_within_a_round() -> None:
+    figures = [
+        Figures(BARE, 1, cpu_us=6, per_second=100),
+        Figures(OURS, 1, cpu_us=8, per_second=90),
+        Figures("bjoern", 1, cpu_us=9, per_second=95),
+        Figures(BARE, 2, cpu_us=12, per_second=50),
+        Figures(OURS, 2, cpu_us=15, per_second=45),
+        Figures("bjoern", 2, cpu_us=14, per_second=40),
+        Figures("granian", 1, trouble="it fell over"),
+        Figures("granian", 2, trouble="and again"),
+    ]
+    bare, ours, bjoern, granian = contest.standings(figures)
+
+    assert [one.server for one in (bare, ours, bjoern, granian)] == [
+        BARE,
+        OURS,
+        "bjoern",
+        "granian",
+    ]
+    assert (bare.of_limit.low, bare.of_limit.high) == (1, 1)
+    assert (ours.of_limit.low, ours.of_limit.high) == (0.75, 0.8)
+    assert (bjoern.behind_in_cpu, bjoern.behind_in_rate, bjoern.rounds) == (1, 1, 2)
+    assert granian.trouble == "it fell over"
+    assert granian.cpu_us.rounds == 0
+
+
+def test_compares_with_nobody_whose_round_failed() -> None:
+    figures = [
+        Figures(BARE, 1, trouble="it fell over"),
+        Figures(OURS, 1, trouble="so did this"),
+        Figures("bjoern", 1, cpu_us=9, per_second=95),
+    ]
+    found = {one.server: one for one in contest.standings(figures)}
+
+    assert found["bjoern"].cpu_us.rounds == 1
+    assert found["bjoern"].of_limit.rounds == 0
+    assert found["bjoern"].rounds == 0
+
+
+# The rivals
+
+
+def test_rivals_answer_as_we_do() -> None:
+    assert rivals.answer("/mult/12/34") == b"408"
+
+
+def test_speaks_wsgi() -> None:
+    said: list[object] = []
+    body = rivals.wsgi({"PATH_INFO": "/sub/2/3"}, lambda *words: said.append(words))
+
+    assert list(body) == [b"-1"]
+    assert said == [
+        ("200 OK", [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", "2")])
+    ]
+
+
+def test_speaks_asgi() -> None:
+    said: list[dict[str, object]] = []
+
+    async def receive() -> None: ...
+
+    async def send(message: dict[str, object]) -> None:
+        said.append(message)
+
+    run(rivals.asgi({"path": "/add/2/3"}, receive, send))
+    assert said[0]["status"] == 200
+    assert said[1]["body"] == b"5"
+
+
+def test_speaks_rsgi() -> None:
+    class Protocol:
+        said: tuple[object, ...] = ()
+
+        def response_bytes(self, *words: object) -> None:
+            self.said = words
+
+    class Scope:
+        path = "/add/2/3"
+
+    protocol = Protocol()
+    run(rivals.rsgi(Scope(), protocol))
+    assert protocol.said == (200, [("content-type", "text/plain; charset=utf-8")], b"5")
+
+
+def run(coroutine: object) -> None:
+    """Run what never waits."""
+    with pytest.raises(StopIteration):
+        coroutine.send(None)  # type: ignore[attr-defined]  # a coroutine
+
+
+def test_asks_for_what_every_rival_needs() -> None:
+    needed = {package for packages in rivals.NEEDS.values() for package in packages}
+
+    assert needed <= set(installing.requirements())
+    assert set(rivals.NEEDS) == set(rivals.SERVERS)
+
+
+def test_knows_what_an_interpreter_has() -> None:
+    found = installing.inspect(sys.executable)
+
+    assert found.name.endswith(sys.version.split()[0])
+    assert "httptools" in found.versions
+
+
+def test_names_an_interpreter_that_does_not_run() -> None:
+    with pytest.raises(UsageError, match="'/nowhere/python' is no Python that runs"):
+        installing.inspect("/nowhere/python")
+
+
+def test_says_in_one_line_what_cannot_be_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An interpreter that has nothing, and whose pip fails."""
+    python = tmp_path / "python"
+    python.write_text(
+        f'#!/bin/sh\ncase "$*" in *pip*) echo "ERROR: no network"; exit 1;; esac\n'
+        f'exec {sys.executable} -S "$@"\n'
+    )
+    python.chmod(0o755)
+    monkeypatch.setattr(installing, "requirements", lambda: {"bjoern": "bjoern>=3", "gr": "gr>=2"})
+    told: list[str] = []
+    found = installing.install(installing.inspect(str(python)), told.append)
+
+    assert found.versions == {}
+    assert told == [
+        "installing bjoern>=3",
+        f"bjoern cannot be installed, so it is left out: {installing.HINTS['bjoern']}",
+        "installing gr>=2",
+        "gr cannot be installed, so it is left out: no network",
+    ]
+
+
+# What is printed
+
+
+def timings() -> Iterator[Timing]:
+    for case in CASES:
+        for name, best in (("ours", 12_345.6), ("server", 2_000), ("least", 500), ("fresh", 4_000)):
+            yield Timing(case, name, best, best * 1.1)
+
+
+def test_prints_the_ratios_beside_their_targets() -> None:
+    lines = tables.parsing_lines(list(timings()), 75)
+
+    row = next(line for line in lines if line.startswith("browser") and REPEAT in line)
+    assert "6.17" in row
+    assert "1.30" in row
+    assert max(map(len, lines)) <= tables.WIDTH
+
+
+def test_prints_a_contest_within_its_width() -> None:
+    names = [BARE, OURS, *rivals.SERVERS]
+    figures = [
+        Figures(name, number, cpu_us=123.4 + number, per_second=123_456, driver_share=0.99)
+        for name in names
+        for number in (1, 2)
+    ]
+    figures.append(Figures("bjoern", 3, trouble="why " * 50))
+    versions = dict.fromkeys(rivals.SERVERS, "10.20.30rc1")
+    lines = tables.contest_lines(CLOSE, contest.standings(figures), versions, 0.25, 3)
+
+    text = "\n".join(lines)
+    assert "0.850" in text
+    assert "bjoern: why" in text
+    assert "the driver's core is full" in text
+    assert max(map(len, lines)) <= tables.WIDTH
+
+
+def test_names_machine_and_python() -> None:
+    lines = tables.machine_lines(MACHINE, "CPython 3.11.7", Pinning((1,), (0,)))
+
+    text = " ".join(lines)
+    assert "CPython 3.11.7" in text
+    assert "server on core 1" in text
+    assert max(map(len, lines)) <= tables.WIDTH
+
+
+@pytest.mark.parametrize(
+    ("only", "parts", "servers"),
+    [
+        ("", list(speed.PARTS), [OURS, *rivals.SERVERS]),
+        ("parsing", ["parsing"], [OURS, *rivals.SERVERS]),
+        ("close, bjoern", [CLOSE], ["bjoern"]),
+        ("selectors", list(speed.PARTS), [OURS]),
+    ],
+)
+def test_measures_only_what_is_asked_for(only: str, parts: list[str], servers: list[str]) -> None:
+    assert speed.chosen(only) == (parts, servers)
+
+
+def test_refuses_a_name_that_is_nothing() -> None:
+    with pytest.raises(UsageError, match="no part or server 'bjorn'; did you mean 'bjoern'"):
+        speed.chosen("bjorn")
+
+
+def test_lists_what_is_not_installed(
+    path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(speed, "compete", lambda *_: [])
+    lacking = Interpreter(sys.executable, "CPython", {"uvloop": "1"})
+    asked = Contest(KEEP_ALIVE, sys.executable, path, Pinning(), 0.1, 1)
+    speed.print_contest(asked, lacking, ["uvicorn"], 1)
+
+    printed = capsys.readouterr().out
+    assert f"uvicorn: not installed; {sys.executable} -m pip install 'uvicorn" in printed
+    assert "uvloop" not in printed
+
+
+def test_runs_from_the_command_line(tmp_path: Path) -> None:
+    words = ["--rounds", "1", "--duration", "0.1", "--only", "keep-alive,selectors"]
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "calcbench.bench.speed", *words],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert [line for line in done.stdout.splitlines() if line.startswith((BARE, OURS))]
+
+
+def test_passes_on_what_was_measured() -> None:
+    written = json.dumps([asdict(one) for one in timings()])
+
+    assert parsing.timings_from_json(written) == list(timings())
+
+
+def test_ends_in_one_line_when_it_cannot(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise CalcbenchError("it cannot")
+
+    monkeypatch.setattr(speed, "run", fail)
+    with pytest.raises(SystemExit, match="bench-core: it cannot"):
+        speed.main()

@@ -1,0 +1,69 @@
+"""What the servers spent, as people read it."""
+
+import dataclasses
+from typing import Any
+
+from calcbench.bench.plan import Condition, Plan
+from calcbench.bench.result import Measurement, Outcomes, Run
+from calcbench.bench.spending import spending_lines
+
+PLAN = Plan(("fork", "selectors"), connections=(8,), duration_s=1, rounds=3)
+SPENT: dict[str, Any] = {
+    "cpu_ns": 16_000_000,
+    "cpu_system_ns": 4_000_000,
+    "voluntary_switches": 500,
+    "involuntary_switches": 20,
+    "run_queue_ns": 250_000_000,
+    "run_queue_complete": True,
+    "pss_bytes": 11_500_000,
+    "peak_bytes": 17_000_000,
+    "processes": 1,
+    "threads": 1,
+    "listen_drops": 3,
+    "workers_counted": 1,
+    "workers_jain": 0.98,
+}
+
+
+def measurement(strategy: str, number: int, **more: Any) -> Measurement:
+    return Measurement(
+        Condition(strategy, "add", "keep-alive", 8),
+        number,
+        "ok",
+        elapsed_ns=10**9,
+        outcomes=Outcomes(ok=1000),
+        resources=SPENT | more,
+    )
+
+
+def run(*measurements: Measurement) -> Run:
+    return Run(2, "20261122-181500", "calcbench run", "", "", False, PLAN, {}, {}, measurements)
+
+
+def test_shows_what_each_request_and_each_server_cost() -> None:
+    rounds = [measurement("selectors", number, cpu_ns=ns) for number, ns in ((1, 13e6), (2, 30e6))]
+    lines = list(spending_lines(run(*rounds, measurement("fork", 1, run_queue_complete=False))))
+
+    assert lines[0] == "add, connections kept alive"
+    names = lines[1].split("  ")
+    assert [name.strip() for name in names if name.strip()][:4] == [
+        "clients",
+        "strategy",
+        "CPU µs",
+        "system",
+    ]
+    fork = "8 fork 16.0 25% 0.500 0.0200 ≥25% 11.5 17.0 1 1 3 1 0.980"
+    assert " ".join(lines[2].split()) == fork
+    assert lines[3].split()[:6] == ["8", "selectors", "13.0", "13%", "0.500", "0.0200"]
+    assert lines[-1].startswith("CPU µs")
+
+
+def test_leaves_out_what_does_not_count_or_was_not_seen() -> None:
+    failed = dataclasses.replace(measurement("fork", 1), status="failed")
+    unseen = dataclasses.replace(measurement("fork", 2), resources={})
+    some = measurement("selectors", 1, pss_bytes=None, workers_jain=None, cpu_system_ns=None)
+
+    assert list(spending_lines(run(failed, unseen))) == ["Nobody looked at what the servers spent."]
+    lines = list(spending_lines(run(failed, some)))
+    assert not any("fork" in line for line in lines)
+    assert "17.0" in lines[2]

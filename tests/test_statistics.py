@@ -1,0 +1,253 @@
+"""Statistics on data whose answer is known by hand, and on a recorded race."""
+
+import csv
+import dataclasses
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from calcbench.bench.inference import median_interval
+from calcbench.bench.plan import CLOSE, KEEP_ALIVE, Condition, Plan
+from calcbench.bench.ranking import ranking_as_json
+from calcbench.bench.result import (
+    SCHEMA_VERSION,
+    Measurement,
+    Outcomes,
+    Run,
+    prepare_folder,
+    read_run,
+    write_samples,
+)
+from calcbench.bench.statistics import (
+    NOTHING,
+    Row,
+    Spread,
+    Summary,
+    jain,
+    quantile,
+    spread,
+    summarise,
+    summarise_condition,
+    to_csv,
+    to_json,
+)
+from calcbench.bench.verdict import verdict
+from calcbench.core.errors import CalcbenchError
+
+RECORDED = Path(__file__).with_name("recorded")
+
+
+@pytest.mark.parametrize(
+    ("latencies", "q", "right"),
+    [
+        ([7], 0, 7),
+        ([7], 0.5, 7),
+        ([7], 1, 7),
+        ([1, 2], 0.5, 1),
+        ([1, 2], 0.51, 2),
+        ([1, 2, 3, 4], 0.25, 1),
+        ([1, 2, 3, 4], 0.5, 2),
+        ([1, 2, 3, 4], 0.75, 3),
+        ([1, 2, 3, 4], 0.99, 4),
+        (list(range(1, 101)), 0.99, 99),
+        (list(range(1, 102)), 0.99, 100),
+    ],
+)
+def test_finds_a_latency_that_happened(latencies: list[int], q: float, right: int) -> None:
+    assert quantile(latencies, q) == right
+
+
+@given(
+    st.lists(st.integers(0, 2**62), min_size=1, max_size=300),
+    st.floats(0, 1) | st.sampled_from([0.5, 0.9, 0.99, 0.999]),
+)
+def test_agrees_with_numpy(latencies: list[int], q: float) -> None:
+    latencies.sort()
+    right = np.quantile(np.array(latencies), q, method="inverted_cdf")
+
+    assert quantile(latencies, q) == right == quantile(np.array(latencies), q)
+
+
+@pytest.mark.parametrize(("latencies", "q"), [([], 0.5), ([1], -0.1), ([1], 1.1)])
+def test_finds_no_quantile_where_there_is_none(latencies: list[int], q: float) -> None:
+    with pytest.raises(ValueError, match="quantile"):
+        quantile(latencies, q)
+
+
+@pytest.mark.parametrize(
+    ("values", "right"),
+    [
+        ([], NOTHING),
+        ([5], Spread(5, 5, 5, 1, None, (5,))),
+        ([9, 1], Spread(1, 1, 9, 2, None, (9, 1))),
+        ([9, 1, 4], Spread(4, 1, 9, 3, median_interval([9, 1, 4]), (9, 1, 4))),
+        ([9, 1, 4, 2], Spread(2, 1, 9, 4, median_interval([9, 1, 4, 2]), (9, 1, 4, 2))),
+    ],
+)
+def test_spreads_over_rounds(values: list[float], right: Spread) -> None:
+    assert spread(values) == right
+
+
+POINT = Condition("selectors", "add", KEEP_ALIVE, 2)
+OTHER = Condition("fork", "add", KEEP_ALIVE, 2)
+EMPTY = Run(
+    SCHEMA_VERSION,
+    "name",
+    "",
+    "",
+    "",
+    False,
+    Plan(("selectors", "fork"), connections=(2,)),
+    {},
+    {},
+    (),
+)
+
+
+def measured(folder: Path, number: int, latencies: list[int], wrong: int = 0) -> Measurement:
+    """Return a measurement of 2 s in which each request used 3 µs of the server's CPU."""
+    prepare_folder(folder)
+    count = len(latencies) + wrong
+    samples = {
+        "sent_ns": np.arange(count),
+        "latency_ns": np.array(latencies + [10**12] * wrong),
+        "client": np.arange(count) % 2,
+        "outcome": np.array([0] * len(latencies) + [2] * wrong),
+    }
+    write_samples(folder, f"samples/{number}.npz", samples)
+    return Measurement(
+        POINT,
+        number,
+        "ok",
+        elapsed_ns=2 * 10**9,
+        outcomes=Outcomes(ok=len(latencies), http_error=wrong),
+        clients_served=3 - number,
+        in_flight=1,
+        samples=f"samples/{number}.npz",
+        server_cpu_ns=3_000 * len(latencies),
+        driver_cpu_ns=number * 10**9,
+    )
+
+
+def test_summarises_data_that_is_known(tmp_path: Path) -> None:
+    first = measured(tmp_path, 1, [40, 10, 30, 20])
+    second = measured(tmp_path, 2, [100, 300, 200], wrong=5)
+    failed = Measurement(OTHER, 1, "failed", "it died", outcomes=Outcomes(ok=10**9))
+    run = dataclasses.replace(EMPTY, measurements=(failed, first, second))
+    summary = summarise(run, tmp_path)
+
+    assert [row.condition for row in summary.rows] == [POINT, OTHER]
+    assert summary.row(POINT) == Row(
+        POINT,
+        "ok",
+        rounds=2,
+        requests=7,
+        throughput=spread([2.0, 1.5]),
+        p50_ns=spread([20, 200]),
+        p90_ns=spread([40, 300]),
+        p99_ns=spread([40, 300]),
+        max_ns=spread([40, 300]),
+        cpu_us_per_request=spread([3, 3]),
+        outcomes=Outcomes(ok=7, http_error=5),
+        clients_served=1,
+        in_flight=2,
+        driver_share=1.0,
+        counted=(1, 2),
+        client_fairness=spread([1.0, 0.9]),  # 2 and 2 answers, then 2 and 1
+    )
+    assert summary.row(OTHER) == Row(OTHER, "failed", "it died", failed_rounds=1)
+    assert summary.row(dataclasses.replace(POINT, reuse=CLOSE)) is None
+
+
+def test_never_averages_a_failed_round_in(tmp_path: Path) -> None:
+    good = measured(tmp_path, 1, [40, 10, 30, 20])
+    bad = dataclasses.replace(measured(tmp_path, 2, [9] * 9), status="failed", reason="it died")
+    alone = summarise(dataclasses.replace(EMPTY, measurements=(good,)), tmp_path)
+    both = summarise(dataclasses.replace(EMPTY, measurements=(good, bad)), tmp_path)
+    expected = dataclasses.replace(alone.rows[0], failed_rounds=1, reason="it died")
+
+    assert both.rows == (expected,)
+
+
+def test_never_averages_in_a_round_in_which_the_driver_was_the_limit(tmp_path: Path) -> None:
+    prepare_folder(tmp_path)
+    own = measured(tmp_path, 1, [100])
+    why = {"why": ["the driver was busy 97% of the time"]}
+    bound = [
+        dataclasses.replace(
+            measured(tmp_path, number, [10**9]), judgement="driver-bound", evidence=why
+        )
+        for number in (2, 3)
+    ]
+    mixed = summarise_condition(own.condition, [*bound, own], tmp_path)
+    alone = summarise_condition(own.condition, bound, tmp_path)
+
+    assert (mixed.rounds, mixed.failed_rounds, mixed.counted) == (1, 2, (1,))
+    assert mixed.reason == "driver-bound; the driver was busy 97% of the time"
+    assert mixed.p50_ns.median == 100
+    assert mixed.judgement != "driver-bound"
+    assert (alone.rounds, alone.failed_rounds, alone.judgement) == (2, 0, "driver-bound")
+
+
+def test_leaves_out_what_a_stopped_race_did_not_measure(tmp_path: Path) -> None:
+    run = dataclasses.replace(EMPTY, partial=True, measurements=(measured(tmp_path, 1, [1]),))
+    summary = summarise(run, tmp_path)
+
+    assert summary.partial
+    assert [row.condition for row in summary.rows] == [POINT]
+
+
+def test_says_that_samples_are_gone(tmp_path: Path) -> None:
+    run = dataclasses.replace(EMPTY, measurements=(measured(tmp_path, 1, [1]),))
+    (tmp_path / "samples" / "1.npz").unlink()
+    with pytest.raises(CalcbenchError, match="cannot read the samples"):
+        summarise(run, tmp_path)
+
+
+def test_replays_a_recorded_race() -> None:
+    summary = summarise(read_run(RECORDED), RECORDED)
+
+    assert to_json(summary, ranking_as_json(summary)) == (RECORDED / "summary.json").read_text()
+    assert to_csv(summary) == (RECORDED / "summary.csv").read_text()
+    assert verdict(summary) + "\n" == (RECORDED / "verdict.txt").read_text()
+
+
+def test_writes_what_there_is_not_as_null_and_as_nothing() -> None:
+    rows = (
+        Row(POINT, "ok", rounds=1, requests=4, throughput=Spread(2.5, 2.5, 2.5, 1)),
+        Row(OTHER, "unavailable", "needs os.fork, here", failed_rounds=1),
+    )
+    summary = Summary(1, "name", False, rows)
+    first, second = json.loads(to_json(summary))["rows"]
+    table = list(csv.DictReader(io.StringIO(to_csv(summary))))
+
+    assert first["throughput"]["median"] == 2.5
+    assert first["condition"]["connections"] == 2
+    assert second["throughput"] is None
+    assert [line["strategy"] for line in table] == ["selectors", "fork"]
+    assert [line["throughput_per_s_median"] for line in table] == ["2.5", ""]
+    assert table[1]["reason"] == "needs os.fork, here"
+    assert to_csv(Summary(1, "name", False, ())).count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("shares", "index"),
+    [([5, 5, 5], 1), ([6, 0, 0], 1 / 3), ([1, 2], 0.9), ([4], 1), ([], 1), ([0, 0], 1)],
+)
+def test_knows_how_fair_shares_are(shares: list[float], index: float) -> None:
+    assert jain(shares) == pytest.approx(index)
+
+
+def test_counts_a_client_that_got_nothing_as_unfair(tmp_path: Path) -> None:
+    condition = dataclasses.replace(POINT, connections=4)
+    only_two = dataclasses.replace(measured(tmp_path, 1, [40, 10, 30, 20]), condition=condition)
+    run = dataclasses.replace(
+        EMPTY, plan=Plan(("selectors",), connections=(4,)), measurements=(only_two,)
+    )
+
+    assert summarise(run, tmp_path).rows[0].client_fairness.median == 0.5

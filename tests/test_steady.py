@@ -1,0 +1,118 @@
+"""Series whose truth is known: settled, warming up, changing, drifting, too short."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from calcbench.bench.steady import MATTERS, SURE, judge_series, medians, mser, settle
+
+Series = NDArray[np.float64]
+S = 1_000_000_000
+
+
+def noise(seed: int, bins: int = 60, level: float = 500.0) -> Series:
+    """Counts of answers in each bin as chance has them, with a disturbance that lasts a while."""
+    draw = np.random.default_rng(seed)
+    slow = np.zeros(bins)
+    for place in range(1, bins):
+        slow[place] = 0.5 * slow[place - 1] + draw.normal(0, 0.02 * level)
+    return np.clip(draw.poisson(level, bins) + slow, 0, None)
+
+
+def test_calls_settled_what_only_varies_by_chance() -> None:
+    verdicts = [judge_series(noise(seed)) for seed in range(200)]
+
+    assert sum(not settled for settled, _, _ in verdicts) <= 200 * 5 * SURE
+    assert sum(cut > 0 for _, _, cut in verdicts) <= 200 * 5 * SURE
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_finds_the_end_of_a_warm_up(seed: int) -> None:
+    series = noise(seed)
+    series[:12] *= np.linspace(0.2, 0.8, 12)
+    settled, why, cut = judge_series(series)
+
+    assert settled
+    assert 9 <= cut <= 24  # never less than most of it; later only where chance looks like more
+    assert "settled after" in why
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        (lambda x: x * np.where(np.arange(60) < 40, 0.5, 1), "still changing"),
+        (lambda x: x * np.where(np.arange(60) < 50, 1, 0.5), "changed|still changing"),
+        (lambda x: x * np.linspace(1, 1.6, 60), "changing|changed|drifted"),
+        (lambda x: x * np.linspace(1.3, 0.7, 60), "changing|changed|drifted"),
+    ],
+)
+@pytest.mark.parametrize("seed", range(3))
+def test_calls_unsteady_what_never_settles(
+    change: Callable[[Series], Series], word: str, seed: int
+) -> None:
+    settled, why, cut = judge_series(change(noise(seed)))
+
+    assert not settled
+    assert any(part in why for part in word.split("|"))
+    assert cut == 0
+
+
+def test_overlooks_what_does_not_matter() -> None:
+    series = np.full(60, 100.0)
+    series[:20] -= 100 * MATTERS * 0.9
+
+    assert judge_series(series)[0]
+    assert judge_series(np.full(60, 7.0)) == (True, "it was settled", 0)
+
+
+def test_minimises_the_marginal_standard_error() -> None:
+    series = np.array([0.0, 0.0, *[5.0, 6.0] * 10])
+
+    def error(cut: int) -> float:
+        rest = series[cut:]
+        return float(rest.var() / len(rest))
+
+    assert mser(series) == min(range(len(series) - 4), key=error) == 2
+
+
+def test_counts_answers_by_when_they_came() -> None:
+    done = np.arange(0, S, S // 2_000)
+    slow = done[(done > S // 5) | (np.arange(len(done)) % 4 == 0)]  # a quarter at first
+    told = settle(slow, np.full(len(slow), 100_000), S)
+
+    assert told.settled
+    assert 0.15 * S < told.warmup_ns < 0.3 * S
+    assert told.warmup_ns % told.bin_ns == 0
+    assert sum(told.series) == len(slow)
+
+
+def test_goes_by_latency_where_the_rate_is_prescribed() -> None:
+    done = np.arange(0, S, S // 2_000)
+    latency = np.where(done < S * 7 // 10, 100_000, 300_000)
+
+    assert settle(done, latency, S).settled
+    assert settle(done, latency, S, by_latency=True).settled is False
+
+
+def test_carries_the_latency_over_a_bin_without_answers() -> None:
+    place, latency = np.array([1, 1, 3]), np.array([10, 20, 40])
+
+    assert medians(place, latency, np.array([0.0, 2, 0, 1])).tolist() == [15, 15, 15, 40]
+
+
+@pytest.mark.parametrize("answers", [0, 1, 30, 200])
+def test_says_nothing_about_too_few_answers(answers: int) -> None:
+    done = np.linspace(0, S - 1, answers).astype(np.int64)
+
+    assert settle(done, np.full(answers, 1000), S).settled is None
+
+
+def test_makes_bins_that_hold_several_latencies() -> None:
+    """Eight clients in lockstep: bursts every 50 ms must not look like a change."""
+    done = np.repeat(np.arange(50_000_000, 10 * S, 50_000_000), 8)
+    told = settle(done, np.full(len(done), 50_000_000), 10 * S)
+
+    assert told.bin_ns >= 200_000_000
+    assert told.settled

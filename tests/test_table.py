@@ -1,0 +1,170 @@
+"""The table: every figure in its place, on a terminal and in a pipe."""
+
+import io
+import re
+from typing import Any
+
+import pytest
+
+from calcbench.bench.plan import AGAIN, Condition, Plan
+from calcbench.bench.result import Outcomes, Run
+from calcbench.bench.statistics import Row, Spread, Summary, spread
+from calcbench.bench.table import plain_lines, print_table, show_spread
+
+PLAN = Plan(("fork", "selectors"), connections=(1, 32), duration_s=1, rounds=3)
+
+
+def row(strategy: str, connections: int, throughput: float, **more: Any) -> Row:
+    figures: dict[str, Any] = {
+        "status": "ok",
+        "rounds": 3,
+        "counted": (1, 2, 3),
+        "throughput": spread([throughput, throughput * 0.99, throughput * 1.01]),
+        "p50_ns": Spread(83_400, 80_000, 90_000, 3),
+        "p99_ns": Spread(2_345_678, 2_000_000, 3_000_000, 3),
+        "cpu_us_per_request": Spread(52.34, 50, 55, 3),
+        "clients_served": connections,
+    }
+    return Row(Condition(strategy, "add", "keep-alive", connections), **(figures | more))
+
+
+def summary(*rows: Row, partial: bool = False) -> Summary:
+    return Summary(1, "20261122-181500", partial, rows)
+
+
+def run(plan: Plan = PLAN) -> Run:
+    return Run(1, "20261122-181500", "calcbench run", "", "", False, plan, {}, {}, ())
+
+
+ROWS = (
+    row("fork", 1, 8_531.7),
+    row("selectors", 1, 10_234.5),
+    row("fork", 32, 9_520, clients_served=8, outcomes=Outcomes(ok=9_520, reset=1_234)),
+    row("selectors", 32, 0, status="failed", reason="the server died", failed_rounds=3, rounds=0),
+)
+
+
+CODES = re.compile(r"\x1b\[[0-9;]*m")  # of colours
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def on_terminal(monkeypatch: pytest.MonkeyPatch, columns: int, *rows: Row) -> str:
+    for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", str(columns))
+    file = Terminal()
+    print_table(summary(*rows), run(), file)
+    return file.getvalue()
+
+
+def test_prints_a_plain_table_for_each_workload() -> None:
+    lines = list(plain_lines(summary(*ROWS), run()))
+
+    assert lines[:7] == [
+        "add: the calculator alone",
+        "clients  strategy   tier   req/s   ±  p50 ms  p99 ms  CPU µs/req   served  errors",
+        "      1  selectors     1  10,200  3%  0.0834    2.35        52.3      all       0",
+        "      1  fork          2   8,530  3%  0.0834    2.35        52.3      all       0",
+        "     32  fork          1   9,520  3%  0.0834    2.35        52.3  8 of 32   1,230",
+        "     32  selectors        failed",
+        "selectors failed at 32: the server died",
+    ]
+
+
+def test_has_a_table_for_each_way_of_connecting() -> None:
+    plan = Plan(("fork",), reuses=("keep-alive", "close"), connections=(1,))
+    close = Condition("fork", "add", "close", 1)
+    two = summary(ROWS[0], Row(close, "unavailable", "needs os.fork", failed_rounds=3))
+    text = "\n".join(plain_lines(two, run(plan)))
+
+    assert "add, connections kept alive\n" in text
+    assert "add, a new connection for each request\n" in text
+    assert "fork cannot run here: needs os.fork" in text
+
+
+def test_marks_a_partial_result() -> None:
+    first = next(iter(plain_lines(summary(*ROWS, partial=True), run())))
+
+    assert first == "Partial result: stopped after 0 of 12 measurements"
+
+
+def test_shows_how_far_from_the_median_the_real_one_may_lie() -> None:
+    assert show_spread(Spread(100, 90, 105, 3, (88, 110))) == "12%"
+    assert show_spread(Spread(100, 90, 125, 3, (90, 125))) == "25%"
+    assert show_spread(Spread(100, 90, 125, 3, (20, 500))) == ">99%"
+    assert show_spread(Spread(100, 100, 110, 2)) == ""
+    assert show_spread(Spread()) == ""
+
+
+def test_shows_tiers_and_names_the_control() -> None:
+    rows = row("fork", 8, 1_000), row("selectors", 8, 9_000), row("fork" + AGAIN, 8, 1_001)
+    lines = list(plain_lines(summary(*rows, row("a", 8, 5, judgement="driver-bound")), run()))
+
+    assert [line.split()[1:-7] for line in lines[2:6]] == [
+        ["selectors", "1"],
+        ["fork", "(again)", "A/A"],
+        ["fork", "2"],
+        ["a", "–"],
+    ]
+    assert lines[-1].startswith("A/A: the same strategy once more")
+
+
+def test_says_who_was_measured_while_the_driver_was_the_limit() -> None:
+    text = "\n".join(plain_lines(summary(row("fork", 8, 90_000, driver_share=0.99)), run()))
+
+    assert "the driver, not the server, may have been the limit for fork at 8" in text
+
+
+def test_prints_no_colour_and_no_lines_into_a_pipe() -> None:
+    file = io.StringIO()
+    print_table(summary(*ROWS), run(), file)
+
+    assert "\x1b" not in file.getvalue()
+    assert file.getvalue().splitlines() == list(plain_lines(summary(*ROWS), run()))
+
+
+def test_fits_the_five_strategies_on_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    starving = row("thread-per-request", 32, 123_456, clients_served=8)
+    lines = CODES.sub("", on_terminal(monkeypatch, 80, starving)).splitlines()
+
+    assert max(map(len, lines)) <= 80
+    assert any("thread-per-request    1 123,000" in line for line in lines)
+
+
+def test_breaks_long_names_on_a_narrow_terminal_and_cuts_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    name = "threadpool:workers=128,queue=65536"
+    rows = row(name, 32, 9_520), row("fork", 32, 9_520)
+    narrow = CODES.sub("", on_terminal(monkeypatch, 80, *rows))
+    wide = CODES.sub("", on_terminal(monkeypatch, 120, *rows))
+
+    assert name in wide
+    assert max(map(len, narrow.splitlines())) <= 80
+    for part in ("threadpool:", "workers=128", "queue=65536", "9,520"):
+        assert part in narrow
+
+
+def test_uses_colour_on_a_terminal_unless_told_not_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_colour = on_terminal(monkeypatch, 100, *ROWS)
+    monkeypatch.setenv("NO_COLOR", "1")
+    file = Terminal()
+    print_table(summary(*ROWS), run(), file)
+
+    assert "\x1b[33m" in with_colour
+    assert "\x1b[3" not in file.getvalue()
+    assert "8 of 32" in file.getvalue()
+
+
+def test_says_how_fairly_clients_and_workers_fared() -> None:
+    uneven = spread([0.25, 0.26, 0.24])
+    rows = row("fork", 1, 5, client_fairness=uneven), row("fork", 32, 5, client_fairness=uneven)
+    text = "\n".join(plain_lines(summary(*rows), run()))
+
+    assert text.count("fairness") == 1
+    assert "fairness over clients at 32 (Jain; 1 is even): fork 0.25" in text

@@ -1,0 +1,104 @@
+"""Who gave how many answers, seen from outside."""
+
+import dataclasses
+import os
+import threading
+from pathlib import Path
+
+import pytest
+from client import Client
+
+from calcbench.core.catalogue import names
+from calcbench.core.connection import Connection
+from calcbench.core.launcher import ServerSpec, launch
+from calcbench.core.policy import Policy
+from calcbench.core.service import make_service
+from calcbench.core.watch import COLUMNS, ROWS, Watch, Worker, make_table
+from calcbench.core.workload import parse_workload
+
+
+@pytest.mark.parametrize("strategy", names())
+def test_counts_every_answer_of_every_strategy(strategy: str) -> None:
+    with launch(ServerSpec(strategy, watched=True)) as server:
+        for _ in range(2):
+            with Client(server) as client:
+                for _ in range(5):
+                    assert client.get("/add/2/3").status == 200
+        stopped = server.stop()
+        assert server.watch
+        workers = server.watch.workers()
+
+    assert stopped.clean
+    assert sum(worker.answers for worker in workers) == 10
+    assert all(worker.pid and worker.thread for worker in workers)
+    if strategy == "fork":
+        assert len({worker.pid for worker in workers}) == 2
+        assert server.pid not in {worker.pid for worker in workers}
+    else:
+        assert {worker.pid for worker in workers} == {server.pid}
+
+
+def test_pays_nothing_when_nobody_watches() -> None:
+    service = make_service(Policy(), parse_workload("add"))
+
+    assert type(service.connect()) is Connection
+    with launch(ServerSpec("blocking")) as server:
+        assert server.watch is None
+
+
+def test_leaves_no_descriptor_behind() -> None:
+    before = sorted(Path("/proc/self/fd").iterdir())
+    with launch(ServerSpec("blocking", watched=True)) as server:
+        server.stop()
+    with launch(dataclasses.replace(server.spec)) as server:
+        pass
+
+    # The table itself stays readable for as long as somebody holds it.
+    del server
+    assert len(list(Path("/proc/self/fd").iterdir())) <= len(before) + 1
+
+
+def claim_in_threads(watch: Watch, count: int) -> None:
+    barrier = threading.Barrier(count)  # all alive at once, so that no identifier comes twice
+
+    def work() -> None:
+        watch.cells[watch.claim()] += 1
+        barrier.wait()
+
+    threads = [threading.Thread(target=work) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def test_gives_each_thread_and_each_process_a_row_of_its_own() -> None:
+    fd = make_table()
+    watch = Watch(fd)
+    watch.connections()
+    claim_in_threads(watch, 8)
+    workers = watch.workers()
+    child = os.fork()
+    if child == 0:
+        watch.cells[watch.claim()] += 7
+        os._exit(len(watch.mine))
+    _, status = os.waitpid(child, 0)
+    os.close(fd)
+
+    assert [worker.answers for worker in workers] == [1] * 8
+    assert len({worker.thread for worker in workers}) == 8
+    assert os.waitstatus_to_exitcode(status) == 1
+    assert watch.workers()[8] == Worker(child, child, 7)
+
+
+def test_counts_those_that_the_table_is_too_short_for_together() -> None:
+    fd = make_table()
+    watch = Watch(fd)
+    watch.cells[0] = ROWS - 2
+    watch.cells[watch.claim()] += 1
+    watch.cells[watch.claim()] += 4
+    os.close(fd)
+
+    assert watch.cells[0] == ROWS - 1
+    assert watch.cells[(ROWS - 1) * COLUMNS + 2] == 1
+    assert watch.workers()[-1] == Worker(0, 0, 4)

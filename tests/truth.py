@@ -1,0 +1,108 @@
+"""Servers whose answers are known to be right, wrong, late or missing, and how to drive them."""
+
+import re
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+from calcbench.bench.drive import Drivers
+from calcbench.bench.driven import Driven
+from calcbench.bench.load import Drive
+
+LONG_S = 60.0  # longer than any test: never reached
+GET = re.compile(rb"GET /(add|sub|mult)/(\d+)/(\d+) HTTP/1.1\r\n")
+POST = re.compile(rb'.*{"op": "(add|sub|mult)", "arg1": (\d+), "arg2": (\d+)}', re.DOTALL)
+
+Behaviour = Callable[[socket.socket], None]
+
+
+@contextmanager
+def truth(behave: Behaviour, listener: socket.socket | None = None) -> Iterator[int]:
+    """Serve each connection in a thread that calls *behave*; give the port.
+
+    The *listener* is one of IPv4 unless another is given, which is closed in the end.
+    """
+    listener = listener or socket.create_server(("127.0.0.1", 0), backlog=64)
+    connections: list[socket.socket] = []
+    threads: list[threading.Thread] = []
+
+    def converse(conn: socket.socket) -> None:
+        with suppress(OSError), conn:  # the driver goes when its window closes
+            behave(conn)
+
+    def accept() -> None:
+        with suppress(OSError):  # the listener is shut down at the end
+            while True:
+                conn, _ = listener.accept()
+                connections.append(conn)
+                threads.append(threading.Thread(target=converse, args=(conn,)))
+                threads[-1].start()
+
+    acceptor = threading.Thread(target=accept)
+    acceptor.start()
+    try:
+        name = listener.getsockname()
+        yield name[1] if isinstance(name, tuple) else 0
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        acceptor.join()
+        for conn in connections:
+            with suppress(OSError):  # it has closed it itself
+                conn.shutdown(socket.SHUT_RDWR)
+        for thread in threads:
+            thread.join()
+        listener.close()
+
+
+def requests(conn: socket.socket) -> Iterator[int]:
+    """Yield the right answer to each request that comes on *conn*."""
+    data = b""
+    while True:
+        received = conn.recv(4096)
+        if not received:
+            return
+        data += received
+        matched = (POST if data.startswith(b"POST") else GET).match(data)
+        if matched and (matched.re is POST or data.endswith(b"\r\n\r\n")):
+            op, one, other = matched[1], int(matched[2]), int(matched[3])
+            data = b""
+            yield {b"add": one + other, b"sub": one - other, b"mult": one * other}[op]
+
+
+def answer(body: object, status: str = "200 OK", fields: str = "") -> bytes:
+    """Return an answer with *body* and a Content-Length that is right."""
+    text = str(body)
+    return f"HTTP/1.1 {status}\r\n{fields}Content-Length: {len(text)}\r\n\r\n{text}".encode()
+
+
+def always(make: Callable[[int], bytes]) -> Behaviour:
+    """Answer every request of a connection with what *make* makes of the right number."""
+
+    def behave(conn: socket.socket) -> None:
+        for right in requests(conn):
+            conn.sendall(make(right))
+
+    return behave
+
+
+def once(make: Callable[[int], bytes]) -> Behaviour:
+    """Answer the first request, then close."""
+
+    def behave(conn: socket.socket) -> None:
+        conn.sendall(make(next(requests(conn))))
+
+    return behave
+
+
+def drive(port: int, count: int = 1, **changes: object) -> Driven:
+    """Let *count* drivers drive the server at *port* for a moment, with a few things changed."""
+    usual = {"connections": 3, "keep_alive": True, "duration_s": 0.1, "warmup_s": 0.02}
+    with Drivers(count) as drivers:
+        return drivers.drive(Drive(**({"host": "127.0.0.1", "port": port} | usual | changes)))  # type: ignore[arg-type]
+
+
+def only(driven: Driven, outcome: str) -> bool:
+    """Tell whether every request ended with *outcome*, and some did."""
+    count: int = getattr(driven.outcomes, outcome)
+    return count == driven.outcomes.total > 0
