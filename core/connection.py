@@ -30,7 +30,17 @@ from math import inf
 
 from calcbench.core.body import Body, body_of
 from calcbench.core.errors import HttpError
-from calcbench.core.http import CONTINUE, MAX_METHOD, Fields, Parser, Request, Response, render
+from calcbench.core.http import (
+    CONTINUE,
+    END_OF_HEAD,
+    MAX_METHOD,
+    Fields,
+    Parser,
+    Request,
+    Response,
+    parse_start,
+    render,
+)
 from calcbench.core.policy import Policy
 
 IDLE, HEAD, BODY, HANDLING, CLOSING, CLOSED = range(6)
@@ -39,7 +49,6 @@ IDLE, HEAD, BODY, HANDLING, CLOSING, CLOSED = range(6)
 NOTHING, READ, WRITE = 0, 1, 2
 
 OUTPUT_ENOUGH = 16 * 1024  # bytes of unsent answers that are enough for one batch
-END_OF_HEAD = b"\r\n\r\n"
 MAX_EMPTY_LINES = 4  # before a request; RFC 9112 §2.2 wants at least one to be overlooked
 METHOD = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]*+")
 CLOSE = b"Connection: close\r\n"
@@ -61,6 +70,7 @@ class Connection:
         "draining",
         "empty_lines",
         "ended",
+        "last",
         "output",
         "parser",
         "policy",
@@ -82,6 +92,7 @@ class Connection:
         self.empty_lines = 0
         self.output = b""
         self.request: Request | None = None  # the one whose body is coming, or answer is due
+        self.last: Fields | None = None  # those of the last request that was a head and no more
         self.body: Body | None = None
         self.requests = 0  # how many have come out
         self.ended = False  # the client has sent its last octet
@@ -116,7 +127,7 @@ class Connection:
         """
         if self.output:
             return WRITE
-        if self.ended or self.state == HANDLING or self.state == CLOSED:
+        if self.state in (HANDLING, CLOSED) or self.ended:
             return NOTHING
         return READ
 
@@ -165,24 +176,31 @@ class Connection:
         else:
             self.buffer = data
 
+    def hear(self, data: bytes) -> Request | None:
+        """Take in *data* as `receive` does, and return what `next_request` does.
+
+        Mostly *data* is one ordinary request, whole and by itself: then nothing is kept of it.
+        """
+        if self.state == IDLE and not (self.buffer or self.output):
+            request = self.parser.recall(data, self.last)
+            if request is not None:
+                self.request = request
+                self.last = request.fields
+                self.requests += 1
+                self.empty_lines = 0
+                self.state = HANDLING
+                return request
+        self.receive(data)
+        return self.next_request()
+
     def next_request(self) -> Request | None:
         """Return the next complete request, which must then be given its response.
 
         Returns None while there is none, or while the last one has no answer yet. A request
         that breaks a rule never comes out: its error reply goes to `output` instead.
         """
-        buffer = self.buffer
-        if not buffer and not self.ended:
+        if not self.buffer and not self.ended:
             return None
-        if self.state == IDLE and type(buffer) is bytes and not self.output:
-            request = self.parser.recall(buffer)
-            if request is not None:
-                self.request = request
-                self.requests += 1
-                self.buffer = b""
-                self.empty_lines = 0
-                self.state = HANDLING
-                return request
         if self.state >= HANDLING or len(self.output) >= OUTPUT_ENOUGH:
             return None
         try:
@@ -196,10 +214,10 @@ class Connection:
 
         Where the client has gone while its answer was due, there is nothing left to do.
         """
-        if self.state == CLOSED:
-            return
         request = self.request
         if request is None or self.state != HANDLING:
+            if self.state == CLOSED:
+                return
             raise ValueError("there is no request to respond to")
         self.request = None
         fields = request.fields
@@ -340,8 +358,9 @@ class Connection:
         try:
             if not separator:
                 raise HttpError(400, "the request line does not end in HTTP/1.1")
-            fields = self.parser.parse_rest(rest)
-            self.request = self.parser.parse_start(start, fields)
+            fields = self.parser.parse_rest(b"HTTP/" + rest)
+            method, _, target = start.partition(b" ")
+            self.request = parse_start(method, target, fields)
         except HttpError:
             # Had the head come in pieces, this would have been found first.
             check_beginning(head, 0, self.policy)

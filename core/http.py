@@ -7,9 +7,9 @@ A request's head, as it comes from the client::
     Accept: text/plain\r\n
     \r\n                             the empty line ends the head
 
-The head is cut at `` HTTP/``. What stands before it (method and target) changes from request
-to request; what stands after it (version and fields, here called the *rest*) a client repeats
-to the letter. So the parser judges a rest once, and remembers its judgement.
+The head is cut at its first two spaces. Method and target change from request to request; what
+stands behind them (version and fields, here called the *rest*) a client repeats to the letter.
+So the parser judges a rest once, and remembers its judgement.
 
 Rules are matched octet by octet against the grammar, never with `int()`, `strip()` or
 `isdigit()` of text, which accept more than the grammar does. Where the RFC lets a server
@@ -27,6 +27,7 @@ from calcbench.core.policy import Policy
 TEXT = b"text/plain; charset=utf-8"
 JSON = b"application/json"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+END_OF_HEAD = b"\r\n\r\n"
 CHUNKED = -1  # the body_length of a body that comes in chunks
 
 DIGITS = b"0123456789"
@@ -34,13 +35,14 @@ LETTERS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 TOKEN = b"!#$%&'*+-.^_`|~" + DIGITS + LETTERS  # RFC 9110 §5.6.2
 
 MAX_METHOD = 24  # octets; the longest registered method has 17
-SHORT_START = 64  # octets: with a remembered rest, too short to be over any limit of a Policy
+SHORT_TARGET = 64  # octets: with a remembered rest, too short to be over any limit of a Policy
+SLASH = ord("/")
 
 # Every quantifier is possessive (the second +), so no input can make a match go back.
 # RFC 9110 §5.5: visible octets, space, tab, and obs-text, which is carried as it is.
 FIELD_LINES = re.compile(rb"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[\t\x20-\x7e\x80-\xff]*+\r\n)*+")
 HOST = re.compile(
-    rb"(?:\[([0-9A-Fa-f:.]++)\]|(?:[0-9A-Za-z\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})++)(?::([0-9]*+))?"
+    rb"(?:\[([0-9A-Fa-f:.]++)\]|(?:[0-9A-Za-z\-._~!$&'()*+,;=]++|%[0-9A-Fa-f]{2})++)(?::([0-9]*+))?"
 )
 # RFC 3986 §3.3 and §3.4. The absolute form has a host first, which `check_host` looks at.
 PATH = rb"/(?:[/0-9A-Za-z\-._~!$&'()*+,;=:@]++|%[0-9A-Fa-f]{2})*+"
@@ -50,9 +52,9 @@ ABSOLUTE_FORM = re.compile(rb"[Hh][Tt][Tt][Pp]://([^/?#]++)(%b)?+(?:%b)?+" % (PA
 # The fields that framing and routing need, in a rest in lower case.
 NEEDED = re.compile(rb"\n(host|content-length|transfer-encoding|connection|expect):([^\r]*+)")
 BAD_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})")
-VERSION = re.compile(rb"([0-9])\.([0-9])\r\n")
+VERSION = re.compile(rb"HTTP/([0-9])\.([0-9])\r\n")
 
-PLAIN = b"/-.0123456789"  # with letters, all that the path of a calculation is made of
+MINOR = {b"HTTP/1.1\r\n": 1, b"HTTP/1.0\r\n": 0}  # the versions that are spoken
 METHODS = frozenset({b"GET", b"HEAD", b"POST", b"OPTIONS"})
 BODILESS = frozenset({204, 304})  # RFC 9110 §8.6, §15.4.5
 REASONS = {
@@ -83,24 +85,23 @@ class Fields:
     HTTP/1.0 request without it. *body_length* is in bytes, 0 for no body, CHUNKED for chunks.
     """
 
-    __slots__ = ("alone", "body_length", "expects_continue", "host", "keep_alive", "lines", "minor")
+    __slots__ = ("body_length", "expects_continue", "host", "keep_alive", "minor", "rest")
 
     def __init__(
         self,
         minor: int,
-        lines: bytes,
+        rest: bytes,
         host: bytes | None,
         body_length: int,
         keep_alive: bool,
         expects_continue: bool,
     ) -> None:
         self.minor = minor
-        self.lines = lines
+        self.rest = rest
         self.host = host
         self.body_length = body_length
         self.keep_alive = keep_alive
         self.expects_continue = expects_continue
-        self.alone = not (body_length or expects_continue)  # the head is the whole request
 
 
 class Request:
@@ -125,7 +126,7 @@ class Request:
     def headers(self) -> Mapping[bytes, bytes]:
         """The fields by lower-case name; the values of a repeated one joined by commas."""
         merged: dict[bytes, bytes] = {}
-        for line in self.fields.lines.split(b"\r\n")[:-1]:
+        for line in self.fields.rest.split(b"\r\n")[1:-2]:  # behind the version
             name, _, value = line.partition(b":")
             name, value = name.lower(), value.strip(b" \t")
             merged[name] = (
@@ -150,8 +151,8 @@ class Request:
         named = {"Host": "localhost", "Content-Length": str(len(body))} | dict(headers or {})
         lines = "".join(f"{name}: {value}\r\n" for name, value in named.items())
         parser = Parser(Policy())
-        fields = parser.parse_rest(f"1.1\r\n{lines}\r\n".encode("latin-1"))
-        request = parser.parse_start(f"{method} {target}".encode("latin-1"), fields)
+        fields = parser.parse_rest(f"HTTP/1.1\r\n{lines}\r\n".encode("latin-1"))
+        request = parse_start(method.encode("latin-1"), target.encode("latin-1"), fields)
         request.body = body
         return request
 
@@ -183,44 +184,35 @@ class Parser:
     most so many bytes, and forgotten as a whole when full.
     """
 
-    REMEMBERED_ENTRIES = 512
+    REMEMBERED_ENTRIES = 64  # what clients have in common; each connection has its last one beside
     REMEMBERED_BYTES = 2048
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
         self.remembered: dict[bytes, Fields] = {}
 
-    def recall(self, octets: bytes) -> Request | None:
-        """Return the request that *octets* are, if their rest is remembered as one without a body.
+    def recall(self, octets: bytes, last: Fields | None) -> Request | None:
+        """Return the request that *octets* are, if they are one head of an ordinary request.
 
-        So it is for nearly every request of a client but its first, unless another comes behind
-        it: then the lookup alone has found the end of the head. None says that the octets have
-        yet to be judged, not that they are bad.
+        So it is nearly always: one request comes at a time, has no body, and its rest is that of
+        the request before it, *last*. The same octets are the same rest, and end where it ends.
+        None says that the octets have yet to be judged, not that they are bad.
         """
-        start, _, rest = octets.partition(b" HTTP/")
-        fields = self.remembered.get(rest)
-        if fields is None or not fields.alone or len(start) > SHORT_START:
-            return None
         try:
-            return self.parse_start(start, fields)
-        except HttpError:
+            method, target, rest = octets.split(b" ", 2)
+            if last is None or rest != last.rest:
+                if rest.find(END_OF_HEAD) + 4 != len(rest) or len(rest) > self.REMEMBERED_BYTES:
+                    return None
+                last = self.parse_rest(rest)
+                if last.body_length or last.expects_continue:
+                    return None
+            if len(target) > SHORT_TARGET:
+                return None
+            if target.replace(b"/", b"").isalnum() and method == b"GET" and target[0] == SLASH:
+                return Request(method, target, target, last)  # as most are: a path and no more
+            return parse_start(method, target, last)
+        except (ValueError, HttpError):  # ValueError: there are less than two spaces
             return None
-
-    def parse_start(self, start: bytes, fields: Fields) -> Request:
-        """Return the request that *start* (method and target) and *fields* make.
-
-        Raises HttpError.
-        """
-        target = start[4:]
-        if start[:5] == b"GET /" and target.translate(None, PLAIN).isalpha():
-            return Request(b"GET", target, target, fields)  # as most are: a path and no more
-        method, _, target = start.partition(b" ")
-        if method not in METHODS:
-            if not method or method.translate(None, TOKEN):
-                raise HttpError(400, "the method is not a token")
-            if len(method) > MAX_METHOD:
-                raise HttpError(501, "no method is so long")
-        return Request(method, target, path_of(method, target, fields), fields)
 
     def parse_rest(self, rest: bytes) -> Fields:
         """Return the judgement of *rest*: from the version to the empty line, inclusive.
@@ -235,6 +227,16 @@ class Parser:
                     self.remembered.clear()
                 self.remembered[rest] = fields
         return fields
+
+
+def parse_start(method: bytes, target: bytes, fields: Fields) -> Request:
+    """Return the request that *method*, *target* and *fields* make. Raises HttpError."""
+    if method not in METHODS:
+        if not method or method.translate(None, TOKEN):
+            raise HttpError(400, "the method is not a token")
+        if len(method) > MAX_METHOD:
+            raise HttpError(501, "no method is so long")
+    return Request(method, target, path_of(method, target, fields), fields)
 
 
 def path_of(method: bytes, target: bytes, fields: Fields) -> bytes:
@@ -264,11 +266,10 @@ def path_of(method: bytes, target: bytes, fields: Fields) -> bytes:
 
 def judge_rest(rest: bytes, policy: Policy) -> Fields:
     """Judge a *rest* that is seen for the first time. Raises HttpError."""
-    if rest.startswith((b"1.1\r\n", b"1.0\r\n")):
-        minor = rest[2] - ord("0")
-    else:
+    minor = MINOR.get(rest[:10])
+    if minor is None:
         minor = judge_version(rest)
-    matched = FIELD_LINES.match(rest, 5)
+    matched = FIELD_LINES.match(rest, 10)
     if matched is None or matched.end() + 2 != len(rest):
         raise HttpError(400, describe_bad_field(rest))
     if len(rest) > policy.max_field_line:
@@ -282,13 +283,15 @@ def judge_rest(rest: bytes, policy: Policy) -> Fields:
     for name, value in NEEDED.findall(rest.lower()):
         needed.setdefault(name, []).append(value.strip(b" \t"))
     host = judge_host(needed.get(b"host", []), minor)
+    if len(needed) == 1 and host is not None:  # as most are: Host is all that matters here
+        return Fields(minor, rest, host, 0, minor == 1, False)
     codings, lengths = needed.get(b"transfer-encoding"), needed.get(b"content-length")
     body_length = judge_framing(codings, lengths, minor, policy) if codings or lengths else 0
-    tokens = judge_connection(needed[b"connection"]) if b"connection" in needed else set()
+    tokens = judge_connection(*needed[b"connection"]) if b"connection" in needed else frozenset()
     # RFC 9112 §9.3: 1.1 persists unless told otherwise, 1.0 closes unless told otherwise.
     keep_alive = b"close" not in tokens and (minor == 1 or b"keep-alive" in tokens)
     expects_continue = b"expect" in needed and minor == 1 and judge_expectation(needed[b"expect"])
-    return Fields(minor, rest[5:-2], host, body_length, keep_alive, expects_continue)
+    return Fields(minor, rest, host, body_length, keep_alive, expects_continue)
 
 
 def judge_version(rest: bytes) -> int:
@@ -313,7 +316,6 @@ def judge_host(hosts: list[bytes], minor: int) -> bytes | None:
     return hosts[0]
 
 
-@lru_cache(maxsize=64)
 def check_host(host: bytes) -> None:
     """Raise HttpError unless *host* is a name or address with an optional port."""
     matched = HOST.fullmatch(host)  # RFC 3986 §3.2.2
@@ -365,9 +367,10 @@ def judge_framing(
     return int(length)
 
 
-def judge_connection(lists: list[bytes]) -> set[bytes]:
+@lru_cache(maxsize=64)
+def judge_connection(*lists: bytes) -> frozenset[bytes]:
     """Return the tokens of all Connection fields, in lower case (RFC 9110 §7.6.1)."""
-    tokens = {token.strip(b" \t") for token in b",".join(lists).split(b",")}
+    tokens = frozenset(token.strip(b" \t") for token in b",".join(lists).split(b","))
     if any(token.translate(None, TOKEN) for token in tokens):
         raise HttpError(400, "Connection is not a list of tokens")
     return tokens
@@ -382,7 +385,7 @@ def judge_expectation(expectations: list[bytes]) -> bool:
 
 def describe_bad_field(rest: bytes) -> str:
     """Say what is wrong with the first bad field line of *rest*."""
-    for line in rest[5:-4].split(b"\r\n"):
+    for line in rest[10:-4].split(b"\r\n"):
         if FIELD_LINES.fullmatch(line + b"\r\n"):
             continue
         name, colon, _ = line.partition(b":")
@@ -423,7 +426,7 @@ def render(
     """
     status, body = response.status, response.body
     length = len(body)
-    if length < 64 and not (more or head_only or response.headers or status in BODILESS):
+    if status == 200 and length < 64 and not (more or head_only or response.headers):
         return heading(status, response.content_type, date_line) + LENGTH_LINES[length] + body
     for name, value in response.headers:
         more += b"%b: %b\r\n" % (name, value)

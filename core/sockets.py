@@ -104,14 +104,21 @@ def pause_if_exhausted(error: OSError, stop: Stop) -> None:
         raise error
 
 
-def receive(client: Client) -> None:
-    """Hand over what *client* has sent by now, without waiting."""
+def receive(client: Client) -> bytes | None:
+    """Return what *client* has sent by now, without waiting; None for nothing.
+
+    So it is too when it must wait for its answer first, and when it is gone.
+    """
+    connection = client.connection
+    if connection.output or connection.state == HANDLING:
+        return None
     try:
-        client.connection.receive(client.sock.recv(READ_SIZE, DONTWAIT))
+        return client.sock.recv(READ_SIZE, DONTWAIT)
     except BlockingIOError:
-        pass
+        return None
     except OSError:
-        client.connection.abort()  # reset: nobody is left to be told
+        connection.abort()  # reset: nobody is left to be told
+        return None
 
 
 def send(client: Client) -> None:
@@ -143,21 +150,18 @@ def proceed(
     waiting: list[tuple[Client, Response]] = []
     for begin in range(0, len(clients), BATCH):
         batch = clients[begin : begin + BATCH]
-        for client in batch:
-            connection = client.connection
-            if connection.state != HANDLING and not connection.output:
-                receive(client)
+        heard = [receive(client) for client in batch]
         while batch:
-            for client in batch:
+            for client, data in zip(batch, heard, strict=False):
                 connection = client.connection
-                while request := connection.next_request():
+                request = connection.next_request() if data is None else connection.hear(data)
+                while request is not None:
                     response = handle(request)
                     if response.wait:
                         waiting.append((client, response))
                         break
                     connection.respond(response)
-                    if not connection.buffer:
-                        break
+                    request = connection.next_request() if connection.buffer else None
             said_more = []
             for client in batch:
                 connection = client.connection
@@ -165,7 +169,7 @@ def proceed(
                     send(client)
                     if not connection.output and (connection.buffer or connection.ended):
                         said_more.append(client)
-            batch = said_more
+            batch, heard = said_more, [None] * len(said_more)
     return waiting
 
 
@@ -205,13 +209,14 @@ def exchange(client: Client, service: Service, stop: Stop) -> None:
     if not connection.draining:
         poll.register(stop, select.POLLIN)
     answered = False
+    request = connection.next_request()
     while not connection.finished:
-        if not answered and (request := connection.next_request()) is not None:
+        if request is not None:
             response = service.handle(request)
             if response.wait:
                 sleep(response.wait)
             connection.respond(response)
-            answered = True
+            answered, request = True, None
         if connection.interest == WRITE:
             send(client)
             if connection.interest == WRITE:
@@ -219,22 +224,27 @@ def exchange(client: Client, service: Service, stop: Stop) -> None:
         elif answered and not connection.lingering:
             return
         elif connection.interest == READ:
-            wait(client, poll, stop)
+            request = wait(client, poll, stop)
 
 
-def wait(client: Client, poll: "select.poll", stop: Stop) -> None:
-    """Wait until *client* may be ready, its time is up, or *stop* is set; see to each of them."""
+def wait(client: Client, poll: "select.poll", stop: Stop) -> Request | None:
+    """Wait until *client* may be ready, its time is up, or *stop* is set; see to each of them.
+
+    Returns the request that this has completed, if any.
+    """
     connection = client.connection
     left = connection.patience(monotonic())
     if left <= 0:  # even if octets are ready: they always are, with a client that never stops
         connection.time_is_up()
-        return
+        return None
     poll.register(client.sock, select.POLLIN if connection.interest == READ else select.POLLOUT)
     ready = poll.poll(None if left == inf else left * 1000)
+    request = None
     if not ready:
         connection.time_is_up()
-    elif connection.interest == READ:
-        receive(client)
+    elif connection.interest == READ and (data := receive(client)) is not None:
+        request = connection.hear(data)
     if not connection.draining and any(fd == stop.fileno() for fd, _ in ready):
         poll.unregister(stop)  # it stays readable; from now on only the drain counts
         connection.drain()  # after the receive: a request that has come by now is answered
+    return request

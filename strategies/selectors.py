@@ -20,8 +20,8 @@ def serve(listener: socket, service: Service, options: None, stop: Stop) -> None
     """Run an event loop over *listener* and its clients."""
     listener.setblocking(False)
     with DefaultSelector() as selector:
-        selector.register(listener, EVENT_READ, listener)
-        selector.register(stop, EVENT_READ, stop)
+        selector.register(listener, EVENT_READ)
+        selector.register(stop, EVENT_READ)
         loop = Loop(selector, service)
         while not loop.turn(listener, stop):
             pass
@@ -47,9 +47,12 @@ class Loop:
 
     def turn(self, listener: socket, stop: Stop) -> bool:
         """Wait until somebody is ready, serve all who are, and tell whether to stop."""
-        ready = [key.data for key, _ in self.selector.select(self.answers.pause(SWEEP_S))]
-        self.go_on([data for data in ready if type(data) is Client])
-        others = [data for data in ready if type(data) is not Client]
+        events = self.selector.select(self.answers.pause(SWEEP_S))
+        ready = [key.data for key, _ in events if key.data]
+        self.go_on(ready)
+        others = []
+        if len(ready) < len(events):
+            others = [key.fileobj for key, _ in events if not key.data]
         if listener in others:
             while client := accept(listener, self.service, stop):
                 self.clients.add(client)

@@ -77,22 +77,31 @@ def converse(
         if connection.finished:
             break
         assert connection.interest == READ or connection.ended
-        connection.receive(piece)
+        first = connection.hear(piece)
         served += [
             (request.method, request.path, request.body)
-            for request in answered(connection, handle, output, reads)
+            for request in answered(connection, first, handle, output, reads)
         ]
     return Outcome(tuple(served), b"".join(output), end_of(connection))
 
 
 def answered(
-    connection: Connection, handle: Handle, output: list[bytes], reads: int
+    connection: Connection,
+    request: Request | None,
+    handle: Handle,
+    output: list[bytes],
+    reads: int,
 ) -> Iterator[Request]:
-    """Carry *connection* as far as it goes; yield each request once it has its answer."""
+    """Carry *connection* as far as it goes; yield each request once it has its answer.
+
+    *request* is the first, if it has come out already.
+    """
     while True:
-        while (request := connection.next_request()) is not None:
+        request = request or connection.next_request()
+        while request is not None:
             connection.respond(handle(request))
             yield request
+            request = connection.next_request()
         if not connection.output:
             return
         assert connection.interest == WRITE

@@ -19,7 +19,16 @@ from calcbench.core.connection import (
     Connection,
 )
 from calcbench.core.errors import HttpError
-from calcbench.core.http import CONTINUE, JSON, REASONS, Parser, Request, Response, render
+from calcbench.core.http import (
+    CONTINUE,
+    JSON,
+    REASONS,
+    SHORT_TARGET,
+    Parser,
+    Request,
+    Response,
+    render,
+)
 from calcbench.core.options import parse_options
 from calcbench.core.policy import Policy
 from calcbench.core.sockets import READ_SIZE
@@ -72,8 +81,9 @@ def send(connection: Connection) -> bytes:
 
 def hear(connection: Connection, data: bytes) -> bytes:
     """Tell *data*, and return all that is said to it."""
-    connection.receive(data)
     output = b""
+    if (request := connection.hear(data)) is not None:
+        connection.respond(handle(request))
     while True:
         answer(connection)
         if not connection.output:
@@ -901,12 +911,21 @@ def test_has_a_reason_for_each_status_it_refuses_with() -> None:
     assert HttpError(405, "no", ((b"Allow", b"GET"),)).headers == ((b"Allow", b"GET"),)
 
 
+@pytest.mark.parametrize("body", [b"5", b"5" * 100])
+def test_writes_the_fields_of_an_answer_of_any_length(body: bytes) -> None:
+    (reply,) = read_replies(
+        render(Response(200, body, headers=((b"Allow", b"GET"),)), date_line()), []
+    )
+
+    assert reply.fields[b"Allow"] == b"GET"
+
+
 # What a parser remembers
 
 
 def rest(number: int, size: int = 0) -> bytes:
     padding = b"" if not size else b"Y: " + b"y" * (size - len(rest(number)) - 5) + b"\r\n"
-    return b"1.1\r\nHost: a\r\nX: %06d\r\n" % number + padding + b"\r\n"
+    return b"HTTP/1.1\r\nHost: a\r\nX: %06d\r\n" % number + padding + b"\r\n"
 
 
 def test_remembers_a_good_rest() -> None:
@@ -938,11 +957,11 @@ def test_remembers_no_large_rest() -> None:
 @pytest.mark.parametrize(
     "bad",
     [
-        b"1.1\r\n\r\n",
-        b"2.0\r\nHost: a\r\n\r\n",
-        b"1.1\r\nHost: a\r\nX : y\r\n\r\n",
-        b"1.1\r\nHost: a\r\nContent-Length: 1, 1\r\n\r\n",
-        b"1.1\r\nHost: a\r\nExpect: x\r\n\r\n",
+        b"HTTP/1.1\r\n\r\n",
+        b"HTTP/2.0\r\nHost: a\r\n\r\n",
+        b"HTTP/1.1\r\nHost: a\r\nX : y\r\n\r\n",
+        b"HTTP/1.1\r\nHost: a\r\nContent-Length: 1, 1\r\n\r\n",
+        b"HTTP/1.1\r\nHost: a\r\nExpect: x\r\n\r\n",
     ],
 )
 def test_remembers_nothing_bad(bad: bytes) -> None:
@@ -983,18 +1002,53 @@ def test_judges_a_start_the_same_with_a_rest_that_it_remembers(start: bytes) -> 
     request = start + b" HTTP/1.1\r\nHost: a\r\n\r\n"
     replies = read_replies(hear(connect(parser), request), [])
 
-    assert b"1.1\r\nHost: a\r\n\r\n" in parser.remembered
+    assert b"HTTP/1.1\r\nHost: a\r\n\r\n" in parser.remembered
     assert [reply.closes for reply in replies] == [True]
     assert replies == read_replies(hear(connect(), request), [])
 
 
-def test_takes_the_quick_way_in_for_a_request_it_has_seen() -> None:
+def test_takes_the_quick_way_in_for_one_whole_ordinary_request() -> None:
     parser = Parser(Policy())
-    hear(connect(parser), GET)
+    longest = b"GET /" + b"a" * (SHORT_TARGET - 1) + b" HTTP/1.1\r\nHost: a\r\n\r\n"
+    body = b"Content-Length: 1\r\n\r\n"
+    for last in (None, parser.parse_rest(b"HTTP/1.1\r\nHost: a\r\n\r\n")):
+        for whole in (GET, longest, b"GET /add/-1/2.5?x HTTP/1.1\r\nHost: a\r\n\r\n"):
+            recalled = parser.recall(whole, last)
 
-    assert parser.recall(GET) is not None
-    assert parser.recall(GET + GET) is None
-    assert parser.recall(GET[:-1]) is None
+            assert recalled is not None
+            assert recalled.target == whole.split()[1]
+        for other in (
+            GET + GET,
+            GET[:-1],
+            b"",
+            GET[:-2] + body + b"1",
+            GET[:-2] + b"Expect: 100-continue\r\n\r\n",
+            longest.replace(b"/a", b"/aa"),
+            GET[:-2] + b"X: " + b"x" * parser.REMEMBERED_BYTES + b"\r\n\r\n",
+        ):
+            assert parser.recall(other, last) is None
+
+
+def test_takes_no_way_in_while_too_much_is_unsent() -> None:
+    connection = told(GET)
+    ask(connection)
+    connection.respond(Response(200, b"x" * OUTPUT_ENOUGH))
+
+    assert connection.hear(GET) is None
+    assert connection.has_unread
+    send(connection)
+    assert connection.next_request() is not None
+
+
+def test_compares_with_the_last_rest_of_its_own_client() -> None:
+    parser = Parser(Policy())
+    one, other = connect(parser), connect(parser)
+    closing = GET[:-2] + b"Connection: close\r\n\r\n"
+    hear(one, GET)
+    hear(other, closing)
+
+    assert [reply.closes for reply in read_replies(hear(one, GET), [])] == [False]
+    assert other.lingering or other.finished
 
 
 def test_forgets_the_empty_lines_before_a_request_in_either_way() -> None:

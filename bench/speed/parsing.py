@@ -136,8 +136,7 @@ def contestants() -> dict[str, Callable[[Sequence[bytes]], None]]:
 
     def ours(batch: Sequence[bytes]) -> None:
         for octets in batch:
-            connection.receive(octets)
-            request = connection.next_request()
+            request = connection.hear(octets)
             assert request is not None
             connection.respond(handle(request))
             connection.sent(len(connection.output))
