@@ -8,6 +8,8 @@ hold the same conversation. Whoever holds the socket does this, in an order of i
     connection.respond(handle(request))         # exactly one answer for each request
     connection.sent(sock.send(connection.output))
 
+`hear` is the first two in one, and for most requests takes a short cut.
+
 The states, and what leads from one to the next::
 
     IDLE ──octet──► HEAD ──empty line──► BODY ──complete──► HANDLING ──respond()──► IDLE
