@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 HEAD = ("what", "promised", "measured", "verdict")
-WIDTHS = (62, 20, 62, 12)  # characters of each column; a longer cell only bends the table
+WIDTHS = (66, 24, 66, 12)  # characters of each column; a longer cell only bends the table
 
 
 @dataclass(frozen=True)
