@@ -27,6 +27,7 @@ from calcbench.bench.plan import Plan
 from calcbench.bench.precision import FIRST_LOOK, is_known
 from calcbench.bench.ranking import by_round
 from calcbench.bench.statistics import Row, summarise
+from calcbench.bench.units import format_number
 from calcbench.bench.validation.promise import Promise, at_most, between, percentages, share
 from calcbench.core.errors import CalcbenchError
 
@@ -246,6 +247,7 @@ def detection(noise: "NDArray[np.float64]", name: str) -> Promise:
     return Promise(
         f"a true {TRUE:.0%} of {name} is found, four times in five",
         f"≤ {PROMISED_ROUNDS} rounds",
-        f"{found}, by {PROMISED_ROUNDS} in {ratio:.0%}; noise of a ratio {noise.std(ddof=1):.1%}",
+        f"{found}, by {PROMISED_ROUNDS} in {ratio:.0%};"
+        f" noise of a ratio {format_number(100 * float(noise.std(ddof=1)))}%",
         ratio >= POWER,
     )
