@@ -107,7 +107,10 @@ def beyond(driven: Driven, stamps: "NDArray[np.int64]") -> Beyond:
     count = len(driven.samples["sent_ns"])
     extra = len(stamps) - driven.ended
     if driven.outcomes.failed or not count or not 0 <= extra <= driven.unfinished:
-        raise CalcbenchError("the server that stamps and the driver tell of two conversations")
+        raise CalcbenchError(
+            f"server and driver tell of two conversations: {len(stamps)} stamps, {driven.ended}"
+            f" requests, {count} of them in the window, {driven.outcomes.failed} failed"
+        )
     received, sending = stamps[driven.ended - count : driven.ended].T - driven.opened_ns
     sent, done = driven.samples["sent_ns"], driven.samples["done_ns"]
     delayed = slice(-(driven.ended - count) % DELAYED, None, DELAYED)
