@@ -55,7 +55,7 @@ results: ## run the race whose results are committed, results/reference
 	@mkdir -p results && rm -rf results/reference  # only now that the new one is whole
 	@mv build/reference/* results/reference
 
-validate: ## count whether the statistics keep their promises, with this machine's noise
+validate: ## print what was promised of the measuring, and what is measured here
 	$(INSTALL) run
 	@exec $(BIN)/python -m calcbench.bench.validation $(ARGS)
 

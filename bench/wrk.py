@@ -1,7 +1,10 @@
 """Let wrk ask the same of the same server, right behind our driver: a second opinion.
 
 wrk sends the very requests that our driver does, from one thread, over as many connections, in a
-closed loop. It checks no answer but for its status, and takes whole seconds only.
+closed loop. It checks no answer but for its status, and takes whole seconds only. Before it prints
+quantiles it corrects them for coordinated omission: it adds latencies that nobody had
+(`stats_correct` in the stats.c of wrk 4), so where answers stall they lie above ours. Its rate is
+as it was.
 """
 
 import math

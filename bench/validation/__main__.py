@@ -1,0 +1,77 @@
+"""``make validate``: a table of what was promised, what was measured here, and whether it held.
+
+The exit status is 1 when a promise is broken. Parts: `driver` (what it can do, and that it adds
+up), `truth` (servers about which the truth is known), `wrk` (a second opinion), `statistics`
+(simulated with this machine's noise).
+"""
+
+import argparse
+import itertools
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from calcbench.bench.machine import describe_machine
+from calcbench.bench.validation import instrument, opinion, simulation, truth
+from calcbench.bench.validation.promise import Promise, print_promises
+from calcbench.core.errors import CalcbenchError, UsageError
+from calcbench.core.options import nearest
+
+PARTS: dict[str, Callable[[], Iterator[Promise]]] = {
+    "driver": instrument.promises,
+    "truth": truth.promises,
+    "wrk": opinion.promises,
+    "statistics": simulation.promises,
+}
+
+
+def chosen(only: str) -> list[str]:
+    """Return the parts that *only* names, all for an empty one; raises UsageError."""
+    names = [name.strip() for name in only.split(",") if name.strip()]
+    for name in names:
+        if name not in PARTS:
+            raise UsageError(f"no part {name!r}{nearest(name, PARTS)}")
+    return [name for name in PARTS if name in names] or list(PARTS)
+
+
+def measured(name: str) -> Iterator[Promise]:
+    """Yield the promises of the part *name*; where it cannot go on, that is a broken one."""
+    try:
+        yield from PARTS[name]()
+    except CalcbenchError as error:
+        yield Promise(f"the part {name}", "can be measured", str(error), False)
+
+
+def run(words: Sequence[str] | None = None) -> int:
+    """Measure what the command line asks for, print it, and return the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="validate", description=__doc__.partition("\n\n")[0] if __doc__ else None
+    )
+    parser.add_argument("--only", default="", help=f"some of {','.join(PARTS)}")
+    parts = chosen(parser.parse_args(words).only)
+    load, began = os.getloadavg()[0], time.monotonic()
+    held = print_promises(itertools.chain.from_iterable(map(measured, parts)))
+    machine = describe_machine()
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    print(
+        f"\n{machine['cpu']}, {machine['usable_cores']} cores, {python}; load when this began:"
+        f" {load:.1f}; it took {time.monotonic() - began:.0f} s."
+    )
+    return 0 if held else 1
+
+
+def main() -> None:
+    """Run; what goes wrong is one line."""
+    try:
+        sys.exit(run())
+    except CalcbenchError as error:
+        print(f"validate: {error}", file=sys.stderr)
+        sys.exit(error.exit_status)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

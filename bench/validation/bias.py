@@ -1,0 +1,166 @@
+"""The driver's times beside those of a server that stamps every request itself.
+
+The driver's service time of a request has to hold the server's own, at both ends: less would be a
+wrong clock or a wrong request. That is promised for every request, for no noise can break it.
+What it has beyond that is the way there and back through the kernel, two awakenings, and what
+the driver adds. The first two are anybody's: a bare client, which does nothing but send and
+receive, has them too, in the same minute and on the same core. So the median is promised by what
+it lies above the bare client's, in the quietest of a few rounds of each, because noise only adds:
+20 µs, for an epoll, the checks of a turn of the loop, and caches that have cooled meanwhile.
+"""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from calcbench.bench.cpus import Pinning, on_cores
+from calcbench.bench.drive import Drivers
+from calcbench.bench.driven import Driven
+from calcbench.bench.load import Drive, ring
+from calcbench.bench.statistics import quantile
+from calcbench.bench.units import format_ns
+from calcbench.bench.validation.promise import Promise
+from calcbench.core.errors import CalcbenchError
+from calcbench.core.sockets import listen
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Seen = TypeVar("Seen")
+
+ROUNDS, DURATION_S = 6, 0.4
+DELAY_NS, DELAYED = 1_000_000, 10  # how late every tenth answer is
+BARE = 2_000  # requests of a bare client in a round
+ADDED_NS = 20_000  # what the driver may add
+PATIENCE_S = 30.0  # for the stamps, which are there
+
+
+@dataclass(frozen=True)
+class Beyond:
+    """How much earlier than the server a client began, and how much later it ended, in ns.
+
+    *short* counts the delayed answers whose service time was shorter than the delay.
+    """
+
+    before: "NDArray[np.int64]"
+    after: "NDArray[np.int64]"
+    short: int = 0
+
+    @property
+    def median_ns(self) -> int:
+        """The middle of what service time is beyond the server's own."""
+        return self.quantile(0.5)
+
+    def quantile(self, q: float) -> int:
+        """Return a quantile of what service time is beyond the server's own."""
+        import numpy as np
+
+        return quantile(np.sort(self.before + self.after), q)
+
+
+def promise(pinning: Pinning) -> Promise:
+    """Measure, and say what there is."""
+    rounds = [(by_driver(pinning), by_bare_client(pinning)) for _ in range(ROUNDS)]
+    return told([driver for driver, _ in rounds], [bare for _, bare in rounds])
+
+
+def told(driver: list[Beyond], bare: list[Beyond]) -> Promise:
+    """Return the promise, from the rounds of the driver and of a bare client."""
+    quietest = min(driver, key=lambda one: one.median_ns)
+    bare_ns = min(one.median_ns for one in bare)
+    least = min(int(min(one.before.min(), one.after.min())) for one in driver)
+    count = sum(len(one.before) for one in driver)
+    added_ns = quietest.median_ns - bare_ns
+    return Promise(
+        f"service time beyond the server's own stamps, {count:,} requests",
+        f"≥ 0, p50 ≤ bare + {ADDED_NS // 1_000} µs",
+        f"≥ {format_ns(least)} an end, p50 {format_ns(quietest.median_ns)}"
+        f" (bare client {format_ns(bare_ns)}), p99 {format_ns(quietest.quantile(0.99))}",
+        least >= 0 and added_ns <= ADDED_NS and not any(one.short for one in driver),
+    )
+
+
+def by_driver(pinning: Pinning) -> Beyond:
+    """Let the driver ask over one connection, and compare request by request."""
+
+    def ask(port: int) -> Driven:
+        with Drivers() as drivers:
+            return drivers.drive(
+                Drive("127.0.0.1", port, 1, True, DURATION_S, 0.1, cpus=pinning.driver)
+            )
+
+    return beyond(*with_stamps(pinning, ask))
+
+
+def beyond(driven: Driven, stamps: "NDArray[np.int64]") -> Beyond:
+    """Compare what was *driven* over one connection with the server's *stamps*, by their order.
+
+    The samples are of the last requests that ended, but for one that may be in flight: the order
+    alone says which stamps are theirs. Raises CalcbenchError where that cannot be said.
+    """
+    count = len(driven.samples["sent_ns"])
+    extra = len(stamps) - driven.ended
+    if driven.outcomes.failed or not count or not 0 <= extra <= driven.unfinished:
+        raise CalcbenchError(
+            f"server and driver tell of two conversations: {len(stamps)} stamps, {driven.ended}"
+            f" requests, {count} of them in the window, {driven.outcomes.failed} failed"
+        )
+    received, sending = stamps[driven.ended - count : driven.ended].T - driven.opened_ns
+    sent, done = driven.samples["sent_ns"], driven.samples["done_ns"]
+    delayed = slice(-(driven.ended - count) % DELAYED, None, DELAYED)
+    short = int(((done - sent)[delayed] < DELAY_NS).sum())
+    return Beyond(received - sent, done - sending, short)
+
+
+def by_bare_client(pinning: Pinning) -> Beyond:
+    """Ask as a client that does nothing else, and compare request by request."""
+    import numpy as np
+
+    clock = time.perf_counter_ns
+
+    def ask(port: int) -> list[tuple[int, int]]:
+        requests = ring(Drive("127.0.0.1", port, 1, True, 0, variety=BARE))
+        with socket.create_connection(("127.0.0.1", port)) as sock, on_cores(pinning.driver):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            times = []
+            for request, _ in requests:
+                sent = clock()
+                sock.send(request)
+                sock.recv(4096)
+                times.append((sent, clock()))
+        return times
+
+    times, stamps = with_stamps(pinning, ask)
+    sent, done = np.array(times).T
+    received, sending = stamps.T
+    return Beyond(received - sent, done - sending)
+
+
+def with_stamps(pinning: Pinning, ask: Callable[[int], Seen]) -> "tuple[Seen, NDArray[np.int64]]":
+    """Start the server that stamps, *ask* it at its port; return what was seen, and its stamps."""
+    import numpy as np
+
+    with listen("127.0.0.1", 0) as listener:
+        numbers = [str(number) for number in (listener.fileno(), DELAY_NS, DELAYED)]
+        command = [sys.executable, "-P", "-m", "calcbench.bench.validation.stamping", *numbers]
+        with subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            pass_fds=(listener.fileno(),),
+            process_group=0,
+        ) as server:
+            try:
+                if pinning.server:
+                    os.sched_setaffinity(server.pid, pinning.server)
+                seen = ask(listener.getsockname()[1])
+                stamps, _ = server.communicate(timeout=PATIENCE_S)
+            finally:
+                server.kill()
+    return seen, np.frombuffer(stamps, np.int64).reshape(-1, 2)

@@ -1,0 +1,188 @@
+"""What was promised of the driver: how much it can do, how punctually, and that it adds up.
+
+Its ceiling is by CPU: what one core has room for at the driver's CPU time for each request. On
+two cores that the null responder and strangers share, less is reached, and that says something
+about them. Strangers also make each request dearer, by what they leave of the caches and by
+answers that come one at a time instead of in batches, as they do at the ceiling; so the cheapest
+of a few rounds decides. The middle one, and what was reached at the best, stand beside it.
+"""
+
+import gc
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from calcbench.bench.calibration import (
+    LATENESS_SHARE,
+    WARMUP_S,
+    WAYS,
+    drive_null,
+    measure_lateness,
+    measure_way,
+)
+from calcbench.bench.cpus import Pinning, choose_cores
+from calcbench.bench.driven import LATE_NS
+from calcbench.bench.judging import LITTLE, OFFERED
+from calcbench.bench.load import Drive
+from calcbench.bench.plan import CLOSE, KEEP_ALIVE, Plan
+from calcbench.bench.recorder import PACK, SAMPLE, Recorder
+from calcbench.bench.result import Measurement
+from calcbench.bench.units import format_ns, format_rate
+from calcbench.bench.validation.promise import Promise
+
+CLOSED_PER_S, OPEN_PER_S = 80_000, 40_000
+RECORDING_NS = 300
+CLIENTS = WAYS[KEEP_ALIVE]
+ROUNDS, DURATION_S = 7, 0.4
+RECORDED = 200_000  # samples recorded at once: as many as are kept without sending any
+CLOSED_LOOP = Plan(
+    ("selectors", "fork"),
+    connections=(1, 8),
+    workloads=("add",),
+    reuses=(KEEP_ALIVE, CLOSE),
+    duration_s=0.4,
+    rounds=2,
+)
+OPEN_LOOP = Plan(
+    ("selectors",),
+    connections=(64,),
+    workloads=("add",),
+    duration_s=1.5,
+    rounds=4,
+    rate=1_000.0,
+)
+
+
+def promises() -> Iterator[Promise]:
+    """Yield each promise, as it is measured."""
+    pinning = choose_cores()
+    closed = measure_way(pinning, True, CLIENTS, DURATION_S, ROUNDS)
+    costs = closed["cost_lowest_ns"], closed["cost_ns"]
+    yield ceiling("closed loop", CLOSED_PER_S, *costs, closed["reached_per_s"])
+    yield ceiling("open loop", OPEN_PER_S, *measure_open_loop(pinning))
+    yield recording(min(recording_ns(RECORDED) for _ in range(ROUNDS)))
+    rate = closed["ceiling_per_s"] * LATENESS_SHARE
+    yield lateness([measure_lateness(pinning, rate, DURATION_S) for _ in range(ROUNDS)])
+    yield from self_checks(measurements(CLOSED_LOOP), measurements(OPEN_LOOP))
+
+
+def ceiling(loop: str, least: int, cost_ns: float, usual_ns: float, reached: float) -> Promise:
+    """Promise at least so many requests a second, by what one costs the driver in a quiet round."""
+    by_cpu = 1e9 / cost_ns
+    return Promise(
+        f"{loop}, every answer checked, one core, by CPU",
+        f"≥ {format_rate(least)}",
+        f"{format_rate(by_cpu)} ({format_ns(cost_ns)} each, usually {format_ns(usual_ns)});"
+        f" {format_rate(reached)} reached",
+        by_cpu >= least,
+    )
+
+
+def measure_open_loop(pinning: Pinning) -> tuple[float, float, float]:
+    """Return the driver's lowest and middle cost for each request, in ns, and the best rate."""
+    drive = Drive("", 0, CLIENTS, True, DURATION_S, WARMUP_S, variety=1, rate=float(OPEN_PER_S))
+    costs, rates = [], []
+    for _ in range(ROUNDS):
+        driven = drive_null(drive, pinning)
+        answered = max(driven.answered, 1)
+        costs.append(driven.driver_cpu_ns / answered)
+        rates.append(answered * 1e9 / driven.elapsed_ns)
+    return min(costs), sorted(costs)[ROUNDS // 2], max(rates)
+
+
+def recording_ns(samples: int) -> float:
+    """Return the CPU time that it takes to record a sample, in ns, packing included.
+
+    The loop is the driver's: five fresh integers, and tidying whenever there are enough.
+    """
+    moments = range(1 << 60, (1 << 60) + samples)
+    fd = os.open(os.devnull, os.O_WRONLY)
+    gc.disable()  # as in the driver
+    try:
+        recorder = Recorder(fd)
+        recorder.counting = True
+        add, fresh = recorder.add, recorder.fresh
+        began = time.process_time_ns()
+        for now in moments:
+            add((now, now, now, now, now))
+            if len(fresh) >= SAMPLE * PACK:
+                recorder.tidy()
+        recorder.tidy()
+        ended = time.process_time_ns()
+        for now in moments:  # noqa: B007  # the loop alone
+            pass
+        return (2 * ended - began - time.process_time_ns()) / samples
+    finally:
+        gc.enable()
+        os.close(fd)
+
+
+def recording(each_ns: float) -> Promise:
+    """Promise what it takes to record one sample."""
+    return Promise(
+        "recording a sample, packing included",
+        f"≤ {format_ns(RECORDING_NS)}",
+        format_ns(each_ns),
+        each_ns <= RECORDING_NS,
+    )
+
+
+def lateness(rounds: list[dict[str, Any]]) -> Promise:
+    """Promise how late requests leave in an open loop; the middle one of *rounds* counts."""
+    middle = sorted(rounds, key=lambda one: one["p99_ns"])[len(rounds) // 2]
+    return Promise(
+        f"lateness in an open loop at {LATENESS_SHARE:.0%} of the ceiling, p99",
+        f"≤ {format_ns(LATE_NS)}",
+        f"p50 {format_ns(middle['p50_ns'])}, p99 {format_ns(middle['p99_ns'])}"
+        f" at {format_rate(middle['rate_per_s'])}",
+        middle["p99_ns"] <= LATE_NS,
+    )
+
+
+def measurements(plan: Plan) -> list[Measurement]:
+    """Return what counts of a race as in *plan*: nothing whose driver was late."""
+    from calcbench.bench.race import race
+
+    with tempfile.TemporaryDirectory() as folder:
+        found = race(plan, Path(folder) / "run").measurements
+    return [one for one in found if one.status == "ok"]
+
+
+def self_checks(closed: list[Measurement], offered: list[Measurement]) -> Iterator[Promise]:
+    """Yield what each measurement must agree with, whatever the server did; the worst counts.
+
+    While a driver does not run its clients make pauses that no request accounts for, so that
+    share of its time is allowed for, as it is when a measurement is judged.
+    """
+    stalls = ("driver_delay_ratio", "steal_ratio")
+    allowed = [LITTLE + sum(one.evidence.get(name) or 0 for name in stalls) for one in closed]
+    off = [abs(one.evidence["little_ratio"] - 1) for one in closed]
+    yield Promise(
+        "Little's law in a closed loop: clients = rate x time",
+        f"within {LITTLE:.0%}",
+        worst(off),
+        all(one <= most for one, most in zip(off, allowed, strict=True)) if off else None,
+    )
+    off = [abs(one.evidence["achieved_ratio"] - 1) for one in offered]
+    yield Promise(
+        "answered a second against offered in an open loop",
+        f"within {OFFERED:.0%}",
+        worst(off),
+        max(off) <= OFFERED if off else None,
+    )
+    lost = [one.evidence["unaccounted"] for one in (*closed, *offered)]
+    total = sum(one.outcomes.total for one in (*closed, *offered))
+    yield Promise(
+        "conservation: begun = ended + in flight",
+        "exactly",
+        f"{sum(map(abs, lost))} of {total:,} requests are missing",
+        not any(lost),
+    )
+
+
+def worst(off: list[float]) -> str:
+    """Say how far the worst run was off, and how many there are."""
+    return f"at most {max(off):.1%} off in {len(off)} runs" if off else "no run kept its schedule"

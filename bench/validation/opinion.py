@@ -1,0 +1,123 @@
+"""What wrk says of the same server in the same minutes: a second opinion on the driver.
+
+Both drive the calculator of one `selectors` server, from the same core, with the very same
+requests and as many connections, in turns. wrk checks the status of an answer; our driver also
+its framing and its number. So agreement of the rates shows that this costs no throughput here,
+where the server is the slower one, and not that the two do equal work. Two tools that time the
+same loop should differ by less than the 10 % that a reader would act upon. The promise is held, or
+broken, where the whole interval of the ratio says so, and not measured where it is too wide.
+
+wrk's quantiles are not of latencies that happened: before it prints them it corrects for
+coordinated omission (`stats_correct` in its stats.c). So ours are corrected in the same way
+before the medians are compared.
+"""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from calcbench.bench.cpus import choose_cores
+from calcbench.bench.drive import Drivers
+from calcbench.bench.inference import Comparison, compare_paired
+from calcbench.bench.load import Drive
+from calcbench.bench.statistics import quantile
+from calcbench.bench.units import format_number
+from calcbench.bench.validation.promise import Promise
+from calcbench.bench.wrk import WRK, cross_check
+from calcbench.core.launcher import ServerSpec, launch
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+ROUNDS = 8
+CONNECTIONS = 32
+AGREE = 0.10  # what the two may differ by
+
+Figures = tuple[float, float]  # answers a second, and the median latency in nanoseconds
+
+
+def promises() -> Iterator[Promise]:
+    """Yield the promise, as it is measured."""
+    rounds = measure() if shutil.which(WRK) else []
+    yield agreement(rounds)
+
+
+def measure() -> list[tuple[Figures, Figures]]:
+    """Return our figures and those of wrk, for each round; who begins changes."""
+    pinning = choose_cores()
+    found = []
+    with launch(ServerSpec("selectors", cpus=pinning.server)) as server:
+        drive = Drive(server.host, server.port, CONNECTIONS, True, 1.0, 0.1, cpus=pinning.driver)
+        for number in range(ROUNDS):
+            if number % 2:
+                told = wrks(drive)
+                found.append((ours(drive), told))
+            else:
+                found.append((ours(drive), wrks(drive)))
+    return found
+
+
+def ours(drive: Drive) -> Figures:
+    """Return what our driver sees."""
+    import numpy as np
+
+    with Drivers() as drivers:
+        driven = drivers.drive(drive)
+    latency = correct(driven.samples["latency_ns"], driven.elapsed_ns, drive.connections)
+    return driven.outcomes.ok * 1e9 / driven.elapsed_ns, quantile(np.sort(latency), 0.5)
+
+
+def correct(
+    latency_ns: "NDArray[np.int64]", elapsed_ns: int, connections: int
+) -> "NDArray[np.int64]":
+    """Return *latency_ns* and what wrk adds to them.
+
+    A client is expected to ask at even intervals. Whoever had to wait for two of them or more
+    would have asked meanwhile, and waited one interval less, two less, and so on down to one.
+    """
+    import numpy as np
+
+    expected = elapsed_ns * connections // max(len(latency_ns), 1)
+    pieces, left = [latency_ns], latency_ns[latency_ns >= 2 * expected] - expected
+    while len(left := left[left > expected]):
+        pieces.append(left)
+        left = left - expected
+    return np.concatenate(pieces)
+
+
+def wrks(drive: Drive) -> Figures:
+    """Return what wrk sees."""
+    told = cross_check(drive)
+    return told["per_s"], told["p50_ns"]
+
+
+def agreement(rounds: Sequence[tuple[Figures, Figures]]) -> Promise:
+    """Promise that both say the same, from what they said in *rounds*; none: there is no wrk.
+
+    Where they differ so much that either may be true, that is not measured.
+    """
+    what, promised = (
+        f"ours / {WRK}'s: answers a second; p50 corrected as theirs",
+        f"within {AGREE:.0%}",
+    )
+    if not rounds:
+        return Promise(what, promised, f"{WRK} is not installed", None)
+    rate, latency = (
+        compare_paired([ours[n] for ours, _ in rounds], [wrks[n] for _, wrks in rounds])
+        for n in (0, 1)
+    )
+    held: bool | None = None
+    if rate.low >= 1 - AGREE and rate.high <= 1 + AGREE:
+        held = True
+    elif rate.high < 1 - AGREE or rate.low > 1 + AGREE:
+        held = False
+    return Promise(
+        what, promised, f"{interval(rate)}; p50 {interval(latency)}; {rate.rounds} rounds", held
+    )
+
+
+def interval(told: Comparison) -> str:
+    """Return a ratio and where it lies."""
+    low, high = format_number(told.low), format_number(told.high)
+    return f"{format_number(told.ratio)} ({low} to {high})"

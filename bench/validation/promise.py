@@ -1,0 +1,75 @@
+"""One promise, what was measured of it, and whether it held: a line of the table.
+
+The table is Markdown, so that what the terminal shows is what a README can quote.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+HEAD = ("what", "promised", "measured", "verdict")
+WIDTHS = (66, 24, 66, 12)  # characters of each column; a longer cell only bends the table
+# Standard errors. Some shares lie at the edge of what is promised, such as 1 - 2/2^6 = 96.9 % for
+# six rounds; a dozen are counted, and with two errors one of them would be out in every fifth run.
+ERRORS = 3
+
+
+@dataclass(frozen=True)
+class Promise:
+    """*what* was *promised*, and whether what was *measured* held it; None: it was not measured."""
+
+    what: str
+    promised: str
+    measured: str
+    held: bool | None
+
+    @property
+    def verdict(self) -> str:
+        """What the last column says."""
+        if self.held is None:
+            return "not measured"
+        return "held" if self.held else "NOT HELD"
+
+
+def line(cells: Sequence[str], fill: str = " ") -> str:
+    """Return one line of the table."""
+    padded = (cell.ljust(width, fill) for cell, width in zip(cells, WIDTHS, strict=True))
+    return f"| {' | '.join(padded)} |"
+
+
+def print_promises(promises: Iterable[Promise]) -> bool:
+    """Print each of *promises* when it has been measured; tell whether none was broken."""
+    held = True
+    print(line(HEAD))
+    print(line([""] * len(HEAD), "-"), flush=True)
+    for one in promises:
+        held &= one.held is not False
+        print(line((one.what, one.promised, one.measured, one.verdict)), flush=True)
+    return held
+
+
+def share(flags: Sequence[bool]) -> float:
+    """Return how many of *flags* are true, as a ratio."""
+    return sum(flags) / len(flags)
+
+
+def counting_error(ratio: float, count: int) -> float:
+    """Return what chance does to the share of *count* that is *ratio* in truth."""
+    return ERRORS * math.sqrt(ratio * (1 - ratio) / count)
+
+
+def at_most(promised: float, flags: Sequence[bool]) -> bool:
+    """Tell whether at most a share *promised* is true, but for the error of counting *flags*."""
+    return share(flags) <= promised + counting_error(promised, len(flags))
+
+
+def between(low: float, high: float, flags: Sequence[bool]) -> bool:
+    """Tell whether a share of *low* to *high* is true, but for the error of counting *flags*."""
+    least = low - counting_error(low, len(flags))
+    return least <= share(flags) <= high + counting_error(high, len(flags))
+
+
+def percentages(counted: Sequence[Sequence[bool]]) -> str:
+    """Return which share of each is true: ``95.1%, 96.2% of 2,000``."""
+    shares = ", ".join(f"{share(flags):.1%}" for flags in counted)
+    return f"{shares} of {len(counted[0]):,}"

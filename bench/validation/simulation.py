@@ -1,0 +1,253 @@
+"""What the statistics promise against what they do, with this machine's noise.
+
+One strategy is raced against itself, and from how its rounds differ many more races are drawn
+whose answer is known, because we put it there. A share that was counted is allowed the error of
+counting. What is slow in one round is mostly slow for both, and comparing within rounds cancels
+that: so the noise of a comparison is drawn from how the two differed in each round, and that of a
+median from how the rounds of one differed.
+"""
+
+import itertools
+import math
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from calcbench.bench.inference import (
+    ALPHA,
+    POWER,
+    Comparison,
+    adjust,
+    compare_paired,
+    median_interval,
+)
+from calcbench.bench.metric import FIGURES, THROUGHPUT, Metric
+from calcbench.bench.plan import Plan
+from calcbench.bench.precision import FIRST_LOOK, is_known
+from calcbench.bench.ranking import by_round
+from calcbench.bench.statistics import Row, summarise
+from calcbench.bench.units import format_number
+from calcbench.bench.validation.promise import Promise, at_most, between, percentages, share
+from calcbench.core.errors import CalcbenchError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+CPU = next(metric for metric in FIGURES if metric.name == "cpu")
+STRATEGY = "selectors"
+ROUNDS = 24  # of the race that shows the noise
+COMPARISONS = 200  # as they were promised
+DRAWN = 3_000  # for each share; its standard error near 5 % is 0.4 %
+TRUE = 0.05  # the difference that is to be found
+MOST_ROUNDS = 30  # in which it is looked for
+PROMISED_ROUNDS = 10  # in which it is to be found
+FEW = (3, 6, 10)  # rounds of a race
+COVERED = (0.93, 0.97)  # what 95 % intervals are to cover
+FEW_NAMES = "3, 6, 10 rounds"
+
+Draw = Callable[[int], "NDArray[np.float64]"]
+
+
+def promises() -> Iterator[Promise]:
+    """Yield each promise, as it is measured."""
+    yield from counted(noise_race())
+
+
+def counted(rows: Sequence[Row]) -> Iterator[Promise]:
+    """Yield each promise, as it is counted, with the noise that *rows* show."""
+    draw = drawing(differences(rows, THROUGHPUT))
+    yield false_positives(draw)
+    yield false_positives_of_five(draw)
+    yield coverage_of_ratios(draw)
+    yield coverage_of_medians(drawing(residuals(rows, THROUGHPUT)))
+    yield stopping(draw)
+    for metric, name in ((THROUGHPUT, "req/s"), (CPU, "CPU per request")):
+        if all(by_round(row, metric) for row in rows):
+            yield detection(differences(rows, metric), name)
+
+
+def noise_race(rounds: int = ROUNDS, duration_s: float = 0.5) -> tuple[Row, Row]:
+    """Race one strategy against itself, and return its two rows.
+
+    Raises CalcbenchError when it cannot be raced.
+    """
+    from calcbench.bench.race import race
+
+    plan = Plan(
+        (STRATEGY,),
+        connections=(8,),
+        duration_s=duration_s,
+        warmup_s=0.2,
+        rounds=rounds,
+        control=STRATEGY,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        run = race(plan, Path(folder) / "run")
+        first, again = summarise(run, Path(folder) / "run").rows
+    if first.rounds < rounds / 2 or again.rounds < rounds / 2:
+        raise CalcbenchError(f"{STRATEGY} could not be raced: {first.reason or again.reason}")
+    return first, again
+
+
+def logs_by_round(rows: Sequence[Row], metric: Metric) -> "NDArray[np.float64]":
+    """Return the logarithms of *metric*, one line a row, in the rounds that count for all rows."""
+    import numpy as np
+
+    values = [by_round(row, metric) for row in rows]
+    both = sorted(set.intersection(*(set(of) for of in values)))
+    return np.log([[of[number] for number in both] for of in values])
+
+
+def residuals(rows: Sequence[Row], metric: Metric) -> "NDArray[np.float64]":
+    """Return how far the logarithm of each round lies from its row's median."""
+    import numpy as np
+
+    logs = logs_by_round(rows, metric)
+    return np.asarray(logs - np.median(logs, axis=1, keepdims=True), np.float64)
+
+
+def differences(rows: Sequence[Row], metric: Metric) -> "NDArray[np.float64]":
+    """Return how far the log-ratio of two rows, in each round, lies from its median."""
+    import numpy as np
+
+    one, other = logs_by_round(rows, metric)
+    return np.asarray(one - other - np.median(one - other), np.float64)
+
+
+def drawing(noise: "NDArray[np.float64]", seed: int = 1) -> Draw:
+    """Return what draws rounds of one strategy with the *noise* that was seen, centred on 0.
+
+    A smoothed bootstrap (Silverman & Young 1987): without a little of its own noise each value
+    would come again and again, and ranks would tie as measurements never do. The sign is drawn as
+    well, so that the middle of what is drawn is known.
+    """
+    import numpy as np
+
+    random = np.random.default_rng(seed)
+    seen = noise.ravel()
+    width = 0.9 * float(seen.std(ddof=1)) * len(seen) ** -0.2
+
+    def draw(rounds: int) -> "NDArray[np.float64]":
+        values = random.choice(seen, rounds) * random.choice((-1, 1), rounds)
+        return np.asarray(values + random.normal(0, width, rounds))
+
+    return draw
+
+
+def pair(draw: Draw, rounds: int, shift: float = 0.0) -> Comparison:
+    """Compare two strategies, one *shift* faster by logarithm, over so many *rounds*.
+
+    *draw* gives the noise of their ratio, so one of them may as well have none.
+    """
+    import numpy as np
+
+    return compare_paired(np.exp(draw(rounds) + shift).tolist(), [1.0] * rounds)
+
+
+def false_positives(draw: Draw) -> Promise:
+    """Count how often strategies that are alike are said to differ."""
+    first = [pair(draw, PROMISED_ROUNDS).clear for _ in range(COMPARISONS)]
+    longer = [[pair(draw, rounds).clear for _ in range(DRAWN)] for rounds in FEW]
+    return Promise(
+        f"A/A called different, {PROMISED_ROUNDS} rounds; longer: {FEW_NAMES}",
+        f"≤ {ALPHA:.0%}",
+        f"{percentages([first])}; {percentages(longer)}",
+        all(at_most(ALPHA, flags) for flags in (first, *longer)),
+    )
+
+
+def false_positives_of_five(draw: Draw) -> Promise:
+    """Count how often of five strategies that are alike any two are said to differ."""
+    flags = [any_of_five(draw, PROMISED_ROUNDS) for _ in range(COMPARISONS)]
+    return Promise(
+        "A/A of five: any of the ten pairs called different",
+        f"≤ {ALPHA:.0%}",
+        percentages([flags]),
+        at_most(ALPHA, flags),
+    )
+
+
+def any_of_five(draw: Draw, rounds: int) -> bool:
+    """Tell whether of five strategies that are alike any two are said to differ."""
+    import numpy as np
+
+    # The noise of a ratio is that of two strategies: each has its share of the variance.
+    values = [np.exp(draw(rounds) / math.sqrt(2)).tolist() for _ in range(5)]
+    pairs = list(itertools.combinations(values, 2))
+    return any(told.clear for told in adjust([compare_paired(*two, len(pairs)) for two in pairs]))
+
+
+def coverage_of_ratios(draw: Draw) -> Promise:
+    """Count how often the interval of a ratio holds the one that we put there."""
+    shift = math.log(1 + TRUE)
+    told = [[pair(draw, rounds, shift) for _ in range(DRAWN)] for rounds in FEW]
+    return covered("ratio", [[one.low <= 1 + TRUE <= one.high for one in some] for some in told])
+
+
+def coverage_of_medians(draw: Draw) -> Promise:
+    """Count how often the interval of a median holds the one that we put there."""
+    import numpy as np
+
+    flags = []
+    for rounds in FEW:
+        found = [median_interval(np.exp(draw(rounds)).tolist()) for _ in range(DRAWN)]
+        flags.append([one is not None and one[0] <= 1 <= one[1] for one in found])
+    return covered("median", flags)
+
+
+def covered(what: str, counted: Sequence[Sequence[bool]]) -> Promise:
+    """Promise that 95 % intervals of *what* hold it as often as they should."""
+    low, high = COVERED
+    return Promise(
+        f"95% interval of a {what} holds it, {FEW_NAMES}",
+        f"{low:.0%} to {high:.0%}",
+        percentages(counted),
+        all(between(low, high, flags) for flags in counted),
+    )
+
+
+def stopping(draw: Draw, precision: float = 0.05, most: int = MOST_ROUNDS) -> Promise:
+    """Count what looking after each round, as ``--precision`` does, does to the promises."""
+    import numpy as np
+
+    told = []
+    for _ in range(COMPARISONS):
+        one, other = np.exp(draw(most)).tolist(), [1.0] * most
+        rounds = FIRST_LOOK
+        while rounds < most and not is_known(
+            [dict(enumerate(of[:rounds])) for of in (one, other)], precision, most - FIRST_LOOK + 1
+        ):
+            rounds += 1
+        told.append(compare_paired(one[:rounds], other[:rounds]))
+    clear = [one.clear for one in told]
+    holds = [one.low <= 1 <= one.high for one in told]
+    return Promise(
+        f"A/A with --precision {precision:.0%} called different; 95% interval holds",
+        f"≤ {ALPHA:.0%}; {COVERED[0]:.0%} to {COVERED[1]:.0%}",
+        f"{share(clear):.1%}; {percentages([holds])}",
+        at_most(ALPHA, clear) and between(*COVERED, holds),
+    )
+
+
+def detection(noise: "NDArray[np.float64]", name: str) -> Promise:
+    """Count how often a true difference is found, and in how many rounds."""
+    draw, shift = drawing(noise), math.log(1 + TRUE)
+    needed = next(
+        (
+            rounds
+            for rounds in range(FIRST_LOOK, MOST_ROUNDS + 1)
+            if share([pair(draw, rounds, shift).clear for _ in range(COMPARISONS)]) >= POWER
+        ),
+        None,
+    )
+    found = f"in {needed} rounds" if needed else f"not in {MOST_ROUNDS} rounds"
+    ratio = share([pair(draw, PROMISED_ROUNDS, shift).clear for _ in range(DRAWN)])
+    return Promise(
+        f"a true {TRUE:.0%} of {name} is found, four times in five",
+        f"≤ {PROMISED_ROUNDS} rounds",
+        f"{found}, by {PROMISED_ROUNDS} in {ratio:.0%};"
+        f" noise of a ratio {format_number(100 * float(noise.std(ddof=1)))}%",
+        ratio >= POWER,
+    )

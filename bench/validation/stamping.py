@@ -1,0 +1,73 @@
+"""A server that tells the truth: when it had each request, and when it let the answer go.
+
+``python -m calcbench.bench.validation.stamping FD DELAY_NS EVERY`` serves the listening socket FD,
+and answers each EVERY-th request DELAY_NS late. When its standard input ends it writes its stamps
+to its standard output: native integers, for each request the time right behind `recv` and the
+one right before `send`. They are of the driver's clock, which is one for all processes.
+
+It sleeps where it stands when it delays an answer, so it is meant for one client.
+"""
+
+import select
+import sys
+import time
+from array import array
+from operator import add, mul, sub
+from socket import socket
+
+READ_SIZE = 4096  # bytes asked of each recv; a request of the driver's comes whole
+OPERATIONS = {b"add": add, b"sub": sub, b"mult": mul}
+clock = time.perf_counter_ns
+
+
+def answer_to(request: bytes) -> bytes:
+    """Return the right answer to *request*, such as ``GET /add/2/3 HTTP/1.1``."""
+    _, operation, one, other = request.partition(b" HTTP/")[0].split(b"/")
+    body = b"%d" % OPERATIONS[operation](int(one), int(other))
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+
+
+def serve(listener: socket, delay_ns: int, every: int) -> "array[int]":
+    """Answer whoever comes until standard input ends; return the stamps."""
+    epoll = select.epoll()
+    epoll.register(listener.fileno(), select.EPOLLIN)
+    epoll.register(sys.stdin.fileno(), select.EPOLLIN)
+    clients: dict[int, socket] = {}
+    stamps = array("q")
+    while True:
+        for fd, _ in epoll.poll():
+            client = clients.get(fd)
+            if client is not None:
+                try:
+                    data = client.recv(READ_SIZE)
+                    received = clock()
+                    if data:
+                        answer = answer_to(data)
+                        if len(stamps) // 2 % every == 0:
+                            time.sleep(delay_ns / 1e9)  # the delay that is to be measured
+                        sending = clock()
+                        client.send(answer)
+                        stamps.extend((received, sending))
+                except OSError:  # the driver's window has closed, and it is gone
+                    data = b""
+                if not data:
+                    del clients[fd]
+                    client.close()
+            elif fd == listener.fileno():
+                client, _ = listener.accept()
+                clients[client.fileno()] = client
+                epoll.register(client.fileno(), select.EPOLLIN)
+            else:
+                return stamps
+
+
+def main() -> None:
+    """Serve as the command line says, then tell."""
+    fd, delay_ns, every = map(int, sys.argv[1:])
+    with socket(fileno=fd) as listener:
+        stamps = serve(listener, delay_ns, every)
+    sys.stdout.buffer.write(stamps.tobytes())
+
+
+if __name__ == "__main__":
+    main()

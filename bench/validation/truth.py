@@ -1,0 +1,127 @@
+"""What the driver says of servers about which the truth is known.
+
+One stamps every request itself (`calcbench.bench.validation.bias`). The other one is stopped for
+T of the D seconds of an open loop at a constant rate. Of the requests, the share T/D then waits
+for what is left of T, evenly from T to nothing, so the q-quantile of the response time is
+T − (1 − q)·D. 5 % allow for the gap between two requests and for working off the queue. Strangers
+on the server's core make that last longer, and nothing makes it shorter, so the quietest of a few
+freezes counts. A closed loop beside it asks nothing while the server stands
+still: what it says is shown, to be warned by.
+"""
+
+import dataclasses
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+
+from calcbench.bench.cpus import Pinning, choose_cores
+from calcbench.bench.drive import Drivers
+from calcbench.bench.driven import Driven
+from calcbench.bench.load import Drive
+from calcbench.bench.statistics import quantile
+from calcbench.bench.units import format_ns, format_ratio
+from calcbench.bench.validation import bias
+from calcbench.bench.validation.promise import Promise
+from calcbench.core.errors import CalcbenchError
+from calcbench.core.launcher import ServerSpec, launch
+
+ROUNDS = 3
+ARRAYS = 2_000  # whose quantiles are compared
+FROZEN_S, FREEZE_S, RATE = 0.5, 2.5, 400  # T, D, and requests a second
+QUANTILES = (0.9, 0.95, 0.99)
+FREEZE_ERROR = 0.05
+
+
+def promises() -> Iterator[Promise]:
+    """Yield each promise, as it is measured."""
+    pinning = choose_cores()
+    yield quantiles()
+    yield bias.promise(pinning)
+    yield freeze(pinning)
+
+
+def quantiles() -> Promise:
+    """Compare our quantiles with numpy's, of arrays of all sizes, with ties and without."""
+    import numpy as np
+
+    random = np.random.default_rng(1)
+    differ = 0
+    for _ in range(ARRAYS):
+        size, most = random.integers(1, 2_000), random.choice((5, 10**9))
+        values = np.sort(random.integers(0, most, size))
+        for q in (0.5, 0.9, 0.99, 0.999, float(random.random())):
+            differ += quantile(values, q) != np.quantile(values, q, method="inverted_cdf")
+    return Promise(
+        "quantiles are numpy's inverted_cdf",
+        "exactly",
+        f"{differ} of {ARRAYS * 5:,} differ",
+        differ == 0,
+    )
+
+
+def freeze(pinning: Pinning) -> Promise:
+    """Stop a server in the middle of open loops and of a closed one."""
+    import numpy as np
+
+    with launch(ServerSpec("selectors", cpus=pinning.server)) as server:
+        load = Drive(
+            server.host, server.port, 64, True, FREEZE_S, 0.3, 60, cpus=pinning.driver, rate=RATE
+        )
+        runs = [freeze_during(server.pid, load) for _ in range(ROUNDS)]
+        closed, _ = freeze_during(server.pid, dataclasses.replace(load, rate=0))
+    seen, frozen_ns = min(runs, key=lambda run: freeze_error(*run))
+    error = freeze_error(seen, frozen_ns)
+    seen_ns = quantile(np.sort(seen.samples["latency_ns"]), 0.99)
+    missed_ns = quantile(np.sort(closed.samples["latency_ns"]), 0.99)
+    return Promise(
+        f"open loop, server stopped {FROZEN_S:g} of {FREEZE_S:g} s: p90, p95, p99",
+        f"within {FREEZE_ERROR:.0%}",
+        f"{error:.1%} off; p99 {format_ns(seen_ns)}; a closed loop says {format_ns(missed_ns)},"
+        f" {format_ratio(seen_ns / missed_ns)} too little",
+        error <= FREEZE_ERROR,
+    )
+
+
+def freeze_during(pid: int, load: Drive) -> tuple[Driven, int]:
+    """Drive, and stop the group *pid* in the middle; return what was seen, and for how long, in ns.
+
+    Raises CalcbenchError where the freeze was not within the window: the machine is too busy.
+    """
+    times: list[int] = []
+
+    def stop() -> None:
+        time.sleep(load.warmup_s + load.duration_s / 3)  # some way into the window
+        os.killpg(pid, signal.SIGSTOP)
+        times.append(time.perf_counter_ns())
+        time.sleep(FROZEN_S)
+        os.killpg(pid, signal.SIGCONT)
+        times.append(time.perf_counter_ns())
+
+    thread = threading.Thread(target=stop)
+    with Drivers() as drivers:
+        thread.start()
+        try:
+            seen = drivers.drive(load)
+        finally:
+            thread.join()
+    if not seen.opened_ns < times[0] < times[1] < seen.opened_ns + seen.elapsed_ns:
+        raise CalcbenchError("the server was stopped outside of the window")
+    return seen, times[1] - times[0]
+
+
+def frozen_quantile(q: float, frozen_ns: float, elapsed_ns: float) -> float:
+    """Return the response time that a share *q* of all meets, of *frozen_ns* in *elapsed_ns*."""
+    return max(frozen_ns - (1 - q) * elapsed_ns, 0)
+
+
+def freeze_error(seen: Driven, frozen_ns: int) -> float:
+    """Return how far the worst of `QUANTILES` lies from what arithmetic says, as a ratio."""
+    import numpy as np
+
+    response = np.sort(seen.samples["latency_ns"])
+    return max(
+        abs(quantile(response, q) / frozen_quantile(q, frozen_ns, seen.elapsed_ns) - 1)
+        for q in QUANTILES
+    )
