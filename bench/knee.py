@@ -35,7 +35,6 @@ ANSWERED = 0.95  # of what is offered must be answered in time
 FAILED = 0.001  # of what is asked may fail
 START = 0.5  # of what a closed loop reaches
 LOWER = 8  # so far below the start a rate is sought at which the driver keeps its schedule
-CAP = 256  # connections, where nobody says
 FILE = "knee.json"
 
 KEPT, NOT_KEPT, UNKNOWN = "kept", "not kept", "cannot tell"
@@ -67,7 +66,7 @@ class Knee:
 
 def parse_objective(text: str) -> Gate:
     """Return the objective that *text*, ``p99<20ms``, states; raises UsageError."""
-    gate = parse_gate(text)
+    gate = parse_gate(text, "--slo", "as in 'p99<20ms'")
     if gate.relative or gate.sign != "<" or gate.metric.name not in ("p50", "p90", "p99", "max"):
         raise UsageError(f"--slo {text!r} should be a latency, < and a time, as in 'p99<20ms'")
     return gate

@@ -176,7 +176,11 @@ def test_reads_an_objective() -> None:
         (["--find-knee"], "needs --slo"),
         (["--slo", "p99<20ms"], "--find-knee keeps to"),
         (["--find-knee", "--slo", "p99<20ms", "--rate", "5"], "leave out --rate"),
+        (["--find-knee", "--slo", "p99<20ms", "--rounds", "5"], "leave out --rounds"),
+        (["--find-knee", "--slo", "p99<20ms", "--precision", "5%"], "leave out --precision"),
         (["--find-knee", "--slo", "p98<20ms"], "did you mean"),
+        (["--find-knee", "--slo", "p99"], "^--slo 'p99' should be .* as in 'p99<20ms'$"),
+        (["--most-rounds", "9"], "the end of --precision"),
     ],
 )
 def test_refuses_what_makes_no_search(tmp_path: Path, words: list[str], why: str) -> None:
