@@ -211,7 +211,7 @@ def run_search(
     """Search the knees of *plan* and show them; return the exit status."""
     from calcbench.bench import knee
     from calcbench.bench.checking import prepare
-    from calcbench.bench.result import default_folder
+    from calcbench.bench.result import SEARCH, default_folder
 
     objective, folder = knee.parse_objective(slo), default_folder(out)
     tell = (lambda _: None) if quiet else (lambda text: click.echo(text, err=True))
@@ -219,7 +219,7 @@ def run_search(
         plan, objective, folder, tell, contest, prepare=lambda: prepare(quiet=quiet)
     )
     if as_json:
-        click.echo((folder / knee.FILE).read_text(encoding="utf-8"))
+        click.echo((folder / SEARCH).read_text(encoding="utf-8"))
     elif quiet:
         click.echo(folder)
     else:

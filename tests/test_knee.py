@@ -26,7 +26,7 @@ from calcbench.bench.knee import (
 )
 from calcbench.bench.plan import KEEP_ALIVE, Condition, Plan
 from calcbench.bench.race import Contest, Setup
-from calcbench.bench.result import Measurement, Outcomes, prepare_folder, write_samples
+from calcbench.bench.result import Measurement, Outcomes, prepare_folder, read_run, write_samples
 from calcbench.core.errors import CalcbenchError, UsageError
 
 OBJECTIVE = parse_objective("p99<20ms")
@@ -146,6 +146,21 @@ def test_finds_the_knee_of_each_and_writes_every_try(tmp_path: Path) -> None:
     assert text[0] == "Highest rate sustained with p99<20ms:"
     assert text[1].startswith("  add  selectors  1,0")
     assert "fork, add: 400/s not kept: p99 50.0 ms" in told
+
+
+def test_keeps_what_was_found_before_somebody_stopped_it(tmp_path: Path) -> None:
+    def measure(setup: Setup, condition: Condition, number: int, step: int) -> Measurement:
+        if condition.strategy == "selectors":
+            raise KeyboardInterrupt
+        return Measurement(condition, number, "failed", "it died")
+
+    with pytest.raises(KeyboardInterrupt):
+        find_knees(Plan(("fork", "selectors")), OBJECTIVE, tmp_path, contest=Contest(measure, {}))
+    [knee, *_] = json.loads((tmp_path / "knee.json").read_text())["knees"]
+
+    assert (knee["condition"]["strategy"], knee["note"]) == ("fork", "it died")
+    with pytest.raises(UsageError, match="is a search for the highest rates, and no race"):
+        read_run(tmp_path)
 
 
 @pytest.mark.parametrize(
