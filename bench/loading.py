@@ -1,5 +1,6 @@
 """`calcbench load`: drive any HTTP/1.1 server, and show what came of it as of a race."""
 
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -196,7 +197,7 @@ def load_command(
         seed=seed,
         **fields,
     )
-    contest = lambda: among_targets(targets, question)  # noqa: E731  # numpy: not before it is time
+    contest = functools.partial(among_targets, targets, question)  # imports numpy: when it is time
     return conduct(plan, slo, out, as_json=as_json, quiet=quiet, contest=contest)
 
 
