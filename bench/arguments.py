@@ -125,23 +125,30 @@ def parse_strategies(texts: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(labels))
 
 
-def choose_control(text: str, labels: Sequence[str], rounds: int, seed: int) -> str:
+def choose_control(
+    text: str,
+    labels: Sequence[str],
+    rounds: int,
+    seed: int,
+    read: Callable[[str], str] | None = None,
+) -> str:
     """Return the one of *labels* that *text* makes the control, empty for none.
 
     ``any`` draws one from the *seed*; where only one is raced, or only once, there is nothing
-    that a control could say. Raises UsageError for a label that is not raced.
+    that a control could say. *read* returns the label that a text means, and without it they are
+    strategies. Raises UsageError for a label that is not raced.
     """
     if text == NO_CONTROL:
         return ""
     if text != ANY_CONTROL:
-        label = catalogue.parse_variant(text).label
+        label = read(text) if read else catalogue.parse_variant(text).label
         if label not in labels:
             raise UsageError(f"--control {text} should be raced{nearest(label, labels)}")
         return label
     fit = [
         label
         for label in labels
-        if not catalogue.load(catalogue.parse_variant(label).strategy).unavailable
+        if read or not catalogue.load(catalogue.parse_variant(label).strategy).unavailable
     ]
     if len(fit) < 2 or rounds < 2:
         return ""

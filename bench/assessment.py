@@ -13,6 +13,7 @@ from calcbench.bench.plan import KEEP_ALIVE, Condition
 from calcbench.bench.resources import Life, Sample, between, spent
 from calcbench.bench.result import Outcomes
 from calcbench.bench.selfcheck import times
+from calcbench.bench.steady import Steadiness
 from calcbench.core.watch import Worker
 
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ def assess(
     """
     window = window_of(driven, condition, pinning)
     steadiness = steadiness_of(window, driven.samples)
+    if driven.histograms:
+        steadiness = Steadiness(None, "histograms do not say what came when")
     cut_ns = steadiness.warmup_ns
     if cut_ns:
         driven = without_warmup(driven, cut_ns, observed.looks)
@@ -86,6 +89,7 @@ def window_of(driven: "Driven", condition: Condition, pinning: Pinning) -> Windo
         driver_cpu_ns=driven.driver_cpu_ns,
         driver_delay_ns=driven.driver_delay_ns,
         offered_per_s=driven.offered_per_s,
+        due=driven.outcomes.total,
         late=driven.late,
         waited=driven.waited,
         excuse=driven.excuse,

@@ -5,6 +5,7 @@ Pure functions of the summary. They claim only what the numbers hold.
 
 from collections.abc import Iterable, Sequence
 
+from calcbench.bench.judging import DRIVER_BOUND, SERVER_BOUND
 from calcbench.bench.metric import INTERVAL_ROUNDS, Metric
 from calcbench.bench.plan import CLOSE, KEEP_ALIVE, Condition, Plan
 from calcbench.bench.ranking import UNRANKED, compare, tiers
@@ -96,6 +97,10 @@ def notes(rows: Sequence[Row]) -> list[str]:
         if row.starves
     }
     found = [shorten(trouble, TROUBLE_LENGTH) for trouble in troubles(rows)]
+    for judgement, points in doubts(rows).items():
+        whole = len(points) == sum(row.status == "ok" for row in rows) > 1
+        who = "every point" if whole else enumerate_few(points)
+        found.append(f"{judgement}, says the measurement of itself: {who}")
     if starved:
         who = enumerate_few([f"{name}{NO_BREAK}{count}" for name, count in starved.items()])
         found.insert(0, f"Open marker: only some clients ever got an answer ({who}).")
@@ -110,32 +115,40 @@ def served(row: Row) -> str:
 def troubles(rows: Sequence[Row]) -> list[str]:
     """Say which of *rows* did not measure a server, or not in every round, and why."""
     levels: dict[tuple[str, str, str], list[str]] = {}
+    limited: dict[str, list[str]] = {}
     for row in rows:
-        if row.failed_rounds:
-            key = (row.condition.strategy, row.status, row.reason)
-            levels.setdefault(key, []).append(f"{row.condition.connections:,}")
-    whats = {"ok": "failed in some rounds at {}", "failed": "failed at {}"}
+        at, who = f"{row.condition.connections:,}", row.condition.strategy
+        if row.failed_rounds and row.reason.startswith(DRIVER_BOUND):
+            limited.setdefault(who, []).append(at)
+        elif row.failed_rounds:
+            levels.setdefault((who, row.status, row.reason), []).append(at)
+    whats = {"ok": "at {} does not count in some rounds", "failed": "at {} does not count"}
     found = [
         f"{name} {whats.get(status, 'cannot run here').format(', '.join(at))}: {reason}"
         for (name, status, reason), at in levels.items()
     ]
-    judged: dict[str, list[str]] = {}
-    for row in rows:
-        if row.status == "ok" and row.judgement not in ("", "server-bound"):
-            at = f"{row.condition.strategy} at {row.condition.connections:,}"
-            judged.setdefault(row.judgement, []).append(at)
-    for judgement, points in judged.items():
-        found.append(f"{judgement}, says the measurement of itself: {enumerate_few(points)}")
+    if limited:
+        who = "; ".join(f"{name} at {', '.join(at)}" for name, at in limited.items())
+        found.append(f"the driver was the limit in some rounds, which do not count: {who}")
     busy = [
-        row
+        f"{row.condition.strategy} at {row.condition.connections:,}"
         for row in rows
         if row.status == "ok" and not row.judgement and row.driver_share >= DRIVER_LIMIT
     ]
     if busy:
-        who = enumerate_few(
-            [f"{row.condition.strategy} at {row.condition.connections:,}" for row in busy]
+        found.append(
+            f"the driver, not the server, may have been the limit for {enumerate_few(busy)}"
         )
-        found.append(f"the driver, not the server, may have been the limit for {who}")
+    return found
+
+
+def doubts(rows: Sequence[Row]) -> dict[str, list[str]]:
+    """Return the points of *rows* that may not be the server's own, by what they were judged."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        if row.status == "ok" and row.judgement not in ("", SERVER_BOUND):
+            at = f"{row.condition.strategy} at {row.condition.connections:,}"
+            found.setdefault(row.judgement, []).append(at)
     return found
 
 

@@ -20,7 +20,7 @@ from matplotlib.textpath import TextToPath
 
 from calcbench.bench.captions import break_name, finding, footer, group, heading, notes, shorten
 from calcbench.bench.metric import METRICS, THROUGHPUT, Metric
-from calcbench.bench.models import curves
+from calcbench.bench.models import FITTED, PREDICTED, curves
 from calcbench.bench.palette import Look, looks
 from calcbench.bench.panel import AXIS_ROOM, LABEL_GAP, LABEL_LEAD, Label, draw_bars, draw_lines
 from calcbench.bench.ranking import without_controls
@@ -28,10 +28,10 @@ from calcbench.bench.result import Run, whole_file
 from calcbench.bench.statistics import Row, Summary
 
 DPI = 100
-MODELS = (
-    "Dotted: what the time of a request alone predicts for as many servers as a strategy has;"
-    " dashed: the Universal Scalability Law, fitted."
-)
+MODELS = {
+    PREDICTED: "Dotted: what the time of a request alone predicts for all servers of a strategy.",
+    FITTED: "Dots and dashes: the Universal Scalability Law, fitted.",
+}
 WIDTH = 16.0
 MARGIN = 0.4
 HEADER = 1.0  # the figure's title
@@ -84,7 +84,9 @@ def draw_charts(summary: Summary, run: Run, folder: Path, *, models: bool = Fals
 def draw(summary: Summary, run: Run, metric: Metric, *, models: bool = False) -> Figure:
     """Return the figure of one *metric*, which is throughput where *models* are beside it."""
     panels = group(summary.rows)
-    words = f"{footer(run)} {MODELS}" if models else footer(run)
+    beside = [curves(rows, run) if models else {} for rows in panels]
+    dashes = {curve.dash for one in beside for drawn in one.values() for curve in drawn}
+    words = " ".join([footer(run), *(what for dash, what in MODELS.items() if dash in dashes)])
     labels = measure(looks(row.condition.strategy for row in summary.rows))
     page = lay_out(panels, labels, [finding(metric, rows) for rows in panels], words)
     figure = Figure(figsize=(WIDTH, page.height), dpi=DPI)
@@ -96,7 +98,7 @@ def draw(summary: Summary, run: Run, metric: Metric, *, models: bool = False) ->
     title = metric.title + (" (partial run)" if run.partial else "")
     write(MARGIN, page.height - 0.35, title, TITLE, weight="bold")
     write(MARGIN, page.footer_top, page.footer, SMALL, color=FAINT)
-    for rows, place in zip(panels, page.places, strict=True):
+    for rows, place, drawn in zip(panels, page.places, beside, strict=True):
         write(place.x, place.top, heading(rows[0].condition, run.plan), HEADING)
         write(place.x, place.top - 0.34, place.finding, MIDDLE, color=FAINT)
         write(place.x, place.axes_bottom - AXIS_FOOT, place.notes, SMALL, color=FAINT)
@@ -104,8 +106,7 @@ def draw(summary: Summary, run: Run, metric: Metric, *, models: bool = False) ->
         ax = figure.add_axes((left, bottom, page.wide / WIDTH, page.tall / page.height))
         ax.set_axisbelow(True)
         if len(page.levels) > 1:
-            beside = curves(rows, run) if models else {}
-            draw_lines(ax, rows, metric, labels, page.levels, (page.wide, page.tall), beside)
+            draw_lines(ax, rows, metric, labels, page.levels, (page.wide, page.tall), drawn)
         else:
             draw_bars(ax, rows, metric, labels)
     return figure

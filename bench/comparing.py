@@ -25,10 +25,11 @@ from calcbench.bench.gate import (
 )
 from calcbench.bench.inference import NOTHING_TOLD, Comparison, adjust, compare_apart
 from calcbench.bench.metric import FIGURES, Metric
+from calcbench.bench.plan import Plan
 from calcbench.bench.ranking import UNRANKED, as_json
 from calcbench.bench.result import Run, read_run
 from calcbench.bench.statistics import Row, Summary, summarise
-from calcbench.bench.units import format_number
+from calcbench.bench.units import format_number, format_rate, format_seconds
 from calcbench.core.errors import UsageError
 
 GAP = "  "
@@ -162,7 +163,12 @@ def compare_all(pairs: Sequence[Pair]) -> list[Change]:
         sound = [index for index, pair in enumerate(pairs) if not pair.trouble]
         for index, adjusted in zip(sound, adjust([told[at] for at in sound]), strict=True):
             told[index] = adjusted
-        changes += [Change(pair, metric, one) for pair, one in zip(pairs, told, strict=True)]
+        changes += [
+            Change(pair, metric, one)
+            for pair, one in zip(pairs, told, strict=True)
+            # Of somebody else's server nobody knows the CPU time.
+            if pair.trouble or metric.spread(pair.first).rounds or metric.spread(pair.second).rounds
+        ]
     places = {id(pair): place for place, pair in enumerate(pairs)}
     return sorted(changes, key=lambda change: places[id(change.pair)])
 
@@ -184,7 +190,7 @@ def judge(gate: Gate, pair: Pair) -> Judged:
     if gate.relative:
         told = compare_pair(pair, metric, 1)
         if told == NOTHING_TOLD:
-            rounds = min(pair.first.rounds, pair.second.rounds)
+            rounds = min(metric.spread(row).rounds for row in (pair.first, pair.second))
             return Judged(gate, where, CANNOT_TELL, too_few(rounds))
         seen = f"{percent(told.ratio)}, {show_interval(told)}"
         return Judged(gate, where, gate.judge((told.low, told.high)), seen)
@@ -228,15 +234,31 @@ def lines(
 
 def differences(first: Run, second: Run) -> Iterator[str]:
     """Yield a warning for each thing beside the strategies that is not the same in both runs."""
+    if first == second:
+        yield "A and B are one result: this shows what chance alone would leave open"
     for what, values in (
         ("processor", [run.machine.get("cpu") for run in (first, second)]),
         ("number of cores", [run.machine.get("cores") for run in (first, second)]),
         ("kernel", [run.machine.get("kernel") for run in (first, second)]),
         ("Python", [run.versions.get("python") for run in (first, second)]),
-        ("length of a measurement", [run.plan.duration_s for run in (first, second)]),
+        ("calcbench", [run.versions.get("calcbench") for run in (first, second)]),
+        ("length of a measurement", [format_seconds(r.plan.duration_s) for r in (first, second)]),
+        ("load", [load(run.plan) for run in (first, second)]),
+        ("limits and deadlines", [listed(run.plan.policy) for run in (first, second)]),
     ):
         if values[0] != values[1]:
             yield f"Not the same {what}: {values[0]} and {values[1]}"
+
+
+def load(plan: Plan) -> str:
+    """Say what a *plan* offers beside its connections: two loads are two questions."""
+    loop = f"{format_rate(plan.rate)}, {plan.arrivals}" if plan.rate else "a closed loop"
+    return " with ".join([loop, *([listed(plan.behaviours)] if plan.behaviours else [])])
+
+
+def listed(texts: Sequence[str]) -> str:
+    """Return *texts* in one, or that there are none."""
+    return ", ".join(sorted(texts)) or "the usual ones"
 
 
 def show(change: Change) -> list[str]:

@@ -18,9 +18,9 @@ MOMENTS = ("intended_ns", "sent_ns", "first_ns", "done_ns")  # columns that coun
 class Window:
     """A measurement's window as its driver saw it.
 
-    *opened_ns* is by `time.perf_counter_ns`. *offered_per_s* 0 is a closed loop; *late* requests
-    of an open one left late by the driver's fault, *waited* for a free connection, and *excuse*
-    says that the driver could not keep its schedule. *begun*, *ended* and
+    *opened_ns* is by `time.perf_counter_ns`. *offered_per_s* 0 is a closed loop; of the
+    *due* requests of an open one, *late* left late by the driver's fault, *waited* for a free
+    connection, and *excuse* says that the driver could not keep its schedule. *begun*, *ended* and
     *unfinished* count every request since the driver started, -1 where nobody counts them.
     *driver_delay_ns* is how long the drivers were ready to run and waited for a core. The cores
     are empty where nobody is pinned; there are *drivers*, each with one thread.
@@ -34,6 +34,7 @@ class Window:
     server_cpu_ns: int
     driver_cpu_ns: int
     offered_per_s: float = 0
+    due: int = 0
     late: int = 0
     waited: int = 0
     excuse: str = ""
@@ -134,7 +135,7 @@ def of_the_schedule(window: Window, samples: "Samples") -> dict[str, Any]:
 
     A request that found every connection taken waited for the server, and not for the driver.
     """
-    due = max(len(samples["sent_ns"]), 1)
+    due = max(window.due, 1)
     rate = window.answers * 1e9 / window.elapsed_ns
     return {
         "excuse": window.excuse,

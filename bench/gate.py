@@ -58,24 +58,29 @@ class Judged:
     seen: str
 
 
-def parse_gate(text: str) -> Gate:
-    """Return the condition that *text* states; raises UsageError where it states none."""
+def parse_gate(text: str, flag: str = "--fail-if", examples: str = EXAMPLES) -> Gate:
+    """Return the condition that *text* states; raises UsageError where it states none.
+
+    *flag* is the option that it stands behind, and *examples* are what would be right there.
+    """
     found = CONDITION.fullmatch(text)
     if not found:
-        raise UsageError(f"--fail-if {text!r} should be a metric, < or > and a limit, {EXAMPLES}")
+        raise UsageError(f"{flag} {text!r} should be a metric, < or > and a limit, {examples}")
     metric = metric_named(found["metric"])
     number, unit = float(found["number"].replace("−", "-")), found["unit"]
     sign: Literal["<", ">"] = "<" if found["sign"] == "<" else ">"
     if unit == "%":
         if number <= -100:
-            raise UsageError(f"--fail-if {text!r}: nothing falls by 100% or more")
+            raise UsageError(f"{flag} {text!r}: nothing falls by 100% or more")
         return Gate(text, metric, sign, 1 + number / 100, relative=True)
+    if number < 0:
+        raise UsageError(f"{flag} {text!r}: {metric.name} is never below 0; a change is in %")
     if metric.unit == "/s":
         if unit not in ("", "/s"):
-            raise UsageError(f"--fail-if {text!r}: {metric.name} should be in /s, or in %")
+            raise UsageError(f"{flag} {text!r}: {metric.name} should be in /s, or in %")
         return Gate(text, metric, sign, number, relative=False)
     if unit not in TIMES:
-        raise UsageError(f"--fail-if {text!r}: {metric.name} should be in ms, us or s, or in %")
+        raise UsageError(f"{flag} {text!r}: {metric.name} should be in ms, us or s, or in %")
     in_unit = number * TIMES[unit] * (1 if metric.unit == " ms" else 1e3)
     return Gate(text, metric, sign, in_unit, relative=False)
 
@@ -95,6 +100,8 @@ def exit_status(judged: Iterable[Judged]) -> int:
 
 def too_few(rounds: int) -> str:
     """Say why there is no interval."""
+    if not rounds:
+        return "nobody has measured it"
     if rounds < LEAST_ROUNDS:
-        return f"{rounds} rounds are too few for an interval, {LEAST_ROUNDS} are needed"
+        return f"an interval needs {LEAST_ROUNDS} rounds that count, not {rounds}"
     return "there is no interval"

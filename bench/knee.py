@@ -8,6 +8,7 @@ was kept, the search ends there, and the knee is only known to be no lower.
 """
 
 import dataclasses
+import itertools
 import json
 import math
 from collections import Counter
@@ -17,9 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from calcbench.bench.gate import Gate, parse_gate
+from calcbench.bench.machine import describe_machine, describe_versions
 from calcbench.bench.plan import Condition, Plan
 from calcbench.bench.ranking import UNRANKED
-from calcbench.bench.result import Measurement, prepare_folder, whole_file
+from calcbench.bench.result import SEARCH, Measurement, prepare_folder, whole_file
 from calcbench.bench.statistics import summarise_condition
 from calcbench.bench.units import format_number, format_rate
 from calcbench.core.errors import CalcbenchError, UsageError
@@ -35,8 +37,6 @@ ANSWERED = 0.95  # of what is offered must be answered in time
 FAILED = 0.001  # of what is asked may fail
 START = 0.5  # of what a closed loop reaches
 LOWER = 8  # so far below the start a rate is sought at which the driver keeps its schedule
-CAP = 256  # connections, where nobody says
-FILE = "knee.json"
 
 KEPT, NOT_KEPT, UNKNOWN = "kept", "not kept", "cannot tell"
 
@@ -67,7 +67,7 @@ class Knee:
 
 def parse_objective(text: str) -> Gate:
     """Return the objective that *text*, ``p99<20ms``, states; raises UsageError."""
-    gate = parse_gate(text)
+    gate = parse_gate(text, "--slo", "as in 'p99<20ms'")
     if gate.relative or gate.sign != "<" or gate.metric.name not in ("p50", "p90", "p99", "max"):
         raise UsageError(f"--slo {text!r} should be a latency, < and a time, as in 'p99<20ms'")
     return gate
@@ -150,30 +150,32 @@ def find_knees(
     prepare_folder(folder)
     pinning = choose_cores() if contest.pinned else Pinning()
     units, calibration = contest.calibrate(plan, pinning), prepare()
-    count = 0
-    found = []
-    for condition in plan.conditions():
+    steps = itertools.count()
+    found: list[Knee] = []
 
-        def measure(rate: float | None, condition: Condition = condition) -> Measurement:
-            nonlocal count
-            count += 1
-            one = dataclasses.replace(plan, rate=rate)
-            setup = Setup(one, folder, pinning, units, calibration)
-            return contest.measure(setup, condition, count, count - 1)
+    def measure(condition: Condition, rate: float | None) -> Measurement:
+        setup = Setup(dataclasses.replace(plan, rate=rate), folder, pinning, units, calibration)
+        step = next(steps)
+        return contest.measure(setup, condition, step + 1, step)
 
-        def attempt(rate: float, condition: Condition = condition) -> Try:
-            one = dataclasses.replace(judge(measure(rate, condition), objective, folder), rate=rate)
+    def knee_of(condition: Condition) -> Knee:
+        def attempt(rate: float) -> Try:
+            one = judge(measure(condition, rate), objective, folder)
+            one = dataclasses.replace(one, rate=rate)
             tell(f"{condition.strategy}, {condition.workload}: {tried(one)}")
             return one
 
-        alone = measure(None)
+        alone = measure(condition, None)
         if alone.status != "ok":
-            found.append(Knee(condition, 0, math.inf, (), alone.reason))
-            continue
+            return Knee(condition, 0, math.inf, (), alone.reason)
         start = START * alone.outcomes.ok * 1e9 / alone.elapsed_ns
         kept, broken, tries, note = search(attempt, start)
-        found.append(Knee(condition, kept, broken, tuple(tries), note))
-    write_knees(found, plan, objective, folder)
+        return Knee(condition, kept, broken, tuple(tries), note)
+
+    try:
+        found.extend(map(knee_of, plan.conditions()))
+    finally:  # also what there is when somebody stops it
+        write_knees(found, plan, objective, folder)
     return found
 
 
@@ -187,9 +189,11 @@ def write_knees(knees: Sequence[Knee], plan: Plan, objective: Gate, folder: Path
     values = {
         "objective": objective.text,
         "plan": dataclasses.asdict(plan),
+        "machine": describe_machine(),
+        "versions": describe_versions(),
         "knees": [{**dataclasses.asdict(knee), "broken": finite(knee.broken)} for knee in knees],
     }
-    with whole_file(folder / FILE) as file:
+    with whole_file(folder / SEARCH) as file:
         file.write(json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False).encode())
 
 

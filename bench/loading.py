@@ -1,11 +1,13 @@
 """`calcbench load`: drive any HTTP/1.1 server, and show what came of it as of a race."""
 
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from calcbench.bench.arguments import (
+    choose_control,
     complete_words,
     flatten,
     listed,
@@ -14,9 +16,10 @@ from calcbench.bench.arguments import (
     whole_number,
 )
 from calcbench.bench.command import Command
-from calcbench.bench.offering import most_clients, offered, offering_options
+from calcbench.bench.deciding import decided, deciding_options
+from calcbench.bench.offering import offered, offering_options
 from calcbench.bench.plan import KEEP_ALIVE, OURS, REUSES, Condition, Plan
-from calcbench.bench.racing import FILES_BESIDE, allow_files, interrupted_by_signals, run_plan
+from calcbench.bench.racing import conduct
 from calcbench.bench.target import TOKEN, Question, Target, ask_of, parse_fields, parse_target
 from calcbench.core.errors import CalcbenchError, UsageError
 
@@ -47,6 +50,7 @@ def contents(text: str) -> bytes:
         "calcbench load URL --body '{\"a\":1}' --expect 201": "a POST, and which answer is right",
         "calcbench load URL --unix-socket /run/app.sock": "over a Unix socket",
         "calcbench load URL --connections 16 --behaviour idle=20": "20 silent clients beside 16",
+        "calcbench load URL --find-knee --slo 'p99<20ms'": "the highest rate that it sustains",
     },
 )
 @click.argument("urls", metavar="URL…", nargs=-1, required=True)
@@ -82,14 +86,6 @@ def contents(text: str) -> bytes:
     default="3",
     show_default=True,
     help="How often all is measured, each time in a fresh order.",
-)
-@click.option(
-    "--timeout",
-    type=seconds("--timeout 2"),
-    metavar="SECONDS",
-    default="2",
-    show_default=True,
-    help="When a request is given up.",
 )
 @click.option(
     "-X",
@@ -154,6 +150,7 @@ def contents(text: str) -> bytes:
 )
 @click.option("--json", "as_json", is_flag=True, help="The whole result on standard output.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but where the result is.")
+@deciding_options
 @offering_options
 def load_command(
     urls: tuple[str, ...],
@@ -162,7 +159,6 @@ def load_command(
     duration: float,
     warmup: float,
     rounds: int,
-    timeout: float,
     unix_socket: str,
     seed: int,
     out: Path,
@@ -178,29 +174,36 @@ def load_command(
     targets = {target.label: target for target in (parse_target(url, unix_socket) for url in urls)}
     if len(targets) < len(urls):
         raise UsageError("a URL is given twice")
+    ctx, labels = click.get_current_context(), tuple(targets)
     fields: dict[str, Any] = {"connections": flatten(connections)}
-    fields |= offered(click.get_current_context(), more)
+    deciding, slo = decided(
+        ctx,
+        more,
+        lambda text: choose_control(
+            text, labels, rounds, seed, lambda url: label(url, unix_socket)
+        ),
+    )
+    fields |= offered(ctx, more) | deciding
     question = question_of(**more)
     if unix_socket and fields["engine"] != OURS:
         raise UsageError("wrk knows no Unix sockets: leave out --engine or --unix-socket")
     plan = Plan(
-        strategies=tuple(targets),
+        strategies=labels,
         workloads=(question.name,),
         reuses=flatten(reuses),
         duration_s=duration,
         warmup_s=warmup,
         rounds=rounds,
-        timeout_s=timeout,
         seed=seed,
         **fields,
     )
-    allow_files(most_clients(plan) + FILES_BESIDE)
-    with interrupted_by_signals() as caught:
-        try:
-            contest = among_targets(targets, question)
-            return run_plan(plan, out, as_json=as_json, quiet=quiet, contest=contest)
-        except KeyboardInterrupt:
-            return 128 + caught[0]
+    contest = functools.partial(among_targets, targets, question)  # imports numpy: when it is time
+    return conduct(plan, slo, out, as_json=as_json, quiet=quiet, contest=contest)
+
+
+def label(url: str, unix_socket: str) -> str:
+    """Return what a result calls *url*; raises UsageError."""
+    return parse_target(url, unix_socket).label
 
 
 def question_of(

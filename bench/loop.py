@@ -19,6 +19,7 @@ from socket import (
     SOCK_STREAM,
     SOL_SOCKET,
     TCP_NODELAY,
+    gaierror,
     getaddrinfo,
     socket,
 )
@@ -426,5 +427,10 @@ def find(drive: Drive) -> tuple[int, Any]:
     """Return the family and the address of the server; raises OSError."""
     if drive.unix:
         return AF_UNIX, drive.unix
-    found = getaddrinfo(drive.host, drive.port, type=SOCK_STREAM)[0]
+    try:
+        found = getaddrinfo(drive.host, drive.port, type=SOCK_STREAM)[0]
+    except gaierror as error:
+        raise OSError(f"no host {drive.host!r}: {error.strerror}") from None
+    except UnicodeError:  # of a name with a part that is empty or longer than 63 octets
+        raise OSError(f"{drive.host!r} cannot be the name of a host") from None
     return found[0], found[4]

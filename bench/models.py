@@ -27,7 +27,7 @@ from calcbench.core.errors import CalcbenchError
 
 LEAST_LEVELS = 6  # three parameters, and as many levels again to see that they are wrong
 WORKERS = ("workers", "threads", "processes")  # options that say how many serve at once
-LEVEL_ROOM = 4  # characters
+PREDICTED, FITTED = ":", "-."  # dashes of matplotlib; "--" are strategies that are not ours
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,12 @@ def fit(levels: Sequence[float], rates: Sequence[float]) -> Scaling:
     start = (float(logs[at.argmin()] - np.log(at.min())), 0.01, 1e-4)
     try:
         values, covariance = curve_fit(
-            of, at, logs, start, bounds=((-np.inf, 0, 0), np.inf), x_scale=(1, 0.01, 1e-4)
+            of,
+            at,
+            logs,
+            start,
+            bounds=((-np.inf, 0, 0), (np.inf, 1, np.inf)),
+            x_scale=(1, 0.01, 1e-4),
         )
     except RuntimeError as error:
         raise CalcbenchError(f"no curve fits: {error}") from None
@@ -98,7 +103,7 @@ def fit(levels: Sequence[float], rates: Sequence[float]) -> Scaling:
     rate, contention, coherency = (tuple(map(float, of_one)) for of_one in ends)
     return Scaling(
         rate=(math.exp(rate[0]), math.exp(rate[1]), math.exp(rate[2])),
-        contention=(contention[0], max(contention[1], 0), contention[2]),
+        contention=(contention[0], max(contention[1], 0), min(contention[2], 1)),
         coherency=(coherency[0], max(coherency[1], 0), coherency[2]),
     )
 
@@ -136,14 +141,16 @@ def family(line: Mapping[int, Row], run: Run) -> Family:
     """Return how the strategy with the rows *line*, by level, serves.
 
     As many at once as it has workers; where it says nothing of workers, everybody, unless some
-    clients never got an answer: then as many as did. Raises CalcbenchError without one
-    connection alone.
+    clients never got an answer: then as many as did, and never more at any level. Raises
+    CalcbenchError without one connection alone.
     """
     if 1 not in line or not line[1].throughput.median:
         raise CalcbenchError("needs one connection alone (--connections 1,…)")
     options = run.options.get(line[1].condition.strategy, {})
     servers = next((float(options[name]) for name in WORKERS if name in options), math.inf)
-    servers = min([servers, *(row.clients_served for row in line.values() if row.starves)])
+    held = min((row.clients_served for row in line.values() if row.starves), default=math.inf)
+    if held >= max(row.clients_served for row in line.values()):  # else a window was too short
+        servers = min(servers, held)
     cores = len(run.pinning.server) or int(run.machine.get("cores", 1))
     cpu_us = min(row.cpu_us_per_request.median for row in line.values())
     return Family(1 / line[1].throughput.median, servers, cpu_us / 1e6, cores)
@@ -165,17 +172,20 @@ def fit_line(line: Mapping[int, Row]) -> Scaling:
 
 
 def curves(rows: Iterable[Row], run: Run) -> dict[str, list[Curve]]:
-    """Return what can be drawn beside the lines of *rows*: dotted predicted, dashed fitted."""
+    """Return what can be drawn beside the lines of *rows*, `PREDICTED` and `FITTED`."""
     found: dict[str, list[Curve]] = {}
+    rows = list(rows)
+    if any(row.offered_per_s for row in rows):
+        return found  # the models are of a closed loop
     for strategy, line in lines_of(rows).items():
         drawn = found.setdefault(strategy, [])
         # What is missing for either, the text below the table says.
         with contextlib.suppress(CalcbenchError):
             served = family(line, run)
-            drawn.append(Curve({level: served.many(level) for level in line}, ":"))
+            drawn.append(Curve({level: served.many(level) for level in line}, PREDICTED))
         with contextlib.suppress(CalcbenchError):
             scaling = fit_line(line)
-            drawn.append(Curve({level: scaling.predict(level) for level in line}, "--"))
+            drawn.append(Curve({level: scaling.predict(level) for level in line}, FITTED))
     return found
 
 
@@ -193,12 +203,11 @@ def describe(heading: str, rows: Sequence[Row], run: Run) -> Iterator[str]:
         else:
             alone = format_ns(served.service_s * 1e9)
             yield f"  {strategy}: a request alone takes {alone}; {serving(served)}"
+            yield "    clients    measured  one server  all servers"
             for level, row in sorted(line.items()):
-                yield (
-                    f"    {level:>{LEVEL_ROOM},} clients: measured"
-                    f" {format_rate(row.throughput.median)}, one server would give"
-                    f" {format_rate(served.one(level))}, so many {format_rate(served.many(level))}"
-                )
+                rates = row.throughput.median, served.one(level), served.many(level)
+                measured, one, many = map(format_rate, rates)
+                yield f"    {level:>7,}  {measured:>10}  {one:>10}  {many:>11}"
         try:
             yield f"    scalability law: {describe_scaling(fit_line(line), max(line))}"
         except CalcbenchError as error:
@@ -209,7 +218,7 @@ def serving(served: Family) -> str:
     """Say how many *served* serves at once."""
     if math.isinf(served.servers):
         return "as many servers as clients"
-    return f"{served.servers:.0f} {'server' if served.servers == 1 else 'servers'}"
+    return f"{served.servers:,.0f} {'server' if served.servers == 1 else 'servers'}"
 
 
 def describe_scaling(scaling: Scaling, most: int) -> str:

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import click
 
-from calcbench.bench.arguments import complete_words, flatten, listed, whole_number
+from calcbench.bench.arguments import complete_words, flatten, listed, seconds, whole_number
 from calcbench.bench.arrivals import ARRIVALS, CONSTANT
 from calcbench.bench.behaviour import BEHAVIOURS, mix, parse_behaviour
 from calcbench.bench.plan import ENGINES, OURS, Plan
@@ -52,6 +52,14 @@ def engine(text: str) -> str:
 
 
 OPTIONS = (
+    click.option(
+        "--timeout",
+        type=seconds("--timeout 2"),
+        metavar="SECONDS",
+        default="2",
+        show_default=True,
+        help="When a request is given up, counted from when it was due.",
+    ),
     click.option(
         "--rate",
         type=per_second,
@@ -115,6 +123,7 @@ def offered(ctx: click.Context, params: dict[str, Any]) -> dict[str, Any]:
     """
     fields: dict[str, Any] = {name: params.pop(name) for name in OFFERED}
     fields["behaviours"] = flatten(params.pop("behaviours"))
+    fields["timeout_s"] = params.pop("timeout")
     default = click.core.ParameterSource.DEFAULT
     if fields["rate"] is None and ctx.get_parameter_source("arrivals") != default:
         raise UsageError("--arrivals needs --rate: a closed loop waits for its answers")

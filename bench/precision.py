@@ -12,6 +12,7 @@ import itertools
 from collections.abc import Sequence
 
 from calcbench.bench.inference import Comparison, compare_paired, median_interval
+from calcbench.bench.judging import DRIVER_BOUND
 from calcbench.bench.plan import Condition, Plan
 from calcbench.bench.result import Measurement, Run
 
@@ -44,11 +45,14 @@ def settled(plan: Plan, measurements: Sequence[Measurement]) -> bool:
 
 
 def by_condition(measurements: Sequence[Measurement]) -> dict[Condition, dict[int, float]]:
-    """Return the right answers a second of each condition that never failed, by round."""
+    """Return the right answers a second of each condition that never failed, by round.
+
+    As in the summary, rounds in which the driver was the limit do not count.
+    """
     found: dict[Condition, dict[int, float]] = {}
     failed = {measurement.condition for measurement in measurements if measurement.status != "ok"}
     for measurement in measurements:
-        if measurement.condition not in failed:
+        if measurement.condition not in failed and measurement.judgement != DRIVER_BOUND:
             rate = measurement.outcomes.ok * 1e9 / measurement.elapsed_ns
             found.setdefault(measurement.condition, {})[measurement.round] = rate
     return found

@@ -22,7 +22,8 @@ def progress_on_terminal(*, quiet: bool) -> Iterator[Callable[["RaceProgress"], 
         def announce(progress: "RaceProgress") -> None:
             if not quiet and not progress.done:
                 left = say_left(progress.seconds_left)
-                click.echo(f"calcbench: {progress.total} measurements, {left}", err=True)
+                things = "measurement" if progress.total == 1 else "measurements"
+                click.echo(f"calcbench: {progress.total:,} {things}, {left}", err=True)
 
         yield announce
         return

@@ -39,6 +39,7 @@ from calcbench.core.options import parse_options
 from calcbench.core.policy import Policy
 from calcbench.core.workload import calibrate, parse_workload
 
+WAYS = {"http_error": "of another status", "timed_out": "timed out"}  # of ending, in words
 AROUND_S = 0.5  # to start and stop a server and its driver: a first guess, until it is known
 
 
@@ -307,9 +308,14 @@ def trouble(driven: Driven, died: bool, stopped: Stopped) -> str:
 def trouble_of_answers(driven: Driven) -> str:
     """Return why no answers that were *driven* count, or nothing when they do."""
     if driven.outcomes.wrong:
-        return f"{driven.outcomes.wrong} wrong answers among {driven.outcomes.total}"
+        wrong, total = driven.outcomes.wrong, driven.outcomes.total
+        return f"{wrong:,} wrong {'answer' if wrong == 1 else 'answers'} among {total:,}"
     if not driven.outcomes.ok:
-        seen = [f"{count} {way}" for way, count in asdict(driven.outcomes).items() if count]
+        seen = [
+            f"{count:,} {WAYS.get(way, way)}"
+            for way, count in asdict(driven.outcomes).items()
+            if count
+        ]
         return f"no right answer within the window, but {' and '.join(seen) or 'nothing at all'}"
     return ""
 

@@ -7,7 +7,7 @@ import resource
 import shlex
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from calcbench.bench.arguments import (
-    ANY_CONTROL,
     WORKLOADS,
     choose_control,
     complete_strategies,
@@ -25,11 +24,11 @@ from calcbench.bench.arguments import (
     parse_strategies,
     reuse,
     seconds,
-    share,
     whole_number,
     workload,
 )
 from calcbench.bench.command import Command, policy_of, policy_options
+from calcbench.bench.deciding import decided, deciding_options
 from calcbench.bench.offering import most_clients, offered, offering_options
 from calcbench.bench.plan import KEEP_ALIVE, REUSES, Plan
 from calcbench.bench.progress import progress_on_terminal
@@ -37,7 +36,7 @@ from calcbench.core.errors import CalcbenchError, UsageError
 
 if TYPE_CHECKING:
     from calcbench.bench.race import Contest
-    from calcbench.bench.result import Run
+    from calcbench.bench.result import Measurement, Run
     from calcbench.bench.statistics import Summary
 
 FILES_BESIDE = 100  # descriptors that a server or driver may need beside those of its connections
@@ -123,37 +122,6 @@ FILES_BESIDE = 100  # descriptors that a server or driver may need beside those 
     help="How often all is measured, each time in a fresh order.",
 )
 @click.option(
-    "--precision",
-    type=share("--precision 5%"),
-    metavar="SHARE",
-    help="More rounds until every difference is known this well, or surely larger.",
-)
-@click.option(
-    "--most-rounds",
-    type=whole_number("--most-rounds 30"),
-    metavar="N",
-    default="30",
-    show_default=True,
-    help="The end of --precision, reached or not.",
-)
-@click.option(
-    "--control",
-    metavar="NAME",
-    default=ANY_CONTROL,
-    help="Which strategy is raced against itself as well, to show what chance does; none for"
-    " none.  [default: one that the seed draws]",
-)
-@click.option(
-    "--find-knee",
-    is_flag=True,
-    help="No race: search the highest rate, in an open loop, at which each strategy keeps --slo.",
-)
-@click.option(
-    "--slo",
-    metavar="CONDITION",
-    help="With --find-knee: what has to be kept, such as 'p99<20ms'.",
-)
-@click.option(
     "--seed",
     type=whole_number("--seed 7"),
     metavar="N",
@@ -171,6 +139,7 @@ FILES_BESIDE = 100  # descriptors that a server or driver may need beside those 
 )
 @click.option("--json", "as_json", is_flag=True, help="The whole result on standard output.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but where the result is.")
+@deciding_options
 @offering_options
 @policy_options
 def run_command(
@@ -181,11 +150,6 @@ def run_command(
     duration: float,
     warmup: float,
     rounds: int,
-    precision: float | None,
-    most_rounds: int,
-    control: str,
-    find_knee: bool,
-    slo: str | None,
     seed: int,
     out: Path,
     as_json: bool,
@@ -198,13 +162,10 @@ def run_command(
     keeps what has been measured until then. The exit status is 1 if a strategy failed, but not
     if it cannot run here.
     """
-    labels = parse_strategies(strategies)
-    load: dict[str, Any] = {"connections": flatten(connections)}
-    load |= offered(click.get_current_context(), more)
-    if find_knee:
-        load |= knee_load(click.get_current_context(), load, slo)
-    elif slo:
-        raise UsageError("--slo is what --find-knee keeps to; for a result see compare --fail-if")
+    ctx, labels = click.get_current_context(), parse_strategies(strategies)
+    fields: dict[str, Any] = {"connections": flatten(connections)}
+    deciding, slo = decided(ctx, more, lambda text: choose_control(text, labels, rounds, seed))
+    fields |= offered(ctx, more) | deciding
     plan = Plan(
         strategies=labels,
         workloads=flatten(workloads),
@@ -214,44 +175,51 @@ def run_command(
         rounds=rounds,
         seed=seed,
         policy=policy_of(more),
-        control="" if find_knee else choose_control(control, labels, rounds, seed),
-        precision=precision or 0,
-        most_rounds=most_rounds if precision else 0,
-        **load,
+        **fields,
     )
+    return conduct(plan, slo, out, as_json=as_json, quiet=quiet)
+
+
+def conduct(
+    plan: Plan,
+    slo: str,
+    out: Path,
+    *,
+    as_json: bool,
+    quiet: bool,
+    contest: "Callable[[], Contest] | None" = None,
+) -> int:
+    """Race as *plan* says, or search the knee for *slo*; return the exit status.
+
+    *contest* returns who races, and without one it is our strategies. A signal ends it, and what
+    has been measured until then is kept.
+    """
     allow_files(most_clients(plan) + FILES_BESIDE)
     with interrupted_by_signals() as caught:
         try:
-            if find_knee:
-                return run_search(plan, slo or "", out, as_json=as_json, quiet=quiet)
-            return run_plan(plan, out, as_json=as_json, quiet=quiet)
+            racers = contest() if contest else None
+            if slo:
+                return run_search(plan, slo, out, as_json=as_json, quiet=quiet, contest=racers)
+            return run_plan(plan, out, as_json=as_json, quiet=quiet, contest=racers)
         except KeyboardInterrupt:
             return 128 + (caught or [signal.SIGINT])[0]
 
 
-def knee_load(context: click.Context, load: dict[str, Any], slo: str | None) -> dict[str, Any]:
-    """Return the connections of a search; raises UsageError for what does not go with one."""
-    from calcbench.bench.knee import CAP
-
-    if not slo:
-        raise UsageError("--find-knee needs --slo, such as --slo 'p99<20ms'")
-    if load.get("rate") is not None:
-        raise UsageError("--find-knee searches the rate; leave out --rate")
-    given = context.get_parameter_source("connections") is not click.core.ParameterSource.DEFAULT
-    return {"connections": (max(load["connections"]) if given else CAP,)}
-
-
-def run_search(plan: Plan, slo: str, out: Path, *, as_json: bool, quiet: bool) -> int:
+def run_search(
+    plan: Plan, slo: str, out: Path, *, as_json: bool, quiet: bool, contest: "Contest | None" = None
+) -> int:
     """Search the knees of *plan* and show them; return the exit status."""
     from calcbench.bench import knee
     from calcbench.bench.checking import prepare
-    from calcbench.bench.result import default_folder
+    from calcbench.bench.result import SEARCH, default_folder
 
     objective, folder = knee.parse_objective(slo), default_folder(out)
     tell = (lambda _: None) if quiet else (lambda text: click.echo(text, err=True))
-    knees = knee.find_knees(plan, objective, folder, tell, prepare=lambda: prepare(quiet=quiet))
+    knees = knee.find_knees(
+        plan, objective, folder, tell, contest, prepare=lambda: prepare(quiet=quiet)
+    )
     if as_json:
-        click.echo((folder / knee.FILE).read_text(encoding="utf-8"))
+        click.echo((folder / SEARCH).read_text(encoding="utf-8"))
     elif quiet:
         click.echo(folder)
     else:
@@ -294,7 +262,7 @@ def run_plan(
         print_report(summary, run, folder, sys.stderr if as_json else sys.stdout)
     if interrupted:
         raise KeyboardInterrupt
-    return judge(summary)
+    return judge(summary, run)
 
 
 def allow_files(count: int) -> None:
@@ -351,14 +319,31 @@ def whole_result(summary: "Summary", run: "Run") -> str:
     return json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False)
 
 
-def judge(summary: "Summary") -> int:
-    """Return the exit status for *summary*; raises CalcbenchError where a strategy failed.
+def judge(summary: "Summary", run: "Run") -> int:
+    """Return the exit status for *summary* of *run*; raises CalcbenchError where one failed.
 
-    One that cannot run here has not failed, as long as another one could be measured.
+    A server that failed in some rounds has failed. One that cannot run here has not, as long as
+    another one could be measured, and the driver's own trouble in some rounds is nobody's.
     """
-    failed = {row.condition.strategy for row in summary.rows if row.status == "failed"}
-    if failed:
-        raise CalcbenchError(f"{', '.join(sorted(failed))} failed; the reasons are below the table")
+    broken = {m.condition.variant for m in run.measurements if is_servers_failure(m)}
+    lost = {row.condition.strategy for row in summary.rows if row.status == "failed"} - broken
+    for names, what in ((broken, "failed"), (lost, "could not be measured")):
+        if names:
+            raise CalcbenchError(
+                f"{', '.join(sorted(names))} {what}; the reasons are below the table"
+            )
     if all(row.status != "ok" for row in summary.rows):
         raise CalcbenchError("none of these strategies can run here")
     return 0
+
+
+def is_servers_failure(measurement: "Measurement") -> bool:
+    """Tell whether *measurement* failed by its server, and not by its driver or by itself."""
+    from calcbench.bench import judging
+
+    doubtful = judging.judge(measurement.evidence).name == judging.INVALID
+    return (
+        measurement.status == "failed"
+        and measurement.judgement in ("", judging.INVALID)
+        and not doubtful
+    )

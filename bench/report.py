@@ -43,10 +43,11 @@ def print_report(summary: Summary, run: Run, folder: Path, file: TextIO) -> None
     """Print the table of *summary*, what it says in words, and where everything lies."""
     print_table(summary, run, file)
     width = shutil.get_terminal_size().columns if file.isatty() else 0
+    print(file=file)
     print(fill(" ".join(filter(None, (verdict(summary), note(run)))), width), file=file)
     print(file=file)
     if driver := reference(run):
-        print(f"Driver: {driver}", file=file)
+        print(fill(f"Driver: {driver}", width), file=file)
     if summary.rows:
         print(f"Charts: {folder / CHARTS}", file=file)
     print(f"Data:   {folder}", file=file)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     Samples = dict[str, NDArray[np.int64]]
 
 SCHEMA_VERSION = 2
-RESULT = "result.json"
+RESULT, SEARCH = "result.json", "knee.json"  # a race leaves the one, a search the other
 COLUMNS = ("sent_ns", "latency_ns", "client", "outcome")
 
 
@@ -184,6 +184,8 @@ def read_run(folder: Path) -> Run:
         values = json.loads(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
         what = f"no {RESULT} in it" if folder.is_dir() else "no such folder"
+        if (folder / SEARCH).exists():
+            what = f"{SEARCH} in it is a search for the highest rates, and no race"
         raise UsageError(f"{folder} is not a result: {what}") from None
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot read {path}: {error}") from None

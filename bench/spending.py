@@ -1,7 +1,8 @@
-"""Show what the servers of a race spent: one line for each point, as plain aligned text.
+"""Show what the servers of a race spent: two lines for each point, as plain aligned text.
 
-Counts are for each request, so that fast and slow servers compare; every figure is the lower
-median of the rounds that count, so it is one that was measured.
+One table is of the time that they took, the other of what they held meanwhile. Counts are for each
+request, so that fast and slow servers compare; every figure is the lower median of the rounds that
+count, so it is one that was measured.
 """
 
 import statistics
@@ -14,28 +15,18 @@ from calcbench.bench.result import Measurement, Run
 from calcbench.bench.units import format_number
 
 GAP = "  "
-HEADINGS = (
-    "clients",
-    "strategy",
-    "CPU µs",
-    "system",
-    "waits",
-    "preempted",
-    "delay",
-    "PSS MB",
-    "peak MB",
-    "procs",
-    "threads",
-    "drops",
-    "workers",
-    "Jain",
-)
-LEGEND = (
+POINT = ("clients", "strategy")
+TIME = (*POINT, "CPU µs", "user", "system", "waits", "preempted", "delay")
+THINGS = (*POINT, "PSS MB", "peak", "procs", "threads", "drops", "TIME_WAIT", "workers", "Jain")
+TIME_LEGEND = (
     "CPU µs, waits (voluntary context switches) and preemptions (involuntary) are for each request;"
-    " system: the kernel's share of the CPU; delay: ready to run and not running, as a share of the"
-    " window, all threads together (≥: threads that came and went unseen are not in it); PSS:"
-    " memory, shared pages divided; peak: the most of one process; drops: clients turned away by a"
-    " full backlog; workers: threads and processes that gave answers, and Jain's index of how"
+    " user, system: shares of the CPU; delay: ready to run and not running, as a share of the"
+    " window, all threads together (≥: threads that came and went unseen are not in it)"
+)
+THINGS_LEGEND = (
+    "PSS: memory, shared pages divided; peak: the most of one process, in MB; drops: clients turned"
+    " away by a full backlog; TIME_WAIT: closed connections that the kernel still held in the end,"
+    " of everybody here; workers: threads and processes that gave answers, and Jain's index of how"
     " evenly, 1 at best"
 )
 
@@ -49,56 +40,64 @@ def spending_lines(run: Run) -> Iterator[str]:
     if not points:
         yield "Nobody looked at what the servers spent."
         return
-    sections: dict[tuple[str, str], list[list[str]]] = {}
+    sections: dict[tuple[str, str], list[Condition]] = {}
     for condition in run.plan.conditions():
         if condition in points:
-            section = sections.setdefault((condition.reuse, condition.workload), [])
-            section.append(cells_of(condition, points[condition]))
-    for (reuse, workload), rows in sections.items():
+            sections.setdefault((condition.reuse, condition.workload), []).append(condition)
+    for (reuse, workload), conditions in sections.items():
         yield f"{workload}, {REUSE[reuse]}"
-        yield from aligned([list(HEADINGS), *rows])
-        yield ""
-    yield LEGEND
+        for headings, cells_of in ((TIME, times_of), (THINGS, things_of)):
+            rows = [
+                [f"{at.connections:,}", at.strategy, *cells_of(points[at])] for at in conditions
+            ]
+            yield from aligned([list(headings), *rows])
+            yield ""
+    yield from (TIME_LEGEND, THINGS_LEGEND)
 
 
-def cells_of(condition: Condition, rounds: Sequence[Measurement]) -> list[str]:
-    """Return the cells of one line, made from the *rounds* under *condition*."""
+def middle(
+    rounds: Sequence[Measurement], name: str, *, each: bool = False, scale: float = 1
+) -> str:
+    """Return the median of the figure *name* over *rounds*, *each* for one request, if known."""
+    values = [
+        measurement.resources[name] / scale / (measurement.outcomes.ok if each else 1)
+        for measurement in rounds
+        if measurement.resources.get(name) is not None
+    ]
+    return format_number(statistics.median_low(values)) if values else ""
 
-    def middle(name: str, *, each: bool = False, scale: float = 1) -> str:
-        values = [
-            measurement.resources[name] / scale / (measurement.outcomes.ok if each else 1)
-            for measurement in rounds
-            if measurement.resources.get(name) is not None
-        ]
-        return format_number(statistics.median_low(values)) if values else ""
 
+def times_of(rounds: Sequence[Measurement]) -> list[str]:
+    """Return the cells that say which time a server took in *rounds*."""
     delays = [m.resources["run_queue_ns"] / m.elapsed_ns for m in rounds]
     system = [
         m.resources["cpu_system_ns"] / m.resources["cpu_ns"]
         for m in rounds
         if m.resources["cpu_system_ns"] is not None and m.resources["cpu_ns"]
     ]
+    share = statistics.median_low(system) if system else None
     at_least = "" if all(m.resources["run_queue_complete"] for m in rounds) else "≥"
+    return [
+        middle(rounds, "cpu_ns", each=True, scale=1e3),
+        "" if share is None else f"{1 - share:.0%}",
+        "" if share is None else f"{share:.0%}",
+        middle(rounds, "voluntary_switches", each=True),
+        middle(rounds, "involuntary_switches", each=True),
+        f"{at_least}{statistics.median_low(delays):.0%}",
+    ]
+
+
+def things_of(rounds: Sequence[Measurement]) -> list[str]:
+    """Return the cells that say what a server held in *rounds*."""
     whole: list[Any] = [
         statistics.median_low([m.resources[name] for m in rounds])
-        for name in ("processes", "threads", "listen_drops", "workers_counted")
+        for name in ("processes", "threads", "listen_drops", "time_wait", "workers_counted")
     ]
-    processes, threads, drops, workers = (f"{value:,}" for value in whole)
     return [
-        f"{condition.connections:,}",
-        condition.strategy,
-        middle("cpu_ns", each=True, scale=1e3),
-        f"{statistics.median_low(system):.0%}" if system else "",
-        middle("voluntary_switches", each=True),
-        middle("involuntary_switches", each=True),
-        f"{at_least}{statistics.median_low(delays):.0%}",
-        middle("pss_bytes", scale=1e6),
-        middle("peak_bytes", scale=1e6),
-        processes,
-        threads,
-        drops,
-        workers,
-        middle("workers_jain"),
+        middle(rounds, "pss_bytes", scale=1e6),
+        middle(rounds, "peak_bytes", scale=1e6),
+        *(f"{value:,}" for value in whole),
+        middle(rounds, "workers_jain"),
     ]
 
 
@@ -108,5 +107,5 @@ def aligned(table: Sequence[Sequence[str]]) -> Iterator[str]:
     for cells in table:
         yield GAP.join(
             cell.ljust(width) if title == "strategy" else cell.rjust(width)
-            for cell, width, title in zip(cells, widths, HEADINGS, strict=True)
+            for cell, width, title in zip(cells, widths, table[0], strict=True)
         ).rstrip()

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
-from calcbench.bench.captions import break_name, group, heading, served, troubles
+from calcbench.bench.captions import break_name, doubts, group, heading, served, troubles
+from calcbench.bench.judging import CONTENDED, DRIVER_BOUND, UNSTEADY
 from calcbench.bench.ranking import tier_numbers
 from calcbench.bench.remarks import remarks
 from calcbench.bench.result import Run
@@ -51,6 +52,12 @@ LEGEND = (
 )
 AGAIN_LEGEND = "A/A: the same strategy once more, a control that shows what chance does"
 CONTROL = "A/A"  # in place of a tier
+# What stands before the rate of a point that may not be the server's own, and what it says.
+MARKS = {
+    DRIVER_BOUND: ("‡", "the driver was the limit, so it is not ranked"),
+    CONTENDED: ("*", "somebody else took time from the cores"),
+    UNSTEADY: ("†", "it did not settle while it was measured"),
+}
 NO_TIER = "–"  # some clients get nothing, or the driver was the limit
 LEFT = ("strategy",)  # columns of words; all others hold figures and end at the right
 
@@ -62,9 +69,15 @@ def sections(summary: Summary, run: Run) -> list[Section]:
     for rows in group(summary.rows):
         ranked = sorted(rows, key=rank)
         cells = [show(row, numbers.get(row.condition)) for row in ranked]
-        below = troubles(rows) + remarks(ranked, run) + fairness(rows)
+        below = [*troubles(rows), *marks(rows), *remarks(ranked, run), *fairness(rows)]
         found.append(Section(heading(rows[0].condition, run.plan), ranked, cells, below))
     return found
+
+
+def marks(rows: Sequence[Row]) -> list[str]:
+    """Say what the marks in the table of *rows* mean."""
+    judged = doubts(rows)
+    return [f"{mark} {name}: {what}" for name, (mark, what) in MARKS.items() if name in judged]
 
 
 def rank(row: Row) -> tuple[int, bool, float]:
@@ -97,7 +110,7 @@ def show(row: Row, tier: int | None) -> list[str]:
         return [*start, row.status, *[""] * (len(HEADINGS) - 4)]
     return [
         *start,
-        format_number(float(row.throughput.median)),
+        MARKS.get(row.judgement, ("",))[0] + format_number(float(row.throughput.median)),
         show_spread(row.throughput),
         format_number(row.p50_ns.median / 1e6),
         format_number(row.p99_ns.median / 1e6),

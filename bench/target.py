@@ -71,6 +71,8 @@ def parse_target(url: str, unix: str = "") -> Target:
         raise UsageError(f"URL {url!r} {what}: only plain HTTP is driven, as in http://host:8080/")
     if not parts.hostname:
         raise UsageError(f"URL {url!r} names no host, as http://host:8080/ does")
+    if not parts.hostname.isascii():
+        raise UsageError(f"URL {url!r} should have its host in ASCII, as xn--… of IDNA")
     if parts.username is not None:
         raise UsageError(f"URL {url!r} has a user: say -H 'Authorization: …' instead")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")

@@ -7,7 +7,7 @@ import itertools
 import math
 from collections.abc import Iterable, Sequence
 
-from calcbench.bench.inference import Comparison
+from calcbench.bench.inference import NOTHING_TOLD, Comparison
 from calcbench.bench.metric import P99, THROUGHPUT
 from calcbench.bench.ranking import (
     UNRANKED,
@@ -22,6 +22,8 @@ from calcbench.bench.ranking import (
 from calcbench.bench.ranking import tiers as in_tiers
 from calcbench.bench.statistics import Row, Summary
 from calcbench.bench.units import format_number, format_ratio
+
+USELESS = 20.0  # a difference that large needs no test
 
 
 def verdict(summary: Summary) -> str:
@@ -92,7 +94,7 @@ def sure_ratio(told: Comparison) -> str:
 
 def fine_ratio(ratio: float) -> str:
     """Return *ratio* with two decimals where it is near 1: ``0.98x``, ``1.25x``, ``3.1x``."""
-    if not math.isfinite(ratio):
+    if not 1e-3 < ratio < 1e3:
         return "any"
     return f"{ratio:.2f}x" if ratio < 2 else format_ratio(ratio)
 
@@ -106,6 +108,8 @@ def detectable(rows: Sequence[Row], told: Contests) -> str:
         return ""
     rounds, needed = min(row.rounds for row in rows), rounds_to_tell(rows)
     more = f"; {needed} rounds tell more" if rounds < needed else ""
+    if most > USELESS:
+        return f"; rounds as unlike as these {rounds} show nothing{more}"
     return f"; {rounds} rounds show differences from {fine_ratio(most)}{more}"
 
 
@@ -114,15 +118,20 @@ def control_sentences(found: Sequence[Control]) -> list[str]:
     if not found:
         return []
     who = found[0].condition.strategy
-    parts = [
-        f"{control.condition.workload} {fine_ratio(control.told.ratio)}"
-        f" [{fine_ratio(control.told.low)} to {fine_ratio(control.told.high)}]"
-        for control in found
-    ]
+    parts = [f"{control.condition.workload} {found_ratio(control.told)}" for control in found]
     same = f"A/A control, {who} against itself: {'; '.join(parts)}"
     if any(control.told.clear for control in found):
         return [f"{same}. It differs from itself, so trust no difference of that size here."]
+    if all(control.told == NOTHING_TOLD for control in found):
+        return [f"{same}."]
     return [f"{same}: no clear difference, as it should be."]
+
+
+def found_ratio(told: Comparison) -> str:
+    """Return the ratio of a strategy to itself and its interval, or that nobody can tell."""
+    if told == NOTHING_TOLD:
+        return "cannot tell, too few rounds count"
+    return f"{fine_ratio(told.ratio)} [{fine_ratio(told.low)} to {fine_ratio(told.high)}]"
 
 
 def flip(workloads: dict[str, list[Row]]) -> list[str]:
@@ -171,14 +180,12 @@ def starvation(rows: list[Row], connections: int) -> list[str]:
 
 
 def failures(rows: Iterable[Row]) -> list[str]:
-    """Return a sentence on the strategies that did not make it through every round, if any."""
-    reasons: dict[str, str] = {}
-    for row in rows:
-        if row.failed_rounds:
-            reasons.setdefault(name(row), f"{name(row)} ({row.reason})")
-    if not reasons:
-        return []
-    return [f"Not every round counts, for {enumerate_names(list(reasons.values()))}."]
+    """Return a sentence on the strategies of which some round does not count, if any.
+
+    Why it does not, the lines below the tables say.
+    """
+    names = dict.fromkeys(name(row) for row in rows if row.failed_rounds)
+    return [f"Not every round counts, for {enumerate_names(list(names))}."] if names else []
 
 
 def name(row: Row) -> str:

@@ -1,5 +1,6 @@
 """The charts: the same bytes for the same summary, every word in its place, no claim too many."""
 
+import dataclasses
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +19,7 @@ from calcbench.bench.charts import DPI, LONGEST_LINE, STYLE, WIDTH, draw, draw_c
 from calcbench.bench.metric import METRICS
 from calcbench.bench.palette import KNOWN, looks
 from calcbench.bench.panel import round_numbers, spread_apart
-from calcbench.bench.plan import Condition, Plan
+from calcbench.bench.plan import KEEP_ALIVE, Condition, Plan
 from calcbench.bench.result import Run
 from calcbench.bench.statistics import Row, Summary, spread
 
@@ -279,7 +280,7 @@ def test_draws_models_beside_what_was_measured() -> None:
 
     for before, after in zip(plain.axes, beside.axes, strict=True):
         new = after.lines[: len(after.lines) - len(before.lines)]
-        assert {str(line.get_linestyle()) for line in new} == {":", "--"}
+        assert {str(line.get_linestyle()) for line in new} == {":", "-."}
         assert len(new) == 4
     assert any("Dotted: what the time" in text.get_text() for text in beside.texts)
     assert not any("Dotted" in text.get_text() for text in plain.texts)
@@ -291,6 +292,20 @@ def test_leaves_points_of_the_driver_out_of_the_ranking() -> None:
     assert finding(THROUGHPUT, rows) == "selectors: 2,000/s at 32 connections"
     assert finding(THROUGHPUT, rows[:1]) == "at 32 connections, the driver was the limit"
     assert notes(rows) == ["driver-bound, says the measurement of itself: fork at 32"]
+
+
+def test_tells_rounds_of_the_driver_in_one_line() -> None:
+    reason = "driver-bound; the driver was busy 92% of the time"
+    rows = [
+        row(Condition(name, "add", KEEP_ALIVE, level), 9_000, failed_rounds=1, reason=reason)
+        for name in ("fork", "selectors")
+        for level in (8, 32)
+    ]
+
+    [told] = notes(rows)
+    assert told.endswith(" rounds, which do not count: fork at 8, 32; selectors at 8, 32")
+    contended = [dataclasses.replace(row, failed_rounds=0, judgement="contended") for row in rows]
+    assert notes(contended) == ["contended, says the measurement of itself: every point"]
 
 
 def test_says_that_nobody_leads_where_rounds_overlap() -> None:
@@ -324,8 +339,8 @@ def test_says_what_could_not_be_measured_and_why() -> None:
     assert finding(THROUGHPUT, rows[:2]) == "nothing could be measured"
     assert notes(rows) == [
         "fork cannot run here: needs os.fork",
-        "selectors failed at 32: the server died",
-        "threadpool failed in some rounds at 32: 2 wrong answers",
+        "selectors at 32 does not count: the server died",
+        "threadpool at 32 does not count in some rounds: 2 wrong answers",
     ]
 
 

@@ -1,5 +1,6 @@
 """The command line, as a user types it: in a process of its own, with warnings as errors."""
 
+import contextlib
 import csv
 import http.client
 import json
@@ -15,15 +16,17 @@ import sysconfig
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import calcbench
 from calcbench.bench.arguments import parse_strategies, split_variants
 from calcbench.bench.completion import SHELLS
-from calcbench.bench.plan import Condition
+from calcbench.bench.plan import Condition, Plan
 from calcbench.bench.progress import say_left
 from calcbench.bench.racing import judge
+from calcbench.bench.result import Measurement, Run
 from calcbench.bench.statistics import Row, Summary
 from calcbench.core import catalogue
 from calcbench.core.errors import CalcbenchError
@@ -623,11 +626,37 @@ def row(strategy: str, status: str) -> Row:
 
 
 def test_fails_when_a_strategy_failed_and_not_when_it_cannot_run_here() -> None:
-    assert judge(Summary(1, "", False, (row("fork", "unavailable"), row("selectors", "ok")))) == 0
-    with pytest.raises(CalcbenchError, match="fork failed"):
-        judge(Summary(1, "", False, (row("fork", "failed"), row("selectors", "ok"))))
+    run = Run(2, "", "", "", "", False, Plan(("fork", "selectors")), {}, {}, ())
+
+    def status(*statuses: str) -> int:
+        rows = map(row, ("fork", "selectors"), statuses)
+        return judge(Summary(1, "", False, tuple(rows)), run)
+
+    assert status("unavailable", "ok") == 0
+    with pytest.raises(CalcbenchError, match="fork could not be measured"):
+        status("failed", "ok")
     with pytest.raises(CalcbenchError, match="can run here"):
-        judge(Summary(1, "", False, (row("fork", "unavailable"),)))
+        status("unavailable")
+
+
+@pytest.mark.parametrize(
+    ("judgement", "evidence", "fails"),
+    [
+        ("invalid", {}, True),  # the server died, or never started
+        ("invalid", {"little_ratio": 0.5}, False),  # the measurement contradicts itself
+        ("driver-bound", {"excuse": "late"}, False),
+    ],
+)
+def test_fails_when_a_server_failed_in_some_round(
+    judgement: str, evidence: dict[str, Any], *, fails: bool
+) -> None:
+    good = row("fork", "ok")
+    bad = Measurement(good.condition, 2, "failed", "why", judgement=judgement, evidence=evidence)
+    run = Run(2, "", "", "", "", False, Plan(("fork",)), {}, {}, (bad,))
+
+    expected = pytest.raises(CalcbenchError, match="fork failed")
+    with expected if fails else contextlib.nullcontext():
+        assert judge(Summary(1, "", False, (good,)), run) == 0
 
 
 def test_says_how_long_there_is_to_wait() -> None:

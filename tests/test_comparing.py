@@ -139,7 +139,7 @@ def test_cannot_tell_from_two_rounds_or_from_what_failed(
 
     status, text = compare(first, few, "--fail-if", "p99>1ms", capsys=capsys)
     assert status == CANNOT_TELL
-    assert "2 rounds are too few for an interval, 3 are needed" in text
+    assert "an interval needs 3 rounds that count, not 2" in text
     for broken, why in ((failed, "failed in B"), (driver, "driver-bound in B")):
         status, text = compare(first, broken, "--fail-if", "p99>1ms", capsys=capsys)
         assert status == CANNOT_TELL
@@ -176,9 +176,27 @@ def test_warns_where_more_than_the_strategy_differs(
     first, second = result(tmp_path / "a"), result(tmp_path / "b")
     values = json.loads((second / "result.json").read_text())
     values["versions"]["python"] = "3.13.1"
+    values["plan"] |= {"rate": 500, "behaviours": ["idle=3"], "policy": ["max_body=9"]}
     (second / "result.json").write_text(json.dumps(values))
+    text = compare(first, second, capsys=capsys)[1]
 
-    assert "Not the same Python: None and 3.13.1" in compare(first, second, capsys=capsys)[1]
+    assert "Not the same Python: None and 3.13.1" in text
+    assert "Not the same load: a closed loop and 500/s, constant with idle=3" in text
+    assert "Not the same limits and deadlines: the usual ones and max_body=9" in text
+    assert "one result" not in text
+    assert "A and B are one result" in compare(first, first, capsys=capsys)[1]
+
+
+def test_says_nothing_of_what_nobody_has_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = (result(tmp_path / name, server_cpu_ns=0) for name in "ab")
+
+    assert "cpu" not in compare(first, second, capsys=capsys)[1]
+    for condition in ("cpu>10us", "cpu>10%"):
+        status, text = compare(first, second, "--fail-if", condition, capsys=capsys)
+        assert status == CANNOT_TELL
+        assert text.endswith("nobody has measured it\n")
 
 
 @pytest.mark.parametrize(
@@ -191,6 +209,7 @@ def test_warns_where_more_than_the_strategy_differs(
         ("p99>50/s", "should be in ms, us or s"),
         ("throughput<5ms", "should be in /s"),
         ("throughput<-100%", "nothing falls by"),
+        ("p99>-5ms", "never below 0"),
         ("p99>50 parsecs", "as in"),
         ("", "as in"),
     ],

@@ -243,7 +243,7 @@ def test_gathers_the_evidence_of_an_open_loop() -> None:
         "client": intended % 8,
         "outcome": intended * 0,
     }
-    window = dataclasses.replace(WINDOW, offered_per_s=1000, answers=900, late=499)
+    window = dataclasses.replace(WINDOW, offered_per_s=1000, answers=900, due=1000, late=499)
     evidence = gather(window, samples, [], steadiness_of(window, samples))
 
     assert evidence["sent_ratio"] == 0.9

@@ -26,7 +26,7 @@ from calcbench.bench.knee import (
 )
 from calcbench.bench.plan import KEEP_ALIVE, Condition, Plan
 from calcbench.bench.race import Contest, Setup
-from calcbench.bench.result import Measurement, Outcomes, prepare_folder, write_samples
+from calcbench.bench.result import Measurement, Outcomes, prepare_folder, read_run, write_samples
 from calcbench.core.errors import CalcbenchError, UsageError
 
 OBJECTIVE = parse_objective("p99<20ms")
@@ -148,6 +148,21 @@ def test_finds_the_knee_of_each_and_writes_every_try(tmp_path: Path) -> None:
     assert "fork, add: 400/s not kept: p99 50.0 ms" in told
 
 
+def test_keeps_what_was_found_before_somebody_stopped_it(tmp_path: Path) -> None:
+    def measure(setup: Setup, condition: Condition, number: int, step: int) -> Measurement:
+        if condition.strategy == "selectors":
+            raise KeyboardInterrupt
+        return Measurement(condition, number, "failed", "it died")
+
+    with pytest.raises(KeyboardInterrupt):
+        find_knees(Plan(("fork", "selectors")), OBJECTIVE, tmp_path, contest=Contest(measure, {}))
+    [knee, *_] = json.loads((tmp_path / "knee.json").read_text())["knees"]
+
+    assert (knee["condition"]["strategy"], knee["note"]) == ("fork", "it died")
+    with pytest.raises(UsageError, match="is a search for the highest rates, and no race"):
+        read_run(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("outcome", "why"), [(NOT_KEPT, "no strategy sustained"), (UNKNOWN, "see calcbench doctor")]
 )
@@ -176,7 +191,11 @@ def test_reads_an_objective() -> None:
         (["--find-knee"], "needs --slo"),
         (["--slo", "p99<20ms"], "--find-knee keeps to"),
         (["--find-knee", "--slo", "p99<20ms", "--rate", "5"], "leave out --rate"),
+        (["--find-knee", "--slo", "p99<20ms", "--rounds", "5"], "leave out --rounds"),
+        (["--find-knee", "--slo", "p99<20ms", "--precision", "5%"], "leave out --precision"),
         (["--find-knee", "--slo", "p98<20ms"], "did you mean"),
+        (["--find-knee", "--slo", "p99"], "^--slo 'p99' should be .* as in 'p99<20ms'$"),
+        (["--most-rounds", "9"], "the end of --precision"),
     ],
 )
 def test_refuses_what_makes_no_search(tmp_path: Path, words: list[str], why: str) -> None:

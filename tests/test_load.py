@@ -45,6 +45,7 @@ def test_reads_a_url(url: str, target: Target) -> None:
         ("http://me:secret@a/", "Authorization"),
         ("http://a/\u00e4", "percent-encoded"),
         ("http://a/b c", "percent-encoded"),
+        ("http://\u00e4/", "in ASCII"),
     ],
 )
 def test_says_what_is_wrong_with_a_url(url: str, message: str) -> None:
@@ -174,7 +175,9 @@ def test_counts_every_failure_as_what_it_is(
     octets: bytes, close: bool, fields: dict[str, Any], outcome: str, rate: float
 ) -> None:
     with truth(says(octets, close=close)) as port:
-        seen = drive(port, rate=rate, timeout_s=0.08 if outcome == "timed_out" else 30, **fields)
+        timeout_s = 0.08 if outcome == "timed_out" else 30
+        # Some times as long as a client pauses behind a failure.
+        seen = drive(port, rate=rate, duration_s=0.3, timeout_s=timeout_s, **fields)
 
     assert only(seen, outcome)
 
@@ -269,6 +272,10 @@ def test_fails_when_nothing_answers_rightly(hello: str, tmp_path: Path) -> None:
         (("http://a/", "http://a/"), "given twice"),
         (("http://a/", "--arrivals", "poisson"), "--arrivals needs --rate"),
         (("http://a/", "--rate", "0"), "rate 0 should be above 0"),
+        (("http://a/", "--rate", "2e6"), "at most 400,000 for each of the drivers"),
+        (("http://a/", "http://b/", "--control", "http://c/"), "http://c/ should be raced"),
+        (("http://a/", "--find-knee"), "needs --slo"),
+        (("http://a/", "--timeout", "0"), "timeout 0 should be"),
         (("http://a/", "--rate", "quick"), "should be requests per second"),
         (("http://a/", "--rate", "5", "--arrivals", "posson"), "did you mean 'poisson'"),
         (("http://a/", "--drivers", "0"), "drivers 0 should be 1 to"),
@@ -280,3 +287,30 @@ def test_fails_when_nothing_answers_rightly(hello: str, tmp_path: Path) -> None:
 def test_says_what_a_command_line_should_be(args: tuple[str, ...], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         load(*args)
+
+
+@pytest.mark.usefixtures("no_charts")
+def test_loads_one_of_several_twice_as_a_control(hello: str, tmp_path: Path) -> None:
+    more = ("--rounds", "2", "--control", f"{hello}/a", "--out", str(tmp_path), "-q")
+    load(f"{hello}/a", f"{hello}/b", *SHORT, *more)
+    [folder] = tmp_path.iterdir()
+    seen = {m.condition.strategy.partition("/")[2] for m in read_run(folder).measurements}
+
+    assert seen == {"a", "b", "a (again)"}
+
+
+def test_searches_the_highest_rate_of_any_server(hello: str, tmp_path: Path) -> None:
+    args = ("--find-knee", "--slo", "p99<0.001ms", "--duration", "0.05", "--warmup", "0.01")
+    # Nothing is as quick as that, or else the driver is late: there is no knee either way.
+    with pytest.raises(CalcbenchError, match=r"sustained any rate|was the limit"):
+        load(f"{hello}/", *args, "--out", str(tmp_path), "-q")
+    [folder] = tmp_path.iterdir()
+    found = json.loads((folder / "knee.json").read_text())
+
+    assert found["plan"]["connections"] == [256]
+    assert found["knees"][0]["tries"]
+
+
+def test_says_that_there_is_no_such_host() -> None:
+    with pytest.raises(CalcbenchError, match="cannot be the name of a host"):
+        drive(0, host="x" * 64)  # no resolver is asked for that

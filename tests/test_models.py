@@ -8,7 +8,17 @@ import numpy as np
 import pytest
 
 from calcbench.bench.cpus import Pinning
-from calcbench.bench.models import bound, curves, describe, family, fit, law, lines_of
+from calcbench.bench.models import (
+    FITTED,
+    PREDICTED,
+    bound,
+    curves,
+    describe,
+    family,
+    fit,
+    law,
+    lines_of,
+)
 from calcbench.bench.plan import AGAIN, KEEP_ALIVE, Condition, Plan
 from calcbench.bench.result import Run
 from calcbench.bench.statistics import Row, spread
@@ -84,7 +94,8 @@ def test_takes_the_number_of_servers_from_options_or_from_who_was_served() -> No
 
     assert family(line, RUN).servers == math.inf
     assert family(line, pool).servers == 8
-    assert family(starving, pool).servers == 3
+    assert family(starving, pool).servers == 8  # more were served elsewhere: its window was short
+    assert family({1: line[1], 64: starving[64]}, pool).servers == 3
     assert family(line, RUN).service_s == pytest.approx(1 / 900)
     assert family(line, RUN).cores == 2
     assert family(line, dataclasses.replace(RUN, pinning=Pinning(server=(0,)))).cores == 1
@@ -97,7 +108,8 @@ def test_says_what_was_measured_and_what_predicted() -> None:
     text = "\n".join(describe("here", [*rows, row(64, 5, "a" + AGAIN)], RUN))
 
     assert "a: a request alone takes 1.11 ms; as many servers as clients" in text
-    assert "   8 clients: measured 4,240/s, one server would give 900/s, so many 7,200/s" in text
+    assert "    clients    measured  one server  all servers" in text
+    assert "          8     4,240/s       900/s      7,200/s" in text
     assert "scalability law: 900/s [" in text
     assert "contention 10.00% [" in text
     assert len(lines_of([*rows, row(64, 5, "a" + AGAIN)])) == 1
@@ -115,8 +127,9 @@ def test_says_what_is_missing() -> None:
 def test_draws_what_it_can() -> None:
     rows = [row(level, law(level, 900, 0.1, 0)) for level in LEVELS]
 
-    assert [curve.dash for curve in curves(rows, RUN)["a"]] == [":", "--"]
-    assert [curve.dash for curve in curves(rows[:3], RUN)["a"]] == [":"]
-    assert [curve.dash for curve in curves(rows[1:], RUN)["a"]] == ["--"]
+    assert [curve.dash for curve in curves(rows, RUN)["a"]] == [PREDICTED, FITTED]
+    assert [curve.dash for curve in curves(rows[:3], RUN)["a"]] == [PREDICTED]
+    assert [curve.dash for curve in curves(rows[1:], RUN)["a"]] == [FITTED]
     assert curves(rows[1:6], RUN)["a"] == []
+    assert curves([row(1, 900, offered_per_s=5.0)], RUN) == {}
     assert curves(rows, RUN)["a"][0].points[4] == pytest.approx(3_600)

@@ -67,6 +67,15 @@ def test_waits_for_nobody_who_failed() -> None:
     assert settled(PLAN, [*rounds("a", 10_000, QUIET, 8), failed])
 
 
+def test_leaves_out_rounds_of_the_driver_as_the_summary_does() -> None:
+    good = two(10_000, 10_000, QUIET, 9)
+    lost = dataclasses.replace(good[8], judgement="driver-bound", outcomes=Outcomes(ok=1))
+    least = [dataclasses.replace(one, judgement="driver-bound") for one in good]
+
+    assert settled(PLAN, [*good[:8], lost, *good[9:]])
+    assert settled(PLAN, least) == settled(PLAN, [])
+
+
 @pytest.mark.parametrize(
     ("low", "high", "narrow"),
     [(0.96, 1.04, True), (0.9, 1.1, False), (0, 1, False), (2, 2.2, True)],

@@ -72,7 +72,7 @@ def test_prints_a_plain_table_for_each_workload() -> None:
         "      1  fork          2   8,530  3%  0.0834    2.35        52.3      all       0",
         "     32  fork          1   9,520  3%  0.0834    2.35        52.3  8 of 32   1,230",
         "     32  selectors        failed",
-        "selectors failed at 32: the server died",
+        "selectors at 32 does not count: the server died",
     ]
 
 
@@ -112,6 +112,19 @@ def test_shows_tiers_and_names_the_control() -> None:
         ["a", "–"],
     ]
     assert lines[-1].startswith("A/A: the same strategy once more")
+
+
+def test_marks_what_may_not_be_the_servers_own() -> None:
+    judgements = {"a": "driver-bound", "b": "contended", "c": "unsteady", "d": "server-bound"}
+    rows = [row(name, 8, 5_000, judgement=judgement) for name, judgement in judgements.items()]
+    lines = list(plain_lines(summary(*rows), run()))
+
+    assert [line.split()[3] for line in lines[2:6]] == ["‡5,000", "*5,000", "†5,000", "5,000"]
+    assert [line.partition(":")[0] for line in lines[6:9]] == [
+        "‡ driver-bound",
+        "* contended",
+        "† unsteady",
+    ]
 
 
 def test_says_who_was_measured_while_the_driver_was_the_limit() -> None:

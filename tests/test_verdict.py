@@ -127,9 +127,7 @@ def test_names_those_who_failed_and_races_that_were_stopped() -> None:
     told = judge(once, row("b", 100, 110), failed, partial=True)
 
     assert told.startswith("The race was stopped early. With 32 connections, add: a is fastest")
-    assert told.endswith(
-        " Not every round counts, for a (it complained) and fork (the server died)."
-    )
+    assert told.endswith(" Not every round counts, for a and fork.")
 
 
 def test_speaks_of_each_way_to_connect_apart() -> None:
@@ -188,3 +186,15 @@ def test_speaks_of_p99_where_the_rate_was_offered() -> None:
     assert judge(*rows) == (
         "With 32 connections, add: a is fastest (p99 3.00 ms, 0.33x [0.33x to 0.33x] b)."
     )
+
+
+def test_says_where_a_control_can_tell_nothing() -> None:
+    told = judge(row("a", 200, 200, rounds=1), row("a" + AGAIN, 200, 200, rounds=1))
+
+    assert told.endswith("A/A control, a against itself: add cannot tell, too few rounds count.")
+
+
+def test_says_where_rounds_are_too_unlike_to_show_anything() -> None:
+    told = judge(row("a", 10, 90_000, rounds=3), row("b", 9, 80_000, rounds=3))
+
+    assert "; rounds as unlike as these 3 show nothing; 6 rounds tell more)" in told
