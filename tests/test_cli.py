@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -376,6 +377,41 @@ def test_completes_in_other_shells() -> None:
     )
 
     assert done.stdout.strip().endswith("threadpool:queue=")
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("calcbench se", "serve\tServe the calculator until Ctrl-C or SIGTERM.\n"),
+        ("calcbench run --strategy fork,sel", "fork,selectors\n"),
+        ("calcbench run --strategy threadpool:w", "threadpool:workers=\n"),
+        ("calcbench run --workload add,cpu", "add,cpu=2ms\n"),
+        ("calcbench ru", "run\tRace strategies, print a table, draw charts.\n"),
+    ],
+)
+@pytest.mark.skipif(shutil.which("fish") is None, reason="no fish here")
+def test_completes_in_fish(tmp_path: Path, line: str, expected: str) -> None:
+    script = f"""
+        set PATH {Path(COMMAND).parent} $PATH
+        calcbench completion fish | source
+        complete --do-complete {line!r}
+    """
+    done = subprocess.run(
+        ["fish", "--no-config", "-c", script],
+        env=environment(HOME=str(tmp_path)),
+        text=True,
+        capture_output=True,
+        check=True,
+    )
+
+    assert done.stdout == expected
+    assert done.stderr == ""
+
+
+def test_cuts_nothing_at_a_comma_in_fish() -> None:
+    script = calcbench_run("completion", "fish").stdout
+
+    assert 'string split --max 1 ","' in script
 
 
 # Serving
