@@ -78,7 +78,7 @@ def finding(metric: Metric, rows: Sequence[Row]) -> str:
     near = tiers(fair, metric)[0][1:]
     if near and best.rounds > 1:
         beside = near[0].condition.strategy if len(near) == 1 else f"{len(near)} others"
-        return f"{name} and {beside} are level: {value}"
+        return f"no clear difference between {name} and {beside}: about {value}"
     return f"{name} {'leads' if metric.more_is_better else 'is fastest'}: {value}"
 
 
