@@ -21,8 +21,8 @@ def progress_on_terminal(*, quiet: bool) -> Iterator[Callable[["RaceProgress"], 
 
         def announce(progress: "RaceProgress") -> None:
             if not quiet and not progress.done:
-                left = say_left(progress.seconds_left)
-                click.echo(f"calcbench: {progress.total} measurements, {left}", err=True)
+                many = "1 measurement" if progress.total == 1 else f"{progress.total} measurements"
+                click.echo(f"calcbench: {many}, {say_left(progress.seconds_left)}", err=True)
 
         yield announce
         return

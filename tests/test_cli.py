@@ -182,6 +182,7 @@ def test_lists_every_strategy() -> None:
     for name in catalogue.names():
         assert f"{name}: {catalogue.load(name).summary}\n" in done.stdout
     assert "    -o workers=8            threads in the pool\n" in done.stdout
+    assert re.search(rf"\n[0-9]+ of {len(catalogue.names())} can run here\.\n$", done.stdout)
     assert "\x1b" not in done.stdout
 
 
@@ -223,6 +224,33 @@ def test_is_silent_when_its_reader_has_seen_enough() -> None:
 
     assert done.stderr == b""
     assert done.returncode == 1
+
+
+@pytest.mark.parametrize("command", ["list", "--help", "serve --strategy fork --port 0"])
+def test_says_in_one_line_that_its_output_is_full(command: str) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [COMMAND, *command.split()],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=environment(),
+            check=False,
+            timeout=PATIENCE_S,
+            text=True,
+        )
+
+    assert one_line(done.stderr) == "cannot write the output: no space left on device"
+    assert done.returncode == 1
+
+
+def test_does_without_an_output() -> None:
+    closed = f"exec {COMMAND} list >&-"
+    done = subprocess.run(
+        ["sh", "-c", closed], stderr=subprocess.PIPE, env=environment(), check=False, text=True
+    )
+
+    assert done.stderr == ""
+    assert done.returncode == 0
 
 
 # Mistakes
@@ -295,6 +323,13 @@ def test_says_that_results_cannot_be_written() -> None:
 
     assert "cannot write to /proc/results" in done.stderr.splitlines()[-1]
     assert done.returncode == 1
+
+
+def test_refuses_an_empty_host() -> None:
+    done = calcbench_run("serve", "--strategy", "fork", "--host", "")
+
+    assert one_line(done.stderr).startswith("--host '' should be a name or an address")
+    assert done.returncode == 2
 
 
 def test_splits_lists_of_variants_at_the_right_commas() -> None:
