@@ -43,7 +43,8 @@ def print_report(summary: Summary, run: Run, folder: Path, file: TextIO) -> None
     """Print the table of *summary*, what it says in words, and where everything lies."""
     print_table(summary, run, file)
     width = shutil.get_terminal_size().columns if file.isatty() else 0
-    print(fill(" ".join(filter(None, (verdict(summary), note(run)))), width), file=file)
+    for sentence in filter(None, (*verdict(summary), note(run))):
+        print(fill(sentence, width), file=file)
     print(file=file)
     if driver := reference(run):
         print(f"Driver: {driver}", file=file)

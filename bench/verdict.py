@@ -23,12 +23,14 @@ from calcbench.bench.ranking import tiers as in_tiers
 from calcbench.bench.statistics import Row, Summary
 from calcbench.bench.units import format_number, format_ratio
 
+HOPELESS = 100  # times; nobody asks whether one server is a hundred times as fast as another
 
-def verdict(summary: Summary) -> str:
+
+def verdict(summary: Summary) -> list[str]:
     """Return what a teacher can read aloud: who leads where, what flips, and who was starved.
 
-    Speaks of the highest number of connections. Claims a lead only over those who are clearly
-    behind, and a flip only where both of its leads hold.
+    A sentence for each. Speaks of the highest number of connections. Claims a lead only over
+    those who are clearly behind, and a flip only where both of its leads hold.
     """
     top = max((row.condition.connections for row in summary.rows), default=0)
     rows = [row for row in summary.rows if row.condition.connections == top]
@@ -53,7 +55,7 @@ def verdict(summary: Summary) -> str:
             sentences += flip(found)
     sentences += control_sentences(controls(summary.rows))
     sentences += unranked(rows) + starvation(rows, top) + failures(summary.rows)
-    return " ".join(sentences) or "Nothing was measured."
+    return sentences or ["Nothing was measured."]
 
 
 def leader(rows: list[Row]) -> str:
@@ -106,6 +108,8 @@ def detectable(rows: Sequence[Row], told: Contests) -> str:
         return ""
     rounds, needed = min(row.rounds for row in rows), rounds_to_tell(rows)
     more = f"; {needed} rounds tell more" if rounds < needed else ""
+    if most > HOPELESS:
+        return f"; {rounds} rounds as noisy as these show hardly any difference{more}"
     return f"; {rounds} rounds show differences from {fine_ratio(most)}{more}"
 
 

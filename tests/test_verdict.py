@@ -36,7 +36,7 @@ def row(
 
 
 def judge(*rows: Row, partial: bool = False) -> str:
-    return verdict(Summary(1, "name", partial, rows))
+    return " ".join(verdict(Summary(1, "name", partial, rows)))
 
 
 def test_names_the_fastest_where_no_round_overlaps() -> None:
@@ -150,6 +150,12 @@ def test_says_that_a_few_rounds_tell_little() -> None:
     assert "no clear difference between a and b" in told
     assert "; 3 rounds show differences from " in told
     assert "; 6 rounds tell more)" in told
+
+
+def test_gives_no_absurd_figure_where_rounds_tell_next_to_nothing() -> None:
+    told = judge(row("a", 10, 50_000, rounds=2), row("b", 20, 60_000, rounds=2))
+
+    assert "; 2 rounds as noisy as these show hardly any difference; " in told
 
 
 def test_prints_what_the_control_found() -> None:
