@@ -607,7 +607,9 @@ def test_prints_only_the_folder_when_quiet(tmp_path: Path) -> None:
     done = calcbench_run("run", "-q", "--strategy", "fork", *QUICK, "--rounds", "1", cwd=tmp_path)
 
     assert done.stdout == f"results/{folder_of(tmp_path / 'results').name}\n"
-    assert (done.returncode, done.stderr) == (0, "")
+    # On a laden machine the one short round may not count, which is told and is no success.
+    failed = "calcbench: fork failed; the reasons are below the table\n"
+    assert (done.returncode, done.stderr) in ((0, ""), (1, failed))
 
 
 def test_prints_the_whole_result_as_json(tmp_path: Path) -> None:
