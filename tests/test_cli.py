@@ -548,13 +548,17 @@ def folder_of(parent: Path) -> Path:
     return folder
 
 
+# On a laden machine a round of 50 ms may not count: that is told, and is no success.
+SHORT_ROUND = r"(calcbench: [a-z, -]+ failed; the reasons are below the table\n)?"
+
+
 @pytest.fixture(scope="module")
 def raced(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
     """A short race of all five: its folder, and what it printed to both outputs."""
     parent = tmp_path_factory.mktemp("results")
     words = ("--rounds", "1", "--reuse", "keep-alive,close", "--seed", "3")
     done = calcbench_run("run", "--strategy", "all", *QUICK, *words, "--out", str(parent))
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == (" failed; " in done.stderr), done.stderr
     return folder_of(parent), done.stdout, done.stderr
 
 
@@ -568,7 +572,8 @@ def test_races_draws_and_says_where(raced: tuple[Path, str, str]) -> None:
     assert stdout.endswith(f"Charts: {folder / 'charts'}\nData:   {folder}\n")
     assert "\x1b" not in stdout + stderr
     warned = r"(calcbench: doctor: .*\n)?(calcbench: calibrating .*\n)?"
-    assert re.fullmatch(warned + r"calcbench: 10 measurements, [0-9]+ s left\n", stderr)
+    begun = r"calcbench: 10 measurements, [0-9]+ s left\n"
+    assert re.fullmatch(warned + begun + SHORT_ROUND, stderr)
     assert files >= {
         *("result.json", "summary.json", "summary.csv", "samples"),
         *(f"charts/{name}.png" for name in ("throughput", "latency-p50", "latency-p99")),
@@ -607,9 +612,8 @@ def test_prints_only_the_folder_when_quiet(tmp_path: Path) -> None:
     done = calcbench_run("run", "-q", "--strategy", "fork", *QUICK, "--rounds", "1", cwd=tmp_path)
 
     assert done.stdout == f"results/{folder_of(tmp_path / 'results').name}\n"
-    # On a laden machine the one short round may not count, which is told and is no success.
-    failed = "calcbench: fork failed; the reasons are below the table\n"
-    assert (done.returncode, done.stderr) in ((0, ""), (1, failed))
+    assert re.fullmatch(SHORT_ROUND, done.stderr)
+    assert done.returncode == bool(done.stderr)
 
 
 def test_prints_the_whole_result_as_json(tmp_path: Path) -> None:
@@ -626,7 +630,7 @@ def test_prints_the_whole_result_as_json(tmp_path: Path) -> None:
     assert len(whole["summary"]["controls"]) == 1
     assert whole["run"] == json.loads((folder_of(tmp_path) / "result.json").read_text())
     assert "threadpool:workers=2" in done.stderr
-    assert done.returncode == 0
+    assert done.returncode == (" failed; " in done.stderr)
 
 
 @pytest.mark.parametrize(
