@@ -76,10 +76,11 @@ def finding(metric: Metric, rows: Sequence[Row]) -> str:
         return f"{name}: {value}"
     if not others:
         return f"only {name} answers every client: {value}"
-    near = tiers(fair, metric)[0][1:]
-    if near and best.rounds > 1:
+    if best.rounds < 2:  # whoever comes first in one round need not in the next
+        return f"{name} came first in the only round: {value}"
+    if near := tiers(fair, metric)[0][1:]:
         beside = near[0].condition.strategy if len(near) == 1 else f"{len(near)} others"
-        return f"{name} and {beside} are level: {value}"
+        return f"no clear difference between {name} and {beside}: about {value}"
     return f"{name} {'leads' if metric.more_is_better else 'is fastest'}: {value}"
 
 
@@ -198,8 +199,15 @@ def footer(run: Run) -> str:
     beside = ", side by side for each number of connections" if len(plan.connections) > 1 else ""
     cores = f"{machine.get('cores', '?')} {plural(machine.get('cores', 0), 'core')}"
     virtual = ", virtual" if machine.get("virtual") else ""
+    load = [rounds, reuses]
+    if plan.rate is not None:
+        load.append(
+            f"an open loop of {plan.rate:,.6g} requests per second, {plan.arrivals} arrivals"
+        )
+    if plan.behaviours:
+        load.append(f"beside clients {', '.join(plan.behaviours)}")
     parts = [
-        f"Run {run.name}: {rounds}, {reuses}, seed {plan.seed}.",
+        f"Run {run.name}: {', '.join(load)}, seed {plan.seed}.",
         f"Markers{beside}: median of the rounds; {spread}.",
         f"{machine.get('cpu', 'Unknown processor')}, {cores}{virtual}.",
         f"{machine.get('system', 'Unknown system')} {machine.get('kernel', '')},",

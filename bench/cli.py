@@ -3,6 +3,7 @@
 Answers at once: numpy, matplotlib and rich are imported only by the commands that need them.
 """
 
+import errno
 import json
 import os
 import sys
@@ -24,6 +25,7 @@ from calcbench.core.errors import CalcbenchError
 from calcbench.core.options import describe
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+FULL = "cannot write the output: no space left on device"
 
 EXIT_STATUS = """\b
 Exit status:
@@ -81,6 +83,8 @@ def list_command(as_json: bool) -> None:
             click.echo(f"    -o {field.name}={field.default}".ljust(28) + field.help)
         if strategy.unavailable:
             click.secho(f"    cannot run here: {strategy.unavailable}", fg="yellow")
+    fit = sum(not strategy.unavailable for strategy in strategies)
+    click.echo(f"\n{fit} of {len(strategies)} can run here.")
 
 
 def strategy_as_json(strategy: catalogue.Strategy) -> dict[str, Any]:
@@ -185,8 +189,14 @@ def main() -> None:
     """Run the command line and exit with its status."""
     status = answer()
     try:
-        sys.stdout.flush()
-    except BrokenPipeError:  # the reader, `head` perhaps, has seen enough
+        if sys.stdout:  # None where it was closed before we began, `>&-`
+            sys.stdout.flush()
+    except OSError as error:
+        if error.errno == errno.ENOSPC and not status:
+            complain(FULL)
+        elif error.errno not in (errno.ENOSPC, errno.EPIPE):
+            raise
+        # The reader, `head` perhaps, has seen enough, or the disk is full: forget the rest.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = status or 1
     sys.exit(status)
@@ -207,6 +217,11 @@ def answer() -> int:
         return 1
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        complain(FULL)
+        return 1
 
 
 def complain(message: str) -> None:

@@ -1,8 +1,9 @@
-"""What makes a shell complete `calcbench`: click's scripts, and for bash one of our own.
+"""What makes a shell complete `calcbench`: click's scripts, for bash and fish with a change.
 
 Bash ends a word at a colon and at an equals sign, so click's script would complete neither
 ``threadpool:wor`` nor ``-o wor``. Ours reads the whole line instead, and gives bash the part
-behind the last such sign.
+behind the last such sign. In fish, click's script cuts what it offers at every comma, so it
+would complete no ``fork,sel``; ours cuts it at the first, behind the kind.
 """
 
 import os
@@ -12,6 +13,7 @@ import click
 from click.shell_completion import (
     BashComplete,
     CompletionItem,
+    FishComplete,
     add_completion_class,
     get_completion_class,
 )
@@ -55,6 +57,14 @@ class WholeLineBash(BashComplete):
         return f"{kind},{item.value[start:]}"
 
 
+class FirstCommaFish(FishComplete):
+    """Completion for fish in which a value, and what is said about it, may have commas."""
+
+    source_template = FishComplete.source_template.replace(
+        'string split ","', 'string split --max 1 ","'
+    )
+
+
 def completion_script(command: click.Command, shell: str) -> str:
     """Return the script that makes *shell*, one of `SHELLS`, complete *command*."""
     kind = get_completion_class(shell)
@@ -63,3 +73,4 @@ def completion_script(command: click.Command, shell: str) -> str:
 
 
 add_completion_class(WholeLineBash)
+add_completion_class(FirstCommaFish)

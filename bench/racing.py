@@ -253,13 +253,15 @@ def run_plan(
     # The result is safe: who presses Ctrl-C now does not want to wait for charts.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     summary = summarise(run, folder)
-    write_views(summary, run, folder)
-    if as_json:
-        click.echo(whole_result(summary, run))
-    if quiet:
-        click.echo(folder, err=as_json)
-    else:
-        print_report(summary, run, folder, sys.stderr if as_json else sys.stdout)
+    try:
+        write_views(summary, run, folder)
+    finally:  # a disk that is too full for charts takes nothing from the table
+        if as_json:
+            click.echo(whole_result(summary, run))
+        if quiet:
+            click.echo(folder, err=as_json)
+        else:
+            print_report(summary, run, folder, sys.stderr if as_json else sys.stdout)
     if interrupted:
         raise KeyboardInterrupt
     return judge(summary, run)

@@ -44,7 +44,8 @@ def print_report(summary: Summary, run: Run, folder: Path, file: TextIO) -> None
     print_table(summary, run, file)
     width = shutil.get_terminal_size().columns if file.isatty() else 0
     print(file=file)
-    print(fill(" ".join(filter(None, (verdict(summary), note(run)))), width), file=file)
+    for sentence in filter(None, (*verdict(summary), note(run))):
+        print(fill(sentence, width), file=file)
     print(file=file)
     if driver := reference(run):
         print(fill(f"Driver: {driver}", width), file=file)

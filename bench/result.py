@@ -184,9 +184,11 @@ def read_run(folder: Path) -> Run:
         values = json.loads(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
         what = f"no {RESULT} in it" if folder.is_dir() else "no such folder"
+        newest = max(folder.glob(f"[0-9]*/{RESULT}"), default=None)  # names begin with the time
+        hint = f"; did you mean {newest.parent}?" if newest else ""
         if (folder / SEARCH).exists():
             what = f"{SEARCH} in it is a search for the highest rates, and no race"
-        raise UsageError(f"{folder} is not a result: {what}") from None
+        raise UsageError(f"{folder} is not a result: {what}{hint}") from None
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot read {path}: {error}") from None
     version = values.get("schema_version") if isinstance(values, dict) else None

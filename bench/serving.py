@@ -15,8 +15,18 @@ from calcbench.bench.arguments import (
 )
 from calcbench.bench.command import Command, policy_of, policy_options
 from calcbench.core.catalogue import parse_variant
-from calcbench.core.errors import CalcbenchError
+from calcbench.core.errors import CalcbenchError, UsageError
 from calcbench.core.launcher import GRACE_S, Server, ServerSpec, Stopped, launch
+
+
+def host_name(text: str) -> str:
+    """Return *text*, a name or an address; raises UsageError where it is empty.
+
+    An unset variable of a script must not open the server to every network.
+    """
+    if not text:
+        raise UsageError("--host '' should be a name or an address, as in --host 127.0.0.1")
+    return text
 
 
 @click.command(
@@ -39,6 +49,7 @@ from calcbench.core.launcher import GRACE_S, Server, ServerSpec, Stopped, launch
 @click.option(
     "--host",
     metavar="HOST",
+    type=host_name,
     default="127.0.0.1",
     show_default=True,
     help="Address to listen on.",

@@ -26,11 +26,11 @@ from calcbench.bench.units import format_number, format_ratio
 USELESS = 20.0  # a difference that large needs no test
 
 
-def verdict(summary: Summary) -> str:
+def verdict(summary: Summary) -> list[str]:
     """Return what a teacher can read aloud: who leads where, what flips, and who was starved.
 
-    Speaks of the highest number of connections. Claims a lead only over those who are clearly
-    behind, and a flip only where both of its leads hold.
+    A sentence for each. Speaks of the highest number of connections. Claims a lead only over
+    those who are clearly behind, and a flip only where both of its leads hold.
     """
     top = max((row.condition.connections for row in summary.rows), default=0)
     rows = [row for row in summary.rows if row.condition.connections == top]
@@ -55,7 +55,7 @@ def verdict(summary: Summary) -> str:
             sentences += flip(found)
     sentences += control_sentences(controls(summary.rows))
     sentences += unranked(rows) + starvation(rows, top) + failures(summary.rows)
-    return " ".join(sentences) or "Nothing was measured."
+    return sentences or ["Nothing was measured."]
 
 
 def leader(rows: list[Row]) -> str:
@@ -109,7 +109,7 @@ def detectable(rows: Sequence[Row], told: Contests) -> str:
     rounds, needed = min(row.rounds for row in rows), rounds_to_tell(rows)
     more = f"; {needed} rounds tell more" if rounds < needed else ""
     if most > USELESS:
-        return f"; rounds as unlike as these {rounds} show nothing{more}"
+        return f"; {rounds} rounds as noisy as these show hardly any difference{more}"
     return f"; {rounds} rounds show differences from {fine_ratio(most)}{more}"
 
 

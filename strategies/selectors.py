@@ -47,12 +47,10 @@ class Loop:
 
     def turn(self, listener: socket, stop: Stop) -> bool:
         """Wait until somebody is ready, serve all who are, and tell whether to stop."""
-        events = self.selector.select(self.answers.pause(SWEEP_S))
-        ready = [key.data for key, _ in events if key.data]
-        self.go_on(ready)
-        others = []
-        if len(ready) < len(events):
-            others = [key.fileobj for key, _ in events if not key.data]
+        ready = self.selector.select(self.answers.pause(SWEEP_S))
+        clients = [key.data for key, _ in ready if key.data]
+        self.go_on(clients)
+        others = () if len(clients) == len(ready) else {k.fileobj for k, _ in ready if not k.data}
         if listener in others:
             while client := accept(listener, self.service, stop):
                 self.clients.add(client)

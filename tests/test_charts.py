@@ -14,7 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from calcbench.bench.captions import about, break_name, finding, notes, shorten
+from calcbench.bench.captions import about, break_name, finding, footer, notes, shorten
 from calcbench.bench.charts import DPI, LONGEST_LINE, STYLE, WIDTH, draw, draw_charts
 from calcbench.bench.metric import METRICS
 from calcbench.bench.palette import KNOWN, looks
@@ -286,6 +286,24 @@ def test_draws_models_beside_what_was_measured() -> None:
     assert not any("Dotted" in text.get_text() for text in plain.texts)
 
 
+def test_claims_no_lead_from_one_round() -> None:
+    once = {"rounds": 1, "counted": (1,), "throughput": spread([2_000])}
+    rows = [row(at_32("fork"), 1_990, **once), row(at_32("selectors"), 2_000, **once)]
+
+    assert "came first in the only round: 2,000/s" in finding(THROUGHPUT, rows)
+
+
+def test_says_below_the_chart_what_was_run() -> None:
+    _, closed = race(plan(*FIVE), STEPS)
+    _, opened = race(plan(*FIVE, rate=12_500, arrivals="poisson", behaviours=("idle=20",)), STEPS)
+
+    assert "3 rounds of 1.00 s, connections kept alive, seed 1." in footer(closed)
+    assert (
+        "an open loop of 12,500 requests per second, poisson arrivals, beside clients idle=20, seed"
+        in footer(opened)
+    )
+
+
 def test_leaves_points_of_the_driver_out_of_the_ranking() -> None:
     rows = [row(at_32("fork"), 9_000, judgement="driver-bound"), row(at_32("selectors"), 2_000)]
 
@@ -311,8 +329,10 @@ def test_tells_rounds_of_the_driver_in_one_line() -> None:
 def test_says_that_nobody_leads_where_rounds_overlap() -> None:
     rows = [row(at_32("fork"), 1_990), row(at_32("selectors"), 2_000), row(at_32("a"), 1_999)]
 
-    assert finding(THROUGHPUT, rows[:2]).startswith("selectors and fork are level: 2,000/s")
-    assert finding(THROUGHPUT, rows).startswith("selectors and 2 others are level: 2,000/s")
+    two, three = finding(THROUGHPUT, rows[:2]), finding(THROUGHPUT, rows)
+
+    assert two == "no clear difference between selectors and fork: about 2,000/s at 32 connections"
+    assert three.startswith("no clear difference between selectors and 2 others: about 2,000/s")
 
 
 def test_lets_nobody_lead_who_leaves_clients_without_an_answer() -> None:

@@ -8,6 +8,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -184,6 +185,7 @@ def test_lists_every_strategy() -> None:
     for name in catalogue.names():
         assert f"{name}: {catalogue.load(name).summary}\n" in done.stdout
     assert "    -o workers=8            threads in the pool\n" in done.stdout
+    assert re.search(rf"\n[0-9]+ of {len(catalogue.names())} can run here\.\n$", done.stdout)
     assert "\x1b" not in done.stdout
 
 
@@ -225,6 +227,33 @@ def test_is_silent_when_its_reader_has_seen_enough() -> None:
 
     assert done.stderr == b""
     assert done.returncode == 1
+
+
+@pytest.mark.parametrize("command", ["list", "--help", "serve --strategy fork --port 0"])
+def test_says_in_one_line_that_its_output_is_full(command: str) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [COMMAND, *command.split()],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=environment(),
+            check=False,
+            timeout=PATIENCE_S,
+            text=True,
+        )
+
+    assert one_line(done.stderr) == "cannot write the output: no space left on device"
+    assert done.returncode == 1
+
+
+def test_does_without_an_output() -> None:
+    closed = f"exec {COMMAND} list >&-"
+    done = subprocess.run(
+        ["sh", "-c", closed], stderr=subprocess.PIPE, env=environment(), check=False, text=True
+    )
+
+    assert done.stderr == ""
+    assert done.returncode == 0
 
 
 # Mistakes
@@ -297,6 +326,13 @@ def test_says_that_results_cannot_be_written() -> None:
 
     assert "cannot write to /proc/results" in done.stderr.splitlines()[-1]
     assert done.returncode == 1
+
+
+def test_refuses_an_empty_host() -> None:
+    done = calcbench_run("serve", "--strategy", "fork", "--host", "")
+
+    assert one_line(done.stderr).startswith("--host '' should be a name or an address")
+    assert done.returncode == 2
 
 
 def test_splits_lists_of_variants_at_the_right_commas() -> None:
@@ -379,6 +415,41 @@ def test_completes_in_other_shells() -> None:
     )
 
     assert done.stdout.strip().endswith("threadpool:queue=")
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("calcbench se", "serve\tServe the calculator until Ctrl-C or SIGTERM.\n"),
+        ("calcbench run --strategy fork,sel", "fork,selectors\n"),
+        ("calcbench run --strategy threadpool:w", "threadpool:workers=\n"),
+        ("calcbench run --workload add,cpu", "add,cpu=2ms\n"),
+        ("calcbench ru", "run\tRace strategies, print a table, draw charts.\n"),
+    ],
+)
+@pytest.mark.skipif(shutil.which("fish") is None, reason="no fish here")
+def test_completes_in_fish(tmp_path: Path, line: str, expected: str) -> None:
+    script = f"""
+        set PATH {Path(COMMAND).parent} $PATH
+        calcbench completion fish | source
+        complete --do-complete {line!r}
+    """
+    done = subprocess.run(
+        ["fish", "--no-config", "-c", script],
+        env=environment(HOME=str(tmp_path)),
+        text=True,
+        capture_output=True,
+        check=True,
+    )
+
+    assert done.stdout == expected
+    assert done.stderr == ""
+
+
+def test_cuts_nothing_at_a_comma_in_fish() -> None:
+    script = calcbench_run("completion", "fish").stdout
+
+    assert 'string split --max 1 ","' in script
 
 
 # Serving
@@ -480,13 +551,17 @@ def folder_of(parent: Path) -> Path:
     return folder
 
 
+# On a laden machine a round of 50 ms may not count: that is told, and is no success.
+SHORT_ROUND = r"(calcbench: [a-z, -]+ failed; the reasons are below the table\n)?"
+
+
 @pytest.fixture(scope="module")
 def raced(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
     """A short race of all five: its folder, and what it printed to both outputs."""
     parent = tmp_path_factory.mktemp("results")
     words = ("--rounds", "1", "--reuse", "keep-alive,close", "--seed", "3")
     done = calcbench_run("run", "--strategy", "all", *QUICK, *words, "--out", str(parent))
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == (" failed; " in done.stderr), done.stderr
     return folder_of(parent), done.stdout, done.stderr
 
 
@@ -500,7 +575,8 @@ def test_races_draws_and_says_where(raced: tuple[Path, str, str]) -> None:
     assert stdout.endswith(f"Charts: {folder / 'charts'}\nData:   {folder}\n")
     assert "\x1b" not in stdout + stderr
     warned = r"(calcbench: doctor: .*\n)?(calcbench: calibrating .*\n)?"
-    assert re.fullmatch(warned + r"calcbench: 10 measurements, [0-9]+ s left\n", stderr)
+    begun = r"calcbench: 10 measurements, [0-9]+ s left\n"
+    assert re.fullmatch(warned + begun + SHORT_ROUND, stderr)
     assert files >= {
         *("result.json", "summary.json", "summary.csv", "samples"),
         *(f"charts/{name}.png" for name in ("throughput", "latency-p50", "latency-p99")),
@@ -539,7 +615,8 @@ def test_prints_only_the_folder_when_quiet(tmp_path: Path) -> None:
     done = calcbench_run("run", "-q", "--strategy", "fork", *QUICK, "--rounds", "1", cwd=tmp_path)
 
     assert done.stdout == f"results/{folder_of(tmp_path / 'results').name}\n"
-    assert (done.returncode, done.stderr) == (0, "")
+    assert re.fullmatch(SHORT_ROUND, done.stderr)
+    assert done.returncode == bool(done.stderr)
 
 
 def test_prints_the_whole_result_as_json(tmp_path: Path) -> None:
@@ -556,7 +633,7 @@ def test_prints_the_whole_result_as_json(tmp_path: Path) -> None:
     assert len(whole["summary"]["controls"]) == 1
     assert whole["run"] == json.loads((folder_of(tmp_path) / "result.json").read_text())
     assert "threadpool:workers=2" in done.stderr
-    assert done.returncode == 0
+    assert done.returncode == (" failed; " in done.stderr)
 
 
 @pytest.mark.parametrize(

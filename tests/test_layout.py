@@ -1,6 +1,9 @@
 """The rules of the house that a reader relies on: who imports whom, and what a file looks like."""
 
 import ast
+import os
+import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -159,9 +162,13 @@ def test_the_lower_floors_are_flat(folder: str) -> None:
     assert inside - {"__pycache__"} == set()
 
 
-def test_the_strategy_shown_to_contributors_is_one() -> None:
+def shown_to_contributors() -> str:
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    code = text.partition("```python\n")[2].partition("```")[0]
+    return text.partition("```python\n")[2].partition("```")[0]
+
+
+def test_the_strategy_shown_to_contributors_is_one() -> None:
+    code = shown_to_contributors()
     module = ModuleType("calcbench.strategies.acceptors")
     sys.modules[module.__name__] = module  # dataclasses look it up
     try:
@@ -170,7 +177,26 @@ def test_the_strategy_shown_to_contributors_is_one() -> None:
     finally:
         del sys.modules[module.__name__]
 
-    assert shown.name in text
     assert shown.summary
     assert [field.name for field in describe(shown.options_type)] == ["threads"]
     assert len(code.splitlines()) in STRATEGY_LINES
+
+
+@pytest.mark.timeout(600)  # a suite within the suite
+def test_the_strategy_shown_to_contributors_passes_the_suite_of_all(tmp_path: Path) -> None:
+    folder = tmp_path / "strategies"
+    shutil.copytree(ROOT / "strategies", folder, ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "acceptors.py").write_text(shown_to_contributors(), encoding="utf-8")
+    plugin = f"import calcbench.strategies\ncalcbench.strategies.__path__ = [{str(folder)!r}]\n"
+    (tmp_path / "one_more.py").write_text(plugin, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "pytest", "-p", "one_more", "-q", "-k", "acceptors"],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout
+    assert " passed" in done.stdout

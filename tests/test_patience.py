@@ -25,6 +25,7 @@ from calcbench.core.stop import Stop
 from calcbench.core.workload import parse_workload
 
 HOLDING = {"blocking": (), "threadpool": ("workers=4",)}  # held up by slow clients; they say so
+FREE = ("fork", "selectors", "thread-per-request")  # never held up; a new one may be either
 HANGERS = 20
 SOON = (*(f"{what}_timeout=0.1" for what in ("head", "body", "send", "linger")),)
 LATE = (*(f"{what}_timeout=60" for what in ("head", "body", "send", "linger", "idle")),)
@@ -228,13 +229,20 @@ def hangers(server: Server) -> Iterator[None]:
         yield
 
 
-def test_answers_others_although_twenty_clients_hang_on(strategy: str) -> None:
-    """At once, or where a strategy waits for its clients, when their deadlines have freed it."""
-    holding = strategy in HOLDING
-    policy = (*SOON, "idle_timeout=0.1") if holding else LATE
-    with launch(spec(strategy, *policy, "drain_timeout=0.2")) as server:
+def test_answers_others_when_twenty_clients_have_hung_on_for_too_long(strategy: str) -> None:
+    policy = (*SOON, "idle_timeout=0.1", "drain_timeout=0.2")
+    with launch(spec(strategy, *policy)) as server:
         with hangers(server), Client(server) as client:
             client.send(GET)  # it is there before it is accepted, so no deadline touches it
+            assert client.answer().body == b"2"
+        stop_cleanly(server)
+
+
+@pytest.mark.parametrize("strategy", FREE)
+def test_answers_others_at_once_although_twenty_clients_hang_on(strategy: str) -> None:
+    with launch(spec(strategy, *LATE, "drain_timeout=0.2")) as server:
+        with hangers(server), Client(server) as client:
+            client.send(GET)
             assert client.answer().body == b"2"
         stop_cleanly(server)
 

@@ -218,6 +218,15 @@ def test_says_that_there_is_no_folder(tmp_path: Path) -> None:
         read_run(tmp_path / "nowhere")
 
 
+def test_names_the_newest_run_where_there_are_several(tmp_path: Path) -> None:
+    for name in ("20261122-181500", "20261123-090000", "reference", "20261124-000000"):
+        prepare_folder(tmp_path / name)
+    for name in ("20261122-181500", "20261123-090000", "reference"):
+        write_run(RUN, tmp_path / name)
+    with pytest.raises(UsageError, match=r"did you mean .*/20261123-090000\?$"):
+        read_run(tmp_path)
+
+
 def test_says_that_samples_are_missing_or_broken(tmp_path: Path) -> None:
     prepare_folder(tmp_path)
     with pytest.raises(CalcbenchError, match="cannot read the samples"):

@@ -214,7 +214,7 @@ def test_replays_a_recorded_race() -> None:
 
     assert to_json(summary, ranking_as_json(summary)) == (RECORDED / "summary.json").read_text()
     assert to_csv(summary) == (RECORDED / "summary.csv").read_text()
-    assert verdict(summary) + "\n" == (RECORDED / "verdict.txt").read_text()
+    assert " ".join(verdict(summary)) + "\n" == (RECORDED / "verdict.txt").read_text()
 
 
 def test_writes_what_there_is_not_as_null_and_as_nothing() -> None:

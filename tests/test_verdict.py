@@ -36,7 +36,7 @@ def row(
 
 
 def judge(*rows: Row, partial: bool = False) -> str:
-    return verdict(Summary(1, "name", partial, rows))
+    return " ".join(verdict(Summary(1, "name", partial, rows)))
 
 
 def test_names_the_fastest_where_no_round_overlaps() -> None:
@@ -150,6 +150,12 @@ def test_says_that_a_few_rounds_tell_little() -> None:
     assert "; 6 rounds tell more)" in told
 
 
+def test_gives_no_absurd_figure_where_rounds_tell_next_to_nothing() -> None:
+    told = judge(row("a", 10, 50_000, rounds=2), row("b", 20, 60_000, rounds=2))
+
+    assert "; 2 rounds as noisy as these show hardly any difference; " in told
+
+
 def test_prints_what_the_control_found() -> None:
     first, again = row("a", 40_000, 42_000), row("a" + AGAIN, 40_100, 42_100)
     told = judge(first, row("b", 10_000, 10_500), again)
@@ -197,4 +203,4 @@ def test_says_where_a_control_can_tell_nothing() -> None:
 def test_says_where_rounds_are_too_unlike_to_show_anything() -> None:
     told = judge(row("a", 10, 90_000, rounds=3), row("b", 9, 80_000, rounds=3))
 
-    assert "; rounds as unlike as these 3 show nothing; 6 rounds tell more)" in told
+    assert "; 3 rounds as noisy as these show hardly any difference; 6 rounds tell more)" in told
