@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
-from calcbench.core.options import describe, nearest
+from calcbench.core.errors import UsageError
+from calcbench.core.options import convert, describe, nearest
 from calcbench.core.policy import Policy
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -89,8 +90,20 @@ def policy_options(function: Function) -> Function:
 
 
 def policy_of(params: Mapping[str, str | None]) -> tuple[str, ...]:
-    """Return the policy that *params* of a command line set, as ``idle_timeout=15``."""
-    return tuple(f"{name}={params[name]}" for name in POLICY if params.get(name) is not None)
+    """Return the policy that *params* of a command line set, as ``idle_timeout=15``.
+
+    Raises UsageError for a value that cannot be one.
+    """
+    policy = []
+    for name, field in POLICY.items():
+        if (text := params.get(name)) is not None:
+            try:
+                convert(field, text)
+            except UsageError as error:
+                flag = f"--{name.replace('_', '-')}"
+                raise UsageError(str(error).replace(f"option {name}=", f"{flag} ")) from None
+            policy.append(f"{name}={text}")
+    return tuple(policy)
 
 
 def usage_message(error: click.UsageError) -> str:
