@@ -276,7 +276,10 @@ def test_does_without_an_output() -> None:
         ("serve --strategy threadpool --port web", "a whole number, as in --port 8080"),
         ("serve --strategy threadpool --workload ad", "no workload 'ad'; did you mean 'add'?"),
         ("serve --strategy threadpool --workload wait=10", "a time with a unit, as in wait=10ms"),
-        ("serve --strategy threadpool --idle-timeout soon", "--idle-timeout 'soon' should be a number"),
+        (
+            "serve --strategy threadpool --idle-timeout soon",
+            "--idle-timeout 'soon' should be a number",
+        ),
         ("serve --strategy threadpool --idle-timeot 3", "did you mean '--idle-timeout'?"),
         ("run --strateg fork", "no option '--strateg'; did you mean '--strategy'?"),
         ("run --strategy fork,threadpol", "no strategy 'threadpol'; did you mean 'threadpool'?"),
