@@ -26,6 +26,7 @@ from calcbench.core.errors import CalcbenchError, UsageError
 
 if TYPE_CHECKING:
     from calcbench.bench.race import Contest
+    from calcbench.bench.swarm.engine import Swarm
 
 CLOSE = 1.1  # ratio of what is not kept to what is, at which the search ends
 AGREE = 2  # tries that decide a rate
@@ -138,17 +139,17 @@ def find_knees(
     tell: Callable[[str], None] = lambda _: None,
     contest: "Contest | None" = None,
     prepare: Callable[[], Mapping[str, Any]] = dict,
+    swarm: "Swarm | None" = None,
 ) -> list[Knee]:
     """Find the knee of every condition of *plan*, and write them to *folder*.
 
     *tell* is called with each try in words. The rest is as for `calcbench.bench.race.race`.
     """
-    from calcbench.bench.cpus import Pinning, choose_cores
-    from calcbench.bench.race import Setup, among_strategies
+    from calcbench.bench.race import Setup, among_strategies, pinning_of
 
     contest = contest or among_strategies(plan)
     prepare_folder(folder)
-    pinning = choose_cores() if contest.pinned else Pinning()
+    pinning = pinning_of(plan, contest)
     units, calibration = contest.calibrate(plan, pinning), prepare()
     count = 0
     found = []
@@ -158,7 +159,7 @@ def find_knees(
             nonlocal count
             count += 1
             one = dataclasses.replace(plan, rate=rate)
-            setup = Setup(one, folder, pinning, units, calibration)
+            setup = Setup(one, folder, pinning, units, calibration, swarm)
             return contest.measure(setup, condition, count, count - 1)
 
         def attempt(rate: float, condition: Condition = condition) -> Try:
