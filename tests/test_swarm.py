@@ -270,6 +270,27 @@ def kill_when_asked(times: int, end: Callable[[], None]) -> Behaviour:
     return behave
 
 
+def test_a_newcomer_waits_for_the_next_drive() -> None:
+    come: list[subprocess.Popen[str]] = []
+    with Swarm(1) as one:
+
+        def invite() -> None:
+            worker = start(CALCBENCH, "worker", "--master", f"127.0.0.1:{one.port}")
+            come.append(worker)
+            assert worker.stdout
+            assert "joined" in worker.stdout.readline()
+
+        with truth(kill_when_asked(40, invite)) as port:
+            seen = drive(one, port, connections=4, timeout_s=LONG_S)
+        with ended(*come):
+            with truth(right) as port:
+                again = drive(one, port, connections=4)
+            assert (seen.drivers, again.drivers) == (1, 2)
+            assert seen.begun == seen.ended == seen.seen_answers >= 40  # nobody was cut off
+            assert only(again, "ok")
+            assert again.clients_served == 4
+
+
 def test_names_who_dies_and_what_is_lost() -> None:
     heard: list[str] = []
     with Swarm(2, tell=heard.append) as two:
