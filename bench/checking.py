@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from calcbench.bench.command import Command
+from calcbench.bench.plan import LOCUST, OURS
 from calcbench.bench.units import format_number
 
 DOCTOR_STATUS = """\b
@@ -108,10 +109,11 @@ def calibration_lines(calibration: dict[str, Any]) -> list[str]:
     return lines
 
 
-def prepare(*, quiet: bool) -> dict[str, Any]:
+def prepare(engine: str = OURS, *, quiet: bool) -> dict[str, Any]:
     """Warn in one line of what stands against a race, and return the driver's calibration.
 
-    The first time on a machine this measures it. Without one, a race is judged by the rest.
+    The first time on a machine this measures it. Without one, a race is judged by the rest, and so
+    it is where another *engine* drives, whose ceiling is not our driver's.
     """
     from calcbench.bench.calibration import calibrate, keep, recall
     from calcbench.bench.doctor import examine, look, warning
@@ -119,6 +121,8 @@ def prepare(*, quiet: bool) -> dict[str, Any]:
 
     if not quiet and (words := warning(examine(look()))):
         click.echo(f"calcbench: doctor: {words}", err=True)
+    if engine == LOCUST:
+        return {}
     if known := recall():
         return known
     if not quiet:

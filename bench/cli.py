@@ -17,6 +17,7 @@ from calcbench.bench.checking import calibrate_command, doctor_command
 from calcbench.bench.command import Commands, usage_message
 from calcbench.bench.comparing import compare_command
 from calcbench.bench.completion import SHELLS, completion_script
+from calcbench.bench.joining import locustfile_command, worker_command
 from calcbench.bench.loading import load_command
 from calcbench.bench.racing import run_command
 from calcbench.bench.serving import serve_command
@@ -115,6 +116,8 @@ cli.add_command(doctor_command)
 cli.add_command(calibrate_command)
 cli.add_command(load_command)
 cli.add_command(compare_command)
+cli.add_command(worker_command)
+cli.add_command(locustfile_command)
 
 
 @cli.command(

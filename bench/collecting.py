@@ -39,7 +39,13 @@ class Telling:
     data: bytearray = field(default_factory=bytearray)
     is_ready: bool = False
     opened_ns: int = 0
+    ahead_ns: int = 0  # how much more its clock shows than ours
     seen: dict[str, Any] = field(default_factory=dict)
+
+    def put_at(self, moment_ns: int) -> None:
+        """Have its window open at *moment_ns* of our clock: its own is another machine's."""
+        self.ahead_ns = self.opened_ns - moment_ns
+        self.opened_ns = moment_ns
 
     def messages(self) -> "list[bytes]":
         """Take in the whole messages that are there; return the samples among them.
@@ -89,6 +95,12 @@ class Collector:
         if self.samples > MAX_SAMPLES and opened:
             self.fold()
 
+    def forget(self, telling: Telling) -> None:
+        """Leave out a driver that will never tell all; what is folded already stays."""
+        number = self.tellings.index(telling)
+        del self.drives[number], self.tellings[number]
+        self.pieces = [piece for piece in self.pieces if piece[0] is not telling]
+
     def fold(self) -> None:
         """Take all samples that are held into the histograms, and let go of them."""
         from calcbench.bench.histogram import Histograms
@@ -126,6 +138,7 @@ class Collector:
         arrays = []
         for telling, piece in pieces:
             array = np.frombuffer(piece, np.int64).reshape(-1, SAMPLE).copy()
+            array[:, :4] -= telling.ahead_ns
             number = offsets[self.tellings.index(telling)]
             array[array[:, 4] >= 0, 4] += number << TAG_BITS
             arrays.append(array)

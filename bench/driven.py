@@ -32,6 +32,8 @@ class Driven:
     the others have met, by behaviour. *begun* requests, of which *ended* have an outcome and
     *unfinished* have not, are all since the drivers started. *histograms* take the place of
     *samples* when there are too many. *wrk* is its opinion, where that was asked for.
+    *seen_answers* counts every answer since the drivers started, -1 where nobody does, and *lost*
+    says which of them died and what is lost with it.
     """
 
     elapsed_ns: int
@@ -55,6 +57,8 @@ class Driven:
     begun: int = -1
     ended: int = -1
     unfinished: int = 0
+    seen_answers: int = -1
+    lost: str = ""
 
     @property
     def columns(self) -> "Samples":
@@ -74,6 +78,9 @@ class Driven:
             found["histograms"] = True
         if self.wrk:
             found["wrk"] = self.wrk
+        if self.seen_answers >= 0:
+            found["seen_answers"] = self.seen_answers
+            found["begun"] = self.begun
         return found
 
     @property

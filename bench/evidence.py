@@ -120,7 +120,9 @@ def of_the_cores(window: Window, looks: Sequence[Sample]) -> dict[str, Any]:
             (sum(drivers) - window.driver_cpu_ns) / len(drivers),
         )
     else:
-        other = (sum(busy) - window.server_cpu_ns - window.driver_cpu_ns) / max(len(busy), 1)
+        # A server with a core of its own and drivers with none: they are on other machines.
+        drivers_here = 0 if window.server_cores else window.driver_cpu_ns
+        other = (sum(busy) - window.server_cpu_ns - drivers_here) / max(len(busy), 1)
     alone = all(look.levels.threads == look.levels.processes == 1 for look in looks)
     return {
         "server_busy_ratio": round(window.server_cpu_ns / elapsed / max(servers, 1), 4),

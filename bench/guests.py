@@ -11,11 +11,14 @@ import random
 import struct
 from collections import Counter, deque
 from collections.abc import Callable
-from select import EPOLLIN, EPOLLOUT, epoll
+from select import EPOLLIN, EPOLLOUT
 from socket import SO_LINGER, SO_RCVBUF, SO_SNDBUF, SOL_SOCKET, socket
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from calcbench.bench.answer import OUTCOMES, WRONG, FramingError, Head, Incoming
+
+if TYPE_CHECKING:
+    from select import epoll  # gevent takes it away, and Locust's worker imports us behind that
 
 READ_SIZE = 64 * 1024  # bytes asked of each recv
 PAUSE_NS = 50_000_000  # before a guest comes again whom the server has sent away
@@ -31,7 +34,7 @@ BURST_NS = 200_000_000  # from the beginning of one burst to the next
 class House(Protocol):
     """What the driver offers to its guests."""
 
-    epoll: epoll
+    epoll: "epoll"
 
     def dial(self, *buffers: tuple[int, int]) -> socket:
         """Return a socket that is connecting, with *buffers* as options; raises OSError."""

@@ -28,6 +28,7 @@ from calcbench.core.errors import CalcbenchError, UsageError
 
 if TYPE_CHECKING:
     from calcbench.bench.race import Contest
+    from calcbench.bench.swarm.engine import Swarm
 
 CLOSE = 1.1  # ratio of what is not kept to what is, at which the search ends
 AGREE = 2  # tries that decide a rate
@@ -138,23 +139,24 @@ def find_knees(
     tell: Callable[[str], None] = lambda _: None,
     contest: "Contest | None" = None,
     prepare: Callable[[], Mapping[str, Any]] = dict,
+    swarm: "Swarm | None" = None,
 ) -> list[Knee]:
     """Find the knee of every condition of *plan*, and write them to *folder*.
 
     *tell* is called with each try in words. The rest is as for `calcbench.bench.race.race`.
     """
-    from calcbench.bench.cpus import Pinning, choose_cores
-    from calcbench.bench.race import Setup, among_strategies
+    from calcbench.bench.race import Setup, among_strategies, pinning_of
 
     contest = contest or among_strategies(plan)
     prepare_folder(folder)
-    pinning = choose_cores() if contest.pinned else Pinning()
+    pinning = pinning_of(plan, contest)
     units, calibration = contest.calibrate(plan, pinning), prepare()
     steps = itertools.count()
     found: list[Knee] = []
 
     def measure(condition: Condition, rate: float | None) -> Measurement:
-        setup = Setup(dataclasses.replace(plan, rate=rate), folder, pinning, units, calibration)
+        one = dataclasses.replace(plan, rate=rate)
+        setup = Setup(one, folder, pinning, units, calibration, swarm)
         step = next(steps)
         return contest.measure(setup, condition, step + 1, step)
 

@@ -186,7 +186,8 @@ def load_command(
     fields |= offered(ctx, more) | deciding
     question = question_of(**more)
     if unix_socket and fields["engine"] != OURS:
-        raise UsageError("wrk knows no Unix sockets: leave out --engine or --unix-socket")
+        engine = fields["engine"]
+        raise UsageError(f"{engine} drives no Unix sockets: leave out --engine or --unix-socket")
     plan = Plan(
         strategies=labels,
         workloads=(question.name,),
@@ -253,7 +254,6 @@ def measure_target(
     only when the samples cannot be written.
     """
     from calcbench.bench.assessment import Observed
-    from calcbench.bench.drive import Drivers
     from calcbench.bench.judging import INVALID
     from calcbench.bench.load import load_of
     from calcbench.bench.machine import without_paths
@@ -270,7 +270,7 @@ def measure_target(
         ask=ask_of(question, target, condition.reuse),
     )
     try:
-        with Drivers(setup.plan.drivers, setup.plan.engine) as drivers:
+        with setup.drivers() as drivers:
             driven = drivers.drive(drive)
     except (CalcbenchError, OSError) as error:
         reason = without_paths(str(error))

@@ -8,6 +8,7 @@ import click
 from calcbench.bench.arguments import complete_words, flatten, listed, seconds, whole_number
 from calcbench.bench.arrivals import ARRIVALS, CONSTANT
 from calcbench.bench.behaviour import BEHAVIOURS, mix, parse_behaviour
+from calcbench.bench.joining import LOCUST_PORT
 from calcbench.bench.plan import ENGINES, OURS, Plan
 from calcbench.bench.wrk import WRK, need_wrk
 from calcbench.core.errors import UsageError
@@ -15,7 +16,7 @@ from calcbench.core.options import nearest
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-OFFERED = ("rate", "arrivals", "drivers", "engine")
+OFFERED = ("rate", "arrivals", "drivers", "engine", "join", "master_port")
 OPEN_CONNECTIONS = 256  # of an open loop, where nobody says: at most, so many as it needs
 
 
@@ -104,7 +105,22 @@ OPTIONS = (
         show_default=True,
         shell_complete=complete_words(*ENGINES),
         help="wrk: behind each measurement wrk, where it is installed, asks the same in a closed"
-        " loop, and what it saw is told.",
+        " loop, and what it saw is told. locust: the load comes from Locust's workers, which can be"
+        " on other machines.",
+    ),
+    click.option(
+        "--join",
+        type=whole_number("--join 2"),
+        metavar="N",
+        help="With --engine locust: wait until N machines have joined with calcbench worker, and"
+        " have them make the load. Anybody who reaches this one can: only in a network that you"
+        " trust.  [default: --drivers workers on this machine]",
+    ),
+    click.option(
+        "--master-port",
+        type=whole_number("--master-port 5600", most=65535),
+        metavar="PORT",
+        help=f"With --join: where they reach this machine.  [default: {LOCUST_PORT}]",
     ),
 )
 
@@ -122,9 +138,17 @@ def offered(ctx: click.Context, params: dict[str, Any]) -> dict[str, Any]:
     The connections of an open loop for which nobody has asked are among them.
     """
     fields: dict[str, Any] = {name: params.pop(name) for name in OFFERED}
-    fields["behaviours"] = flatten(params.pop("behaviours"))
     fields["timeout_s"] = params.pop("timeout")
     default = click.core.ParameterSource.DEFAULT
+    if fields["join"]:
+        if ctx.get_parameter_source("drivers") != default:
+            raise UsageError("--join says how many workers there are: leave out --drivers")
+        fields["drivers"] = fields["join"]
+        fields["master_port"] = fields["master_port"] or LOCUST_PORT
+    elif fields["master_port"]:
+        raise UsageError("--master-port is for workers from other machines: it needs --join")
+    fields |= {name: fields[name] or 0 for name in ("join", "master_port")}
+    fields["behaviours"] = flatten(params.pop("behaviours"))
     if fields["rate"] is None and ctx.get_parameter_source("arrivals") != default:
         raise UsageError("--arrivals needs --rate: a closed loop waits for its answers")
     if fields["rate"] is not None and ctx.get_parameter_source("connections") == default:

@@ -19,7 +19,9 @@ KEEP_ALIVE = "keep-alive"  # a client sends all its requests over one connection
 CLOSE = "close"  # a client opens a connection for each request
 REUSES = (KEEP_ALIVE, CLOSE)
 OURS = "calcbench"
-ENGINES = (OURS, "wrk")
+LOCUST = "locust"
+ENGINES = (OURS, "wrk", LOCUST)
+LOOPBACK = "127.0.0.1"
 # Requests per second of one driver. Beyond it, keeping the schedule alone would take all its time,
 # and none has sent half as many.
 MOST_RATE = 400_000
@@ -58,7 +60,9 @@ class Plan:
     once every difference is known that well (`calcbench.bench.precision`).
     *rate* is requests per second in an open loop, over as many connections as they need up to those
     of the condition, None for a closed loop, and *arrivals* how they come. They are made by so many
-    *drivers*; with *engine* wrk, that drives as well. *behaviours* are texts like ``idle=20``
+    *drivers*; with *engine* wrk, that drives as well, and with locust they are its workers. With
+    *join* these are as many from other machines, which reach its master at *master_port*, 0 for a
+    free one, and our servers at *host*. *behaviours* are texts like ``idle=20``
     (`calcbench.bench.behaviour`). Raises UsageError when it is made with values that cannot be
     raced.
     """
@@ -81,6 +85,9 @@ class Plan:
     drivers: int = 1
     behaviours: tuple[str, ...] = ()
     engine: str = OURS
+    join: int = 0
+    host: str = LOOPBACK
+    master_port: int = 0
 
     def __post_init__(self) -> None:
         for name in ("strategies", "workloads", "reuses", "connections"):
@@ -114,6 +121,12 @@ class Plan:
             )
         if self.engine not in ENGINES:
             raise UsageError(f"no engine {self.engine!r}{nearest(self.engine, ENGINES)}")
+        if self.engine == LOCUST and self.behaviours:
+            raise UsageError("with --engine locust every client is a normal one: no --behaviour")
+        if self.engine != LOCUST and (self.join or self.master_port):
+            raise UsageError("--join and --master-port need --engine locust")
+        if not 0 <= self.join <= MOST_DRIVERS:
+            raise UsageError(f"join {self.join} should be at most {MOST_DRIVERS}")
         for connections in self.connections:
             mix(self.behaviours, connections)
         if self.control and self.control not in self.strategies:

@@ -5,6 +5,8 @@ disturbance of the machine does not always hit the same one. Whatever goes wrong
 makes a failed measurement with a reason; only a result that cannot be written ends the race.
 """
 
+import contextlib
+import dataclasses
 import datetime
 import os
 import re
@@ -12,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from calcbench.bench.assessment import Observed, assess
 from calcbench.bench.cpus import Pinning, choose_cores, on_cores
@@ -38,6 +40,9 @@ from calcbench.core.launcher import Server, ServerSpec, Stopped, launch
 from calcbench.core.options import parse_options
 from calcbench.core.policy import Policy
 from calcbench.core.workload import calibrate, parse_workload
+
+if TYPE_CHECKING:
+    from calcbench.bench.swarm.engine import Swarm
 
 WAYS = {"http_error": "of another status", "timed_out": "timed out"}  # of ending, in words
 AROUND_S = 0.5  # to start and stop a server and its driver: a first guess, until it is known
@@ -66,13 +71,20 @@ class Interrupted(CalcbenchError):  # noqa: N818  # the user asked for it
 
 @dataclass(frozen=True)
 class Setup:
-    """What all measurements of a race share."""
+    """What all measurements of a race share; without a *swarm* each has drivers of its own."""
 
     plan: Plan
     folder: Path
     pinning: Pinning
     cpu_units: dict[str, int]
     calibration: Mapping[str, Any] = field(default_factory=dict)
+    swarm: "Swarm | None" = None
+
+    def drivers(self) -> "contextlib.AbstractContextManager[Drivers | Swarm]":
+        """Return who drives one measurement."""
+        if self.swarm:
+            return contextlib.nullcontext(self.swarm)
+        return Drivers(self.plan.drivers, self.plan.engine)
 
 
 @dataclass(frozen=True)
@@ -105,6 +117,7 @@ def race(
     command: str = "",
     prepare: Callable[[], Mapping[str, Any]] = dict,
     contest: "Contest | None" = None,
+    swarm: "Swarm | None" = None,
 ) -> Run:
     """Race as *plan* says, write the result to the folder *out*, and return it.
 
@@ -112,13 +125,14 @@ def race(
 
     *progress* is called before each measurement and once at the end; *command* is recorded.
     *prepare* is called when nothing can stand against the race any more; it returns the driver's
-    calibration, by which it is seen how near it comes to its ceiling.
+    calibration, by which it is seen how near it comes to its ceiling. A *swarm* drives instead of
+    drivers of each measurement's own.
     Raises UsageError for a plan that names what does not exist, CalcbenchError when *out*
     cannot be written (before the race, if that can be known), and Interrupted for a Ctrl-C.
     """
     contest = contest or among_strategies(plan)
     prepare_folder(out)
-    pinning = choose_cores() if contest.pinned else Pinning()
+    pinning = pinning_of(plan, contest)
     started = now()
     cpu_units: dict[str, int] = {}
     calibration: dict[str, Any] = {}
@@ -134,7 +148,7 @@ def race(
             partial=len(measurements) < plan.total,
             plan=plan,
             machine=describe_machine(),
-            versions=describe_versions(),
+            versions=describe_versions() | (swarm.versions if swarm else {}),
             measurements=tuple(measurements),
             options=dict(contest.options),
             policy=dict(contest.policy),
@@ -146,7 +160,7 @@ def race(
     try:
         calibration |= prepare()
         cpu_units |= contest.calibrate(plan, pinning)
-        setup = Setup(plan, out, pinning, cpu_units, calibration)
+        setup = Setup(plan, out, pinning, cpu_units, calibration, swarm)
         for step, condition, number in announced(plan, progress, measurements):
             measurements.append(contest.measure(setup, condition, number, step))
         run = so_far()
@@ -156,6 +170,12 @@ def race(
         write_run(run, out)
         raise Interrupted(run, out) from None
     return run
+
+
+def pinning_of(plan: Plan, contest: Contest) -> Pinning:
+    """Return the cores for those who race; a driver on another machine has none of ours."""
+    pinning = choose_cores() if contest.pinned else Pinning()
+    return dataclasses.replace(pinning, driver=()) if plan.join else pinning
 
 
 def announced(
@@ -203,8 +223,8 @@ def measure(setup: Setup, condition: Condition, number: int, step: int) -> Measu
     )
     try:
         with (
-            Drivers(plan.drivers, plan.engine) as drivers,
-            launch(spec) as server,
+            setup.drivers() as drivers,
+            launch(spec, plan.host) as server,
         ):  # the drivers start meanwhile
             with Sampling(sampler_of(server, pinning), cores=spare_cores(pinning)) as sampling:
                 driven = drivers.drive(drive_of(plan, condition, server, pinning))
@@ -220,7 +240,8 @@ def measure(setup: Setup, condition: Condition, number: int, step: int) -> Measu
     answers = sum(worker.answers for worker in workers)
     life = Life(after[0] - before[0], after[1] - before[1], answers)
     seen = Observed(sampling.samples, workers, life)
-    reason = without_paths(trouble(driven, died, stopped))
+    reason = trouble(driven, died, stopped) or trouble_of_totals(driven, answers)
+    reason = without_paths(reason)
     return conclude(setup, condition, number, step, driven, seen, reason)
 
 
@@ -244,6 +265,9 @@ def conclude(
     if assessed.judgement.name == INVALID:
         reason = reason or assessed.judgement.why[0]
     driven = assessed.driven
+    evidence = assessed.evidence | driven.details
+    if driven.seen_answers >= 0 and seen.workers:
+        evidence["server_answers"] = seen.life.answers
     words = f"{condition.strategy} {condition.workload} {condition.reuse} {condition.connections}"
     name = f"samples/{step + 1:04d}-{re.sub(r'[^a-z0-9]+', '-', words.lower()).strip('-')}.npz"
     write_samples(setup.folder, name, driven.columns)
@@ -260,7 +284,7 @@ def conclude(
         server_cpu_ns=driven.server_cpu_ns,
         driver_cpu_ns=driven.driver_cpu_ns,
         judgement=assessed.judgement.name,
-        evidence=assessed.evidence | driven.details,
+        evidence=evidence,
         resources=assessed.resources,
         warmup_ns=round(plan.warmup_s * 1e9) + assessed.cut_ns,
         offered_per_s=driven.offered_per_s,
@@ -307,6 +331,8 @@ def trouble(driven: Driven, died: bool, stopped: Stopped) -> str:
 
 def trouble_of_answers(driven: Driven) -> str:
     """Return why no answers that were *driven* count, or nothing when they do."""
+    if driven.lost:
+        return driven.lost
     if driven.outcomes.wrong:
         wrong, total = driven.outcomes.wrong, driven.outcomes.total
         return f"{wrong:,} wrong {'answer' if wrong == 1 else 'answers'} among {total:,}"
@@ -318,6 +344,20 @@ def trouble_of_answers(driven: Driven) -> str:
         ]
         return f"no right answer within the window, but {' and '.join(seen) or 'nothing at all'}"
     return ""
+
+
+def trouble_of_totals(driven: Driven, answers: int) -> str:
+    """Return how what was *driven* contradicts the *answers* that the server counted, if it does.
+
+    Both count since the start. An answer that a client gave up or lost is the server's alone, and
+    it answers no more than it was asked; so where nothing failed all three are equal.
+    """
+    if driven.seen_answers < 0 or driven.seen_answers <= answers <= driven.begun:
+        return ""
+    return (
+        f"the counts contradict one another: {driven.begun:,} requests were begun, the server"
+        f" counted {answers:,} answers and the workers {driven.seen_answers:,}"
+    )
 
 
 def calibrate_workloads(plan: Plan, pinning: Pinning) -> dict[str, int]:

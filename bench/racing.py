@@ -30,7 +30,7 @@ from calcbench.bench.arguments import (
 from calcbench.bench.command import Command, policy_of, policy_options
 from calcbench.bench.deciding import decided, deciding_options
 from calcbench.bench.offering import most_clients, offered, offering_options
-from calcbench.bench.plan import KEEP_ALIVE, REUSES, Plan
+from calcbench.bench.plan import KEEP_ALIVE, LOOPBACK, REUSES, Plan
 from calcbench.bench.progress import progress_on_terminal
 from calcbench.core.errors import CalcbenchError, UsageError
 
@@ -55,6 +55,7 @@ FILES_BESIDE = 100  # descriptors that a server or driver may need beside those 
         "calcbench run --connections 16 --behaviour idle=20": "20 silent clients beside 16",
         "calcbench run --precision 5%": "until differences are clear",
         "calcbench run --find-knee --slo 'p99<20ms'": "the highest rate that each sustains",
+        "calcbench run --engine locust --join 2 --host 192.0.2.7": "from two other machines",
         "calcbench run --strategy fork --json > fork.json": "all of it for a program",
     },
 )
@@ -122,6 +123,14 @@ FILES_BESIDE = 100  # descriptors that a server or driver may need beside those 
     help="How often all is measured, each time in a fresh order.",
 )
 @click.option(
+    "--host",
+    metavar="ADDRESS",
+    default=LOOPBACK,
+    show_default=True,
+    help="Where the servers listen; for --join, the address by which other machines reach this"
+    " one.",
+)
+@click.option(
     "--seed",
     type=whole_number("--seed 7"),
     metavar="N",
@@ -150,6 +159,7 @@ def run_command(
     duration: float,
     warmup: float,
     rounds: int,
+    host: str,
     seed: int,
     out: Path,
     as_json: bool,
@@ -174,6 +184,7 @@ def run_command(
         warmup_s=warmup,
         rounds=rounds,
         seed=seed,
+        host=host,
         policy=policy_of(more),
         **fields,
     )
@@ -212,12 +223,20 @@ def run_search(
     from calcbench.bench import knee
     from calcbench.bench.checking import prepare
     from calcbench.bench.result import SEARCH, default_folder
+    from calcbench.bench.swarm.engine import swarm_of
 
     objective, folder = knee.parse_objective(slo), default_folder(out)
     tell = (lambda _: None) if quiet else (lambda text: click.echo(text, err=True))
-    knees = knee.find_knees(
-        plan, objective, folder, tell, contest, prepare=lambda: prepare(quiet=quiet)
-    )
+    with swarm_of(plan, announce) as swarm:
+        knees = knee.find_knees(
+            plan,
+            objective,
+            folder,
+            tell,
+            contest,
+            prepare=lambda: prepare(plan.engine, quiet=quiet),
+            swarm=swarm,
+        )
     if as_json:
         click.echo((folder / SEARCH).read_text(encoding="utf-8"))
     elif quiet:
@@ -241,13 +260,21 @@ def run_plan(
     from calcbench.bench.report import print_report, write_views
     from calcbench.bench.result import default_folder
     from calcbench.bench.statistics import summarise
+    from calcbench.bench.swarm.engine import swarm_of
 
     folder = default_folder(out)
     interrupted = False
     try:
-        with progress_on_terminal(quiet=quiet) as progress:
-            command = shlex.join(["calcbench", *sys.argv[1:]])
-            run = race(plan, folder, progress, command, lambda: prepare(quiet=quiet), contest)
+        with swarm_of(plan, announce) as swarm, progress_on_terminal(quiet=quiet) as progress:
+            run = race(
+                plan,
+                folder,
+                progress,
+                shlex.join(["calcbench", *sys.argv[1:]]),
+                lambda: prepare(plan.engine, quiet=quiet),
+                contest,
+                swarm,
+            )
     except Interrupted as stopped:
         run, interrupted = stopped.run, True
     # The result is safe: who presses Ctrl-C now does not want to wait for charts.
@@ -265,6 +292,11 @@ def run_plan(
     if interrupted:
         raise KeyboardInterrupt
     return judge(summary, run)
+
+
+def announce(text: str) -> None:
+    """Tell the user *text* in a line of its own, while a race is on."""
+    click.echo(f"calcbench: {text}", err=True)
 
 
 def allow_files(count: int) -> None:

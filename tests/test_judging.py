@@ -219,6 +219,13 @@ def test_sees_others_where_nobody_is_pinned() -> None:
     assert seen["other_load_ratio"] == pytest.approx((1800 - 1300) / 2 / 1000)
 
 
+def test_sees_others_beside_a_server_whose_drivers_are_on_other_machines() -> None:
+    far = dataclasses.replace(WINDOW, driver_cores=())
+    seen = of_the_cores(far, looks((950 * MS,), (0,), 0, 1))
+
+    assert seen["other_load_ratio"] == 0.05
+
+
 def test_gathers_the_evidence_of_a_closed_loop() -> None:
     samples = closed_loop(8, MS, 5_000, S)
     quiet = looks((920 * MS, 420 * MS), (0, 0), 0, 1)

@@ -200,3 +200,25 @@ def test_the_strategy_shown_to_contributors_passes_the_suite_of_all(tmp_path: Pa
 
     assert done.returncode == 0, done.stdout
     assert " passed" in done.stdout
+
+
+LOCUST = ("locust", "gevent", "greenlet", "zmq")
+SWARM = Path("bench/swarm")
+OUTSIDE = {SWARM / f"{name}.py" for name in ("__init__", "engine", "rally", "reporter", "words")}
+
+
+def is_of(names: list[str], packages: tuple[str, ...]) -> list[str]:
+    return [name for name in names if any(is_below(name, package) for package in packages)]
+
+
+@pytest.mark.parametrize("path", modules(*OURS), ids=str)
+def test_locust_stays_in_processes_of_its_own(path: Path) -> None:
+    """It replaces parts of the standard library for whoever imports it."""
+    names = [name for _, name in imports(parse(path))]
+    swarm = is_of(names, ("calcbench.bench.swarm",))
+    if path.is_relative_to(SWARM) and path not in OUTSIDE:
+        return
+    may = tuple(f"calcbench.bench.swarm.{file.stem}" for file in OUTSIDE)
+
+    assert is_of(names, LOCUST) == []
+    assert [name for name in swarm if not is_of([name], may)] == []

@@ -164,9 +164,9 @@ def test_calibrates_computing_once_for_a_run(
 ) -> None:
     specs: list[ServerSpec] = []
 
-    def launch(spec: ServerSpec) -> Server:
+    def launch(spec: ServerSpec, host: str) -> Server:
         specs.append(spec)
-        return launcher.launch(spec)
+        return launcher.launch(spec, host)
 
     monkeypatch.setattr(race, "launch", launch)
     before = os.sched_getaffinity(0)
@@ -266,7 +266,7 @@ def test_records_a_strategy_that_is_unavailable(
 def test_records_a_server_that_does_not_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def launch(_: ServerSpec) -> Server:
+    def launch(_: ServerSpec, host: str) -> Server:
         raise CalcbenchError("it died at its start: no module in /usr/lib/somewhere/x.py")
 
     monkeypatch.setattr(race, "launch", launch)
@@ -279,8 +279,8 @@ def test_records_a_server_that_does_not_start(
 
 
 def test_records_a_server_that_dies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def launch(spec: ServerSpec) -> Server:
-        server = launcher.launch(spec)
+    def launch(spec: ServerSpec, host: str) -> Server:
+        server = launcher.launch(spec, host)
         os.kill(server.pid, signal.SIGKILL)
         return server
 

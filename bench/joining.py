@@ -1,0 +1,85 @@
+"""`calcbench worker` and `calcbench locustfile`: load from more than one machine."""
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from calcbench.bench.arguments import seconds
+from calcbench.bench.command import Command
+from calcbench.core.errors import UsageError
+
+LOCUST_PORT = 5557  # where Locust's masters wait
+LOCUSTFILE = Path(__file__).parent / "swarm" / "locustfile.py"
+
+
+def master(text: str) -> tuple[str, int]:
+    """Return the host and the port in *text*, ``HOST``, ``HOST:PORT`` or ``[::1]:PORT``.
+
+    Raises UsageError.
+    """
+    host, colon, port = text.rpartition(":")
+    if not colon or text.endswith("]") or (":" in host and not host.startswith("[")):
+        host, port = text, str(LOCUST_PORT)
+    host = host.removeprefix("[").removesuffix("]")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise UsageError(f"--master {text!r} should be a host, or host:port with a port to 65535")
+    return host, int(port)
+
+
+@click.command(
+    "worker",
+    cls=Command,
+    examples={
+        "calcbench worker --master 192.0.2.7": "help the run that waits on that machine",
+        "calcbench worker --master 192.0.2.7:5600": "where it says --master-port 5600",
+    },
+)
+@click.option(
+    "--master",
+    "address",
+    type=master,
+    metavar="HOST[:PORT]",
+    required=True,
+    help=f"The machine of the run; it says what to type here.  [default port: {LOCUST_PORT}]",
+)
+@click.option(
+    "--wait",
+    type=seconds("--wait 30"),
+    metavar="SECONDS",
+    default="30",
+    show_default=True,
+    help="How long to look for it.",
+)
+def worker_command(address: tuple[str, int], wait: float) -> None:
+    """Make load for a run on another machine.
+
+    That one is started with --engine locust --join N, and the servers that it measures are loaded
+    from here. Both machines need the same version of calcbench and of Locust. Serves one
+    measurement after the other until the run is over, or until Ctrl-C.
+    """
+    host, port = address
+    command = [sys.executable, "-P", "-m", "calcbench.bench.swarm.worker", host, str(port)]
+    sys.stdout.flush()
+    # In place of this process: Locust changes the standard library, and is never imported here.
+    os.execv(sys.executable, [*command, f"{wait:g}"])
+
+
+@click.command(
+    "locustfile",
+    cls=Command,
+    examples={
+        "calcbench locustfile > locustfile.py": "a file to read, to change, and to run",
+        "locust -f locustfile.py --host http://127.0.0.1:8080": "with its page at port 8089",
+        "locust -f locustfile.py --host URL --headless -u 5 -r 5 -t 10s": "without it",
+    },
+)
+def locustfile_command() -> None:
+    """Print a file for plain Locust.
+
+    Its users ask a calculator over raw sockets and check every answer, and exact quantiles stand
+    beside Locust's own, which are rounded. It needs Locust alone, with its web page or without,
+    and with --master and --worker on several machines.
+    """
+    click.echo(LOCUSTFILE.read_text(encoding="utf-8"), nl=False)

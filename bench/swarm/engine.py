@@ -1,0 +1,307 @@
+"""The load of several machines: a race's own Locust, seen from outside.
+
+`Swarm` starts Locust's master, and workers beside it or waits for some from elsewhere, and then
+drives as `calcbench.bench.drive.Drivers` does. Locust itself is never imported here.
+"""
+
+import contextlib
+import dataclasses
+import json
+import os
+import select
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from types import TracebackType
+from typing import Any, Self
+
+from calcbench.bench.driven import Driven
+from calcbench.bench.load import Drive
+from calcbench.bench.plan import LOCUST, LOOPBACK, Plan
+from calcbench.bench.swarm.rally import Rally
+from calcbench.bench.swarm.words import ENVELOPE, MASTER
+from calcbench.core.errors import CalcbenchError
+
+PYTHON = (sys.executable, "-P", "-m")
+EVERYWHERE = "*"
+START_S = 60.0  # for a master or a worker of this machine to be there
+JOIN_S = 600.0  # for somebody to type a command on other machines
+DEAL_S = 30.0  # for the users of a drive to be there, and for their workers to be ready
+GOODBYE_S = 3.0  # for the master to send the workers home, which takes it half a second
+PATIENCE_S = 30.0  # beyond what a drive should take
+
+
+@dataclass
+class Member:
+    """A worker of the race: what it is called, its process on its machine, whether it has gone."""
+
+    name: str
+    pid: int
+    gone: bool = False
+
+
+class Swarm:
+    """Locust's master and its workers, for a whole race; leaving the ``with`` block ends them.
+
+    It starts so many *workers* on this machine, or with *join* waits for as many from other ones.
+    They reach the master at *port*, 0 for a free one. *tell* gets to hear what the user should.
+    Raises CalcbenchError when somebody does not come.
+    """
+
+    def __init__(
+        self,
+        workers: int = 1,
+        join: int = 0,
+        port: int = 0,
+        address: str = "",
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.workers, self.join, self.wanted_port, self.tell = workers, join, port, tell
+        self.address = address or socket.gethostname()  # by which other machines reach us
+        self.port = 0
+        self.members: dict[int, Member] = {}
+        self.children: dict[int, subprocess.Popen[bytes]] = {}  # by a descriptor for its end
+        self.received = bytearray()
+        self.rally: Rally | None = None
+        self.exits = contextlib.ExitStack()
+
+    def drive(self, drive: Drive) -> Driven:
+        """Let them drive; return what they saw. Raises CalcbenchError when nobody could.
+
+        Of a worker that dies, what it saw is lost, and the result says so.
+        """
+        if not self.present:
+            raise CalcbenchError(f"no worker is left: {self.gone_names} died")
+        self.rally = rally = Rally(drive)
+        try:
+            self.order(dataclasses.asdict(drive))
+            self.until(lambda: rally.is_dealt and rally.is_ready, DEAL_S, "the workers got ready")
+            self.order("begin")
+            rally.begin()
+            needed_s = drive.warmup_s + drive.duration_s + 2 * drive.timeout_s
+            self.until(lambda: rally.is_over, needed_s + PATIENCE_S, "the workers told all")
+            if not rally.tellings:
+                raise CalcbenchError(rally.losses(self.names) or "no worker took a connection")
+            self.until(lambda: len(rally.looks) == 2, PATIENCE_S, "the window closed")
+            return rally.result(self.names)
+        finally:
+            self.rally = None
+            self.order("stop")
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Which Locust it is, here and on every machine that has joined."""
+        return {LOCUST: metadata.version(LOCUST)}
+
+    @property
+    def names(self) -> dict[int, str]:
+        """What the workers are called."""
+        return {number: member.name for number, member in self.members.items()}
+
+    @property
+    def present(self) -> list[Member]:
+        """The workers that are there."""
+        return [member for member in self.members.values() if not member.gone]
+
+    @property
+    def gone_names(self) -> str:
+        """The names of those that are not."""
+        return ", ".join(member.name for member in self.members.values() if member.gone)
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as starting:
+            self.complaints = starting.enter_context(tempfile.TemporaryFile())
+            need_port(self.wanted_port)
+            host = EVERYWHERE if self.join else LOOPBACK
+            self.master = self.start("master", host, str(self.wanted_port))
+            starting.callback(self.send_home)
+            self.until(lambda: self.port > 0, START_S, "Locust's master was there")
+            if self.join:
+                self.wait_for_joining()
+            else:
+                self.start_workers()
+            self.exits = starting.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.exits.close()
+
+    def start(self, module: str, *arguments: str) -> "subprocess.Popen[bytes]":
+        """Start a program of Locust's, in a process group of its own: Ctrl-C reaches only us."""
+        listens = module == "master"
+        return subprocess.Popen(
+            [*PYTHON, f"calcbench.bench.swarm.{module}", *arguments],
+            stdin=subprocess.PIPE if listens else subprocess.DEVNULL,
+            stdout=subprocess.PIPE if listens else subprocess.DEVNULL,
+            stderr=self.complaints,
+            process_group=0,
+        )
+
+    def start_workers(self) -> None:
+        """Start our own workers, and return when all have joined."""
+        for _ in range(self.workers):
+            child = self.start("worker", LOOPBACK, str(self.port), f"{START_S:g}", str(os.getpid()))
+            self.children[os.pidfd_open(child.pid)] = child
+
+        def all_there() -> bool:
+            for child in self.children.values():
+                if child.poll() is not None:
+                    raise CalcbenchError(f"a worker of Locust's died: {self.last_words()}")
+            return len(self.members) == self.workers
+
+        self.until(all_there, START_S, "Locust's workers were there")
+
+    def wait_for_joining(self) -> None:
+        """Say what is to be typed on other machines, and return when it has been."""
+        if self.join > 1:
+            where = f"{self.join} workers; on each machine, in the same version"
+        else:
+            where = "a worker; on its machine, in the same version"
+        address = f"[{self.address}]" if ":" in self.address else self.address
+        self.tell(f"waiting for {where}: calcbench worker --master {address}:{self.port}")
+        self.until(
+            lambda: len(self.present) >= self.join, JOIN_S, f"{self.join} workers had joined"
+        )
+
+    def order(self, words: Any) -> None:
+        """Hand the master a line of JSON: a drive, or what to do with it."""
+        assert self.master.stdin
+        with contextlib.suppress(BrokenPipeError):  # it has died: its silence will say so
+            self.master.stdin.write(json.dumps(words).encode() + b"\n")
+            self.master.stdin.flush()
+
+    def until(self, true: Callable[[], bool], patience_s: float, what: str) -> None:
+        """Take in what comes until it is *true*; raises CalcbenchError if that takes too long.
+
+        *what* says in words what should be true by then.
+        """
+        end = time.perf_counter_ns() + patience_s * 1e9
+        while not true():
+            now = time.perf_counter_ns()
+            if now >= end:
+                raise CalcbenchError(f"{patience_s:g} s have gone by before {what}")
+            wake = min(end, self.rally.looks_at if self.rally else end)
+            self.take_in(max(wake - now, 0) / 1e9)
+            if self.rally:
+                self.rally.look()
+
+    def take_in(self, patience_s: float) -> None:
+        """Wait so long for the master's next words, or the end of a worker, and act on it."""
+        assert self.master.stdout
+        words = self.master.stdout.fileno()
+        ready, _, _ = select.select([words, *self.children], (), (), patience_s)
+        for fd in set(ready) & set(self.children):
+            self.bury(fd)
+        if words in ready:
+            chunk = os.read(words, 1 << 20)
+            if not chunk:
+                raise CalcbenchError(f"Locust's master died: {self.last_words()}")
+            self.received += chunk
+            for number, content in self.messages():
+                if number == MASTER:
+                    self.hear(json.loads(content))
+                elif self.rally:
+                    self.rally.take(number, content)
+
+    def messages(self) -> Iterator[tuple[int, bytes]]:
+        """Take the whole messages that have come: the number of who tells, and what."""
+        while len(self.received) >= ENVELOPE.size:
+            number, length = ENVELOPE.unpack_from(self.received)
+            end = ENVELOPE.size + length
+            if len(self.received) < end:
+                return
+            content = bytes(memoryview(self.received)[ENVELOPE.size : end])
+            del self.received[:end]
+            yield number, content
+
+    def hear(self, words: dict[str, Any]) -> None:
+        """Act on *words* of the master's own."""
+        if "port" in words:
+            self.port = words["port"]
+        elif "joined" in words:
+            number, host, pid = words["joined"], words["host"], words["pid"]
+            self.members[number] = Member(f"worker {number + 1} on {host} (process {pid})", pid)
+            if self.join:
+                self.tell(f"{self.members[number].name} has joined")
+        elif "refused" in words:
+            self.tell(f"a worker on {words['refused']} was turned away: {words['why']}")
+        elif "gone" in words:
+            self.lose(words["gone"])
+        elif "parts" in words and self.rally:
+            self.rally.deal({int(number): n for number, n in words["parts"].items()})
+            for number, member in self.members.items():
+                if member.gone:
+                    self.rally.lose(number)
+
+    def bury(self, fd: int) -> None:
+        """Take note that a worker of ours has ended."""
+        child = self.children.pop(fd)
+        os.close(fd)
+        child.wait()
+        for number, member in self.members.items():
+            if member.pid == child.pid:
+                self.lose(number)
+
+    def lose(self, number: int) -> None:
+        """Go on without worker *number*."""
+        if not self.members[number].gone:
+            self.members[number].gone = True
+            self.tell(f"{self.members[number].name} has gone")
+        if self.rally:
+            self.rally.lose(number)
+
+    def last_words(self) -> str:
+        """Return the last line that one of them has written to its standard error."""
+        self.complaints.seek(0)
+        said = self.complaints.read().decode(errors="replace").strip()
+        return said.rpartition("\n")[2] or "without a word"
+
+    def send_home(self) -> None:
+        """End them all: the master when its input ends, and its workers because it says so."""
+        assert self.master.stdin
+        assert self.master.stdout
+        patience_s = GOODBYE_S if self.present else 0
+        try:
+            with contextlib.suppress(BrokenPipeError):
+                self.master.stdin.close()
+            self.master.stdout.close()
+            for process in (self.master, *self.children.values()):
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(patience_s)
+        finally:
+            for fd, child in self.children.items():
+                os.close(fd)
+                child.kill()
+                child.wait()
+            self.master.kill()
+            self.master.wait()
+
+
+def need_port(port: int) -> None:
+    """Raise CalcbenchError where somebody else has *port*."""
+    try:
+        socket.create_server(("", port)).close()
+    except OSError as error:
+        why = f"port {port} for workers to join: {os.strerror(error.errno or 0)}"
+        raise CalcbenchError(f"{why}; --master-port takes another") from None
+
+
+@contextlib.contextmanager
+def swarm_of(plan: Plan, tell: Callable[[str], None]) -> Iterator[Swarm | None]:
+    """Give the swarm that drives as *plan* says, if one is to."""
+    if plan.engine != LOCUST:
+        yield None
+        return
+    address = "" if plan.host == LOOPBACK else plan.host
+    with Swarm(plan.drivers, plan.join, plan.master_port, address, tell) as swarm:
+        yield swarm

@@ -1,0 +1,210 @@
+"""Locust's master: ``python -m calcbench.bench.swarm.master HOST PORT``, PORT 0 for a free one.
+
+It reads what to do from its standard input, a line of JSON each: a drive, ``begin`` when all are
+ready, ``stop`` when all has been seen. It writes what it and the workers have to tell to its
+standard output, in the envelopes of `calcbench.bench.swarm.words`. When its input ends it sends
+the workers home and ends as well: whoever started it is gone or does not want it any more.
+"""
+
+import dataclasses
+import json
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import gevent
+import locust
+from gevent.fileobject import FileObject
+from gevent.lock import RLock
+from locust.env import Environment
+
+import calcbench
+from calcbench.bench.load import Drive, drive_from_json
+from calcbench.bench.swarm.user import Connection, Dispatcher
+from calcbench.bench.swarm.words import (
+    BEGIN,
+    BYE,
+    ENVELOPE,
+    HELLO,
+    MASTER,
+    PLAN,
+    REFUSE,
+    SEEN_KEY,
+    WELCOME,
+)
+
+LOOK_S = 0.1  # between two looks at who is still there
+GATHER_S = 10.0  # for the users of a drive to be there, and for workers to be free again
+ABSENT_LOOKS = 30  # a worker that is between two drives is not listed for a moment
+POLL_S = 0.01
+
+
+@dataclass
+class Member:
+    """A worker that has said who it is."""
+
+    id: str
+    number: int
+    host: str
+    pid: int
+    absent: int = 0  # looks since it was seen last
+    gone: bool = False
+
+
+class Master:
+    """The master of a race, and who has joined it."""
+
+    def __init__(self, host: str, port: int, write: Callable[[memoryview], int]) -> None:
+        self.write, self.writing = write, RLock()
+        self.members: dict[str, Member] = {}
+        self.driving: list[Member] = []
+        self.environment = Environment(user_classes=[Connection], dispatcher_class=Dispatcher)
+        self.runner = self.environment.create_master_runner(host, port)
+        self.port: int = self.runner.server.port
+        self.runner.register_message(HELLO, self.greet)
+        self.runner.register_message(BYE, self.see_off)
+        self.environment.events.worker_report.add_listener(self.pass_on)
+
+    def tell(self, number: int, content: bytes) -> None:
+        """Write to whoever started us what *number* has to tell."""
+        octets = memoryview(ENVELOPE.pack(number, len(content)) + content)
+        with self.writing:
+            while octets:
+                octets = octets[self.write(octets) :]
+
+    def say(self, **words: Any) -> None:
+        """Write *words* of our own."""
+        self.tell(MASTER, json.dumps(words).encode())
+
+    def greet(self, msg: Any, **_: Any) -> None:
+        """Make a member of the worker that says who it is, if it speaks as we do."""
+        ours = {"calcbench": calcbench.__version__, "locust": locust.__version__}
+        theirs = {name: msg.data.get(name) for name in ours}
+        if theirs != ours:
+            why = "; ".join(
+                f"it has {name} {theirs[name]}, this run {ours[name]}"
+                for name in ours
+                if theirs[name] != ours[name]
+            )
+            self.runner.send_message(REFUSE, {"why": why}, msg.node_id)
+            self.say(refused=msg.data.get("host", ""), why=why)
+            return
+        number = len(self.members)
+        member = Member(msg.node_id, number, str(msg.data["host"]), int(msg.data["pid"]))
+        self.members[msg.node_id] = member
+        Dispatcher.members.add(msg.node_id)
+        self.runner.send_message(WELCOME, {}, msg.node_id)
+        self.say(joined=number, host=member.host, pid=member.pid)
+
+    def see_off(self, msg: Any, **_: Any) -> None:
+        """Take note that a member leaves."""
+        if msg.node_id in self.members:
+            self.lose(self.members[msg.node_id])
+
+    def lose(self, member: Member) -> None:
+        """Take note that *member* has gone, and tell."""
+        if not member.gone:
+            member.gone = True
+            Dispatcher.members.discard(member.id)  # old Locusts deal to the missing too
+            self.say(gone=member.number)
+
+    def pass_on(self, client_id: str, data: dict[str, Any], **_: Any) -> None:
+        """Hand on what a member has put into a report."""
+        if SEEN_KEY in data and client_id in self.members:
+            self.tell(self.members[client_id].number, data[SEEN_KEY])
+
+    def present(self) -> list[Member]:
+        """Return the members that have not gone."""
+        return [member for member in self.members.values() if not member.gone]
+
+    def watch(self) -> None:
+        """Look, again and again, who is still there; tell who is not."""
+        while True:
+            missing = {node.id for node in self.runner.clients.missing}
+            for member in self.present():
+                here = member.id in self.runner.clients
+                member.absent = 0 if here else member.absent + 1
+                if member.id in missing or member.absent > ABSENT_LOOKS:
+                    self.lose(member)
+            gevent.sleep(LOOK_S)
+
+    def drive(self, drive: Drive) -> None:
+        """Start a user for each connection, wherever Locust wants it; hand out plans for that."""
+        if drive.cpus:
+            os.sched_setaffinity(0, drive.cpus)  # not in the server's way
+        clients = self.runner.clients
+        self.wait_until(lambda: {m.id for m in self.present()} <= {n.id for n in clients.ready})
+        if self.present():
+            self.runner.start(drive.connections, spawn_rate=drive.connections)
+            self.wait_until(lambda: sum(self.users().values()) == drive.connections)
+        users = self.users()
+        self.driving = [member for member in self.present() if users.get(member.id)]
+        parts = [
+            dataclasses.replace(
+                drive, connections=users[member.id], number=number, drivers=len(self.driving)
+            )
+            for number, member in enumerate(self.driving)
+        ]
+        self.say(parts={member.number: users[member.id] for member in self.driving})
+        for member, part in zip(self.driving, parts, strict=True):
+            text = json.dumps(dataclasses.asdict(part))
+            self.runner.send_message(PLAN, {"drive": text}, member.id)
+
+    def users(self) -> dict[str, int]:
+        """Return how many users each member has started."""
+        clients = self.runner.clients
+        return {m.id: clients[m.id].user_count for m in self.present() if m.id in clients}
+
+    def begin(self) -> None:
+        """Have all begin who have a plan."""
+        for member in self.driving:
+            self.runner.send_message(BEGIN, None, member.id)
+
+    def stop(self) -> None:
+        """End the drive; in a good one all users have left already, and their workers said so."""
+        self.wait_until(lambda: not any(self.users().values()), 5 * LOOK_S)
+        self.runner.stop()
+
+    def wait_until(self, true: Callable[[], bool], patience_s: float = GATHER_S) -> None:
+        """Return when *true* says so, or when it has not for too long."""
+        end = time.monotonic() + patience_s
+        while not true() and time.monotonic() < end:
+            gevent.sleep(POLL_S)
+
+    def end(self) -> None:
+        """Send everybody home."""
+        for member in self.present():
+            self.runner.send_message(BYE, None, member.id)
+        self.runner.quit()
+
+
+def main() -> None:
+    """Be the master until standard input ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is the harness's to handle
+    logging.disable(logging.WARNING)  # Locust's advice is for other ways to use it
+    host, port = sys.argv[1:]
+    # Of gevent's kind: what waits for a pipe must not hold up the heartbeats.
+    orders, words = FileObject(0, "rb"), FileObject(1, "wb", buffering=0)
+    master = Master(host, int(port), words.write)
+    gevent.spawn(master.watch)
+    master.say(port=master.port)
+    for line in orders:
+        order = json.loads(line)
+        if order == "begin":
+            master.begin()
+        elif order == "stop":
+            master.stop()
+        else:
+            drive = drive_from_json(line)
+            assert drive
+            master.drive(drive)
+    master.end()
+
+
+if __name__ == "__main__":
+    main()

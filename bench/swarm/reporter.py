@@ -1,0 +1,52 @@
+"""The samples of a worker, in the messages of `calcbench.bench.recorder`, kept for its reports."""
+
+import json
+import struct
+from collections.abc import Mapping
+
+from calcbench.bench.answer import OUTCOMES
+from calcbench.bench.recorder import MESSAGE, PACK, SAMPLE, SAMPLES
+
+
+class Reporter:
+    """What one drive has to tell: `add` takes a sample, `take` gives what nobody took yet."""
+
+    def __init__(self) -> None:
+        self.fresh: list[int] = []
+        self.packed = bytearray()
+        self.told: list[bytes] = []
+        self.counting = False  # before the window samples are counted and forgotten
+        self.ways = [0] * len(OUTCOMES)  # requests by outcome since the start
+
+    def add(self, sample: tuple[int, int, int, int, int], outcome: int) -> None:
+        """Record a *sample*, whose tag holds its *outcome*."""
+        self.ways[outcome] += 1
+        self.fresh.extend(sample)
+        if len(self.fresh) >= SAMPLE * PACK:
+            self.tidy()
+
+    def tidy(self) -> None:
+        """Pack what is fresh."""
+        if self.counting:
+            self.packed += struct.pack(f"{len(self.fresh)}q", *self.fresh)
+        self.fresh.clear()
+
+    def bundle(self) -> None:
+        """Make a message of the samples that are there."""
+        self.tidy()
+        if self.packed:
+            self.told.append(MESSAGE.pack(SAMPLES, len(self.packed)) + self.packed)
+            self.packed.clear()
+
+    def tell(self, kind: bytes, words: Mapping[str, object]) -> None:
+        """Add a message that is not samples, behind those that there are."""
+        self.bundle()
+        text = json.dumps(words).encode()
+        self.told.append(MESSAGE.pack(kind, len(text)) + text)
+
+    def take(self) -> bytes:
+        """Return all messages since the last time."""
+        self.bundle()
+        taken = b"".join(self.told)
+        self.told.clear()
+        return taken

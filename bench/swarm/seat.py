@@ -1,0 +1,207 @@
+"""One connection of a drive, in a greenlet of its own: ask, wait for the whole answer, record.
+
+What the outcomes and the moments mean is told in `calcbench.bench.driver`. A greenlet may be
+written as if it were alone: where it waits, gevent's hub runs the others.
+"""
+
+import errno
+import os
+from typing import TYPE_CHECKING, Any
+
+import gevent
+from gevent.hub import Waiter
+from gevent.monkey import get_original
+
+from calcbench.bench.answer import HEAD_END, OK, WRONG, FramingError, Incoming
+from calcbench.bench.loop import FAILURES, NEVER, PAUSE_NS, READ_SIZE, clock
+from calcbench.bench.recorder import TAG_BITS, WAITED
+from calcbench.bench.swarm.alarm import READABLE
+
+if TYPE_CHECKING:
+    from calcbench.bench.swarm.stage import Stage
+
+# The plain socket, which Locust has replaced: we wait ourselves, before we read and not after.
+Socket = get_original("socket", "socket")
+AF_UNIX, SOCK_STREAM, SOCK_NONBLOCK = 1, 1, os.O_NONBLOCK
+IPPROTO_TCP, TCP_NODELAY = 6, 1
+WRITABLE = 2  # of gevent's watchers
+
+
+class Seat:
+    """Connection *number* of a *stage*; `occupy` it once."""
+
+    def __init__(self, stage: "Stage", number: int) -> None:
+        self.stage = stage
+        self.base = number << TAG_BITS
+        self.hub = gevent.get_hub()
+        self.sock: Any = None  # there are no sockets and watchers between two connections
+        self.readable: Any = None
+        self.writable: Any = None
+        self.waits_for: Any = None
+        self.first = 0
+        self.intended = NEVER  # when the request that is out was due; NEVER between two
+        self.waiter = Waiter(self.hub)
+
+    def occupy(self) -> None:
+        """Ask until the drive is over; an error that is ours ends it for everybody."""
+        stage = self.stage
+        try:
+            stage.begun.wait()
+            if stage.due is None:
+                self.ask_again_and_again()
+            else:
+                self.ask_when_told()
+        except OSError as error:
+            stage.fail(error)
+        except Exception as error:  # a mistake of ours: Locust would go on without this seat
+            stage.fail(error)
+            raise
+        finally:
+            self.hang_up()
+            stage.leave()
+
+    def ask_again_and_again(self) -> None:
+        """Be a client of a closed loop, which pauses after a failure."""
+        while not self.stage.is_over:
+            if not self.ask(0):
+                gevent.sleep(PAUSE_NS / 1e9)
+
+    def ask_when_told(self) -> None:
+        """Be a client of an open loop."""
+        stage = self.stage
+        while not stage.is_over:
+            if stage.waiting:
+                self.ask(stage.waiting.popleft(), WAITED)
+                continue
+            (stage.idle if self.sock else stage.vacant).append(self)
+            due = self.waiter.get()
+            self.waiter.clear()
+            if due:
+                if self.sock and not self.is_quiet():
+                    self.hang_up()
+                self.ask(due)
+
+    def ask(self, intended: int, waited: int = 0) -> bool:
+        """Ask one request and record it; tell whether the connection has not failed.
+
+        It was *intended* for then, 0: for now; *waited* says that it had to wait for us.
+        """
+        stage = self.stage
+        request, expected = stage.take()
+        sent = clock()
+        self.intended, self.first = intended or sent, 0
+        failed = False
+        try:
+            sock = self.sock or self.dial()
+            self.send(request)
+            self.wait(self.readable)
+            data = sock.recv(READ_SIZE)
+            done = clock()
+            head, _, body = data.partition(HEAD_END)
+            if stage.lengths.get(head) == len(body) and (body == expected or expected is None):
+                # The whole of a right answer in one piece, with a head seen before.
+                self.first, outcome = done, OK
+            else:
+                outcome, done = self.read(data, done, expected)
+        except FramingError:
+            outcome, done, failed = WRONG, clock(), True
+        except OSError as error:
+            if error.errno not in FAILURES:
+                raise
+            outcome, done, failed = FAILURES[error.errno], clock(), True
+        if failed:
+            self.hang_up()
+        tag = self.base | waited | outcome
+        stage.reporter.add((self.intended, sent, self.first or done, done, tag), outcome)
+        self.intended = NEVER
+        return not failed
+
+    def read(self, data: bytes, now: int, expected: bytes | None) -> tuple[int, int]:
+        """Read an answer of which *data* came at *now*; return its outcome and when it was whole.
+
+        Closes a connection that is not to be kept, as the server does. Raises OSError and
+        FramingError.
+        """
+        stage = self.stage
+        if not data:
+            raise ConnectionResetError(errno.ECONNRESET, "closed without an answer")
+        self.first = now
+        incoming = Incoming(stage.checker.learn, keep=expected is not None)
+        while data and not incoming.feed(data):
+            data, now = self.receive()
+        if not data and not incoming.ends_here():
+            raise FramingError("an answer without its end")
+        assert incoming.head
+        outcome = stage.checker.judge(incoming, expected)
+        if not (incoming.head.keep_alive and stage.drive.keep_alive):
+            self.wait_for_close(closed=not data)
+        return outcome, now
+
+    def wait_for_close(self, *, closed: bool) -> None:
+        """Hang up when the server has closed (RFC 9112 §9.6), unless it has *closed* already."""
+        try:
+            if not closed and self.receive()[0]:
+                raise FramingError("octets behind the end of the answer")
+        except OSError as error:  # the answer was whole: how the server closes is its affair
+            if error.errno == errno.ETIMEDOUT:
+                raise
+        self.hang_up()
+
+    def dial(self) -> Any:
+        """Return a socket that is connecting; what is sent waits for that. Raises OSError."""
+        family, address = self.stage.target
+        self.sock = Socket(family, SOCK_STREAM | SOCK_NONBLOCK)
+        loop, fd = self.hub.loop, self.sock.fileno()
+        self.readable, self.writable = loop.io(fd, READABLE), loop.io(fd, WRITABLE)
+        if family != AF_UNIX:
+            self.sock.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
+        error = self.sock.connect_ex(address)
+        if error not in (0, errno.EINPROGRESS):
+            raise OSError(error, os.strerror(error))
+        return self.sock
+
+    def send(self, octets: bytes) -> None:
+        """Send all *octets*; raises OSError."""
+        while octets:
+            try:
+                octets = octets[self.sock.send(octets) :]
+            except BlockingIOError:
+                self.wait(self.writable)
+
+    def receive(self) -> tuple[bytes, int]:
+        """Wait for octets; return them, none at the end, and when they were read."""
+        while True:
+            self.wait(self.readable)
+            try:
+                return self.sock.recv(READ_SIZE), clock()
+            except BlockingIOError:
+                continue  # nothing to read after all, as select(2) warns
+
+    def wait(self, watcher: Any) -> None:
+        """Let the others run until *watcher* sees something; raises TimeoutError for `expire`."""
+        self.waits_for = watcher
+        self.hub.wait(watcher)
+
+    def expire(self) -> None:
+        """Have the request time out that is out."""
+        self.hub.cancel_wait(self.waits_for, TimeoutError(errno.ETIMEDOUT, "no answer in time"))
+
+    def is_quiet(self) -> bool:
+        """Tell whether the connection stands and nothing has come on it unasked."""
+        try:
+            self.sock.recv(1)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
+
+    def hang_up(self) -> None:
+        """Close the connection, if there is one."""
+        if self.sock is not None:
+            for watcher in (self.readable, self.writable):
+                if watcher is not None:
+                    watcher.stop()
+                    watcher.close()
+            self.sock.close()
+            self.sock = self.readable = self.writable = None

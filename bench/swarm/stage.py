@@ -1,0 +1,174 @@
+"""One drive in one worker: its seats, when their requests are due, and its window."""
+
+import gc
+import itertools
+import time
+from collections import deque
+from collections.abc import Iterator
+
+import gevent
+from gevent.event import Event
+
+from calcbench.bench.answer import HTTP_ERROR, OK, TIMED_OUT, WRONG, Checker
+from calcbench.bench.arrivals import schedule, share
+from calcbench.bench.driver import DRAIN_NS, run_delay_ns
+from calcbench.bench.load import Drive, Ring
+from calcbench.bench.loop import NEVER, SWEEPS, clock, find
+from calcbench.bench.recorder import ERROR, NOBODY, OPENED, SEEN, TAG_BITS, WAITED
+from calcbench.bench.swarm.alarm import Alarm
+from calcbench.bench.swarm.reporter import Reporter
+from calcbench.bench.swarm.seat import Seat
+
+TAIL_S = 0.1  # of load behind the window: that of another worker may close a little later
+
+
+class Stage:
+    """A *drive* and all who take part in it; `perform` it once. Raises OSError for no such host."""
+
+    def __init__(self, drive: Drive) -> None:
+        self.drive = drive
+        self.target = find(drive)
+        self.ring, self.checker = Ring(drive), Checker(drive.ask, keep_alive=drive.keep_alive)
+        self.take, self.lengths = self.ring.take, self.checker.lengths
+        self.reporter = Reporter()
+        self.begun, self.deserted = Event(), Event()
+        self.is_over = False
+        self.error: Exception | None = None
+        self.seats = [Seat(self, number) for number in range(drive.connections)]
+        self.left = 0  # seats that nobody occupies any more
+        self.never_begun = 0  # requests that were given up before they got a connection
+
+        # Of an open loop: when requests are due, the next of them, those that wait for a
+        # connection, and the seats that have one and no request, or neither.
+        self.due: Iterator[int] | None = None
+        self.next_due = NEVER
+        self.waiting: deque[int] = deque()
+        self.idle: list[Seat] = []
+        self.vacant: list[Seat] = []
+        self.alarm: Alarm | None = None
+
+    def perform(self) -> None:
+        """Drive, and tell the reporter what the window showed."""
+        gc.collect()
+        gc.freeze()
+        gc.disable()  # as in our driver: a collection would be in somebody's latency
+        sweeper = gevent.spawn(self.sweep)
+        try:
+            seen = self.run(clock())
+            if self.error:
+                raise self.error
+            self.reporter.tell(SEEN, seen)
+        except OSError as error:
+            self.reporter.tell(ERROR, {"error": str(error)})
+        except Exception as error:  # whoever waits for us is to hear of it
+            self.reporter.tell(ERROR, {"error": repr(error)})
+            raise
+        finally:
+            sweeper.kill()
+            if self.alarm:
+                self.alarm.close()
+            gc.unfreeze()
+            gc.enable()
+
+    def run(self, start_ns: int) -> dict[str, object]:
+        """Drive from *start_ns*; return what `calcbench.bench.driver.run` does, and the outcomes.
+
+        Whoever started all this looks at the server, which may be on another machine. In the end
+        every request that was begun has ended, so that ours and the server's counts can agree.
+        """
+        drive, reporter = self.drive, self.reporter
+        if drive.rate:
+            due = schedule(drive.rate, drive.arrivals, drive.seed)
+            self.due = (start_ns + ns for ns in share(due, drive.number, drive.drivers))
+            self.next_due = next(self.due)
+            self.alarm = Alarm(self.send_what_is_due)
+        self.begun.set()
+        if self.alarm:
+            self.alarm.set(self.next_due)
+        self.deserted.wait(drive.warmup_s)
+
+        reporter.tidy()
+        reporter.counting = True
+        cpu, delay, opened = time.process_time_ns(), run_delay_ns(), clock()
+        reporter.tell(OPENED, {"opened_ns": opened})
+        self.deserted.wait(drive.duration_s)
+        closed = clock()
+        cpu, delay = time.process_time_ns() - cpu, run_delay_ns() - delay
+        in_flight = self.unfinished()
+        self.deserted.wait(TAIL_S)
+        while self.owes(closed) and not self.is_over:
+            gevent.sleep(DRAIN_NS / 1e9)
+        self.end()
+        self.deserted.wait()
+        ways = reporter.ways
+        return {
+            "opened_ns": opened,
+            "elapsed_ns": closed - opened,
+            "driver_cpu_ns": cpu,
+            "driver_delay_ns": delay,
+            "server_cpu_ns": 0,
+            "in_flight": 0 if drive.rate else in_flight,
+            "guests": {},
+            "begun": self.ring.begun(),
+            "ended": sum(ways) - self.never_begun,
+            "unfinished": self.unfinished(),
+            "answers": ways[OK] + ways[WRONG] + ways[HTTP_ERROR],
+        }
+
+    def unfinished(self) -> int:
+        """Return how many requests have been sent and have not ended."""
+        return sum(seat.intended != NEVER for seat in self.seats)
+
+    def owes(self, closed: int) -> bool:
+        """Tell whether a request of an open loop that was due before *closed* has not ended."""
+        if not self.drive.rate:
+            return False
+        first = self.waiting[0] if self.waiting else NEVER
+        return min(self.next_due, first, *(seat.intended for seat in self.seats)) < closed
+
+    def send_what_is_due(self) -> None:
+        """Hand every request that is due to a seat that is free, or let it wait for one."""
+        assert self.due
+        assert self.alarm
+        while self.next_due <= clock() and not self.is_over:
+            intended, self.next_due = self.next_due, next(self.due)
+            if self.idle:
+                self.idle.pop().waiter.switch(intended)
+            elif self.vacant:
+                self.vacant.pop().waiter.switch(intended)
+            else:
+                self.waiting.append(intended)
+        self.alarm.set(self.next_due)
+
+    def sweep(self) -> None:
+        """Give up, again and again, the requests that have timed out."""
+        timeout_ns = round(self.drive.timeout_s * 1e9)
+        while True:
+            gevent.sleep(self.drive.timeout_s / SWEEPS)
+            now = clock()
+            for seat in self.seats:
+                if now - seat.intended >= timeout_ns:
+                    seat.expire()
+            while self.waiting and now - self.waiting[0] >= timeout_ns:
+                tag = NOBODY << TAG_BITS | WAITED | TIMED_OUT
+                self.reporter.add((self.waiting.popleft(), now, now, now, tag), TIMED_OUT)
+                self.never_begun += 1
+
+    def fail(self, error: Exception) -> None:
+        """End all of it because of *error*, which is ours and not the server's."""
+        self.error = self.error or error
+        self.end()
+
+    def end(self) -> None:
+        """Begin no more requests; what waits for a connection now was due after the window."""
+        self.is_over = True
+        for seat in itertools.chain(self.idle, self.vacant):
+            gevent.get_hub().loop.run_callback(seat.waiter.switch, 0)
+        self.idle.clear()
+        self.vacant.clear()
+
+    def leave(self) -> None:
+        """Take note that somebody has left their seat."""
+        self.left += 1
+        if self.left == len(self.seats):
+            self.deserted.set()

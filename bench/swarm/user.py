@@ -1,0 +1,41 @@
+"""Locust's user: one connection of the drive that its worker was given."""
+
+from typing import ClassVar
+
+from gevent.queue import Queue
+from locust import User, task
+from locust.dispatch import UsersDispatcher
+from locust.exception import StopUser
+from locust.runners import WorkerNode
+
+from calcbench.bench.swarm.seat import Seat
+
+
+class Connection(User):
+    """Takes a free seat of the drive, waits for one if need be, and leaves when it is over.
+
+    It tells Locust of no request: its figures are rounded, ours ride in the reports as they are.
+    """
+
+    seats: ClassVar["Queue[Seat]"] = Queue()
+
+    @task
+    def occupy(self) -> None:
+        """Ask for as long as the drive lasts."""
+        self.seats.get().occupy()
+        raise StopUser
+
+
+class Dispatcher(UsersDispatcher):
+    """Deals users out to members of the race, and lets nobody in who comes later.
+
+    Locust would take users, and so connections, from those who drive and give them to a newcomer.
+    """
+
+    members: ClassVar[set[str]] = set()  # by Locust's name for them; others may find our port
+
+    def __init__(self, worker_nodes: list[WorkerNode], user_classes: list[type[User]]) -> None:
+        super().__init__([node for node in worker_nodes if node.id in self.members], user_classes)
+
+    def add_worker(self, worker_node: WorkerNode) -> None:
+        """Let it wait for the next drive."""

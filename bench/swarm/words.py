@@ -1,0 +1,16 @@
+"""What the harness, Locust's master and its workers call things when they talk to one another."""
+
+import struct
+
+# Messages of Locust's, from worker to master and back.
+HELLO = "calcbench-hello"  # who I am; the first thing that a worker says
+WELCOME, REFUSE = "calcbench-welcome", "calcbench-refuse"
+PLAN = "calcbench-plan"  # a worker's part of a drive
+BEGIN = "calcbench-begin"
+BYE = "calcbench-bye"  # from the master: the race is over; from a worker: I leave it
+SEEN_KEY = "calcbench"  # of a report: messages of `calcbench.bench.recorder`
+
+# What the master writes to its standard output: whose words they are, and how long. Those of a
+# worker go by its number and are as they were in its report, those of the master are JSON.
+ENVELOPE = struct.Struct("=qq")
+MASTER = -1

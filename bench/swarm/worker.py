@@ -1,0 +1,208 @@
+"""Locust's worker: ``python -m calcbench.bench.swarm.worker HOST PORT SECONDS [PARENT]``.
+
+It joins the master of a race at HOST:PORT, which may be up to SECONDS late, and carries out its
+part of every drive until the race is over. With PARENT, the process that started it on the same
+machine, it is silent, keeps to the cores that it is told, and ends when that does.
+
+A drive goes like this. The master has the worker start its users and, when all are there, sends
+its part of the plan. The worker says when it is ready, begins when it is told to, and puts what it
+has seen into the reports that Locust sends to the master.
+"""
+
+import dataclasses
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import gevent
+import gevent.event
+import locust.runners
+from locust.env import Environment
+
+import calcbench
+from calcbench.bench.driver import prepare
+from calcbench.bench.load import drive_from_json
+from calcbench.bench.recorder import ERROR, READY
+from calcbench.bench.swarm.reporter import Reporter
+from calcbench.bench.swarm.stage import Stage
+from calcbench.bench.swarm.user import Connection
+from calcbench.bench.swarm.words import BEGIN, BYE, HELLO, PLAN, REFUSE, SEEN_KEY, WELCOME
+from calcbench.core.stop import die_with_parent
+
+if TYPE_CHECKING:
+    from locust.runners import WorkerRunner
+
+REPORT_S = 0.1  # Locust's own reports come every 3 s, and a drive ends with one
+HELLO_S = 10.0  # at most, for the master's answer; it has nothing else to do
+SILENCE_S = 20.0  # a master that says nothing for so long has gone; it answers every second
+RETRY_S = 0.2  # between two looks whether the master is there
+EXIT_BYE_S = 0.2  # for a last word to leave
+
+
+class Worker:
+    """Our part of a race: what the master says, and what it gets to hear."""
+
+    def __init__(self, runner: "WorkerRunner", *, local: bool) -> None:
+        self.runner = runner
+        self.local = local
+        self.reporter = Reporter()
+        self.stage: Stage | None = None
+        self.performing: gevent.Greenlet | None = None
+        self.welcomed = gevent.event.Event()
+        self.refused = ""
+        self.is_over = False
+        for name, listener in (
+            (WELCOME, self.welcome),
+            (REFUSE, self.refuse),
+            (PLAN, self.get_ready),
+            (BEGIN, self.begin),
+            (BYE, self.take_leave),
+        ):
+            runner.register_message(name, listener)
+        runner.environment.events.report_to_master.add_listener(self.report)
+        runner.environment.events.test_stop.add_listener(self.abandon)
+
+    def welcome(self, **_: Any) -> None:
+        """Take note that the master knows us."""
+        self.welcomed.set()
+
+    def refuse(self, msg: Any, **_: Any) -> None:
+        """Take note that the master does not want us."""
+        self.refused = str(msg.data["why"])
+        self.welcomed.set()
+
+    def take_leave(self, **_: Any) -> None:
+        """Take note that the race is over; Locust ends us next."""
+        self.is_over = True
+
+    def get_ready(self, msg: Any, **_: Any) -> None:
+        """Prepare what the plan says, offer its seats to the users, and say that we are ready."""
+        drive = drive_from_json(msg.data["drive"].encode())
+        assert drive
+        self.reporter = Reporter()
+        try:
+            # Another machine's cores are not ours.
+            prepare(drive if self.local else dataclasses.replace(drive, cpus=()))
+            self.stage = Stage(drive)
+        except OSError as error:
+            self.reporter.tell(ERROR, {"error": str(error)})
+            return
+        self.reporter = self.stage.reporter
+        for seat in self.stage.seats:
+            Connection.seats.put(seat)
+        self.reporter.tell(READY, {})
+
+    def begin(self, **_: Any) -> None:
+        """Begin to drive."""
+        if self.stage:
+            self.performing = gevent.spawn(self.stage.perform)
+
+    def abandon(self, **_: Any) -> None:
+        """Forget the drive: it is over, or nobody wants it any more."""
+        if self.performing:
+            self.performing.kill()
+        while not Connection.seats.empty():
+            Connection.seats.get()
+        self.stage = self.performing = None
+
+    def report(self, data: dict[str, Any], **_: Any) -> None:
+        """Put what is new into a report to the master."""
+        taken = self.reporter.take()
+        if taken:
+            data[SEEN_KEY] = taken
+
+    def leave(self, number: int) -> None:
+        """Tell the master that we go, and go: a signal has said so."""
+        self.runner.send_message(BYE)
+        self.runner.environment.events.quitting.fire(environment=self.runner.environment)
+        gevent.sleep(EXIT_BYE_S)
+        os._exit(128 + number)
+
+
+def wait_for_master(host: str, port: int, patience_s: float) -> None:
+    """Return when something listens at *host*, *port*; exits when nothing does in time."""
+    end = time.monotonic() + patience_s
+    while True:
+        try:
+            socket.create_connection((host, port), timeout=max(patience_s, RETRY_S)).close()
+        except socket.gaierror as error:
+            sys.exit(f"calcbench: no host {host!r}: {error.strerror}")
+        except OSError as error:
+            if time.monotonic() >= end:
+                why = error.strerror or str(error)
+                sys.exit(
+                    f"calcbench: no master at {host}:{port} within {patience_s:g} s ({why});"
+                    " is calcbench run --engine locust --join waiting there?"
+                )
+            time.sleep(RETRY_S)
+        else:
+            return
+
+
+def join(host: str, port: int, patience_s: float, *, local: bool) -> Worker:
+    """Return a worker that the master at *host*, *port* knows; exits when it wants none."""
+    patience_s = min(max(patience_s, 1), HELLO_S)
+    stranger = f"calcbench: what listens at {host}:{port} is no calcbench run that waits for us"
+    environment = Environment(user_classes=[Connection])
+    try:
+        with gevent.Timeout(patience_s):
+            runner = environment.create_worker_runner(host, port)
+    except gevent.Timeout:
+        sys.exit(stranger)
+    worker = Worker(runner, local=local)
+    runner.send_message(
+        HELLO,
+        {
+            "calcbench": calcbench.__version__,
+            "locust": locust.__version__,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+        },
+    )
+    if not worker.welcomed.wait(patience_s):
+        sys.exit(stranger)
+    if worker.refused:
+        sys.exit(f"calcbench: the master at {host}:{port} does not take us: {worker.refused}")
+    return worker
+
+
+def serve(worker: Worker) -> bool:
+    """Return when the master ends the race, or else when it has gone; tell which."""
+    runner = worker.runner
+    while not runner.greenlet.join(timeout=1) and len(runner.greenlet):
+        heard = runner.last_heartbeat_timestamp
+        if heard and time.time() - heard > SILENCE_S:
+            return False
+    return worker.is_over
+
+
+def main() -> None:
+    """Join, and work until the race is over."""
+    host, port, wait_s, *parent = sys.argv[1:]
+    patience_s = float(wait_s)
+    if parent:
+        die_with_parent(int(parent[0]))
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is the harness's to handle
+    else:  # until we have joined there is nobody to tell
+        signal.signal(signal.SIGINT, lambda number, _: os._exit(128 + number))
+    logging.disable(logging.WARNING)  # Locust's advice is for other ways to use it
+    locust.runners.WORKER_REPORT_INTERVAL = REPORT_S
+    wait_for_master(host, int(port), patience_s)
+    worker = join(host, int(port), patience_s, local=bool(parent))
+    if not parent:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            gevent.signal_handler(number, worker.leave, number)
+        print(f"calcbench: joined the race at {host}:{port}; Ctrl-C leaves it", flush=True)
+    over = serve(worker)
+    if not parent:
+        if not over:
+            sys.exit(f"calcbench: the master at {host}:{port} has gone")
+        print("calcbench: the race is over", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,757 @@
+"""Locust as the engine: what its workers see, and what becomes of a race when one of them dies.
+
+Everything here runs in Locust's own processes: none of it may ever be imported into ours.
+"""
+
+import contextlib
+import itertools
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import sysconfig
+import threading
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from namespaces import Machines, machines, why_denied
+from truth import LONG_S, Behaviour, always, answer, once, only, requests, truth
+
+from calcbench.bench.answer import OK
+from calcbench.bench.arrivals import ARRIVALS, schedule
+from calcbench.bench.driven import Driven
+from calcbench.bench.joining import master
+from calcbench.bench.load import Ask, Drive
+from calcbench.bench.plan import LOCUST, Plan
+from calcbench.bench.race import among_strategies, pinning_of, trouble_of_totals
+from calcbench.bench.recorder import OPENED, SEEN, TAG_BITS
+from calcbench.bench.result import Outcomes, Run, read_run
+from calcbench.bench.swarm.engine import Swarm
+from calcbench.bench.swarm.rally import Rally
+from calcbench.bench.swarm.reporter import Reporter
+from calcbench.core.errors import CalcbenchError, UsageError
+from calcbench.core.launcher import ServerSpec, launch
+
+SCRIPTS = Path(sysconfig.get_path("scripts"))
+PATIENCE_S = 90  # for what should take a moment, on a laden machine
+FOREIGN = {"locust", "gevent", "greenlet", "zmq"}
+
+right = always(answer)
+
+
+@pytest.fixture(scope="module")
+def swarm() -> Iterator[Swarm]:
+    with Swarm(2) as two:
+        yield two
+    assert FOREIGN.isdisjoint(sys.modules)
+
+
+def drive(swarm: Swarm, port: int, **changes: object) -> Driven:
+    """Let *swarm* drive the server at *port* for a moment, with a few things changed."""
+    usual = {"connections": 3, "keep_alive": True, "duration_s": 0.25, "warmup_s": 0.02}
+    return swarm.drive(Drive(**({"host": "127.0.0.1", "port": port} | usual | changes)))  # type: ignore[arg-type]
+
+
+def silent(conn: socket.socket) -> None:
+    for _ in requests(conn):
+        pass
+
+
+def truncating(conn: socket.socket) -> None:
+    for _ in requests(conn):
+        conn.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n12")
+        return
+
+
+def leaving(conn: socket.socket) -> None:
+    next(requests(conn))
+
+
+def closing(conn: socket.socket) -> None:
+    for served, number in enumerate(requests(conn)):
+        conn.sendall(answer(number))
+        if served == 4:
+            return
+
+
+def bytewise(conn: socket.socket) -> None:
+    conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    for number in requests(conn):
+        for octet in answer(number):
+            conn.send(bytes([octet]))
+
+
+AS_IT_IS = {
+    "right": (right, "ok"),
+    "byte by byte": (bytewise, "ok"),
+    "closing": (once(lambda number: answer(number, fields="Connection: close\r\n")), "ok"),
+    "another number": (always(lambda number: answer(number + 1)), "wrong"),
+    "an octet too many": (always(lambda number: answer(number) + b"!"), "wrong"),
+    "no head": (always(lambda _: b"HTTP/1.1 200\r\n\r\n"), "wrong"),
+    "truncated": (truncating, "wrong"),
+    "an error": (always(lambda number: answer(number, "500 Oh")), "http_error"),
+    "no answer": (leaving, "reset"),
+    "silence": (silent, "timed_out"),
+}
+IN_AN_OPEN_LOOP = ("right", "closing", "truncated", "no answer", "silence")
+
+
+@pytest.mark.parametrize(
+    ("what", "rate"), [(name, 0) for name in AS_IT_IS] + [(name, 200) for name in IN_AN_OPEN_LOOP]
+)
+def test_counts_each_answer_as_what_it_is(swarm: Swarm, what: str, rate: float) -> None:
+    behave, outcome = AS_IT_IS[what]
+    with truth(behave) as port:
+        seen = drive(swarm, port, rate=rate, timeout_s=0.1 if what == "silence" else 5.0)
+
+    assert only(seen, outcome)
+    assert seen.begun == seen.ended
+    assert seen.unfinished == 0
+
+
+def test_tells_a_port_where_nobody_listens(swarm: Swarm) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    assert only(drive(swarm, port), "refused")
+
+
+def test_replaces_a_connection_that_the_server_closed_in_peace(swarm: Swarm) -> None:
+    with truth(closing) as port:
+        seen = drive(swarm, port, rate=100, connections=4, duration_s=0.4)
+
+    assert seen.outcomes.ok > 30
+    assert seen.outcomes.total == seen.outcomes.ok + seen.outcomes.reset
+
+
+def test_asks_anything_of_any_server(swarm: Swarm) -> None:
+    def chunked(conn: socket.socket) -> None:
+        while conn.recv(4096):
+            conn.sendall(
+                b"HTTP/1.1 201 Made\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n"
+            )
+
+    ask = Ask("GET /x HTTP/1.1\r\nHost: a\r\n\r\n", status=201, body="hi")
+    with truth(chunked) as port:
+        assert only(drive(swarm, port, ask=ask), "ok")
+        assert only(drive(swarm, port, ask=Ask(ask.request, body="ho")), "wrong")
+
+
+def test_has_fewer_connections_than_workers(swarm: Swarm) -> None:
+    with truth(right) as port:
+        seen = drive(swarm, port, connections=1)
+
+    assert only(seen, "ok")
+    assert seen.drivers == 1
+
+
+@pytest.mark.parametrize("keep_alive", [True, False])
+@pytest.mark.parametrize("arrivals", ARRIVALS)
+def test_asks_for_what_is_due_and_nothing_else(
+    swarm: Swarm, arrivals: str, keep_alive: bool
+) -> None:
+    with truth(right if keep_alive else once(answer)) as port:
+        seen = drive(
+            swarm,
+            port,
+            rate=300,
+            arrivals=arrivals,
+            seed=5,
+            connections=20,
+            duration_s=0.3,
+            keep_alive=keep_alive,
+            timeout_s=LONG_S,
+        )
+    # Each worker has every other arrival, by its own clock from its own beginning.
+    due = list(itertools.islice(schedule(300, arrivals, 5), 1000))
+    intended, client = seen.samples["intended_ns"], seen.samples["client"]
+    for number, mine in enumerate((client < 10, client >= 10)):
+        gaps = np.diff(np.sort(intended[mine])).tolist()
+        all_gaps = np.diff(due[number::2]).tolist()
+        assert any(gaps == all_gaps[at : at + len(gaps)] for at in range(len(all_gaps)))
+
+    assert only(seen, "ok")
+    assert seen.in_flight == 0
+    assert (seen.samples["sent_ns"] >= intended).all()
+    assert (seen.samples["first_ns"] > seen.samples["sent_ns"]).all()
+
+
+def test_gives_up_what_never_got_a_connection(swarm: Swarm) -> None:
+    with truth(silent) as port:
+        seen = drive(swarm, port, rate=1000, connections=2, timeout_s=0.1, duration_s=0.2)
+    unsent = seen.samples["client"] == -1
+
+    assert only(seen, "timed_out")
+    assert unsent.any()
+    assert seen.samples["latency_ns"].min() >= 100_000_000
+
+
+@pytest.mark.parametrize("rate", [0, 300])
+@pytest.mark.parametrize("keep_alive", [True, False])
+def test_sees_as_many_answers_as_the_server_counted(
+    swarm: Swarm, keep_alive: bool, rate: float
+) -> None:
+    with launch(ServerSpec("selectors", watched=True)) as server:
+        seen = drive(
+            swarm,
+            server.port,
+            keep_alive=keep_alive,
+            rate=rate,
+            connections=5,
+            server_group=server.pid,
+            timeout_s=LONG_S,
+        )
+        assert server.watch
+        counted = sum(worker.answers for worker in server.watch.workers())
+
+    assert only(seen, "ok")
+    assert counted == seen.seen_answers == seen.begun > seen.outcomes.ok
+    assert trouble_of_totals(seen, counted) == ""
+    assert "the server counted" in trouble_of_totals(seen, counted + 1)
+    assert "the server counted" in trouble_of_totals(seen, counted - 1)
+    assert seen.server_cpu_ns > 0
+    assert seen.clients_served == 5
+
+
+def test_says_what_keeps_it_from_driving(swarm: Swarm) -> None:
+    with pytest.raises(CalcbenchError, match="cannot drive"):
+        drive(swarm, 1, host="no.such.host.invalid")
+    with truth(right) as port:
+        assert only(drive(swarm, port), "ok")
+
+
+def test_puts_windows_of_different_clocks_at_one_instant() -> None:
+    rally = Rally(Drive("", 0, 3, True, duration_s=1.0))
+    rally.deal({7: 2, 4: 1})
+    rally.begin()
+    none = ("driver_cpu_ns", "driver_delay_ns", "server_cpu_ns", "in_flight", "unfinished")
+    seen = dict.fromkeys(none, 0) | dict.fromkeys(("begun", "ended", "answers"), 1)
+    for number, clock, client in ((7, 5_000, 1), (4, 9_000_000_000_000, 0)):
+        opened = {"opened_ns": clock}
+        told = Reporter()
+        told.counting = True
+        told.tell(OPENED, opened)
+        done = clock + 40 + number
+        told.add((clock + 10, clock + 20, clock + 30, done, client << TAG_BITS | OK), OK)
+        told.tell(SEEN, {**seen, **opened, "elapsed_ns": 1_000_000_000, "guests": {}})
+        rally.take(number, told.take())
+    rally.looks = [(round(rally.opens), 0), (round(rally.opens) + 1_000_000_000, 0)]
+    both = rally.result({})
+
+    assert rally.is_over
+    assert both.opened_ns == round(rally.opens)
+    assert both.samples["intended_ns"].tolist() == [10, 10]
+    assert both.samples["done_ns"].tolist() == [44, 47]
+    assert both.samples["client"].tolist() == [2, 1]
+    assert both.seen_answers == 2
+
+
+def test_refuses_to_drive_with_fewer_users() -> None:
+    with pytest.raises(CalcbenchError, match="Locust started 3 of 4 users"):
+        Rally(Drive("", 0, 4, True, duration_s=1.0)).deal({0: 2, 1: 1})
+
+
+def kill_when_asked(times: int, end: Callable[[], None]) -> Behaviour:
+    """Answer rightly, and call *end* before the answer to request number *times* of all."""
+    number, lock = itertools.count(1), threading.Lock()
+
+    def behave(conn: socket.socket) -> None:
+        for result in requests(conn):
+            with lock:
+                if next(number) == times:
+                    end()
+            conn.sendall(answer(result))
+
+    return behave
+
+
+def test_a_newcomer_waits_for_the_next_drive() -> None:
+    come: list[subprocess.Popen[str]] = []
+    with Swarm(1) as one:
+
+        def invite() -> None:
+            worker = start(CALCBENCH, "worker", "--master", f"127.0.0.1:{one.port}")
+            come.append(worker)
+            assert worker.stdout
+            assert "joined" in worker.stdout.readline()
+
+        with truth(kill_when_asked(40, invite)) as port:
+            seen = drive(one, port, connections=4, timeout_s=LONG_S)
+        with ended(*come):
+            with truth(right) as port:
+                again = drive(one, port, connections=4)
+            assert (seen.drivers, again.drivers) == (1, 2)
+            assert seen.begun == seen.ended == seen.seen_answers >= 40  # nobody was cut off
+            assert only(again, "ok")
+            assert again.clients_served == 4
+
+
+def test_names_who_dies_and_what_is_lost() -> None:
+    heard: list[str] = []
+    with Swarm(2, tell=heard.append) as two:
+        pid = two.members[0].pid
+        with truth(kill_when_asked(40, lambda: os.kill(pid, signal.SIGKILL))) as port:
+            seen = drive(two, port, connections=8, duration_s=0.3)
+        name = rf"worker 1 on .+ \(process {pid}\)"
+        lost = rf"{name} died: its share, 4 of 8 connections \(50%\), is lost"
+
+        assert re.fullmatch(lost, seen.lost)
+        assert re.fullmatch(f"{name} has gone", heard[0])
+        assert seen.outcomes.ok > 0
+        assert seen.drivers == 1
+        with truth(right) as port:
+            again = drive(two, port, connections=8)
+        assert only(again, "ok")
+        assert again.lost == ""
+        assert again.clients_served == 8
+        with truth(kill_when_asked(40, two.master.kill)) as port:
+            with pytest.raises(CalcbenchError, match="Locust's master died"):
+                drive(two, port, duration_s=0.3)
+            with pytest.raises(CalcbenchError, match="Locust's master died"):
+                drive(two, port)
+
+
+# The command line.
+
+
+def start(*words: object) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [str(word) for word in words],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        process_group=0,
+    )
+
+
+@contextmanager
+def ended(*processes: "subprocess.Popen[str]") -> Iterator[None]:
+    """Leave none of *processes* behind, whatever happens."""
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
+
+
+def finish(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
+    """Wait for the end of *process*; return its status and what it printed."""
+    out, err = process.communicate(timeout=PATIENCE_S)
+    return process.returncode, out, err
+
+
+def said(process: "subprocess.Popen[str]", pattern: str) -> "re.Match[str]":
+    """Read the standard error of *process* up to the line in which *pattern* is found."""
+    assert process.stderr
+    lines = []
+    for line in process.stderr:
+        lines.append(line)
+        if found := re.search(pattern, line):
+            return found
+    raise AssertionError(f"{pattern!r} is not in {lines}")
+
+
+def result_in(folder: Path) -> Run:
+    [path] = folder.iterdir()
+    return read_run(path)
+
+
+CALCBENCH = SCRIPTS / "calcbench"
+QUICK = ("--connections", "4", "--duration", "0.3", "--warmup", "0.1", "--rounds", "1")
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@pytest.fixture(params=["namespaces", "loopback"])
+def places(request: pytest.FixtureRequest) -> Iterator[Machines]:
+    denied = why_denied()
+    if request.param == "loopback":
+        if not denied:
+            pytest.skip("namespaces show all of it and more")
+        yield Machines((), ((), ()), "127.0.0.1")
+    else:
+        if denied:
+            pytest.skip(denied)
+        with machines(2) as three:
+            yield three
+
+
+def test_two_machines_load_a_third(places: Machines, tmp_path: Path) -> None:
+    port = free_port()
+    workers = [
+        start(*place, CALCBENCH, "worker", "--master", f"{places.address}:{port}", "--wait", 60)
+        for place in places.workers
+    ]
+    join = ("--engine", "locust", "--join", 2, "--master-port", port, "--host", places.address)
+    race = ("--strategy", "selectors,fork", "--workload", "add", "--control", "none")
+    with ended(*workers):
+        run = start(*places.server, CALCBENCH, "run", *join, *race, *QUICK, "--out", tmp_path)
+        with ended(run):
+            status, out, err = finish(run)
+        sent_home = [finish(worker) for worker in workers]
+    result = result_in(tmp_path)
+
+    assert status == 0, err
+    assert "waiting for 2 workers; on each machine, in the same version: calcbench worker" in err
+    assert f"--master {places.address}:{port}" in err or places.address == "127.0.0.1"
+    assert len(re.findall(r"worker [12] on .+ \(process \d+\) has joined", err)) == 2
+    assert "selectors" in out
+    for code, told, complaint in sent_home:
+        assert code == 0, complaint
+        assert told.splitlines() == [
+            f"calcbench: joined the race at {places.address}:{port}; Ctrl-C leaves it",
+            "calcbench: the race is over",
+        ]
+    assert (result.plan.engine, result.plan.join, result.plan.drivers) == (LOCUST, 2, 2)
+    assert result.plan.host == places.address
+    assert result.pinning.driver == ()
+    for one in result.measurements:
+        assert (one.status, one.reason) == ("ok", "")
+        counts = [one.evidence[name] for name in ("seen_answers", "server_answers", "begun")]
+        assert len(set(counts)) == 1
+        assert counts[0] > one.outcomes.ok == one.outcomes.total > 0
+        assert one.clients_served == 4
+        assert one.evidence["ceiling_ratio"] is None
+        assert one.server_cpu_ns > 0
+
+
+@contextmanager
+def joined_by(
+    count: int, tmp_path: Path, end: Callable[["subprocess.Popen[str]", list[int]], None]
+) -> Iterator[tuple["subprocess.Popen[str]", list["subprocess.Popen[str]"]]]:
+    """Load a server with *count* joined workers, and *end* something at the 40th request."""
+    port = free_port()
+    workers = [
+        start(CALCBENCH, "worker", "--master", f"127.0.0.1:{port}", "--wait", 60)
+        for _ in range(count)
+    ]
+    run: subprocess.Popen[str]
+
+    def act() -> None:
+        end(run, [worker.pid for worker in workers])
+
+    with ended(*workers), truth(kill_when_asked(40, act)) as target:
+        words = ("--engine", "locust", "--join", count, "--master-port", port, "--out", tmp_path)
+        run = start(CALCBENCH, "load", f"http://127.0.0.1:{target}/add/1/2", *words, *QUICK[:-2])
+        with ended(run):
+            yield run, workers
+
+
+def test_a_race_goes_on_without_a_worker_that_dies_elsewhere(tmp_path: Path) -> None:
+    def kill_one(_: "subprocess.Popen[str]", pids: list[int]) -> None:
+        os.kill(pids[0], signal.SIGKILL)
+
+    with joined_by(2, tmp_path, kill_one) as (run, workers):
+        status, _, err = finish(run)
+        assert finish(workers[1])[0] == 0
+        name = rf"worker [12] on .+ \(process {workers[0].pid}\)"
+    first, second, third = result_in(tmp_path).measurements
+
+    assert re.search(f"calcbench: {name} has gone", err)
+    assert first.status == "failed"
+    assert re.fullmatch(
+        rf"{name} died: its share, 2 of 4 connections \(50%\), is lost", first.reason
+    )
+    assert [second.status, third.status] == ["ok", "ok"]
+    assert status == 0
+
+
+def test_writes_what_there_is_when_interrupted(tmp_path: Path) -> None:
+    with joined_by(1, tmp_path, lambda run, _: run.send_signal(signal.SIGINT)) as (run, workers):
+        status, out, _ = finish(run)
+        left = finish(workers[0])
+
+    assert status == 130
+    assert "Data:" in out
+    assert result_in(tmp_path).partial
+    assert left[0] == 0
+    assert "the race is over" in left[1]
+
+
+def test_leaves_no_worker_behind_when_killed(tmp_path: Path) -> None:
+    with joined_by(1, tmp_path, lambda run, _: run.kill()) as (run, workers):
+        assert run.wait(PATIENCE_S) == -signal.SIGKILL
+        code, told, _ = finish(workers[0])
+
+    assert code == 0
+    assert "the race is over" in told
+
+
+def test_a_worker_leaves_when_told_to(tmp_path: Path) -> None:
+    def interrupt(_: "subprocess.Popen[str]", pids: list[int]) -> None:
+        os.kill(pids[0], signal.SIGINT)
+
+    with joined_by(1, tmp_path, interrupt) as (run, workers):
+        status, _, err = finish(run)
+        left = finish(workers[0])
+
+    assert left[0] == 130
+    assert left[2] == ""
+    assert status == 1
+    assert "has gone" in err
+    assert re.search("no worker is left", result_in(tmp_path).measurements[1].reason)
+
+
+def test_says_that_the_port_is_taken() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        with pytest.raises(CalcbenchError, match=f"port {port} .*in use; --master-port takes"):
+            Swarm(join=1, port=port).__enter__()
+
+
+@pytest.mark.parametrize(
+    ("place", "complaint"),
+    [
+        ("127.0.0.1", r"no master at 127\.0\.0\.1:\d+ within 0 s \(Connection refused\); is "),
+        ("no.such.host.invalid", r"no host 'no\.such\.host\.invalid': "),
+    ],
+)
+def test_a_worker_says_that_there_is_no_master(place: str, complaint: str) -> None:
+    with ended(
+        worker := start(CALCBENCH, "worker", "--master", f"{place}:{free_port()}", "--wait", 0)
+    ):
+        status, out, err = finish(worker)
+
+    assert (status, out) == (1, "")
+    assert re.match(f"calcbench: {complaint}", err)
+    assert err.count("\n") == 1
+
+
+def test_a_worker_says_that_this_is_no_master_of_ours() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        place = f"127.0.0.1:{port}"
+        with ended(worker := start(CALCBENCH, "worker", "--master", place, "--wait", 0)):
+            status, _, err = finish(worker)
+
+    assert status == 1
+    assert err == f"calcbench: what listens at {place} is no calcbench run that waits for us\n"
+
+
+def test_a_worker_of_another_version_is_turned_away(swarm: Swarm) -> None:
+    program = (
+        "import calcbench; calcbench.__version__ = '0.0.9'\n"
+        "from calcbench.bench.swarm.worker import main; main()"
+    )
+    with ended(worker := start(sys.executable, "-P", "-c", program, "127.0.0.1", swarm.port, 9)):
+        status, out, err = finish(worker)
+
+    assert (status, out) == (1, "")
+    assert "does not take us: it has calcbench 0.0.9, this run" in err
+    assert err.count("\n") == 1
+    with truth(right) as port:
+        assert drive(swarm, port).drivers == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("a", ("a", 5557)),
+        ("a:1", ("a", 1)),
+        ("[::1]:5", ("::1", 5)),
+        ("[::1]", ("::1", 5557)),
+        ("::1", ("::1", 5557)),
+    ],
+)
+def test_reads_where_the_master_is(text: str, place: tuple[str, int]) -> None:
+    assert master(text) == place
+
+
+@pytest.mark.parametrize("text", ["", ":1", "a:", "a:x", "a:0", "a:65536"])
+def test_says_what_is_wrong_with_a_master(text: str) -> None:
+    with pytest.raises(UsageError, match="should be a host"):
+        master(text)
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"engine": LOCUST, "behaviours": ("idle=2",)}, "no --behaviour"),
+        ({"join": 2}, "need --engine locust"),
+        ({"master_port": 2}, "need --engine locust"),
+        ({"engine": LOCUST, "join": 1000}, "at most"),
+        ({"engine": "locusts"}, "did you mean 'locust'"),
+    ],
+)
+def test_refuses_what_does_not_go_together(changes: dict[str, object], complaint: str) -> None:
+    with pytest.raises(UsageError, match=complaint):
+        Plan(("fork",), **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (("--join", "2"), "need --engine locust"),
+        (("--engine", "locust", "--master-port", "9"), "it needs --join"),
+        (("--engine", "locust", "--join", "2", "--drivers", "2"), "leave out --drivers"),
+    ],
+)
+def test_explains_options_that_do_not_go_together(words: tuple[str, ...], complaint: str) -> None:
+    with ended(run := start(CALCBENCH, "run", *words)):
+        status, _, err = finish(run)
+
+    assert status == 2
+    assert complaint in err
+
+
+def test_no_core_is_given_to_drivers_on_other_machines() -> None:
+    plan = Plan(("selectors",), engine=LOCUST, join=1)
+
+    assert pinning_of(plan, among_strategies(plan)).driver == ()
+
+
+@pytest.mark.parametrize(
+    ("begun", "counted", "seen", "holds"),
+    [(9, 9, 9, True), (9, 8, 7, True), (9, 10, 9, False), (9, 8, 9, False), (9, 5, -1, True)],
+)
+def test_the_totals_must_agree(begun: int, counted: int, seen: int, holds: bool) -> None:
+    one = Driven(1, Outcomes(ok=1), 1, 0, 1, 1, {}, begun=begun, seen_answers=seen)
+
+    assert (trouble_of_totals(one, counted) == "") == holds
+
+
+WATCHED = """
+import sys
+from calcbench.bench.cli import answer
+status = answer()
+print(sorted(set(sys.modules) & {"locust", "gevent", "greenlet", "zmq"}), file=sys.stderr)
+sys.exit(status)
+"""
+
+
+def watched(*words: object) -> str:
+    """Run the command line in one process; return what it said, and which of FOREIGN it has."""
+    with ended(run := start(sys.executable, "-P", "-c", WATCHED, *words)):
+        status, _, err = finish(run)
+    assert status == 0, err
+    return err
+
+
+@pytest.mark.parametrize("words", ["--help", "run --help", "worker --help", "locustfile"])
+def test_explains_locust_without_it(words: str) -> None:
+    assert watched(*words.split()) == "[]\n"
+
+
+def test_never_lets_locust_into_our_process(tmp_path: Path) -> None:
+    race = ("--strategy", "selectors", "--workload", "add", "--reuse", "keep-alive,close")
+    said = watched("run", "--engine", "locust", "--drivers", 2, *race, *QUICK, "--out", tmp_path)
+    result = result_in(tmp_path)
+
+    assert said.splitlines()[-1] == "[]"
+    assert "joined" not in said
+    assert result.plan.join == 0
+    assert result.calibration == {}
+    assert len(result.measurements) == 2
+    for one in result.measurements:
+        assert (one.status, one.reason) == ("ok", "")
+        assert one.evidence["ceiling_ratio"] is None  # our driver's, which this is not
+        assert one.evidence["unaccounted"] == 0
+        assert one.evidence["seen_answers"] == one.evidence["server_answers"]
+
+
+# The file for plain Locust.
+
+ANSWERS = re.compile(r"exactly, of ([\d,]+) right answers:\n((?:  [\d.]+% within [\d.]+ ms\n){5})")
+
+
+@pytest.fixture
+def locustfile(tmp_path: Path) -> Path:
+    with ended(run := start(CALCBENCH, "locustfile")):
+        status, text, err = finish(run)
+    assert (status, err) == (0, "")
+    path = tmp_path / "locustfile.py"
+    path.write_text(text)
+    return path
+
+
+def locust(file: Path, *words: object) -> "subprocess.Popen[str]":
+    return start(SCRIPTS / "locust", "-f", file, "--loglevel", "ERROR", *words)
+
+
+def headless(url: str) -> tuple[object, ...]:
+    return ("--headless", "--host", url, "-u", 5, "-r", 5, "-t", "1s", "--only-summary")
+
+
+def exact(printed: str) -> tuple[int, list[float]]:
+    """Return how many answers a run has *printed* that it had, and their quantiles."""
+    found = ANSWERS.search(printed)
+    assert found, printed
+    return int(found[1].replace(",", "")), [float(n) for n in re.findall(r"([\d.]+) ms", found[2])]
+
+
+@pytest.mark.parametrize("distributed", [False, True])
+def test_plain_locust_runs_our_file(locustfile: Path, distributed: bool) -> None:
+    with launch(ServerSpec("selectors", watched=True)) as server:
+        words = headless(server.url)
+        if distributed:
+            place = ("--master-host", "127.0.0.1", "--master-port", free_port())
+            at = ("--master-bind-host", "127.0.0.1", "--master-bind-port", place[-1])
+            run = locust(locustfile, "--master", "--expect-workers", 2, *at, *words)
+            workers = [locust(locustfile, "--worker", *place) for _ in range(2)]
+        else:
+            run, workers = locust(locustfile, *words), []
+        with ended(run, *workers):
+            status, out, err = finish(run)
+            left = [finish(worker)[0] for worker in workers]
+        assert server.watch
+        counted = sum(worker.answers for worker in server.watch.workers())
+    count, quantiles = exact(out)
+
+    assert status == 0, err
+    assert left == [0] * len(workers)
+    # Of each of the 5 users one request may have been on its way when Locust ended.
+    assert 0 < count <= counted <= count + 5
+    assert quantiles == sorted(quantiles)
+    assert all(name in err for name in ("/add", "/sub", "/mult", "Aggregated"))
+
+
+def test_plain_locust_sees_what_is_wrong(locustfile: Path) -> None:
+    with truth(always(lambda number: answer(number + 1))) as port:
+        run = locust(locustfile, *headless(f"http://127.0.0.1:{port}"))
+        with ended(run):
+            status, out, err = finish(run)
+
+    assert status == 1
+    assert "exactly" not in out
+    assert "add answered wrongly" in err
+
+
+def test_plain_locust_shows_exact_quantiles_on_a_page(locustfile: Path) -> None:
+    port = free_port()
+    page = f"http://127.0.0.1:{port}"
+    with launch(ServerSpec("selectors")) as server:
+        words = ("--host", server.url, "--web-host", "127.0.0.1", "--web-port", port)
+        run = locust(locustfile, *words, "-u", 2, "-r", 2, "-t", "1s", "--autostart")
+        with ended(run):
+            until_it_listens(port, run)
+            with urllib.request.urlopen(page, timeout=PATIENCE_S) as answered:
+                assert b"<html" in answered.read()
+            while True:
+                with urllib.request.urlopen(f"{page}/exact", timeout=PATIENCE_S) as answered:
+                    shown = answered.read().decode().replace("<br>", "\n") + "\n"
+                if ANSWERS.search(shown):
+                    break
+            run.send_signal(signal.SIGTERM)
+            _, out, _ = finish(run)
+
+    assert exact(out)[0] >= exact(shown)[0] > 0
+
+
+def until_it_listens(port: int, process: "subprocess.Popen[str]") -> None:
+    """Return when somebody listens at *port*; fails when *process* ends first."""
+    while process.poll() is None:
+        with contextlib.suppress(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port)).close()
+            return
+    raise AssertionError(process.communicate())
