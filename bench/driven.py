@@ -78,6 +78,8 @@ class Driven:
             found["histograms"] = True
         if self.wrk:
             found["wrk"] = self.wrk
+        if self.lost:
+            found["lost"] = self.lost
         if self.seen_answers >= 0:
             found["seen_answers"] = self.seen_answers
             found["begun"] = self.begun

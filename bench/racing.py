@@ -372,10 +372,11 @@ def judge(summary: "Summary", run: "Run") -> int:
 
 
 def is_servers_failure(measurement: "Measurement") -> bool:
-    """Tell whether *measurement* failed by its server, and not by its driver or by itself."""
+    """Tell whether *measurement* failed by its server, and not by its drivers or by itself."""
     from calcbench.bench import judging
 
-    doubtful = judging.judge(measurement.evidence).name == judging.INVALID
+    evidence = measurement.evidence
+    doubtful = evidence.get("lost") or judging.judge(evidence).name == judging.INVALID
     return (
         measurement.status == "failed"
         and measurement.judgement in ("", judging.INVALID)
