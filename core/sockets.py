@@ -19,7 +19,7 @@ from calcbench.core.http import Request, Response
 from calcbench.core.service import Service
 from calcbench.core.stop import Stop
 
-BATCH = 16  # clients that an event loop receives from before it answers them
+BATCH = 32  # clients that an event loop receives from before it answers them
 DONTWAIT = int(socket.MSG_DONTWAIT)  # the enumeration's member costs more to pass
 READ_SIZE = 16 * 1024  # bytes asked of each recv: a whole request, or a fair piece of a body
 SWEEP_S = 0.25  # how often an event loop looks for clients whose time is up

@@ -2,7 +2,7 @@
 
 ``python -m calcbench.bench.speed.parsing ORDER`` measures in the interpreter that runs it and
 writes one line of JSON, `Timing`s; its order is JSON. *Ours* is the whole way of one request on a
-kept connection: receive, next_request, handle, respond, sent. *httptools* is, for the same octets:
+kept connection: hear, handle, respond, sent. *httptools* is, for the same octets:
 
 - ``server``: one parser for the connection, with callbacks that keep what a server needs: the
   target and every field; and, when the head is complete, version, method and keep-alive;
