@@ -279,12 +279,14 @@ def judge_rest(rest: bytes, policy: Policy) -> Fields:
     # The shortest field line has four octets.
     if len(rest) > 4 * policy.max_fields and rest.count(b"\r\n") - 2 > policy.max_fields:
         raise HttpError(431, f"there are over {policy.max_fields} header fields")
+    found = NEEDED.findall(rest.lower())
+    if len(found) == 1 and found[0][0] == b"host":  # as mostly: nothing else matters here
+        host = judge_host([found[0][1].strip(b" \t")], minor)
+        return Fields(minor, rest, host, 0, minor == 1, False)
     needed: dict[bytes, list[bytes]] = {}
-    for name, value in NEEDED.findall(rest.lower()):
+    for name, value in found:
         needed.setdefault(name, []).append(value.strip(b" \t"))
     host = judge_host(needed.get(b"host", []), minor)
-    if len(needed) == 1 and host is not None:  # as most are: Host is all that matters here
-        return Fields(minor, rest, host, 0, minor == 1, False)
     codings, lengths = needed.get(b"transfer-encoding"), needed.get(b"content-length")
     body_length = judge_framing(codings, lengths, minor, policy) if codings or lengths else 0
     tokens = judge_connection(*needed[b"connection"]) if b"connection" in needed else frozenset()
