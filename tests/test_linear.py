@@ -278,12 +278,15 @@ def test_notices_quadratic_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
 def test_has_no_pattern_that_can_go_back(module: Any) -> None:
-    """Every quantifier without an upper bound is possessive, so a match never tries again."""
+    """A quantifier without an upper bound is possessive, or ends an atomic group: no second try."""
     patterns = [found.pattern for found in vars(module).values() if hasattr(found, "pattern")]
     for counting_pattern in patterns:
         text = counting_pattern.pattern.decode("latin-1")
         outside = re.sub(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]", "x", text)
-        quantifiers = re.findall(r"(?:[*+?]|\{[0-9,]+\})\+?", re.sub(r"\(\?[:=!<]", "(", outside))
+        atomic = re.subn(r"\)[*+]\)", "))", outside) if "(?>" in outside else (outside, 0)
+        assert atomic[1] == outside.count("(?>(?:"), text
+        plain = re.sub(r"\(\?[:=!<>]", "(", atomic[0])
+        quantifiers = re.findall(r"(?:[*+?]|\{[0-9,]+\})\+?", plain)
 
         unbounded = [found for found in quantifiers if found[0] in "*+" or ",}" in found]
         assert [found for found in unbounded if not found[1:].endswith("+")] == [], text
