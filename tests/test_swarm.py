@@ -503,6 +503,16 @@ def test_a_worker_leaves_when_told_to(tmp_path: Path) -> None:
     assert re.search("no worker is left", result_in(tmp_path).measurements[1].reason)
 
 
+def test_says_why_a_worker_of_ours_cannot_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    def start_another(swarm: Swarm, module: str, *words: str) -> "subprocess.Popen[bytes]":
+        return begin(swarm, "nobody" if module == "worker" else module, *words)
+
+    begin = Swarm.start
+    monkeypatch.setattr(Swarm, "start", start_another)
+    with pytest.raises(CalcbenchError, match=r"a worker of Locust's died: .*nobody"):
+        Swarm(2).__enter__()
+
+
 def test_says_that_the_port_is_taken() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
