@@ -301,7 +301,7 @@ def test_names_who_dies_and_what_is_lost() -> None:
         lost = rf"{name} died: its share, 4 of 8 connections \(50%\), is lost"
 
         assert re.fullmatch(lost, seen.lost)
-        assert re.fullmatch(f"{name} has gone", heard[0])
+        assert re.fullmatch(f"{name} died", heard[0])
         assert seen.outcomes.ok > 0
         assert seen.drivers == 1
         with truth(right) as port:
@@ -458,7 +458,7 @@ def test_a_race_goes_on_without_a_worker_that_dies_elsewhere(tmp_path: Path) -> 
         name = rf"worker [12] on .+ \(process {workers[0].pid}\)"
     first, second, third = result_in(tmp_path).measurements
 
-    assert re.search(f"calcbench: {name} has gone", err)
+    assert re.search(f"calcbench: {name} died\n", err)
     assert first.status == "failed"
     assert re.fullmatch(
         rf"{name} died: its share, 2 of 4 connections \(50%\), is lost", first.reason
@@ -499,8 +499,11 @@ def test_a_worker_leaves_when_told_to(tmp_path: Path) -> None:
     assert left[0] == 130
     assert left[2] == ""
     assert status == 1
-    assert "has gone" in err
-    assert re.search("no worker is left", result_in(tmp_path).measurements[1].reason)
+    name = rf"worker 1 on .+ \(process {workers[0].pid}\)"
+    first, second, _ = (one.reason for one in result_in(tmp_path).measurements)
+    assert re.search(f"calcbench: {name} left\n", err)
+    assert re.fullmatch(rf"{name} left: its share, 4 of 4 connections \(100%\), is lost", first)
+    assert re.fullmatch(f"no worker is there any more: {name} left", second)
 
 
 def test_says_why_a_worker_of_ours_cannot_start(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ from calcbench.bench.driven import Driven
 from calcbench.bench.load import Drive
 from calcbench.bench.plan import LOCUST, LOOPBACK, Plan
 from calcbench.bench.swarm.rally import Rally
-from calcbench.bench.swarm.words import ENVELOPE, MASTER
+from calcbench.bench.swarm.words import DIED, ENVELOPE, MASTER
 from calcbench.core.errors import CalcbenchError
 
 PYTHON = (sys.executable, "-P", "-m")
@@ -38,11 +38,11 @@ PATIENCE_S = 30.0  # beyond what a drive should take
 
 @dataclass
 class Member:
-    """A worker of the race: what it is called, its process on its machine, whether it has gone."""
+    """A worker of the race: what it is called, its process on its machine, and how it has gone."""
 
     name: str
     pid: int
-    gone: bool = False
+    gone: str = ""
 
 
 class Swarm:
@@ -73,10 +73,11 @@ class Swarm:
     def drive(self, drive: Drive) -> Driven:
         """Let them drive; return what they saw. Raises CalcbenchError when nobody could.
 
-        Of a worker that dies, what it saw is lost, and the result says so.
+        Of a worker that dies or leaves, what it saw is lost, and the result says so.
         """
         if not self.present:
-            raise CalcbenchError(f"no worker is left: {self.gone_names} died")
+            gone = ", ".join(f"{one.name} {one.gone}" for one in self.members.values())
+            raise CalcbenchError(f"no worker is there any more: {gone}")
         self.rally = rally = Rally(drive)
         try:
             self.order(dataclasses.asdict(drive))
@@ -107,11 +108,6 @@ class Swarm:
     def present(self) -> list[Member]:
         """The workers that are there."""
         return [member for member in self.members.values() if not member.gone]
-
-    @property
-    def gone_names(self) -> str:
-        """The names of those that are not."""
-        return ", ".join(member.name for member in self.members.values() if member.gone)
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as starting:
@@ -235,12 +231,12 @@ class Swarm:
         elif "refused" in words:
             self.tell(f"a worker on {words['refused']} was turned away: {words['why']}")
         elif "gone" in words:
-            self.lose(words["gone"])
+            self.lose(words["gone"], words["how"])
         elif "parts" in words and self.rally:
             self.rally.deal({int(number): n for number, n in words["parts"].items()})
             for number, member in self.members.items():
                 if member.gone:
-                    self.rally.lose(number)
+                    self.rally.lose(number, member.gone)
 
     def bury(self, fd: int) -> None:
         """Take note that a worker of ours has ended."""
@@ -249,15 +245,16 @@ class Swarm:
         child.wait()
         for number, member in self.members.items():
             if member.pid == child.pid:
-                self.lose(number)
+                self.lose(number, DIED)
 
-    def lose(self, number: int) -> None:
+    def lose(self, number: int, how: str) -> None:
         """Go on without worker *number*."""
-        if not self.members[number].gone:
-            self.members[number].gone = True
-            self.tell(f"{self.members[number].name} has gone")
+        member = self.members[number]
+        if not member.gone:
+            member.gone = how
+            self.tell(f"{member.name} {how}")
         if self.rally:
-            self.rally.lose(number)
+            self.rally.lose(number, member.gone)
 
     def last_words(self) -> str:
         """Return the last line that one of them has written to its standard error."""

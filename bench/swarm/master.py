@@ -29,8 +29,10 @@ from calcbench.bench.swarm.user import Connection, Dispatcher
 from calcbench.bench.swarm.words import (
     BEGIN,
     BYE,
+    DIED,
     ENVELOPE,
     HELLO,
+    LEFT,
     MASTER,
     PLAN,
     REFUSE,
@@ -104,14 +106,14 @@ class Master:
     def see_off(self, msg: Any, **_: Any) -> None:
         """Take note that a member leaves."""
         if msg.node_id in self.members:
-            self.lose(self.members[msg.node_id])
+            self.lose(self.members[msg.node_id], LEFT)
 
-    def lose(self, member: Member) -> None:
-        """Take note that *member* has gone, and tell."""
+    def lose(self, member: Member, how: str) -> None:
+        """Take note that *member* has gone, and tell *how*."""
         if not member.gone:
             member.gone = True
             Dispatcher.members.discard(member.id)  # old Locusts deal to the missing too
-            self.say(gone=member.number)
+            self.say(gone=member.number, how=how)
 
     def pass_on(self, client_id: str, data: dict[str, Any], **_: Any) -> None:
         """Hand on what a member has put into a report."""
@@ -130,7 +132,7 @@ class Master:
                 here = member.id in self.runner.clients
                 member.absent = 0 if here else member.absent + 1
                 if member.id in missing or member.absent > ABSENT_LOOKS:
-                    self.lose(member)
+                    self.lose(member, DIED)
             gevent.sleep(LOOK_S)
 
     def drive(self, drive: Drive) -> None:
