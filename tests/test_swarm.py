@@ -218,6 +218,18 @@ def test_sees_as_many_answers_as_the_server_counted(
     assert seen.clients_served == 5
 
 
+def test_asks_at_no_unix_socket_whatever_the_master_says(swarm: Swarm, tmp_path: Path) -> None:
+    with truth(right) as port, socket.socket(socket.AF_UNIX) as private:
+        private.bind(str(tmp_path / "private"))
+        private.listen()
+        private.setblocking(False)
+        seen = drive(swarm, port, unix=str(tmp_path / "private"))
+        with pytest.raises(BlockingIOError):
+            private.accept()
+
+    assert only(seen, "ok")
+
+
 def test_says_what_keeps_it_from_driving(swarm: Swarm) -> None:
     with pytest.raises(CalcbenchError, match="cannot drive"):
         drive(swarm, 1, host="no.such.host.invalid")

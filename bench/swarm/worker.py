@@ -83,10 +83,12 @@ class Worker:
         """Prepare what the plan says, offer its seats to the users, and say that we are ready."""
         drive = drive_from_json(msg.data["drive"].encode())
         assert drive
+        drive = dataclasses.replace(drive, unix="")  # what listens there is no server to load
+        if not self.local:
+            drive = dataclasses.replace(drive, cpus=())  # another machine's cores are not ours
         self.reporter = Reporter()
         try:
-            # Another machine's cores are not ours.
-            prepare(drive if self.local else dataclasses.replace(drive, cpus=()))
+            prepare(drive)
             self.stage = Stage(drive)
         except OSError as error:
             self.reporter.tell(ERROR, {"error": str(error)})
