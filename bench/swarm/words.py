@@ -2,6 +2,8 @@
 
 import struct
 
+LONGEST = 100  # of what is shown of a stranger's words; a name of a host has 64 characters
+
 # Messages of Locust's, from worker to master and back.
 HELLO = "calcbench-hello"  # who I am; the first thing that a worker says
 WELCOME, REFUSE = "calcbench-welcome", "calcbench-refuse"
@@ -15,3 +17,8 @@ SEEN_KEY = "calcbench"  # of a report: messages of `calcbench.bench.recorder`
 # worker go by its number and are as they were in its report, those of the master are JSON.
 ENVELOPE = struct.Struct("=qq")
 MASTER = -1
+
+
+def plain(words: object) -> str:
+    """Return *words*, which anybody may have sent, as they can be shown in a line."""
+    return "".join(filter(str.isprintable, str(words)))[:LONGEST]
