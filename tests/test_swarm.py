@@ -35,6 +35,7 @@ from calcbench.bench.result import Outcomes, Run, read_run
 from calcbench.bench.swarm.engine import Swarm
 from calcbench.bench.swarm.rally import Rally
 from calcbench.bench.swarm.reporter import Reporter
+from calcbench.bench.swarm.words import plain
 from calcbench.core.errors import CalcbenchError, UsageError
 from calcbench.core.launcher import ServerSpec, launch
 
@@ -597,6 +598,23 @@ def test_reads_where_the_master_is(text: str, place: tuple[str, int]) -> None:
 def test_says_what_is_wrong_with_a_master(text: str) -> None:
     with pytest.raises(UsageError, match="should be a host"):
         master(text)
+
+
+@pytest.mark.parametrize("wait", ["-1", "inf", "nan"])
+def test_says_what_is_wrong_with_a_wait(wait: str) -> None:
+    with ended(worker := start(CALCBENCH, "worker", "--master", "127.0.0.1", "--wait", wait)):
+        status, _, err = finish(worker)
+
+    assert (status, err) == (
+        2,
+        f"calcbench: --wait {float(wait):g} should be a number of seconds from 0\n",
+    )
+
+
+def test_shows_words_of_a_stranger_in_one_line() -> None:
+    assert plain("a\x1b[2Jb\nc\u202e") == "a[2Jbc"
+    assert plain(None) == "None"
+    assert len(plain("a" * 1000)) == 100
 
 
 @pytest.mark.parametrize(

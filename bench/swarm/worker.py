@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from locust.runners import WorkerRunner
 
 REPORT_S = 0.1  # Locust's own reports come every 3 s, and a drive ends with one
-HELLO_S = 10.0  # at most, for the master's answer; it has nothing else to do
+HELLO_S = 10.0  # at most, for one answer of the master's; it has nothing else to do
 SILENCE_S = 20.0  # a master that says nothing for so long has gone; it answers every second
 RETRY_S = 0.2  # between two looks whether the master is there
 EXIT_BYE_S = 0.2  # for a last word to leave
@@ -130,7 +130,8 @@ def wait_for_master(host: str, port: int, patience_s: float) -> None:
     end = time.monotonic() + patience_s
     while True:
         try:
-            socket.create_connection((host, port), timeout=max(patience_s, RETRY_S)).close()
+            timeout_s = min(max(patience_s, RETRY_S), HELLO_S)
+            socket.create_connection((host, port), timeout=timeout_s).close()
         except socket.gaierror as error:
             sys.exit(f"calcbench: no host {host!r}: {error.strerror}")
         except OSError as error:
