@@ -188,6 +188,8 @@ def run_command(
         policy=policy_of(more),
         **fields,
     )
+    if plan.join and ctx.get_parameter_source("host") is click.core.ParameterSource.DEFAULT:
+        raise UsageError("--join needs --host: the address by which other machines reach this one")
     return conduct(plan, slo, out, as_json=as_json, quiet=quiet)
 
 

@@ -4,6 +4,7 @@ Everything here runs in Locust's own processes: none of it may ever be imported 
 """
 
 import contextlib
+import errno
 import itertools
 import os
 import re
@@ -532,8 +533,30 @@ def test_says_why_a_worker_of_ours_cannot_start(monkeypatch: pytest.MonkeyPatch)
 def test_says_that_the_port_is_taken() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        with pytest.raises(CalcbenchError, match=f"port {port} .*in use; --master-port takes"):
+        with pytest.raises(CalcbenchError, match=f"port {port}: .*in use; --master-port takes"):
             Swarm(join=1, port=port).__enter__()
+
+
+@pytest.mark.parametrize("host", ["192.0.2.7", "no.such.host.invalid"])
+def test_says_that_nobody_can_join_at_an_address_of_others(host: str) -> None:
+    with pytest.raises(CalcbenchError, match=f"workers cannot join at {host} port 0: "):
+        Swarm(join=1, address=host).__enter__()
+
+
+def test_waits_for_workers_at_the_address_of_the_run_alone() -> None:
+    come: list[subprocess.Popen[str]] = []
+    elsewhere: list[int] = []
+
+    def join(said: str) -> None:
+        if place := re.search(r"--master (127\.0\.0\.2):(\d+)", said):
+            with socket.socket() as other:
+                elsewhere.append(other.connect_ex(("127.0.0.1", int(place[2]))))
+            come.append(start(CALCBENCH, "worker", "--master", f"{place[1]}:{place[2]}"))
+
+    with Swarm(join=1, address="127.0.0.2", tell=join) as one, ended(*come):
+        assert elsewhere == [errno.ECONNREFUSED]
+        with truth(right) as port:
+            assert only(drive(one, port), "ok")
 
 
 @pytest.mark.parametrize(
@@ -624,6 +647,7 @@ def test_shows_words_of_a_stranger_in_one_line() -> None:
         ({"join": 2}, "need --engine locust"),
         ({"master_port": 2}, "need --engine locust"),
         ({"engine": LOCUST, "join": 1000}, "at most"),
+        ({"engine": LOCUST, "join": 1, "host": "0.0.0.0"}, "should be with --join the one address"),
         ({"engine": "locusts"}, "did you mean 'locust'"),
     ],
 )
@@ -638,6 +662,7 @@ def test_refuses_what_does_not_go_together(changes: dict[str, object], complaint
         (("--join", "2"), "need --engine locust"),
         (("--engine", "locust", "--master-port", "9"), "it needs --join"),
         (("--engine", "locust", "--join", "2", "--drivers", "2"), "leave out --drivers"),
+        (("--engine", "locust", "--join", "2"), "--join needs --host"),
     ],
 )
 def test_explains_options_that_do_not_go_together(words: tuple[str, ...], complaint: str) -> None:

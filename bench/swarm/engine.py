@@ -6,6 +6,7 @@ drives as `calcbench.bench.drive.Drivers` does. Locust itself is never imported 
 
 import contextlib
 import dataclasses
+import errno
 import json
 import os
 import select
@@ -49,7 +50,8 @@ class Swarm:
     """Locust's master and its workers, for a whole race; leaving the ``with`` block ends them.
 
     It starts so many *workers* on this machine, or with *join* waits for as many from other ones.
-    They reach the master at *port*, 0 for a free one. *tell* gets to hear what the user should.
+    They reach the master at *address*, or where that is empty at any of this machine, and *port*,
+    0 for a free one. *tell* gets to hear what the user should.
     Raises CalcbenchError when somebody does not come.
     """
 
@@ -62,7 +64,7 @@ class Swarm:
         tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.workers, self.join, self.wanted_port, self.tell = workers, join, port, tell
-        self.address = address or socket.gethostname()  # by which other machines reach us
+        self.address = address
         self.port = 0
         self.members: dict[int, Member] = {}
         self.children: dict[int, subprocess.Popen[bytes]] = {}  # by a descriptor for its end
@@ -112,8 +114,7 @@ class Swarm:
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as starting:
             self.complaints = starting.enter_context(tempfile.TemporaryFile())
-            need_port(self.wanted_port)
-            host = EVERYWHERE if self.join else LOOPBACK
+            host = place_to_join(self.address, self.wanted_port) if self.join else LOOPBACK
             self.master = self.start("master", host, str(self.wanted_port))
             starting.callback(self.send_home)
             self.until(lambda: self.port > 0, START_S, "Locust's master was there")
@@ -162,7 +163,8 @@ class Swarm:
             where = f"{self.join} workers; on each machine, in the same version"
         else:
             where = "a worker; on its machine, in the same version"
-        address = f"[{self.address}]" if ":" in self.address else self.address
+        address = self.address or socket.gethostname()
+        address = f"[{address}]" if ":" in address else address
         self.tell(f"waiting for {where}: calcbench worker --master {address}:{self.port}")
         self.until(
             lambda: len(self.present) >= self.join, JOIN_S, f"{self.join} workers had joined"
@@ -283,13 +285,24 @@ class Swarm:
             self.master.wait()
 
 
-def need_port(port: int) -> None:
-    """Raise CalcbenchError where somebody else has *port*."""
+def place_to_join(host: str, port: int) -> str:
+    """Return where a master listens for workers that reach it at *host*, in numbers.
+
+    Raises CalcbenchError where *host* is not of this machine, or *port* is somebody else's.
+    """
     try:
-        socket.create_server(("", port)).close()
+        family, _, _, _, place = socket.getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        socket.create_server(place, family=family).close()
     except OSError as error:
-        why = f"port {port} for workers to join: {os.strerror(error.errno or 0)}"
-        raise CalcbenchError(f"{why}; --master-port takes another") from None
+        hint = "; --master-port takes another" if error.errno == errno.EADDRINUSE else ""
+        why = (
+            error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
+        )
+        at = f"{host} port {port}" if host else f"port {port}"
+        raise CalcbenchError(f"workers cannot join at {at}: {why}{hint}") from None
+    return str(place[0]) if host else EVERYWHERE
 
 
 @contextlib.contextmanager
