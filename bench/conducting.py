@@ -123,7 +123,10 @@ def run_plan(plan: Plan, output: Output, contest: "Contest | None" = None) -> in
             print_report(summary, run, folder, sys.stderr if output.as_json else sys.stdout)
     if interrupted:
         raise KeyboardInterrupt
-    return judge(summary, run)
+    why = "the reasons are below the table"
+    if output.quiet:
+        why = f"{shlex.join(['calcbench', 'report', str(folder)])} says why"
+    return judge(summary, run, why)
 
 
 def announce(text: str) -> None:
@@ -185,9 +188,10 @@ def whole_result(summary: "Summary", run: "Run") -> str:
     return json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False)
 
 
-def judge(summary: "Summary", run: "Run") -> int:
+def judge(summary: "Summary", run: "Run", why: str) -> int:
     """Return the exit status for *summary* of *run*; raises CalcbenchError where one failed.
 
+    *why* says where the reasons are.
     A server that failed in some rounds has failed. One that cannot run here has not, as long as
     another one could be measured, and the driver's own trouble in some rounds is nobody's.
     """
@@ -195,9 +199,7 @@ def judge(summary: "Summary", run: "Run") -> int:
     lost = {row.condition.strategy for row in summary.rows if row.status == "failed"} - broken
     for names, what in ((broken, "failed"), (lost, "could not be measured")):
         if names:
-            raise CalcbenchError(
-                f"{', '.join(sorted(names))} {what}; the reasons are below the table"
-            )
+            raise CalcbenchError(f"{', '.join(sorted(names))} {what}; {why}")
     if all(row.status != "ok" for row in summary.rows):
         raise CalcbenchError("none of these strategies can run here")
     return 0
