@@ -31,7 +31,7 @@ from calcbench.bench.joining import master
 from calcbench.bench.load import Ask, Drive
 from calcbench.bench.plan import LOCUST, Plan
 from calcbench.bench.race import among_strategies, pinning_of, trouble_of_totals
-from calcbench.bench.recorder import OPENED, SEEN, TAG_BITS
+from calcbench.bench.recorder import MESSAGE, OPENED, SAMPLES, SEEN, TAG_BITS
 from calcbench.bench.result import Outcomes, Run, read_run
 from calcbench.bench.swarm.engine import Swarm
 from calcbench.bench.swarm.rally import Rally
@@ -263,6 +263,14 @@ def test_puts_windows_of_different_clocks_at_one_instant() -> None:
     assert both.samples["done_ns"].tolist() == [44, 47]
     assert both.samples["client"].tolist() == [2, 1]
     assert both.seen_answers == 2
+
+
+def test_refuses_a_message_that_would_never_end() -> None:
+    rally = Rally(Drive("", 0, 1, True, duration_s=1.0))
+    rally.deal({0: 1})
+
+    with pytest.raises(CalcbenchError, match="has no sense"):
+        rally.take(0, MESSAGE.pack(SAMPLES, -MESSAGE.size))
 
 
 def test_refuses_to_drive_with_fewer_users() -> None:
