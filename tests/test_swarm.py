@@ -570,6 +570,7 @@ def test_waits_for_workers_at_the_address_of_the_run_alone() -> None:
 @pytest.mark.parametrize(
     ("place", "complaint"),
     [
+        ("[::1]", r"no master at \[::1\]:\d+ within 0 s"),
         ("127.0.0.1", r"no master at 127\.0\.0\.1:\d+ within 0 s \(Connection refused\); is "),
         ("no.such.host.invalid", r"no host 'no\.such\.host\.invalid': "),
     ],

@@ -25,7 +25,7 @@ from calcbench.bench.driven import Driven
 from calcbench.bench.load import Drive
 from calcbench.bench.plan import LOCUST, LOOPBACK, Plan
 from calcbench.bench.swarm.rally import Rally
-from calcbench.bench.swarm.words import DIED, ENVELOPE, MASTER
+from calcbench.bench.swarm.words import DIED, ENVELOPE, MASTER, place
 from calcbench.core.errors import CalcbenchError
 
 PYTHON = (sys.executable, "-P", "-m")
@@ -163,9 +163,8 @@ class Swarm:
             where = f"{self.join} workers; on each machine, in the same version"
         else:
             where = "a worker; on its machine, in the same version"
-        address = self.address or socket.gethostname()
-        address = f"[{address}]" if ":" in address else address
-        self.tell(f"waiting for {where}: calcbench worker --master {address}:{self.port}")
+        master = place(self.address or socket.gethostname(), self.port)
+        self.tell(f"waiting for {where}: calcbench worker --master {master}")
         self.until(
             lambda: len(self.present) >= self.join, JOIN_S, f"{self.join} workers had joined"
         )
@@ -291,10 +290,10 @@ def place_to_join(host: str, port: int) -> str:
     Raises CalcbenchError where *host* is not of this machine, or *port* is somebody else's.
     """
     try:
-        family, _, _, _, place = socket.getaddrinfo(
+        family, _, _, _, address = socket.getaddrinfo(
             host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        socket.create_server(place, family=family).close()
+        socket.create_server(address, family=family).close()
     except OSError as error:
         hint = "; --master-port takes another" if error.errno == errno.EADDRINUSE else ""
         why = (
@@ -302,7 +301,7 @@ def place_to_join(host: str, port: int) -> str:
         )
         at = f"{host} port {port}" if host else f"port {port}"
         raise CalcbenchError(f"workers cannot join at {at}: {why}{hint}") from None
-    return str(place[0]) if host else EVERYWHERE
+    return str(address[0]) if host else EVERYWHERE
 
 
 @contextlib.contextmanager

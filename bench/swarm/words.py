@@ -19,6 +19,11 @@ ENVELOPE = struct.Struct("=qq")
 MASTER = -1
 
 
+def place(host: str, port: int) -> str:
+    """Return where a master is, as it is typed behind ``--master``."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def plain(words: object) -> str:
     """Return *words*, which anybody may have sent, as they can be shown in a line."""
     return "".join(filter(str.isprintable, str(words)))[:LONGEST]
