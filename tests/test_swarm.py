@@ -538,6 +538,21 @@ def test_says_why_a_worker_of_ours_cannot_start(monkeypatch: pytest.MonkeyPatch)
         Swarm(2).__enter__()
 
 
+def test_a_worker_outlives_its_terminal_under_nohup() -> None:
+    come: list[subprocess.Popen[str]] = []
+
+    def join(said: str) -> None:
+        if place := re.search(r"--master (\S+)", said):
+            come.append(start("nohup", CALCBENCH, "worker", "--master", place[1]))
+
+    with Swarm(join=1, address="127.0.0.1", tell=join) as one, ended(*come):
+        assert come[0].stdout
+        assert "joined" in come[0].stdout.readline()
+        come[0].send_signal(signal.SIGHUP)
+        with truth(right) as port:
+            assert only(drive(one, port), "ok")
+
+
 def test_says_that_the_port_is_taken() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]

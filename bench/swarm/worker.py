@@ -199,7 +199,10 @@ def main() -> None:
     wait_for_master(host, port, patience_s)
     worker = join(host, port, patience_s, local=bool(parent))
     if not parent:
-        for end in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        ends = [signal.SIGINT, signal.SIGTERM]
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as nohup leaves it
+            ends.append(signal.SIGHUP)
+        for end in ends:
             gevent.signal_handler(end, worker.leave, end)
         print(f"calcbench: joined the race at {place(host, port)}; Ctrl-C leaves it", flush=True)
     over = serve(worker)
