@@ -50,11 +50,13 @@ class Telling:
     def messages(self) -> "list[bytes]":
         """Take in the whole messages that are there; return the samples among them.
 
-        Raises CalcbenchError when the driver says that it cannot drive.
+        Raises CalcbenchError when the driver says that it cannot drive, or makes no sense.
         """
         samples = []
         while len(self.data) >= MESSAGE.size:
             kind, length = MESSAGE.unpack_from(self.data)
+            if length < 0:  # of a stranger who has joined; it would never be taken in
+                raise CalcbenchError("what a driver told has no sense")
             end = MESSAGE.size + length
             if len(self.data) < end:
                 break

@@ -77,16 +77,30 @@ def write_examples(examples: Mapping[str, str], formatter: click.HelpFormatter) 
         formatter.write_paragraph()
 
 
+def options(*several: Callable[[Any], Any]) -> Callable[[Function], Function]:
+    """Return what gives a command *several* options, in their order."""
+
+    def give(function: Function) -> Function:
+        for option in reversed(several):
+            function = option(function)
+        return function
+
+    return give
+
+
 POLICY = {field.name: field for field in describe(Policy)}
 
-
-def policy_options(function: Function) -> Function:
-    """Give a command an option for each field of the policy, ``--idle-timeout 15``."""
-    for field in reversed(POLICY.values()):
-        flag = f"--{field.name.replace('_', '-')}"
-        text = f"{field.help}  [default: {field.default:g}]"
-        function = click.option(flag, metavar="N", help=text)(function)
-    return function
+# For each field of the policy an option, such as ``--idle-timeout 15``.
+policy_options = options(
+    *(
+        click.option(
+            f"--{name.replace('_', '-')}",
+            metavar="N",
+            help=f"{field.help}  [default: {field.default:g}]",
+        )
+        for name, field in POLICY.items()
+    )
+)
 
 
 def policy_of(params: Mapping[str, str | None]) -> tuple[str, ...]:

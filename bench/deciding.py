@@ -5,20 +5,19 @@ rate is searched that keeps an objective.
 """
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from calcbench.bench.arguments import ANY_CONTROL, flatten, share, whole_number
+from calcbench.bench.command import options
 from calcbench.core.errors import UsageError
-
-Function = TypeVar("Function", bound=Callable[..., Any])
 
 DECIDING = ("precision", "most_rounds", "control", "find_knee", "slo")
 NOT_OF_A_SEARCH = ("rounds", "precision", "most_rounds", "control", "rate")
 SEARCH_CONNECTIONS = 256  # of a search, where nobody says: at most, so many as it needs
 
-OPTIONS = (
+deciding_options = options(
     click.option(
         "--precision",
         type=share("--precision 5%"),
@@ -51,13 +50,6 @@ OPTIONS = (
         help="With --find-knee: what has to be kept, such as 'p99<20ms'.",
     ),
 )
-
-
-def deciding_options(function: Function) -> Function:
-    """Give a command the options that say how sure an answer must be."""
-    for option in reversed(OPTIONS):
-        function = option(function)
-    return function
 
 
 def decided(

@@ -21,9 +21,7 @@ from calcbench.core.errors import CalcbenchError
 
 COMMAND = (sys.executable, "-P", "-m", "calcbench.bench.driver")
 PATIENCE_S = 30.0  # beyond what a drive should take; a driver that is later than that hangs
-TOGETHER_NS = (
-    20_000_000  # from the moment when several drivers are ready to the one when they begin
-)
+TOGETHER_NS = 20_000_000  # from when several drivers are ready to when they begin
 
 
 class DriverProcess:

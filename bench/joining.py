@@ -1,5 +1,6 @@
 """`calcbench worker` and `calcbench locustfile`: load from more than one machine."""
 
+import math
 import os
 import sys
 from pathlib import Path
@@ -60,6 +61,8 @@ def worker_command(address: tuple[str, int], wait: float) -> None:
     measurement after the other until the run is over, or until Ctrl-C.
     """
     host, port = address
+    if not 0 <= wait < math.inf:
+        raise UsageError(f"--wait {wait:g} should be a number of seconds from 0")
     command = [sys.executable, "-P", "-m", "calcbench.bench.swarm.worker", host, str(port)]
     sys.stdout.flush()
     # In place of this process: Locust changes the standard library, and is never imported here.

@@ -222,4 +222,7 @@ def check(knees: Sequence[Knee]) -> int:
         return 0
     if any(one.outcome == NOT_KEPT for knee in knees for one in knee.tries):
         raise CalcbenchError("no strategy sustained any rate")
+    if untried := [knee for knee in knees if not knee.tries]:
+        first = untried[0]
+        raise CalcbenchError(f"no rate could be tried: {first.condition.strategy}: {first.note}")
     raise CalcbenchError("the driver was the limit at every rate; see calcbench doctor")

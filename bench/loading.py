@@ -6,20 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from calcbench.bench.arguments import (
-    choose_control,
-    complete_words,
-    flatten,
-    listed,
-    reuse,
-    seconds,
-    whole_number,
-)
+from calcbench.bench.arguments import choose_control, complete_words, whole_number
 from calcbench.bench.command import Command
+from calcbench.bench.conducting import conduct
 from calcbench.bench.deciding import decided, deciding_options
+from calcbench.bench.measuring import measured, measuring_options
 from calcbench.bench.offering import offered, offering_options
-from calcbench.bench.plan import KEEP_ALIVE, OURS, REUSES, Condition, Plan
-from calcbench.bench.racing import conduct
+from calcbench.bench.plan import OURS, Condition, Plan
 from calcbench.bench.target import TOKEN, Question, Target, ask_of, parse_fields, parse_target
 from calcbench.core.errors import CalcbenchError, UsageError
 
@@ -55,39 +48,6 @@ def contents(text: str) -> bytes:
 )
 @click.argument("urls", metavar="URL…", nargs=-1, required=True)
 @click.option(
-    "--connections",
-    type=listed(whole_number("--connections 1,8,32")),
-    metavar="N,…",
-    multiple=True,
-    default=["8"],
-    show_default=True,
-    help="How many clients at once. Repeats.",
-)
-@click.option(
-    "--duration",
-    type=seconds("--duration 2.5"),
-    metavar="SECONDS",
-    default="2",
-    show_default=True,
-    help="Length of each measurement.",
-)
-@click.option(
-    "--warmup",
-    type=seconds("--warmup 0.5"),
-    metavar="SECONDS",
-    default="0.5",
-    show_default=True,
-    help="What goes before each measurement and is thrown away.",
-)
-@click.option(
-    "--rounds",
-    type=whole_number("--rounds 3"),
-    metavar="N",
-    default="3",
-    show_default=True,
-    help="How often all is measured, each time in a fresh order.",
-)
-@click.option(
     "-X",
     "--method",
     metavar="METHOD",
@@ -115,57 +75,18 @@ def contents(text: str) -> bytes:
     help="The only body that is right; @FILE reads it from there.  [default: any]",
 )
 @click.option(
-    "--reuse",
-    "reuses",
-    type=listed(reuse),
-    metavar="HOW,…",
-    multiple=True,
-    default=[KEEP_ALIVE],
-    show_default=True,
-    shell_complete=complete_words(*REUSES),
-    help="keep-alive, or close for a new connection for each request. Repeats.",
-)
-@click.option(
     "--unix-socket",
     metavar="PATH",
     default="",
     type=click.Path(),
     help="Connect to this; the host of the URL is only told.",
 )
-@click.option(
-    "--seed",
-    type=whole_number("--seed 7"),
-    metavar="N",
-    default="1",
-    show_default=True,
-    help="What draws the orders and the arrivals.",
+@measuring_options(
+    connections="8", duration="2", warmup="0.5", seed="What draws the orders and the arrivals."
 )
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="DIR",
-    default="results",
-    show_default=True,
-    help="Folder in which the run gets a folder of its own.",
-)
-@click.option("--json", "as_json", is_flag=True, help="The whole result on standard output.")
-@click.option("-q", "--quiet", is_flag=True, help="Print nothing but where the result is.")
 @deciding_options
 @offering_options
-def load_command(
-    urls: tuple[str, ...],
-    connections: tuple[tuple[int, ...], ...],
-    reuses: tuple[tuple[str, ...], ...],
-    duration: float,
-    warmup: float,
-    rounds: int,
-    unix_socket: str,
-    seed: int,
-    out: Path,
-    as_json: bool,
-    quiet: bool,
-    **more: Any,
-) -> int:
+def load_command(urls: tuple[str, ...], unix_socket: str, **more: Any) -> int:
     """Load any HTTP/1.1 server, print a table, draw charts.
 
     Every answer is read to its end and counted as what it is. URL is http only; several are
@@ -175,7 +96,8 @@ def load_command(
     if len(targets) < len(urls):
         raise UsageError("a URL is given twice")
     ctx, labels = click.get_current_context(), tuple(targets)
-    fields: dict[str, Any] = {"connections": flatten(connections)}
+    fields, output = measured(more)
+    rounds, seed = fields["rounds"], fields["seed"]
     deciding, slo = decided(
         ctx,
         more,
@@ -188,18 +110,9 @@ def load_command(
     if unix_socket and fields["engine"] != OURS:
         engine = fields["engine"]
         raise UsageError(f"{engine} drives no Unix sockets: leave out --engine or --unix-socket")
-    plan = Plan(
-        strategies=labels,
-        workloads=(question.name,),
-        reuses=flatten(reuses),
-        duration_s=duration,
-        warmup_s=warmup,
-        rounds=rounds,
-        seed=seed,
-        **fields,
-    )
+    plan = Plan(strategies=labels, workloads=(question.name,), **fields)
     contest = functools.partial(among_targets, targets, question)  # imports numpy: when it is time
-    return conduct(plan, slo, out, as_json=as_json, quiet=quiet, contest=contest)
+    return conduct(plan, slo, output, contest)
 
 
 def label(url: str, unix_socket: str) -> str:

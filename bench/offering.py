@@ -1,20 +1,18 @@
 """The options that say how load is offered, for every command that offers some."""
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from calcbench.bench.arguments import complete_words, flatten, listed, seconds, whole_number
 from calcbench.bench.arrivals import ARRIVALS, CONSTANT
 from calcbench.bench.behaviour import BEHAVIOURS, mix, parse_behaviour
+from calcbench.bench.command import options
 from calcbench.bench.joining import LOCUST_PORT
 from calcbench.bench.plan import ENGINES, OURS, Plan
 from calcbench.bench.wrk import WRK, need_wrk
 from calcbench.core.errors import UsageError
 from calcbench.core.options import nearest
-
-Function = TypeVar("Function", bound=Callable[..., Any])
 
 OFFERED = ("rate", "arrivals", "drivers", "engine", "join", "master_port")
 OPEN_CONNECTIONS = 256  # of an open loop, where nobody says: at most, so many as it needs
@@ -52,7 +50,7 @@ def engine(text: str) -> str:
     return text
 
 
-OPTIONS = (
+offering_options = options(
     click.option(
         "--timeout",
         type=seconds("--timeout 2"),
@@ -123,13 +121,6 @@ OPTIONS = (
         help=f"With --join: where they reach this machine.  [default: {LOCUST_PORT}]",
     ),
 )
-
-
-def offering_options(function: Function) -> Function:
-    """Give a command the options that say how load is offered."""
-    for option in reversed(OPTIONS):
-        function = option(function)
-    return function
 
 
 def offered(ctx: click.Context, params: dict[str, Any]) -> dict[str, Any]:

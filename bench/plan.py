@@ -22,6 +22,7 @@ OURS = "calcbench"
 LOCUST = "locust"
 ENGINES = (OURS, "wrk", LOCUST)
 LOOPBACK = "127.0.0.1"
+EVERY_ADDRESS = ("0.0.0.0", "::", "")  # where a server listens at all addresses of its machine
 # Requests per second of one driver. Beyond it, keeping the schedule alone would take all its time,
 # and none has sent half as many.
 MOST_RATE = 400_000
@@ -127,6 +128,11 @@ class Plan:
             raise UsageError("--join and --master-port need --engine locust")
         if not 0 <= self.join <= MOST_DRIVERS:
             raise UsageError(f"join {self.join} should be at most {MOST_DRIVERS}")
+        if self.join and self.host in EVERY_ADDRESS:
+            raise UsageError(
+                f"--host {self.host or repr('')} should be with --join the one address by which the"
+                " other machines reach this one"
+            )
         for connections in self.connections:
             mix(self.behaviours, connections)
         if self.control and self.control not in self.strategies:

@@ -24,9 +24,9 @@ import pytest
 import calcbench
 from calcbench.bench.arguments import parse_strategies, split_variants
 from calcbench.bench.completion import SHELLS
+from calcbench.bench.conducting import judge
 from calcbench.bench.plan import Condition, Plan
 from calcbench.bench.progress import say_left
-from calcbench.bench.racing import judge
 from calcbench.bench.result import Measurement, Run
 from calcbench.bench.statistics import Row, Summary
 from calcbench.core import catalogue
@@ -617,9 +617,22 @@ def test_draws_an_earlier_race_again(raced: tuple[Path, str, str]) -> None:
 def test_prints_only_the_folder_when_quiet(tmp_path: Path) -> None:
     done = calcbench_run("run", "-q", "--strategy", "fork", *QUICK, "--rounds", "1", cwd=tmp_path)
 
-    assert done.stdout == f"results/{folder_of(tmp_path / 'results').name}\n"
-    assert re.fullmatch(SHORT_ROUND, done.stderr)
+    folder = f"results/{folder_of(tmp_path / 'results').name}"
+    assert done.stdout == f"{folder}\n"
+    assert done.stderr in ("", f"calcbench: fork failed; calcbench report {folder} says why\n")
     assert done.returncode == bool(done.stderr)
+
+
+def test_says_where_the_reasons_are_when_quiet(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}/"
+    words = ("--duration", "0.05", "--warmup", "0", "--rounds", "1", "--out", str(tmp_path))
+    done = calcbench_run("load", "-q", url, *words)
+
+    why = f"calcbench report {folder_of(tmp_path)}"
+    assert done.returncode == 1
+    assert done.stderr.endswith(f"; {why} says why\n")
+    assert "no right answer" in calcbench_run(*why.split()[1:]).stdout
 
 
 def test_prints_the_whole_result_as_json(tmp_path: Path) -> None:
@@ -710,7 +723,7 @@ def test_fails_when_a_strategy_failed_and_not_when_it_cannot_run_here() -> None:
 
     def status(*statuses: str) -> int:
         rows = map(row, ("fork", "selectors"), statuses)
-        return judge(Summary(1, "", False, tuple(rows)), run)
+        return judge(Summary(1, "", False, tuple(rows)), run, "")
 
     assert status("unavailable", "ok") == 0
     with pytest.raises(CalcbenchError, match="fork could not be measured"):
@@ -736,7 +749,7 @@ def test_fails_when_a_server_failed_in_some_round(
 
     expected = pytest.raises(CalcbenchError, match="fork failed")
     with expected if fails else contextlib.nullcontext():
-        assert judge(Summary(1, "", False, (good,)), run) == 0
+        assert judge(Summary(1, "", False, (good,)), run, "") == 0
 
 
 def test_says_how_long_there_is_to_wait() -> None:

@@ -174,6 +174,13 @@ def test_fails_where_no_knee_was_found(outcome: str, why: str) -> None:
         check([none])
 
 
+def test_says_why_no_rate_could_be_tried() -> None:
+    none = Knee(Condition("fork", "add", KEEP_ALIVE, 4), 0, math.inf, (), "it died")
+
+    with pytest.raises(CalcbenchError, match="no rate could be tried: fork: it died"):
+        check([none])
+
+
 @pytest.mark.parametrize("text", ["p99>20ms", "throughput<5/s", "p99<20%", "cpu<5us", "p99<20"])
 def test_refuses_an_objective_that_is_none(text: str) -> None:
     with pytest.raises(UsageError, match=r"p99<20ms|should be in"):

@@ -4,6 +4,7 @@ Everything here runs in Locust's own processes: none of it may ever be imported 
 """
 
 import contextlib
+import errno
 import itertools
 import os
 import re
@@ -30,11 +31,12 @@ from calcbench.bench.joining import master
 from calcbench.bench.load import Ask, Drive
 from calcbench.bench.plan import LOCUST, Plan
 from calcbench.bench.race import among_strategies, pinning_of, trouble_of_totals
-from calcbench.bench.recorder import OPENED, SEEN, TAG_BITS
+from calcbench.bench.recorder import MESSAGE, OPENED, SAMPLES, SEEN, TAG_BITS
 from calcbench.bench.result import Outcomes, Run, read_run
 from calcbench.bench.swarm.engine import Swarm
 from calcbench.bench.swarm.rally import Rally
 from calcbench.bench.swarm.reporter import Reporter
+from calcbench.bench.swarm.words import plain
 from calcbench.core.errors import CalcbenchError, UsageError
 from calcbench.core.launcher import ServerSpec, launch
 
@@ -218,6 +220,18 @@ def test_sees_as_many_answers_as_the_server_counted(
     assert seen.clients_served == 5
 
 
+def test_asks_at_no_unix_socket_whatever_the_master_says(swarm: Swarm, tmp_path: Path) -> None:
+    with truth(right) as port, socket.socket(socket.AF_UNIX) as private:
+        private.bind(str(tmp_path / "private"))
+        private.listen()
+        private.setblocking(False)
+        seen = drive(swarm, port, unix=str(tmp_path / "private"))
+        with pytest.raises(BlockingIOError):
+            private.accept()
+
+    assert only(seen, "ok")
+
+
 def test_says_what_keeps_it_from_driving(swarm: Swarm) -> None:
     with pytest.raises(CalcbenchError, match="cannot drive"):
         drive(swarm, 1, host="no.such.host.invalid")
@@ -249,6 +263,14 @@ def test_puts_windows_of_different_clocks_at_one_instant() -> None:
     assert both.samples["done_ns"].tolist() == [44, 47]
     assert both.samples["client"].tolist() == [2, 1]
     assert both.seen_answers == 2
+
+
+def test_refuses_a_message_that_would_never_end() -> None:
+    rally = Rally(Drive("", 0, 1, True, duration_s=1.0))
+    rally.deal({0: 1})
+
+    with pytest.raises(CalcbenchError, match="has no sense"):
+        rally.take(0, MESSAGE.pack(SAMPLES, -MESSAGE.size))
 
 
 def test_refuses_to_drive_with_fewer_users() -> None:
@@ -301,7 +323,7 @@ def test_names_who_dies_and_what_is_lost() -> None:
         lost = rf"{name} died: its share, 4 of 8 connections \(50%\), is lost"
 
         assert re.fullmatch(lost, seen.lost)
-        assert re.fullmatch(f"{name} has gone", heard[0])
+        assert re.fullmatch(f"{name} died", heard[0])
         assert seen.outcomes.ok > 0
         assert seen.drivers == 1
         with truth(right) as port:
@@ -458,7 +480,7 @@ def test_a_race_goes_on_without_a_worker_that_dies_elsewhere(tmp_path: Path) -> 
         name = rf"worker [12] on .+ \(process {workers[0].pid}\)"
     first, second, third = result_in(tmp_path).measurements
 
-    assert re.search(f"calcbench: {name} has gone", err)
+    assert re.search(f"calcbench: {name} died\n", err)
     assert first.status == "failed"
     assert re.fullmatch(
         rf"{name} died: its share, 2 of 4 connections \(50%\), is lost", first.reason
@@ -499,20 +521,71 @@ def test_a_worker_leaves_when_told_to(tmp_path: Path) -> None:
     assert left[0] == 130
     assert left[2] == ""
     assert status == 1
-    assert "has gone" in err
-    assert re.search("no worker is left", result_in(tmp_path).measurements[1].reason)
+    name = rf"worker 1 on .+ \(process {workers[0].pid}\)"
+    first, second, _ = (one.reason for one in result_in(tmp_path).measurements)
+    assert re.search(f"calcbench: {name} left\n", err)
+    assert re.fullmatch(rf"{name} left: its share, 4 of 4 connections \(100%\), is lost", first)
+    assert re.fullmatch(f"no worker is there any more: {name} left", second)
+
+
+def test_says_why_a_worker_of_ours_cannot_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    def start_another(swarm: Swarm, module: str, *words: str) -> "subprocess.Popen[bytes]":
+        return begin(swarm, "nobody" if module == "worker" else module, *words)
+
+    begin = Swarm.start
+    monkeypatch.setattr(Swarm, "start", start_another)
+    with pytest.raises(CalcbenchError, match=r"a worker of Locust's died: .*nobody"):
+        Swarm(2).__enter__()
+
+
+def test_a_worker_outlives_its_terminal_under_nohup() -> None:
+    come: list[subprocess.Popen[str]] = []
+
+    def join(said: str) -> None:
+        if place := re.search(r"--master (\S+)", said):
+            come.append(start("nohup", CALCBENCH, "worker", "--master", place[1]))
+
+    with Swarm(join=1, address="127.0.0.1", tell=join) as one, ended(*come):
+        assert come[0].stdout
+        assert "joined" in come[0].stdout.readline()
+        come[0].send_signal(signal.SIGHUP)
+        with truth(right) as port:
+            assert only(drive(one, port), "ok")
 
 
 def test_says_that_the_port_is_taken() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        with pytest.raises(CalcbenchError, match=f"port {port} .*in use; --master-port takes"):
+        with pytest.raises(CalcbenchError, match=f"port {port}: .*in use; --master-port takes"):
             Swarm(join=1, port=port).__enter__()
+
+
+@pytest.mark.parametrize("host", ["192.0.2.7", "no.such.host.invalid"])
+def test_says_that_nobody_can_join_at_an_address_of_others(host: str) -> None:
+    with pytest.raises(CalcbenchError, match=f"workers cannot join at {host} port 0: "):
+        Swarm(join=1, address=host).__enter__()
+
+
+def test_waits_for_workers_at_the_address_of_the_run_alone() -> None:
+    come: list[subprocess.Popen[str]] = []
+    elsewhere: list[int] = []
+
+    def join(said: str) -> None:
+        if place := re.search(r"--master (127\.0\.0\.2):(\d+)", said):
+            with socket.socket() as other:
+                elsewhere.append(other.connect_ex(("127.0.0.1", int(place[2]))))
+            come.append(start(CALCBENCH, "worker", "--master", f"{place[1]}:{place[2]}"))
+
+    with Swarm(join=1, address="127.0.0.2", tell=join) as one, ended(*come):
+        assert elsewhere == [errno.ECONNREFUSED]
+        with truth(right) as port:
+            assert only(drive(one, port), "ok")
 
 
 @pytest.mark.parametrize(
     ("place", "complaint"),
     [
+        ("[::1]", r"no master at \[::1\]:\d+ within 0 s"),
         ("127.0.0.1", r"no master at 127\.0\.0\.1:\d+ within 0 s \(Connection refused\); is "),
         ("no.such.host.invalid", r"no host 'no\.such\.host\.invalid': "),
     ],
@@ -574,6 +647,23 @@ def test_says_what_is_wrong_with_a_master(text: str) -> None:
         master(text)
 
 
+@pytest.mark.parametrize("wait", ["-1", "inf", "nan"])
+def test_says_what_is_wrong_with_a_wait(wait: str) -> None:
+    with ended(worker := start(CALCBENCH, "worker", "--master", "127.0.0.1", "--wait", wait)):
+        status, _, err = finish(worker)
+
+    assert (status, err) == (
+        2,
+        f"calcbench: --wait {float(wait):g} should be a number of seconds from 0\n",
+    )
+
+
+def test_shows_words_of_a_stranger_in_one_line() -> None:
+    assert plain("a\x1b[2Jb\nc\u202e") == "a[2Jbc"
+    assert plain(None) == "None"
+    assert len(plain("a" * 1000)) == 100
+
+
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
@@ -581,6 +671,7 @@ def test_says_what_is_wrong_with_a_master(text: str) -> None:
         ({"join": 2}, "need --engine locust"),
         ({"master_port": 2}, "need --engine locust"),
         ({"engine": LOCUST, "join": 1000}, "at most"),
+        ({"engine": LOCUST, "join": 1, "host": "0.0.0.0"}, "should be with --join the one address"),
         ({"engine": "locusts"}, "did you mean 'locust'"),
     ],
 )
@@ -595,6 +686,7 @@ def test_refuses_what_does_not_go_together(changes: dict[str, object], complaint
         (("--join", "2"), "need --engine locust"),
         (("--engine", "locust", "--master-port", "9"), "it needs --join"),
         (("--engine", "locust", "--join", "2", "--drivers", "2"), "leave out --drivers"),
+        (("--engine", "locust", "--join", "2"), "--join needs --host"),
     ],
 )
 def test_explains_options_that_do_not_go_together(words: tuple[str, ...], complaint: str) -> None:

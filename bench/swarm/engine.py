@@ -6,6 +6,7 @@ drives as `calcbench.bench.drive.Drivers` does. Locust itself is never imported 
 
 import contextlib
 import dataclasses
+import errno
 import json
 import os
 import select
@@ -24,7 +25,7 @@ from calcbench.bench.driven import Driven
 from calcbench.bench.load import Drive
 from calcbench.bench.plan import LOCUST, LOOPBACK, Plan
 from calcbench.bench.swarm.rally import Rally
-from calcbench.bench.swarm.words import ENVELOPE, MASTER
+from calcbench.bench.swarm.words import DIED, ENVELOPE, MASTER, place
 from calcbench.core.errors import CalcbenchError
 
 PYTHON = (sys.executable, "-P", "-m")
@@ -38,18 +39,19 @@ PATIENCE_S = 30.0  # beyond what a drive should take
 
 @dataclass
 class Member:
-    """A worker of the race: what it is called, its process on its machine, whether it has gone."""
+    """A worker of the race: what it is called, its process on its machine, and how it has gone."""
 
     name: str
     pid: int
-    gone: bool = False
+    gone: str = ""
 
 
 class Swarm:
     """Locust's master and its workers, for a whole race; leaving the ``with`` block ends them.
 
     It starts so many *workers* on this machine, or with *join* waits for as many from other ones.
-    They reach the master at *port*, 0 for a free one. *tell* gets to hear what the user should.
+    They reach the master at *address*, or where that is empty at any of this machine, and *port*,
+    0 for a free one. *tell* gets to hear what the user should.
     Raises CalcbenchError when somebody does not come.
     """
 
@@ -62,7 +64,7 @@ class Swarm:
         tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.workers, self.join, self.wanted_port, self.tell = workers, join, port, tell
-        self.address = address or socket.gethostname()  # by which other machines reach us
+        self.address = address
         self.port = 0
         self.members: dict[int, Member] = {}
         self.children: dict[int, subprocess.Popen[bytes]] = {}  # by a descriptor for its end
@@ -73,10 +75,11 @@ class Swarm:
     def drive(self, drive: Drive) -> Driven:
         """Let them drive; return what they saw. Raises CalcbenchError when nobody could.
 
-        Of a worker that dies, what it saw is lost, and the result says so.
+        Of a worker that dies or leaves, what it saw is lost, and the result says so.
         """
         if not self.present:
-            raise CalcbenchError(f"no worker is left: {self.gone_names} died")
+            gone = ", ".join(f"{one.name} {one.gone}" for one in self.members.values())
+            raise CalcbenchError(f"no worker is there any more: {gone}")
         self.rally = rally = Rally(drive)
         try:
             self.order(dataclasses.asdict(drive))
@@ -108,16 +111,10 @@ class Swarm:
         """The workers that are there."""
         return [member for member in self.members.values() if not member.gone]
 
-    @property
-    def gone_names(self) -> str:
-        """The names of those that are not."""
-        return ", ".join(member.name for member in self.members.values() if member.gone)
-
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as starting:
             self.complaints = starting.enter_context(tempfile.TemporaryFile())
-            need_port(self.wanted_port)
-            host = EVERYWHERE if self.join else LOOPBACK
+            host = place_to_join(self.address, self.wanted_port) if self.join else LOOPBACK
             self.master = self.start("master", host, str(self.wanted_port))
             starting.callback(self.send_home)
             self.until(lambda: self.port > 0, START_S, "Locust's master was there")
@@ -154,10 +151,9 @@ class Swarm:
             self.children[os.pidfd_open(child.pid)] = child
 
         def all_there() -> bool:
-            for child in self.children.values():
-                if child.poll() is not None:
-                    raise CalcbenchError(f"a worker of Locust's died: {self.last_words()}")
-            return len(self.members) == self.workers
+            if len(self.children) < self.workers:  # one has been buried
+                raise CalcbenchError(f"a worker of Locust's died: {self.last_words()}")
+            return len(self.members) >= self.workers
 
         self.until(all_there, START_S, "Locust's workers were there")
 
@@ -167,8 +163,8 @@ class Swarm:
             where = f"{self.join} workers; on each machine, in the same version"
         else:
             where = "a worker; on its machine, in the same version"
-        address = f"[{self.address}]" if ":" in self.address else self.address
-        self.tell(f"waiting for {where}: calcbench worker --master {address}:{self.port}")
+        master = place(self.address or socket.gethostname(), self.port)
+        self.tell(f"waiting for {where}: calcbench worker --master {master}")
         self.until(
             lambda: len(self.present) >= self.join, JOIN_S, f"{self.join} workers had joined"
         )
@@ -236,12 +232,12 @@ class Swarm:
         elif "refused" in words:
             self.tell(f"a worker on {words['refused']} was turned away: {words['why']}")
         elif "gone" in words:
-            self.lose(words["gone"])
+            self.lose(words["gone"], words["how"])
         elif "parts" in words and self.rally:
             self.rally.deal({int(number): n for number, n in words["parts"].items()})
             for number, member in self.members.items():
                 if member.gone:
-                    self.rally.lose(number)
+                    self.rally.lose(number, member.gone)
 
     def bury(self, fd: int) -> None:
         """Take note that a worker of ours has ended."""
@@ -250,15 +246,16 @@ class Swarm:
         child.wait()
         for number, member in self.members.items():
             if member.pid == child.pid:
-                self.lose(number)
+                self.lose(number, DIED)
 
-    def lose(self, number: int) -> None:
+    def lose(self, number: int, how: str) -> None:
         """Go on without worker *number*."""
-        if not self.members[number].gone:
-            self.members[number].gone = True
-            self.tell(f"{self.members[number].name} has gone")
+        member = self.members[number]
+        if not member.gone:
+            member.gone = how
+            self.tell(f"{member.name} {how}")
         if self.rally:
-            self.rally.lose(number)
+            self.rally.lose(number, member.gone)
 
     def last_words(self) -> str:
         """Return the last line that one of them has written to its standard error."""
@@ -287,13 +284,24 @@ class Swarm:
             self.master.wait()
 
 
-def need_port(port: int) -> None:
-    """Raise CalcbenchError where somebody else has *port*."""
+def place_to_join(host: str, port: int) -> str:
+    """Return where a master listens for workers that reach it at *host*, in numbers.
+
+    Raises CalcbenchError where *host* is not of this machine, or *port* is somebody else's.
+    """
     try:
-        socket.create_server(("", port)).close()
+        family, _, _, _, address = socket.getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        socket.create_server(address, family=family).close()
     except OSError as error:
-        why = f"port {port} for workers to join: {os.strerror(error.errno or 0)}"
-        raise CalcbenchError(f"{why}; --master-port takes another") from None
+        hint = "; --master-port takes another" if error.errno == errno.EADDRINUSE else ""
+        why = (
+            error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
+        )
+        at = f"{host} port {port}" if host else f"port {port}"
+        raise CalcbenchError(f"workers cannot join at {at}: {why}{hint}") from None
+    return str(address[0]) if host else EVERYWHERE
 
 
 @contextlib.contextmanager

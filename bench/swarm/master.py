@@ -6,6 +6,7 @@ standard output, in the envelopes of `calcbench.bench.swarm.words`. When its inp
 the workers home and ends as well: whoever started it is gone or does not want it any more.
 """
 
+import contextlib
 import dataclasses
 import json
 import logging
@@ -29,13 +30,16 @@ from calcbench.bench.swarm.user import Connection, Dispatcher
 from calcbench.bench.swarm.words import (
     BEGIN,
     BYE,
+    DIED,
     ENVELOPE,
     HELLO,
+    LEFT,
     MASTER,
     PLAN,
     REFUSE,
     SEEN_KEY,
     WELCOME,
+    plain,
 )
 
 LOOK_S = 0.1  # between two looks at who is still there
@@ -73,7 +77,8 @@ class Master:
     def tell(self, number: int, content: bytes) -> None:
         """Write to whoever started us what *number* has to tell."""
         octets = memoryview(ENVELOPE.pack(number, len(content)) + content)
-        with self.writing:
+        # Nobody may listen any more: our input ends as well, and then we send the workers home.
+        with self.writing, contextlib.suppress(BrokenPipeError):
             while octets:
                 octets = octets[self.write(octets) :]
 
@@ -84,7 +89,8 @@ class Master:
     def greet(self, msg: Any, **_: Any) -> None:
         """Make a member of the worker that says who it is, if it speaks as we do."""
         ours = {"calcbench": calcbench.__version__, "locust": locust.__version__}
-        theirs = {name: msg.data.get(name) for name in ours}
+        host = plain(msg.data["host"])
+        theirs = {name: plain(msg.data.get(name)) for name in ours}
         if theirs != ours:
             why = "; ".join(
                 f"it has {name} {theirs[name]}, this run {ours[name]}"
@@ -92,10 +98,10 @@ class Master:
                 if theirs[name] != ours[name]
             )
             self.runner.send_message(REFUSE, {"why": why}, msg.node_id)
-            self.say(refused=msg.data.get("host", ""), why=why)
+            self.say(refused=host, why=why)
             return
         number = len(self.members)
-        member = Member(msg.node_id, number, str(msg.data["host"]), int(msg.data["pid"]))
+        member = Member(msg.node_id, number, host, int(msg.data["pid"]))
         self.members[msg.node_id] = member
         Dispatcher.members.add(msg.node_id)
         self.runner.send_message(WELCOME, {}, msg.node_id)
@@ -104,14 +110,14 @@ class Master:
     def see_off(self, msg: Any, **_: Any) -> None:
         """Take note that a member leaves."""
         if msg.node_id in self.members:
-            self.lose(self.members[msg.node_id])
+            self.lose(self.members[msg.node_id], LEFT)
 
-    def lose(self, member: Member) -> None:
-        """Take note that *member* has gone, and tell."""
+    def lose(self, member: Member, how: str) -> None:
+        """Take note that *member* has gone, and tell *how*."""
         if not member.gone:
             member.gone = True
             Dispatcher.members.discard(member.id)  # old Locusts deal to the missing too
-            self.say(gone=member.number)
+            self.say(gone=member.number, how=how)
 
     def pass_on(self, client_id: str, data: dict[str, Any], **_: Any) -> None:
         """Hand on what a member has put into a report."""
@@ -130,7 +136,7 @@ class Master:
                 here = member.id in self.runner.clients
                 member.absent = 0 if here else member.absent + 1
                 if member.id in missing or member.absent > ABSENT_LOOKS:
-                    self.lose(member)
+                    self.lose(member, DIED)
             gevent.sleep(LOOK_S)
 
     def drive(self, drive: Drive) -> None:
@@ -178,8 +184,8 @@ class Master:
 
     def end(self) -> None:
         """Send everybody home."""
-        for member in self.present():
-            self.runner.send_message(BYE, None, member.id)
+        for name in self.members:  # also those that were given up, for they may be back
+            self.runner.send_message(BYE, None, name)
         self.runner.quit()
 
 

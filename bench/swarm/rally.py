@@ -25,7 +25,7 @@ class Rally:
         self.drive = drive
         self.shares: dict[int, int] | None = None  # connections, by the number of the worker
         self.tellings: dict[int, Telling] = {}  # of the workers that are there
-        self.lost: list[int] = []
+        self.lost: dict[int, str] = {}  # how those have gone that have not told all
         self.collector = Collector([], [])
         self.opens = NEVER  # of `time.perf_counter_ns`
         self.looks: list[tuple[int, int]] = []  # when, and the server's CPU until then
@@ -77,11 +77,11 @@ class Rally:
         for piece in samples:
             self.collector.add(telling, piece)
 
-    def lose(self, number: int) -> None:
-        """Go on without worker *number*, which has gone before it had told all."""
+    def lose(self, number: int, how: str) -> None:
+        """Go on without worker *number*; *how* it has gone matters if it has not told all."""
         telling = self.tellings.get(number)
         if telling is not None and not telling.seen:
-            self.lost.append(number)
+            self.lost[number] = how
             self.collector.forget(telling)
             del self.tellings[number]
 
@@ -120,7 +120,7 @@ class Rally:
         """Say who has gone, and what is lost with them, or nothing."""
         whole, shares = self.drive.connections, self.shares or {}
         return "; ".join(
-            f"{names[number]} died: its share, {shares[number]:,} of {whole:,} connections"
+            f"{names[number]} {how}: its share, {shares[number]:,} of {whole:,} connections"
             f" ({shares[number] / whole:.0%}), is lost"
-            for number in self.lost
+            for number, how in self.lost.items()
         )

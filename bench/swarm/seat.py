@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # The plain socket, which Locust has replaced: we wait ourselves, before we read and not after.
 Socket = get_original("socket", "socket")
-AF_UNIX, SOCK_STREAM, SOCK_NONBLOCK = 1, 1, os.O_NONBLOCK
+SOCK_STREAM, SOCK_NONBLOCK = 1, os.O_NONBLOCK
 IPPROTO_TCP, TCP_NODELAY = 6, 1
 WRITABLE = 2  # of gevent's watchers
 
@@ -153,8 +153,7 @@ class Seat:
         self.sock = Socket(family, SOCK_STREAM | SOCK_NONBLOCK)
         loop, fd = self.hub.loop, self.sock.fileno()
         self.readable, self.writable = loop.io(fd, READABLE), loop.io(fd, WRITABLE)
-        if family != AF_UNIX:
-            self.sock.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
+        self.sock.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
         error = self.sock.connect_ex(address)
         if error not in (0, errno.EINPROGRESS):
             raise OSError(error, os.strerror(error))

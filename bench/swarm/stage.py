@@ -138,7 +138,8 @@ class Stage:
                 self.vacant.pop().waiter.switch(intended)
             else:
                 self.waiting.append(intended)
-        self.alarm.set(self.next_due)
+        if not self.is_over:  # or it would ring without end
+            self.alarm.set(self.next_due)
 
     def sweep(self) -> None:
         """Give up, again and again, the requests that have timed out."""

@@ -2,15 +2,28 @@
 
 import struct
 
+LONGEST = 100  # of what is shown of a stranger's words; a name of a host has 64 characters
+
 # Messages of Locust's, from worker to master and back.
 HELLO = "calcbench-hello"  # who I am; the first thing that a worker says
 WELCOME, REFUSE = "calcbench-welcome", "calcbench-refuse"
 PLAN = "calcbench-plan"  # a worker's part of a drive
 BEGIN = "calcbench-begin"
 BYE = "calcbench-bye"  # from the master: the race is over; from a worker: I leave it
+LEFT, DIED = "left", "died"  # what becomes of a worker before the race is over
 SEEN_KEY = "calcbench"  # of a report: messages of `calcbench.bench.recorder`
 
 # What the master writes to its standard output: whose words they are, and how long. Those of a
 # worker go by its number and are as they were in its report, those of the master are JSON.
 ENVELOPE = struct.Struct("=qq")
 MASTER = -1
+
+
+def place(host: str, port: int) -> str:
+    """Return where a master is, as it is typed behind ``--master``."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def plain(words: object) -> str:
+    """Return *words*, which anybody may have sent, as they can be shown in a line."""
+    return "".join(filter(str.isprintable, str(words)))[:LONGEST]

@@ -30,14 +30,14 @@ from calcbench.bench.recorder import ERROR, READY
 from calcbench.bench.swarm.reporter import Reporter
 from calcbench.bench.swarm.stage import Stage
 from calcbench.bench.swarm.user import Connection
-from calcbench.bench.swarm.words import BEGIN, BYE, HELLO, PLAN, REFUSE, SEEN_KEY, WELCOME
+from calcbench.bench.swarm.words import BEGIN, BYE, HELLO, PLAN, REFUSE, SEEN_KEY, WELCOME, place
 from calcbench.core.stop import die_with_parent
 
 if TYPE_CHECKING:
     from locust.runners import WorkerRunner
 
 REPORT_S = 0.1  # Locust's own reports come every 3 s, and a drive ends with one
-HELLO_S = 10.0  # at most, for the master's answer; it has nothing else to do
+HELLO_S = 10.0  # at most, for one answer of the master's; it has nothing else to do
 SILENCE_S = 20.0  # a master that says nothing for so long has gone; it answers every second
 RETRY_S = 0.2  # between two looks whether the master is there
 EXIT_BYE_S = 0.2  # for a last word to leave
@@ -83,10 +83,12 @@ class Worker:
         """Prepare what the plan says, offer its seats to the users, and say that we are ready."""
         drive = drive_from_json(msg.data["drive"].encode())
         assert drive
+        drive = dataclasses.replace(drive, unix="")  # what listens there is no server to load
+        if not self.local:
+            drive = dataclasses.replace(drive, cpus=())  # another machine's cores are not ours
         self.reporter = Reporter()
         try:
-            # Another machine's cores are not ours.
-            prepare(drive if self.local else dataclasses.replace(drive, cpus=()))
+            prepare(drive)
             self.stage = Stage(drive)
         except OSError as error:
             self.reporter.tell(ERROR, {"error": str(error)})
@@ -128,14 +130,15 @@ def wait_for_master(host: str, port: int, patience_s: float) -> None:
     end = time.monotonic() + patience_s
     while True:
         try:
-            socket.create_connection((host, port), timeout=max(patience_s, RETRY_S)).close()
+            timeout_s = min(max(patience_s, RETRY_S), HELLO_S)
+            socket.create_connection((host, port), timeout=timeout_s).close()
         except socket.gaierror as error:
             sys.exit(f"calcbench: no host {host!r}: {error.strerror}")
         except OSError as error:
             if time.monotonic() >= end:
                 why = error.strerror or str(error)
                 sys.exit(
-                    f"calcbench: no master at {host}:{port} within {patience_s:g} s ({why});"
+                    f"calcbench: no master at {place(host, port)} within {patience_s:g} s ({why});"
                     " is calcbench run --engine locust --join waiting there?"
                 )
             time.sleep(RETRY_S)
@@ -146,7 +149,9 @@ def wait_for_master(host: str, port: int, patience_s: float) -> None:
 def join(host: str, port: int, patience_s: float, *, local: bool) -> Worker:
     """Return a worker that the master at *host*, *port* knows; exits when it wants none."""
     patience_s = min(max(patience_s, 1), HELLO_S)
-    stranger = f"calcbench: what listens at {host}:{port} is no calcbench run that waits for us"
+    stranger = (
+        f"calcbench: what listens at {place(host, port)} is no calcbench run that waits for us"
+    )
     environment = Environment(user_classes=[Connection])
     try:
         with gevent.Timeout(patience_s):
@@ -166,7 +171,7 @@ def join(host: str, port: int, patience_s: float, *, local: bool) -> Worker:
     if not worker.welcomed.wait(patience_s):
         sys.exit(stranger)
     if worker.refused:
-        sys.exit(f"calcbench: the master at {host}:{port} does not take us: {worker.refused}")
+        sys.exit(f"calcbench: the master at {place(host, port)} does not take us: {worker.refused}")
     return worker
 
 
@@ -182,8 +187,8 @@ def serve(worker: Worker) -> bool:
 
 def main() -> None:
     """Join, and work until the race is over."""
-    host, port, wait_s, *parent = sys.argv[1:]
-    patience_s = float(wait_s)
+    host, number, wait_s, *parent = sys.argv[1:]
+    port, patience_s = int(number), float(wait_s)
     if parent:
         die_with_parent(int(parent[0]))
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is the harness's to handle
@@ -191,16 +196,19 @@ def main() -> None:
         signal.signal(signal.SIGINT, lambda number, _: os._exit(128 + number))
     logging.disable(logging.WARNING)  # Locust's advice is for other ways to use it
     locust.runners.WORKER_REPORT_INTERVAL = REPORT_S
-    wait_for_master(host, int(port), patience_s)
-    worker = join(host, int(port), patience_s, local=bool(parent))
+    wait_for_master(host, port, patience_s)
+    worker = join(host, port, patience_s, local=bool(parent))
     if not parent:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            gevent.signal_handler(number, worker.leave, number)
-        print(f"calcbench: joined the race at {host}:{port}; Ctrl-C leaves it", flush=True)
+        ends = [signal.SIGINT, signal.SIGTERM]
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as nohup leaves it
+            ends.append(signal.SIGHUP)
+        for end in ends:
+            gevent.signal_handler(end, worker.leave, end)
+        print(f"calcbench: joined the race at {place(host, port)}; Ctrl-C leaves it", flush=True)
     over = serve(worker)
     if not parent:
         if not over:
-            sys.exit(f"calcbench: the master at {host}:{port} has gone")
+            sys.exit(f"calcbench: the master at {place(host, port)} has gone")
         print("calcbench: the race is over", flush=True)
 
 

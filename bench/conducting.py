@@ -1,0 +1,218 @@
+"""Conduct a race or a search that a command line asks for: what a signal does to it, what is shown.
+
+What has been measured is safe before anything is shown of it.
+"""
+
+import contextlib
+import dataclasses
+import json
+import resource
+import shlex
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from calcbench.bench.measuring import Output
+from calcbench.bench.offering import most_clients
+from calcbench.bench.plan import Plan
+from calcbench.bench.progress import progress_on_terminal
+from calcbench.core.errors import CalcbenchError, UsageError
+
+if TYPE_CHECKING:
+    from calcbench.bench.race import Contest
+    from calcbench.bench.result import Measurement, Run
+    from calcbench.bench.statistics import Summary
+
+FILES_BESIDE = 100  # descriptors that a server or driver may need beside those of its connections
+
+
+def conduct(
+    plan: Plan, slo: str, output: Output, contest: "Callable[[], Contest] | None" = None
+) -> int:
+    """Race as *plan* says, or search the knee for *slo*; return the exit status.
+
+    *contest* returns who races, and without one it is our strategies. A signal ends it, and what
+    has been measured until then is kept.
+    """
+    allow_files(most_clients(plan) + FILES_BESIDE)
+    with interrupted_by_signals() as caught:
+        try:
+            racers = contest() if contest else None
+            if slo:
+                return run_search(plan, slo, output, racers)
+            return run_plan(plan, output, racers)
+        except KeyboardInterrupt:
+            return 128 + (caught or [signal.SIGINT])[0]
+
+
+def run_search(plan: Plan, slo: str, output: Output, contest: "Contest | None" = None) -> int:
+    """Search the knees of *plan* and show them; return the exit status."""
+    from calcbench.bench import knee
+    from calcbench.bench.checking import prepare
+    from calcbench.bench.result import SEARCH, default_folder
+    from calcbench.bench.swarm.engine import swarm_of
+
+    objective, folder = knee.parse_objective(slo), default_folder(output.out)
+    tell = (lambda _: None) if output.quiet else (lambda text: click.echo(text, err=True))
+    with swarm_of(plan, announce) as swarm:
+        knees = knee.find_knees(
+            plan,
+            objective,
+            folder,
+            tell,
+            contest,
+            prepare=lambda: prepare(plan.engine, quiet=output.quiet),
+            swarm=swarm,
+        )
+    if output.as_json:
+        click.echo((folder / SEARCH).read_text(encoding="utf-8"))
+    elif output.quiet:
+        click.echo(folder)
+    else:
+        click.echo("\n".join([*knee.lines(knees, objective), "", f"Data:   {folder}"]))
+    return knee.check(knees)
+
+
+def run_plan(plan: Plan, output: Output, contest: "Contest | None" = None) -> int:
+    """Race as *plan* says and show the result; return the exit status unless interrupted.
+
+    Without a *contest* it is among our strategies.
+
+    Raises KeyboardInterrupt after showing what there is of an interrupted race.
+    """
+    from calcbench.bench.checking import prepare
+    from calcbench.bench.race import Interrupted, race
+    from calcbench.bench.report import print_report, write_views
+    from calcbench.bench.result import default_folder
+    from calcbench.bench.statistics import summarise
+    from calcbench.bench.swarm.engine import swarm_of
+
+    folder = default_folder(output.out)
+    interrupted = False
+    try:
+        with (
+            swarm_of(plan, announce) as swarm,
+            progress_on_terminal(quiet=output.quiet) as progress,
+        ):
+            run = race(
+                plan,
+                folder,
+                progress,
+                shlex.join(["calcbench", *sys.argv[1:]]),
+                lambda: prepare(plan.engine, quiet=output.quiet),
+                contest,
+                swarm,
+            )
+    except Interrupted as stopped:
+        run, interrupted = stopped.run, True
+    # The result is safe: who presses Ctrl-C now does not want to wait for charts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    summary = summarise(run, folder)
+    try:
+        write_views(summary, run, folder)
+    finally:  # a disk that is too full for charts takes nothing from the table
+        if output.as_json:
+            click.echo(whole_result(summary, run))
+        if output.quiet:
+            click.echo(folder, err=output.as_json)
+        else:
+            print_report(summary, run, folder, sys.stderr if output.as_json else sys.stdout)
+    if interrupted:
+        raise KeyboardInterrupt
+    why = "the reasons are below the table"
+    if output.quiet:
+        why = f"{shlex.join(['calcbench', 'report', str(folder)])} says why"
+    return judge(summary, run, why)
+
+
+def announce(text: str) -> None:
+    """Tell the user *text* in a line of its own, while a race is on."""
+    click.echo(f"calcbench: {text}", err=True)
+
+
+def allow_files(count: int) -> None:
+    """Let this process, and those that it starts, open *count* files at once.
+
+    Raises UsageError when the system does not allow as many.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and count > hard:
+        raise UsageError(
+            f"connections {count - FILES_BESIDE} should be at most {hard - FILES_BESIDE},"
+            f" for a process may open {hard} files here (ulimit -Hn)"
+        )
+    if soft != resource.RLIM_INFINITY and count > soft:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
+
+
+@contextlib.contextmanager
+def interrupted_by_signals() -> Iterator[list[int]]:
+    """Make SIGTERM and SIGHUP do what Ctrl-C does; the list holds the signal that came first.
+
+    After it nothing interrupts us any more: an impatient user presses twice, a closing terminal
+    and a shutdown send several signals, and the first has said it all. A SIGHUP that is ignored
+    stays so, for `nohup`; a SIGINT does not, for a script may send one to a race that it has
+    started in the background, where shells ignore it.
+    """
+    caught: list[int] = []
+
+    def interrupt(number: int, _: FrameType | None) -> None:
+        if not caught:
+            caught.append(number)
+            raise KeyboardInterrupt
+
+    handled = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        handled.append(signal.SIGHUP)
+    before = {number: signal.signal(number, interrupt) for number in handled}
+    try:
+        yield caught
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def whole_result(summary: "Summary", run: "Run") -> str:
+    """Return everything as JSON: the summary, and the run that it summarises."""
+    from calcbench.bench.ranking import ranking_as_json
+    from calcbench.bench.statistics import to_json
+
+    whole: dict[str, Any] = {
+        "summary": json.loads(to_json(summary, ranking_as_json(summary))),
+        "run": dataclasses.asdict(run),
+    }
+    return json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False)
+
+
+def judge(summary: "Summary", run: "Run", why: str) -> int:
+    """Return the exit status for *summary* of *run*; raises CalcbenchError where one failed.
+
+    *why* says where the reasons are.
+    A server that failed in some rounds has failed. One that cannot run here has not, as long as
+    another one could be measured, and the driver's own trouble in some rounds is nobody's.
+    """
+    broken = {m.condition.variant for m in run.measurements if is_servers_failure(m)}
+    lost = {row.condition.strategy for row in summary.rows if row.status == "failed"} - broken
+    for names, what in ((broken, "failed"), (lost, "could not be measured")):
+        if names:
+            raise CalcbenchError(f"{', '.join(sorted(names))} {what}; {why}")
+    if all(row.status != "ok" for row in summary.rows):
+        raise CalcbenchError("none of these strategies can run here")
+    return 0
+
+
+def is_servers_failure(measurement: "Measurement") -> bool:
+    """Tell whether *measurement* failed by its server, and not by its drivers or by itself."""
+    from calcbench.bench import judging
+
+    evidence = measurement.evidence
+    doubtful = evidence.get("lost") or judging.judge(evidence).name == judging.INVALID
+    return (
+        measurement.status == "failed"
+        and measurement.judgement in ("", judging.INVALID)
+        and not doubtful
+    )
