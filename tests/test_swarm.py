@@ -278,6 +278,35 @@ def test_refuses_to_drive_with_fewer_users() -> None:
         Rally(Drive("", 0, 4, True, duration_s=1.0)).deal({0: 2, 1: 1})
 
 
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        (OPENED, b"[]"),
+        (OPENED, b"{}"),
+        (SEEN, b"\xff"),
+        (SEEN, b"{'"),
+        (SEEN, b'{"answers": "many"}'),
+        (SAMPLES, b"123"),
+        (SAMPLES, b"12345678"),
+    ],
+)
+def test_a_drive_fails_whose_worker_talks_nonsense(kind: bytes, content: bytes) -> None:
+    """Who joins from elsewhere may be anybody, and must not end the race."""
+    rally = Rally(Drive("", 0, 1, True, duration_s=1.0))
+    rally.deal({0: 1})
+    rally.begin()
+    opened, seen = b'{"opened_ns": 5}', b'{"answers": 1, "elapsed_ns": 1, "guests": {}}'
+
+    def tell(kind: bytes, content: bytes) -> None:
+        rally.take(0, MESSAGE.pack(kind, len(content)) + content)
+
+    with pytest.raises(CalcbenchError, match="tells what cannot be understood"):
+        tell(OPENED, opened)
+        tell(kind, content)
+        tell(SEEN, seen)
+        rally.result({0: "worker 1"})
+
+
 def kill_when_asked(times: int, end: Callable[[], None]) -> Behaviour:
     """Answer rightly, and call *end* before the answer to request number *times* of all."""
     number, lock = itertools.count(1), threading.Lock()

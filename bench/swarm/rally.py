@@ -1,16 +1,31 @@
 """One drive of all workers, as the harness sees it: who has which part, and what they tell."""
 
+import contextlib
 import dataclasses
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from calcbench.bench.collecting import Collector, Telling
 from calcbench.bench.cpus import group_cpu_ns
 from calcbench.bench.driven import Driven
 from calcbench.bench.load import Drive
+from calcbench.bench.swarm.words import plain
 from calcbench.core.errors import CalcbenchError
 
 NEVER = float("inf")
+
+
+@contextlib.contextmanager
+def understanding() -> Iterator[None]:
+    """Have what a worker says and nobody can understand fail the drive, and not the race.
+
+    Who joins from elsewhere may be anybody.
+    """
+    try:
+        yield
+    except (LookupError, TypeError, ValueError) as error:
+        problem = plain(f"{type(error).__name__}: {error}")
+        raise CalcbenchError(f"a worker tells what cannot be understood ({problem})") from None
 
 
 class Rally:
@@ -71,11 +86,12 @@ class Rally:
         if telling is None:  # it had been given up
             return
         telling.data += octets
-        samples = telling.messages()
-        if telling.opened_ns and not telling.ahead_ns:
-            telling.put_at(round(self.opens))
-        for piece in samples:
-            self.collector.add(telling, piece)
+        with understanding():
+            samples = telling.messages()
+            if telling.opened_ns and not telling.ahead_ns:
+                telling.put_at(round(self.opens))
+            for piece in samples:
+                self.collector.add(telling, piece)
 
     def lose(self, number: int, how: str) -> None:
         """Go on without worker *number*; *how* it has gone matters if it has not told all."""
@@ -102,7 +118,9 @@ class Rally:
 
         Raises CalcbenchError where this machine was too busy to look at the server in time.
         """
-        driven = self.collector.collect()
+        with understanding():
+            driven = self.collector.collect()
+            seen_answers = sum(int(one.seen["answers"]) for one in self.tellings.values())
         (opened, before), (closed, after) = self.looks
         late_s = (opened - self.opens) / 1e9
         if self.drive.server_group and late_s > self.drive.duration_s / 2:
@@ -112,7 +130,7 @@ class Rally:
         return dataclasses.replace(
             driven,
             server_cpu_ns=max(after - before, 0) * driven.elapsed_ns // max(closed - opened, 1),
-            seen_answers=sum(one.seen["answers"] for one in self.tellings.values()),
+            seen_answers=seen_answers,
             lost=self.losses(names),
         )
 
