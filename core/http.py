@@ -38,17 +38,20 @@ MAX_METHOD = 24  # octets; the longest registered method has 17
 SHORT_TARGET = 64  # octets: with a remembered rest, too short to be over any limit of a Policy
 SLASH = ord("/")
 
-# Every quantifier is possessive (the second +), so no input can make a match go back.
+# No match can go back into what has matched: a class is repeated possessively (the second +), a
+# group in an atomic one, (?>…). A second + behind a group would say the same, but up to CPython
+# 3.11.4 lets the last, failed round count (gh-100061, gh-106052).
 # RFC 9110 §5.5: visible octets, space, tab, and obs-text, which is carried as it is.
-FIELD_LINES = re.compile(rb"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[\t\x20-\x7e\x80-\xff]*+\r\n)*+")
+FIELD_LINES = re.compile(rb"(?>(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[\t\x20-\x7e\x80-\xff]*+\r\n)*)")
 HOST = re.compile(
-    rb"(?:\[([0-9A-Fa-f:.]++)\]|(?:[0-9A-Za-z\-._~!$&'()*+,;=]++|%[0-9A-Fa-f]{2})++)(?::([0-9]*+))?"
+    rb"(?:\[([0-9A-Fa-f:.]++)\]|(?>(?:[0-9A-Za-z\-._~!$&'()*+,;=]++|%[0-9A-Fa-f]{2})+))"
+    rb"(?::([0-9]*+))?"
 )
 # RFC 3986 §3.3 and §3.4. The absolute form has a host first, which `check_host` looks at.
-PATH = rb"/(?:[/0-9A-Za-z\-._~!$&'()*+,;=:@]++|%[0-9A-Fa-f]{2})*+"
-QUERY = rb"\?(?:[/?0-9A-Za-z\-._~!$&'()*+,;=:@]++|%[0-9A-Fa-f]{2})*+"
-ORIGIN_FORM = re.compile(rb"(%b)(?:%b)?+" % (PATH, QUERY))
-ABSOLUTE_FORM = re.compile(rb"[Hh][Tt][Tt][Pp]://([^/?#]++)(%b)?+(?:%b)?+" % (PATH, QUERY))
+PATH = rb"/(?>(?:[/0-9A-Za-z\-._~!$&'()*+,;=:@]++|%[0-9A-Fa-f]{2})*)"
+QUERY = rb"\?(?>(?:[/?0-9A-Za-z\-._~!$&'()*+,;=:@]++|%[0-9A-Fa-f]{2})*)"
+ORIGIN_FORM = re.compile(rb"(%b)(?:%b)?" % (PATH, QUERY))
+ABSOLUTE_FORM = re.compile(rb"[Hh][Tt][Tt][Pp]://([^/?#]++)(%b)?(?:%b)?" % (PATH, QUERY))
 # The fields that framing and routing need, in a rest in lower case.
 NEEDED = re.compile(rb"\n(host|content-length|transfer-encoding|connection|expect):([^\r]*+)")
 BAD_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})")
