@@ -283,10 +283,11 @@ def test_has_no_pattern_that_can_go_back(module: Any) -> None:
     for counting_pattern in patterns:
         text = counting_pattern.pattern.decode("latin-1")
         outside = re.sub(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]", "x", text)
-        atomic = re.subn(r"\)[*+]\)", "))", outside) if "(?>" in outside else (outside, 0)
-        assert atomic[1] == outside.count("(?>(?:"), text
-        plain = re.sub(r"\(\?[:=!<>]", "(", atomic[0])
-        quantifiers = re.findall(r"(?:[*+?]|\{[0-9,]+\})\+?", plain)
+        # Up to CPython 3.11.4 the last, failed round of such a group counts (gh-100061).
+        assert not re.search(r"\)(?:[*+?]|\{[0-9,]+\})\+", outside), text
+        rest, atomic_groups = re.subn(r"\)[*+]\)", "))", outside)
+        assert atomic_groups == outside.count("(?>(?:"), text
+        quantifiers = re.findall(r"(?:[*+?]|\{[0-9,]+\})\+?", re.sub(r"\(\?[:=!<>]", "(", rest))
 
         unbounded = [found for found in quantifiers if found[0] in "*+" or ",}" in found]
         assert [found for found in unbounded if not found[1:].endswith("+")] == [], text
