@@ -170,9 +170,10 @@ def measure_target(
     from calcbench.bench.judging import INVALID
     from calcbench.bench.load import load_of
     from calcbench.bench.machine import without_paths
-    from calcbench.bench.race import conclude, trouble_of_answers
+    from calcbench.bench.race import conclude
     from calcbench.bench.resources import Life
     from calcbench.bench.result import Measurement
+    from calcbench.bench.trouble import trouble_of_answers
 
     drive = load_of(
         setup.plan,

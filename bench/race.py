@@ -34,9 +34,10 @@ from calcbench.bench.result import (
     write_run,
     write_samples,
 )
+from calcbench.bench.trouble import trouble, trouble_of_totals
 from calcbench.core.catalogue import load, options_of, parse_variant
 from calcbench.core.errors import CalcbenchError
-from calcbench.core.launcher import Server, ServerSpec, Stopped, launch
+from calcbench.core.launcher import Server, ServerSpec, launch
 from calcbench.core.options import parse_options
 from calcbench.core.policy import Policy
 from calcbench.core.workload import calibrate, parse_workload
@@ -44,7 +45,6 @@ from calcbench.core.workload import calibrate, parse_workload
 if TYPE_CHECKING:
     from calcbench.bench.swarm.engine import Swarm
 
-WAYS = {"http_error": "of another status", "timed_out": "timed out"}  # of ending, in words
 AROUND_S = 0.5  # to start and stop a server and its driver: a first guess, until it is known
 
 
@@ -313,51 +313,6 @@ def spare_cores(pinning: Pinning) -> tuple[int, ...]:
     """Return where to look on from: cores that nobody is pinned to, or else the driver's."""
     spare = os.sched_getaffinity(0) - {*pinning.server, *pinning.driver}
     return tuple(sorted(spare)) if spare and pinning.server else pinning.driver
-
-
-def trouble(driven: Driven, died: bool, stopped: Stopped) -> str:
-    """Return in one line why a measurement does not count, or nothing when it does."""
-    complaint = stopped.stderr.rpartition("\n")[2]
-    if died:
-        return f"the server died with status {stopped.status}: {complaint or 'without a word'}"
-    if stopped.killed:
-        return "the server did not stop when asked to, and was killed"
-    if stopped.status:
-        return f"the server ended with status {stopped.status}: {complaint or 'without a word'}"
-    if complaint:
-        return f"the server complained: {complaint}"
-    return trouble_of_answers(driven)
-
-
-def trouble_of_answers(driven: Driven) -> str:
-    """Return why no answers that were *driven* count, or nothing when they do."""
-    if driven.lost:
-        return driven.lost
-    if driven.outcomes.wrong:
-        wrong, total = driven.outcomes.wrong, driven.outcomes.total
-        return f"{wrong:,} wrong {'answer' if wrong == 1 else 'answers'} among {total:,}"
-    if not driven.outcomes.ok:
-        seen = [
-            f"{count:,} {WAYS.get(way, way)}"
-            for way, count in asdict(driven.outcomes).items()
-            if count
-        ]
-        return f"no right answer within the window, but {' and '.join(seen) or 'nothing at all'}"
-    return ""
-
-
-def trouble_of_totals(driven: Driven, answers: int) -> str:
-    """Return how what was *driven* contradicts the *answers* that the server counted, if it does.
-
-    Both count since the start. An answer that a client gave up or lost is the server's alone, and
-    it answers no more than it was asked; so where nothing failed all three are equal.
-    """
-    if driven.seen_answers < 0 or driven.seen_answers <= answers <= driven.begun:
-        return ""
-    return (
-        f"the counts contradict one another: {driven.begun:,} requests were begun, the server"
-        f" counted {answers:,} answers and the workers {driven.seen_answers:,}"
-    )
 
 
 def calibrate_workloads(plan: Plan, pinning: Pinning) -> dict[str, int]:

@@ -50,6 +50,7 @@ IDLE, HEAD, BODY, HANDLING, CLOSING, CLOSED = range(6)
 # What a strategy may wait for; the numbers are those of selectors.EVENT_READ and EVENT_WRITE.
 NOTHING, READ, WRITE = 0, 1, 2
 
+READ_SIZE = 16 * 1024  # bytes asked of each read: a whole request, or a fair piece of a body
 OUTPUT_ENOUGH = 16 * 1024  # bytes of unsent answers that are enough for one batch
 MAX_EMPTY_LINES = 4  # before a request; RFC 9112 §2.2 wants at least one to be overlooked
 METHOD = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]*+")
@@ -68,6 +69,7 @@ class Connection:
         "body",
         "buffer",
         "clean",
+        "crowded",
         "date_line",
         "draining",
         "empty_lines",
@@ -99,6 +101,7 @@ class Connection:
         self.requests = 0  # how many have come out
         self.ended = False  # the client has sent its last octet
         self.draining = False  # no request will be begun after this one
+        self.crowded = False  # the last read was a full one: more may be on its way
         self.clean = True  # nothing the client sent remains unread
         self.waiting_for: object = None  # what patience() last saw being waited for …
         self.since = 0.0  # … and when it first saw that
@@ -167,6 +170,7 @@ class Connection:
 
     def receive(self, data: bytes) -> None:
         """Take in what the client sent; empty *data* says that it has sent its last."""
+        self.crowded = len(data) >= READ_SIZE
         if not data:
             self.ended = True
             if self.lingering:
@@ -229,7 +233,7 @@ class Connection:
             more = b"" if fields.minor else KEEP_ALIVE
         else:
             self.state = CLOSING
-            self.clean = not self.buffer
+            self.clean = not (self.buffer or self.crowded)
             self.buffer = b""
             more = CLOSE
         self.output += render(response, self.date_line(), more, request.method == b"HEAD")

@@ -13,7 +13,15 @@ from math import inf
 from threading import Thread
 from time import monotonic, sleep
 
-from calcbench.core.connection import CLOSING, HANDLING, NOTHING, READ, WRITE, Connection
+from calcbench.core.connection import (
+    CLOSING,
+    HANDLING,
+    NOTHING,
+    READ,
+    READ_SIZE,
+    WRITE,
+    Connection,
+)
 from calcbench.core.errors import CalcbenchError
 from calcbench.core.http import Request, Response
 from calcbench.core.service import Service
@@ -21,10 +29,21 @@ from calcbench.core.stop import Stop
 
 BATCH = 32  # clients that an event loop receives from before it answers them
 DONTWAIT = int(socket.MSG_DONTWAIT)  # the enumeration's member costs more to pass
-READ_SIZE = 16 * 1024  # bytes asked of each recv: a whole request, or a fair piece of a body
 SWEEP_S = 0.25  # how often an event loop looks for clients whose time is up
 BACKLOG = 4096  # clients that may wait to be accepted; the kernel cuts it to somaxconn
 OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+# accept(2) passes on what has befallen a client that is waiting: the next one may fare better.
+BEFALLEN = (
+    errno.ENETDOWN,
+    errno.EPROTO,
+    errno.ENOPROTOOPT,
+    errno.EHOSTDOWN,
+    errno.ENONET,
+    errno.EHOSTUNREACH,
+    errno.EOPNOTSUPP,
+    errno.ENETUNREACH,
+    errno.EPERM,  # a firewall has refused it
+)
 
 
 class Client:
@@ -97,10 +116,13 @@ def accept(listener: socket.socket, service: Service, stop: Stop) -> Client | No
 
 
 def pause_if_exhausted(error: OSError, stop: Stop) -> None:
-    """Wait a moment when accept failed for want of descriptors; raise what is no such matter."""
+    """Wait a moment when accept failed for want of descriptors; raise what is no such matter.
+
+    That a client has left before it was accepted, or never quite came, is not.
+    """
     if error.errno in OUT_OF_DESCRIPTORS:
         stop.wait(0.001)  # seconds; others must get to close theirs, and to be served
-    elif not isinstance(error, ConnectionError):  # a client that left before it was accepted
+    elif error.errno not in BEFALLEN and not isinstance(error, ConnectionError):
         raise error
 
 

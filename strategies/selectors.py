@@ -1,7 +1,7 @@
 """One thread and one event loop: whoever is ready is served, and nobody is waited for.
 
 Thousands of idle or slow clients cost next to nothing, and an answer that needs I/O sets a timer.
-But everything happens on one core, and a handler that computes or blocks stalls everybody.
+But all is on one core: a handler that computes or blocks, and a client that pipelines, stall all.
 """
 
 from selectors import EVENT_READ, DefaultSelector

@@ -15,6 +15,7 @@ from calcbench.core.connection import (
     NOTHING,
     OUTPUT_ENOUGH,
     READ,
+    READ_SIZE,
     WRITE,
     Connection,
 )
@@ -31,7 +32,6 @@ from calcbench.core.http import (
 )
 from calcbench.core.options import parse_options
 from calcbench.core.policy import Policy
-from calcbench.core.sockets import READ_SIZE
 
 GET = b"GET /add/1/2 HTTP/1.1\r\nHost: a\r\n\r\n"
 CLOSING_GET = b"GET /add/1/2 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
@@ -93,6 +93,20 @@ def hear(connection: Connection, data: bytes) -> bytes:
 
 def statuses(output: bytes) -> list[int]:
     return [reply.status for reply in read_replies(output, [])]
+
+
+def test_hears_out_who_may_still_be_sending_behind_a_full_read() -> None:
+    """Closed with octets unread, the kernel would send a reset that overtakes the answer."""
+    field = b"X: " + b"x" * 8000 + b"\r\n"
+    head = CLOSING_GET[:-2] + field * 2
+    full = head + b"Y: " + b"y" * (READ_SIZE - len(head) - 7) + b"\r\n\r\n"
+    for request, lingers in ((full, True), (full.replace(b"Y: y", b"Y: "), False)):
+        connection = connect()
+        output = hear(connection, request)
+
+        assert statuses(output) == [200]
+        assert connection.lingering == lingers
+        assert connection.finished != lingers
 
 
 # Pipelining

@@ -4,6 +4,7 @@ No test says how long something takes. A deadline is short where a test waits fo
 minute where the answer must not wait for it: then PATIENCE_S of the client is over before.
 """
 
+import errno
 import select
 import socket
 import threading
@@ -15,7 +16,7 @@ from client import Client
 
 from calcbench.core import sockets
 from calcbench.core.catalogue import load, names
-from calcbench.core.connection import Connection
+from calcbench.core.connection import READ_SIZE, Connection
 from calcbench.core.date import DateLine
 from calcbench.core.http import Parser
 from calcbench.core.launcher import Server, ServerSpec, Stopped, launch
@@ -281,9 +282,31 @@ def test_counts_the_deadline_although_octets_are_ready(monkeypatch: pytest.Monke
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
             sock.setblocking(False)
         sent = theirs.send(b"nonsense\r\n\r\n" + b"x" * 150_000)
-        assert sent > 8 * sockets.READ_SIZE
+        assert sent > 8 * READ_SIZE
         client = sockets.Client(ours, Connection(Parser(policy), DateLine()))
         sockets.converse(client, service, Stop(quiet))
 
         assert client.connection.finished
         assert next(seconds) < 1000 + 7
+
+
+class Accepting:
+    """A listener whose accept fails in the ways of *errors*, and then was shut down."""
+
+    def __init__(self, errors: list[int]) -> None:
+        self.errors = errors
+
+    def accept(self) -> tuple[socket.socket, object]:
+        raise OSError(self.errors.pop(0), "as told")
+
+
+@pytest.mark.parametrize("number", [errno.EPROTO, errno.ECONNABORTED, errno.EPERM, errno.EMFILE])
+def test_goes_on_accepting_behind_what_has_befallen_a_client(number: int) -> None:
+    service = make_service(Policy(), parse_workload("add"))
+    quiet, stopper = socket.socketpair()
+    with quiet, stopper:
+        listener = Accepting([number, number])
+        for _ in range(2):
+            assert sockets.accept(listener, service, Stop(quiet)) is None  # type: ignore[arg-type]
+        with pytest.raises(OSError, match="as told"):
+            sockets.accept(Accepting([errno.EBADF]), service, Stop(quiet))  # type: ignore[arg-type]

@@ -19,8 +19,9 @@ from calcbench.bench.cpus import choose_cores
 from calcbench.bench.driven import Driven
 from calcbench.bench.judging import JUDGEMENTS
 from calcbench.bench.plan import CLOSE, KEEP_ALIVE, Condition, Plan
-from calcbench.bench.race import Progress, trouble
+from calcbench.bench.race import Progress
 from calcbench.bench.result import Outcomes, Run, prepare_folder, read_run, read_samples
+from calcbench.bench.trouble import trouble
 from calcbench.core import launcher
 from calcbench.core.catalogue import load
 from calcbench.core.errors import CalcbenchError, UsageError

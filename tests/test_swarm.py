@@ -30,13 +30,14 @@ from calcbench.bench.driven import Driven
 from calcbench.bench.joining import master
 from calcbench.bench.load import Ask, Drive
 from calcbench.bench.plan import LOCUST, Plan
-from calcbench.bench.race import among_strategies, pinning_of, trouble_of_totals
+from calcbench.bench.race import among_strategies, pinning_of
 from calcbench.bench.recorder import MESSAGE, OPENED, SAMPLES, SEEN, TAG_BITS
 from calcbench.bench.result import Outcomes, Run, read_run
 from calcbench.bench.swarm.engine import Swarm
 from calcbench.bench.swarm.rally import Rally
 from calcbench.bench.swarm.reporter import Reporter
 from calcbench.bench.swarm.words import plain
+from calcbench.bench.trouble import trouble_of_totals
 from calcbench.core.errors import CalcbenchError, UsageError
 from calcbench.core.launcher import ServerSpec, launch
 
