@@ -27,7 +27,7 @@ from calcbench.core.http import Request, Response
 from calcbench.core.service import Service
 from calcbench.core.stop import Stop
 
-BATCH = 32  # clients that an event loop receives from before it answers them
+BATCH = 32  # clients that an event loop accepts, or receives from, before it turns to others
 DONTWAIT = int(socket.MSG_DONTWAIT)  # the enumeration's member costs more to pass
 SWEEP_S = 0.25  # how often an event loop looks for clients whose time is up
 BACKLOG = 4096  # clients that may wait to be accepted; the kernel cuts it to somaxconn
@@ -113,6 +113,18 @@ def accept(listener: socket.socket, service: Service, stop: Stop) -> Client | No
             pause_if_exhausted(error, stop)
         return None
     return Client(sock, service.connect())
+
+
+def newcomers(listener: socket.socket, service: Service, stop: Stop) -> Iterator[Client]:
+    """Yield the clients that are waiting to be accepted, each as `accept` returns it.
+
+    At most a batch of them: where they never end, those who are here would never be served.
+    """
+    for _ in range(BATCH):
+        client = accept(listener, service, stop)
+        if client is None:
+            return
+        yield client
 
 
 def pause_if_exhausted(error: OSError, stop: Stop) -> None:

@@ -11,7 +11,7 @@ from time import monotonic
 from calcbench.core.connection import NOTHING
 from calcbench.core.http import Response
 from calcbench.core.service import Service
-from calcbench.core.sockets import SWEEP_S, Client, accept, proceed, time_out
+from calcbench.core.sockets import SWEEP_S, Client, newcomers, proceed, time_out
 from calcbench.core.stop import Stop
 from calcbench.core.timers import Timers
 
@@ -52,7 +52,7 @@ class Loop:
         self.go_on(clients)
         others = () if len(clients) == len(ready) else {k.fileobj for k, _ in ready if not k.data}
         if listener in others:
-            while client := accept(listener, self.service, stop):
+            for client in newcomers(listener, self.service, stop):
                 self.clients.add(client)
                 self.go_on([client])  # often the first request is here already
         for client, response in self.answers.due():

@@ -13,7 +13,7 @@ from time import monotonic
 
 from calcbench.core.options import option
 from calcbench.core.service import Service
-from calcbench.core.sockets import SWEEP_S, Client, accept, exchange, spawn, time_out
+from calcbench.core.sockets import SWEEP_S, Client, exchange, newcomers, spawn, time_out
 from calcbench.core.stop import Stop
 
 
@@ -65,7 +65,7 @@ def serve(listener: socket, service: Service, options: Options, stop: Stop) -> N
                     for _ in bell.recv(4096):
                         take(done.get())
                 elif data is listener:
-                    while new := accept(listener, service, stop):
+                    for new in newcomers(listener, service, stop):
                         take(new)
                 else:
                     stopping = True

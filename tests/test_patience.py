@@ -310,3 +310,14 @@ def test_goes_on_accepting_behind_what_has_befallen_a_client(number: int) -> Non
             assert sockets.accept(listener, service, Stop(quiet)) is None  # type: ignore[arg-type]
         with pytest.raises(OSError, match="as told"):
             sockets.accept(Accepting([errno.EBADF]), service, Stop(quiet))  # type: ignore[arg-type]
+
+
+def test_turns_to_others_although_newcomers_never_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    service = make_service(Policy(), parse_workload("add"))
+    quiet, stopper = socket.socketpair()
+    with quiet, stopper:
+        one = sockets.Client(quiet, service.connect())
+        monkeypatch.setattr(sockets, "accept", lambda *_: one)
+        accepted = list(sockets.newcomers(quiet, service, Stop(stopper)))
+
+        assert len(accepted) == sockets.BATCH
