@@ -52,9 +52,9 @@ class Loop:
         self.go_on(clients)
         others = () if len(clients) == len(ready) else {k.fileobj for k, _ in ready if not k.data}
         if listener in others:
-            new = list(newcomers(listener, self.service, stop))
-            self.clients.update(new)
-            self.go_on(new)  # often the first request is here already
+            for client in newcomers(listener, self.service, stop):
+                self.clients.add(client)
+                self.go_on([client])  # often the first request is here already
         for client, response in self.answers.due():
             client.connection.respond(response)
             self.go_on([client])
