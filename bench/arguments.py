@@ -12,10 +12,10 @@ import click
 from click.shell_completion import CompletionItem
 
 from calcbench.bench.plan import REUSES
-from calcbench.core import catalogue
+from calcbench.core.app.workload import parse_workload
 from calcbench.core.errors import CalcbenchError, UsageError
 from calcbench.core.options import describe, nearest
-from calcbench.core.workload import parse_workload
+from calcbench.core.serving import catalogue
 
 ALL = "all"
 ANY_CONTROL, NO_CONTROL = "any", "none"

@@ -14,7 +14,7 @@ from calcbench.bench.resources import Life, Sample, between, spent
 from calcbench.bench.result import Outcomes
 from calcbench.bench.selfcheck import times
 from calcbench.bench.steady import Steadiness
-from calcbench.core.watch import Worker
+from calcbench.core.serving.counters import Worker
 
 if TYPE_CHECKING:
     from calcbench.bench.driven import Driven

@@ -26,7 +26,7 @@ from calcbench.bench.cpus import Pinning, choose_cores
 from calcbench.bench.load import Drive, ring
 from calcbench.bench.machine import describe_machine
 from calcbench.bench.units import format_rate
-from calcbench.core.sockets import listen
+from calcbench.core.serving.sockets import listen
 
 if TYPE_CHECKING:
     from calcbench.bench.result import Run

@@ -21,9 +21,9 @@ from calcbench.bench.joining import locustfile_command, worker_command
 from calcbench.bench.loading import load_command
 from calcbench.bench.racing import run_command
 from calcbench.bench.serving import serve_command
-from calcbench.core import catalogue
 from calcbench.core.errors import CalcbenchError
 from calcbench.core.options import describe
+from calcbench.core.serving import catalogue
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 FULL = "cannot write the output: no space left on device"

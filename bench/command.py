@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 import click
 
 from calcbench.core.errors import UsageError
+from calcbench.core.http.limits import Policy
 from calcbench.core.options import convert, describe, nearest
-from calcbench.core.policy import Policy
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

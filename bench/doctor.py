@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from calcbench.bench.cpus import siblings
-from calcbench.core.sockets import BACKLOG
+from calcbench.core.serving.sockets import BACKLOG
 
 LOOK_S = 0.3  # for how long the cores are watched
 BUSY = 0.10  # of all cores, used by others before the race has begun

@@ -35,12 +35,12 @@ from calcbench.bench.result import (
     write_samples,
 )
 from calcbench.bench.trouble import trouble, trouble_of_totals
-from calcbench.core.catalogue import load, options_of, parse_variant
+from calcbench.core.app.workload import calibrate, parse_workload
 from calcbench.core.errors import CalcbenchError
-from calcbench.core.launcher import Server, ServerSpec, launch
+from calcbench.core.http.limits import Policy
 from calcbench.core.options import parse_options
-from calcbench.core.policy import Policy
-from calcbench.core.workload import calibrate, parse_workload
+from calcbench.core.serving.catalogue import load, options_of, parse_variant
+from calcbench.core.serving.launcher import Server, ServerSpec, launch
 
 if TYPE_CHECKING:
     from calcbench.bench.swarm.engine import Swarm

@@ -41,7 +41,7 @@ from calcbench.bench.proc import (
     time_wait,
     value_of,
 )
-from calcbench.core.watch import Worker
+from calcbench.core.serving.counters import Worker
 
 INTERVAL_S = 0.1  # between two looks, at least
 COST_RATIO = 0.05  # of one core that sampling may take, at most

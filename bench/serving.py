@@ -14,9 +14,9 @@ from calcbench.bench.arguments import (
     whole_number,
 )
 from calcbench.bench.command import Command, policy_of, policy_options
-from calcbench.core.catalogue import parse_variant
 from calcbench.core.errors import CalcbenchError, UsageError
-from calcbench.core.launcher import GRACE_S, Server, ServerSpec, Stopped, launch
+from calcbench.core.serving.catalogue import parse_variant
+from calcbench.core.serving.launcher import GRACE_S, Server, ServerSpec, Stopped, launch
 
 
 def host_name(text: str) -> str:

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 
 from calcbench.bench.driven import Driven
-from calcbench.core.launcher import Stopped
+from calcbench.core.serving.launcher import Stopped
 
 WAYS = {"http_error": "of another status", "timed_out": "timed out"}  # of ending, in words
 

@@ -1,1 +1,1 @@
-"""Bytes in, bytes out; sockets; starting and stopping a server. Standard library only."""
+"""What all servers share: HTTP, the calculator, sockets and processes. Standard library only."""

@@ -14,8 +14,8 @@ from pathlib import Path
 import click
 
 from calcbench.bench.cli import cli
-from calcbench.core import catalogue
 from calcbench.core.options import describe
+from calcbench.core.serving import catalogue
 
 DOCS = Path(__file__).parent
 PLACE = re.compile(r"(<!-- generated: (.+?) -->\n).*?(<!-- end -->)", re.DOTALL)

@@ -7,9 +7,9 @@ up or its deadline runs out.
 
 from socket import socket
 
-from calcbench.core.service import Service
-from calcbench.core.sockets import clients, converse
-from calcbench.core.stop import Stop
+from calcbench.core.serving.blocking import clients, converse
+from calcbench.core.serving.service import Service
+from calcbench.core.serving.stop import Stop
 
 
 def serve(listener: socket, service: Service, options: None, stop: Stop) -> None:

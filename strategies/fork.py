@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from selectors import EVENT_READ, DefaultSelector
 from socket import socket
 
-from calcbench.core.catalogue import has
 from calcbench.core.options import option
-from calcbench.core.service import Service
-from calcbench.core.sockets import Client, accept, converse
-from calcbench.core.stop import Stop, die_with_parent
+from calcbench.core.serving.blocking import converse
+from calcbench.core.serving.catalogue import has
+from calcbench.core.serving.service import Service
+from calcbench.core.serving.sockets import Client, accept
+from calcbench.core.serving.stop import Stop, die_with_parent
 
 REQUIRES = (has("os", "fork"), has("os", "pidfd_open"))
 

@@ -8,12 +8,12 @@ from selectors import EVENT_READ, DefaultSelector
 from socket import socket
 from time import monotonic
 
-from calcbench.core.connection import NOTHING
-from calcbench.core.http import Response
-from calcbench.core.service import Service
-from calcbench.core.sockets import SWEEP_S, Client, newcomers, proceed, time_out
-from calcbench.core.stop import Stop
-from calcbench.core.timers import Timers
+from calcbench.core.http.connection import NOTHING
+from calcbench.core.http.message import Response
+from calcbench.core.serving.event_loop import SWEEP_S, Timers, newcomers, proceed, time_out
+from calcbench.core.serving.service import Service
+from calcbench.core.serving.sockets import Client
+from calcbench.core.serving.stop import Stop
 
 
 def serve(listener: socket, service: Service, options: None, stop: Stop) -> None:

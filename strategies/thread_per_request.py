@@ -12,9 +12,11 @@ from threading import BoundedSemaphore
 from time import monotonic
 
 from calcbench.core.options import option
-from calcbench.core.service import Service
-from calcbench.core.sockets import SWEEP_S, Client, exchange, newcomers, spawn, time_out
-from calcbench.core.stop import Stop
+from calcbench.core.serving.blocking import exchange, spawn
+from calcbench.core.serving.event_loop import SWEEP_S, newcomers, time_out
+from calcbench.core.serving.service import Service
+from calcbench.core.serving.sockets import Client
+from calcbench.core.serving.stop import Stop
 
 
 @dataclass(frozen=True)
@@ -26,8 +28,7 @@ class Options:
 
 def serve(listener: socket, service: Service, options: Options, stop: Stop) -> None:
     """Watch *listener* and the idle clients, and start a thread for each request."""
-    busy: set[Client] = set()
-    done: SimpleQueue[Client] = SimpleQueue()
+    busy, done = set[Client](), SimpleQueue[Client]()
     bell, rope = socketpair()  # rung once for each client that is done
     free_threads = BoundedSemaphore(options.threads)
     listener.setblocking(False)

@@ -11,9 +11,10 @@ from socket import socket
 from threading import Thread
 
 from calcbench.core.options import option
-from calcbench.core.service import Service
-from calcbench.core.sockets import Client, clients, converse
-from calcbench.core.stop import Stop
+from calcbench.core.serving.blocking import clients, converse
+from calcbench.core.serving.service import Service
+from calcbench.core.serving.sockets import Client
+from calcbench.core.serving.stop import Stop
 
 
 @dataclass(frozen=True)

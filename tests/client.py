@@ -3,7 +3,7 @@
 import socket
 from dataclasses import dataclass
 
-from calcbench.core.launcher import Server
+from calcbench.core.serving.launcher import Server
 
 PATIENCE_S = 20.0  # for a laden machine; nothing is measured by it
 

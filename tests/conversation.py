@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from calcbench.core.application import handle
-from calcbench.core.connection import IDLE, READ, WRITE, Connection
-from calcbench.core.http import CONTINUE, Parser, Request, Response
+from calcbench.core.app.application import handle
+from calcbench.core.http.connection import IDLE, READ, WRITE, Connection
+from calcbench.core.http.limits import Policy
+from calcbench.core.http.message import Request, Response
+from calcbench.core.http.parser import Parser
+from calcbench.core.http.render import CONTINUE
 from calcbench.core.options import parse_options
-from calcbench.core.policy import Policy
 
 CORPUS = Path(__file__).parent / "corpus"
 DATE = b"Thu, 01 Jan 1970 00:00:00 GMT"

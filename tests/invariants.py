@@ -11,10 +11,11 @@ from conversation import (
     read_replies,
 )
 
-from calcbench.core.application import handle
-from calcbench.core.connection import CLOSED, OUTPUT_ENOUGH, READ, Connection
-from calcbench.core.http import Parser, Request
-from calcbench.core.policy import Policy
+from calcbench.core.app.application import handle
+from calcbench.core.http.connection import CLOSED, OUTPUT_ENOUGH, READ, Connection
+from calcbench.core.http.limits import Policy
+from calcbench.core.http.message import Request
+from calcbench.core.http.parser import Parser
 
 # Small limits are reached by short inputs.
 POLICIES = (

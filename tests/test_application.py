@@ -3,13 +3,15 @@ import math
 from typing import Any
 
 import pytest
+from builders import make_request
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calcbench.core.application import EXAMPLE, MOST_BRACKETS, PAGE, handle, means_json
-from calcbench.core.calculator import OPERATIONS, SHOWN, Number, calculate
+from calcbench.core.app.application import EXAMPLE, MOST_BRACKETS, PAGE, handle, means_json
+from calcbench.core.app.calculator import OPERATIONS, SHOWN, Number, calculate
 from calcbench.core.errors import HttpError
-from calcbench.core.http import JSON, REASONS, TEXT, Request, Response
+from calcbench.core.http.message import JSON, TEXT, Response
+from calcbench.core.http.render import REASONS
 
 NINES = "9" * 1000
 READ = ((b"Allow", b"GET, HEAD, OPTIONS"),)
@@ -19,7 +21,7 @@ EVERY = ((b"Allow", b"GET, HEAD, OPTIONS, POST"),)
 
 def ask(path: str | bytes, method: str = "GET") -> Response:
     """Answer a path as it stands, and so also one that the parser would have refused."""
-    request = Request.of("GET", "/")
+    request = make_request("GET", "/")
     request.method = method.encode("latin-1")
     request.path = path if isinstance(path, bytes) else path.encode("latin-1")
     return handle(request)
@@ -28,7 +30,7 @@ def ask(path: str | bytes, method: str = "GET") -> Response:
 def post(body: str | bytes, content_type: str | None = "application/json") -> Response:
     headers = {} if content_type is None else {"Content-Type": content_type}
     octets = body if isinstance(body, bytes) else body.encode()
-    return handle(Request.of("POST", "/calc", octets, headers))
+    return handle(make_request("POST", "/calc", octets, headers))
 
 
 def check(response: Response) -> None:
@@ -196,7 +198,7 @@ def test_answers_options(path: str, allow: tuple[tuple[bytes, bytes], ...]) -> N
 
 
 def test_ignores_the_query() -> None:
-    assert handle(Request.of("GET", "/add/2/3?x=/1/%32")).body == b"5"
+    assert handle(make_request("GET", "/add/2/3?x=/1/%32")).body == b"5"
 
 
 def test_explains_itself_on_one_page() -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calcbench.core.calculator import (
+from calcbench.core.app.calculator import (
     OPERATIONS,
     RESULT_DIGITS,
     SHOWN,
@@ -335,7 +335,7 @@ def test_quotes_anything_shortly_and_printably(octets: bytes) -> None:
 @pytest.mark.parametrize("digits", ["640", "0"])
 def test_calculates_all_digits_whatever_python_was_told(digits: str) -> None:
     script = (
-        "from calcbench.core.calculator import calculate, parse_number, write_number\n"
+        "from calcbench.core.app.calculator import calculate, parse_number, write_number\n"
         "number = parse_number(b'9' * 1000)\n"
         "print(len(write_number(calculate(b'pow', number, 4))))"
     )

@@ -29,8 +29,8 @@ from calcbench.bench.plan import Condition, Plan
 from calcbench.bench.progress import say_left
 from calcbench.bench.result import Measurement, Run
 from calcbench.bench.statistics import Row, Summary
-from calcbench.core import catalogue
 from calcbench.core.errors import CalcbenchError
+from calcbench.core.serving import catalogue
 
 COMMAND = str(Path(sysconfig.get_path("scripts")) / "calcbench")
 MARK = "CALCBENCH_TEST_MARK"  # every process that a command starts inherits it

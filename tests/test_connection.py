@@ -4,10 +4,12 @@ from collections.abc import Callable
 from math import inf
 
 import pytest
+from builders import make_request
 from conversation import BEHIND, DATE, EOF, connect, date_line, octet_by_octet, read_replies
 
-from calcbench.core.application import handle
-from calcbench.core.connection import (
+from calcbench.core.app.application import handle
+from calcbench.core.errors import HttpError
+from calcbench.core.http.connection import (
     BODY,
     HANDLING,
     HEAD,
@@ -19,19 +21,11 @@ from calcbench.core.connection import (
     WRITE,
     Connection,
 )
-from calcbench.core.errors import HttpError
-from calcbench.core.http import (
-    CONTINUE,
-    JSON,
-    REASONS,
-    SHORT_TARGET,
-    Parser,
-    Request,
-    Response,
-    render,
-)
+from calcbench.core.http.limits import Policy
+from calcbench.core.http.message import JSON, Request, Response
+from calcbench.core.http.parser import SHORT_TARGET, Parser
+from calcbench.core.http.render import CONTINUE, REASONS, render
 from calcbench.core.options import parse_options
-from calcbench.core.policy import Policy
 
 GET = b"GET /add/1/2 HTTP/1.1\r\nHost: a\r\n\r\n"
 CLOSING_GET = b"GET /add/1/2 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
@@ -1090,12 +1084,12 @@ def test_hands_out_the_target_as_it_was_sent() -> None:
 
 
 def test_makes_a_request_to_try_out() -> None:
-    request = Request.of("POST", "/x?y", b"hello", {"X": "y", "Host": "b"})
+    request = make_request("POST", "/x?y", b"hello", {"X": "y", "Host": "b"})
 
     assert (request.method, request.path, request.body) == (b"POST", b"/x", b"hello")
     assert request.headers == {b"host": b"b", b"content-length": b"5", b"x": b"y"}
     with pytest.raises(HttpError):
-        Request.of("GET", "/x y")
+        make_request("GET", "/x y")
 
 
 def test_says_that_a_request_in_progress_is_in_progress() -> None:

@@ -20,7 +20,7 @@ from conversation import (
 )
 from invariants import check
 
-from calcbench.core.http import Parser
+from calcbench.core.http.parser import Parser
 
 CASES = cases()
 SECTION = re.compile(

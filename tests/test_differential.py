@@ -17,8 +17,8 @@ from conversation import connect
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from calcbench.core.http import Parser
-from calcbench.core.policy import Policy
+from calcbench.core.http.limits import Policy
+from calcbench.core.http.parser import Parser
 
 EXAMPLES = os.environ.get("CALCBENCH_FUZZ", "")
 profile = settings(

@@ -19,9 +19,9 @@ from calcbench import strategies
 from calcbench.bench.arguments import parse_strategies
 from calcbench.bench.cli import cli
 from calcbench.bench.table import HEADINGS
-from calcbench.core.catalogue import load, parse_variant
-from calcbench.core.launcher import ServerSpec, launch
 from calcbench.core.options import parse_options
+from calcbench.core.serving.catalogue import load, parse_variant
+from calcbench.core.serving.launcher import ServerSpec, launch
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from client import Answer, Client
 
-from calcbench.core.catalogue import load, names
-from calcbench.core.launcher import Server, ServerSpec, Stopped, launch
+from calcbench.core.serving.catalogue import load, names
+from calcbench.core.serving.launcher import Server, ServerSpec, Stopped, launch
 
 CLIENTS = 100
 POST = (

@@ -14,9 +14,9 @@ import pytest
 from client import Client
 
 from calcbench import strategies
-from calcbench.core.catalogue import has, load, names, options_of, parse_variant
 from calcbench.core.errors import CalcbenchError, UsageError
-from calcbench.core.launcher import ServerSpec, launch
+from calcbench.core.serving.catalogue import has, load, names, options_of, parse_variant
+from calcbench.core.serving.launcher import ServerSpec, launch
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def write(folder: Path, name: str, serve: str, head: str = "") -> None:
     """Write a strategy with the body *serve*."""
     parameters = "listener, service, options, stop"
     body = dedent(serve).replace("\n", "\n    ")
-    imports = "import os, sys, time\nfrom calcbench.core.sockets import *\n"
+    imports = "import os, sys, time\nfrom calcbench.core.serving.blocking import *\n"
     (folder / name).write_text(
         f'"""A test.\n\nOnly that."""\n{imports}{head}\ndef serve({parameters}):\n    {body}\n'
     )
@@ -54,7 +54,10 @@ def test_finds_a_strategy_that_is_one_new_file(folder: Path) -> None:
 
 
 def test_says_why_a_strategy_cannot_run_here(folder: Path) -> None:
-    head = "from calcbench.core.catalogue import has\nREQUIRES = (has('os', 'no_such_call'),)\n"
+    head = (
+        "from calcbench.core.serving.catalogue import has\n"
+        "REQUIRES = (has('os', 'no_such_call'),)\n"
+    )
     write(folder, "lame.py", "pass", head)
 
     assert load("lame").unavailable == "needs os.no_such_call"
@@ -130,7 +133,7 @@ def test_a_launcher_that_is_killed_takes_its_server_along(folder: Path) -> None:
     script = f"""
         from calcbench import strategies
         strategies.__path__ = [{str(folder)!r}]
-        from calcbench.core.launcher import ServerSpec, launch
+        from calcbench.core.serving.launcher import ServerSpec, launch
         server = launch(ServerSpec("stubborn"))
         print(server.pid, flush=True)
         input()

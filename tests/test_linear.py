@@ -21,13 +21,13 @@ from typing import Any, SupportsIndex
 import pytest
 from conversation import connect, octet_by_octet
 
-from calcbench.core import body, connection, http
-from calcbench.core.application import handle
-from calcbench.core.http import Parser
-from calcbench.core.policy import Policy
+from calcbench.core.app.application import handle
+from calcbench.core.http import body, connection, parser, render
+from calcbench.core.http.limits import Policy
+from calcbench.core.http.parser import Parser
 
-CORE = str(http.__file__).removesuffix("http.py")
-MODULES = (http, body, connection)
+CORE = str(parser.__file__).removesuffix("http/parser.py")
+MODULES = (parser, render, body, connection)
 WIDE = Policy(max_fields=2000)
 HEAD = b"POST /x HTTP/1.1\r\nHost: a\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -294,4 +294,4 @@ def test_has_no_pattern_that_can_go_back(module: Any) -> None:
 
 
 def test_has_patterns_to_look_at() -> None:
-    assert sum(isinstance(found, CountingPattern) for found in vars(http).values()) >= 5
+    assert sum(isinstance(found, CountingPattern) for found in vars(parser).values()) >= 5

@@ -22,7 +22,7 @@ from calcbench.bench.driven import LATE_NS, Driven
 from calcbench.bench.load import Drive
 from calcbench.bench.result import Outcomes
 from calcbench.bench.statistics import quantile
-from calcbench.core.launcher import ServerSpec, launch
+from calcbench.core.serving.launcher import ServerSpec, launch
 
 right = always(answer)
 

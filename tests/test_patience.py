@@ -14,16 +14,16 @@ from contextlib import ExitStack, contextmanager
 import pytest
 from client import Client
 
-from calcbench.core import sockets
-from calcbench.core.catalogue import load, names
-from calcbench.core.connection import READ_SIZE, Connection
-from calcbench.core.date import DateLine
-from calcbench.core.http import Parser
-from calcbench.core.launcher import Server, ServerSpec, Stopped, launch
-from calcbench.core.policy import Policy
-from calcbench.core.service import make_service
-from calcbench.core.stop import Stop
-from calcbench.core.workload import parse_workload
+from calcbench.core.app.workload import parse_workload
+from calcbench.core.http.connection import READ_SIZE, Connection
+from calcbench.core.http.limits import Policy
+from calcbench.core.http.parser import Parser
+from calcbench.core.http.render import DateLine
+from calcbench.core.serving import blocking, event_loop, sockets
+from calcbench.core.serving.catalogue import load, names
+from calcbench.core.serving.launcher import Server, ServerSpec, Stopped, launch
+from calcbench.core.serving.service import make_service
+from calcbench.core.serving.stop import Stop
 
 HOLDING = {"blocking": (), "threadpool": ("workers=4",)}  # held up by slow clients; they say so
 FREE = ("fork", "selectors", "thread-per-request")  # never held up; a new one may be either
@@ -272,7 +272,7 @@ def test_stops_although_clients_hang_on(strategy: str) -> None:
 def test_counts_the_deadline_although_octets_are_ready(monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that floods is never waited for, so only the clock can end its time."""
     seconds = iter(range(1000, 10_000))
-    monkeypatch.setattr(sockets, "monotonic", lambda: float(next(seconds)))
+    monkeypatch.setattr(blocking, "monotonic", lambda: float(next(seconds)))
     policy = Policy(linger_timeout=3.0)
     service = make_service(policy, parse_workload("add"))
     ours, theirs = socket.socketpair()
@@ -284,7 +284,7 @@ def test_counts_the_deadline_although_octets_are_ready(monkeypatch: pytest.Monke
         sent = theirs.send(b"nonsense\r\n\r\n" + b"x" * 150_000)
         assert sent > 8 * READ_SIZE
         client = sockets.Client(ours, Connection(Parser(policy), DateLine()))
-        sockets.converse(client, service, Stop(quiet))
+        blocking.converse(client, service, Stop(quiet))
 
         assert client.connection.finished
         assert next(seconds) < 1000 + 7
@@ -317,7 +317,7 @@ def test_turns_to_others_although_newcomers_never_end(monkeypatch: pytest.Monkey
     quiet, stopper = socket.socketpair()
     with quiet, stopper:
         one = sockets.Client(quiet, service.connect())
-        monkeypatch.setattr(sockets, "accept", lambda *_: one)
-        accepted = list(sockets.newcomers(quiet, service, Stop(stopper)))
+        monkeypatch.setattr(event_loop, "accept", lambda *_: one)
+        accepted = list(event_loop.newcomers(quiet, service, Stop(stopper)))
 
-        assert len(accepted) == sockets.BATCH
+        assert len(accepted) == event_loop.BATCH

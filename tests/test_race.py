@@ -22,10 +22,10 @@ from calcbench.bench.plan import CLOSE, KEEP_ALIVE, Condition, Plan
 from calcbench.bench.race import Progress
 from calcbench.bench.result import Outcomes, Run, prepare_folder, read_run, read_samples
 from calcbench.bench.trouble import trouble
-from calcbench.core import launcher
-from calcbench.core.catalogue import load
 from calcbench.core.errors import CalcbenchError, UsageError
-from calcbench.core.launcher import Server, ServerSpec, Stopped
+from calcbench.core.serving import launcher
+from calcbench.core.serving.catalogue import load
+from calcbench.core.serving.launcher import Server, ServerSpec, Stopped
 
 SHORT = Plan(
     ("selectors",), connections=(3,), duration_s=0.1, warmup_s=0.02, rounds=1, timeout_s=5.0

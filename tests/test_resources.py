@@ -32,7 +32,7 @@ from calcbench.bench.resources import (
     jain,
     spent,
 )
-from calcbench.core.watch import Worker
+from calcbench.core.serving.counters import Worker
 
 STATUS = """\
 Name:\tpython

@@ -39,7 +39,7 @@ from calcbench.bench.swarm.reporter import Reporter
 from calcbench.bench.swarm.words import plain
 from calcbench.bench.trouble import trouble_of_totals
 from calcbench.core.errors import CalcbenchError, UsageError
-from calcbench.core.launcher import ServerSpec, launch
+from calcbench.core.serving.launcher import ServerSpec, launch
 
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 PATIENCE_S = 90  # for what should take a moment, on a laden machine

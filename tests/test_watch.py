@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from client import Client
 
-from calcbench.core.catalogue import names
-from calcbench.core.connection import Connection
-from calcbench.core.launcher import ServerSpec, launch
-from calcbench.core.policy import Policy
-from calcbench.core.service import make_service
-from calcbench.core.watch import COLUMNS, ROWS, Watch, Worker, make_table
-from calcbench.core.workload import parse_workload
+from calcbench.core.app.workload import parse_workload
+from calcbench.core.http.connection import Connection
+from calcbench.core.http.limits import Policy
+from calcbench.core.serving.catalogue import names
+from calcbench.core.serving.counters import COLUMNS, ROWS, Watch, Worker, make_table
+from calcbench.core.serving.launcher import ServerSpec, launch
+from calcbench.core.serving.service import make_service
 
 
 @pytest.mark.parametrize("strategy", names())

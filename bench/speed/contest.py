@@ -25,7 +25,7 @@ from calcbench.bench.plan import KEEP_ALIVE
 from calcbench.bench.speed.rivals import SERVERS
 from calcbench.bench.statistics import Spread, spread
 from calcbench.core.errors import CalcbenchError
-from calcbench.core.launcher import ServerSpec, launch
+from calcbench.core.serving.launcher import ServerSpec, launch
 
 BARE, OURS = "bare loop", "selectors"
 HOST = "127.0.0.1"

@@ -26,9 +26,9 @@ from statistics import median_low
 from time import thread_time_ns
 from typing import Any
 
-from calcbench.core.policy import Policy
-from calcbench.core.service import make_service
-from calcbench.core.workload import parse_workload
+from calcbench.core.app.workload import parse_workload
+from calcbench.core.http.limits import Policy
+from calcbench.core.serving.service import make_service
 
 BATCH = 1000  # requests timed at once: about a millisecond
 WARM_UP = 3  # rounds that do not count, in which memories fill and the interpreter specialises

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from importlib import import_module
 from typing import Any
 
-from calcbench.core.calculator import calculate, parse_number, write_number
+from calcbench.core.app.calculator import calculate, parse_number, write_number
 
 HOST = "127.0.0.1"
 TEXT = "text/plain; charset=utf-8"

@@ -31,7 +31,7 @@ from calcbench.bench.swarm.reporter import Reporter
 from calcbench.bench.swarm.stage import Stage
 from calcbench.bench.swarm.user import Connection
 from calcbench.bench.swarm.words import BEGIN, BYE, HELLO, PLAN, REFUSE, SEEN_KEY, WELCOME, place
-from calcbench.core.stop import die_with_parent
+from calcbench.core.serving.stop import die_with_parent
 
 if TYPE_CHECKING:
     from locust.runners import WorkerRunner

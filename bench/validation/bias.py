@@ -26,7 +26,7 @@ from calcbench.bench.statistics import quantile
 from calcbench.bench.units import format_ns
 from calcbench.bench.validation.promise import Promise
 from calcbench.core.errors import CalcbenchError
-from calcbench.core.sockets import listen
+from calcbench.core.serving.sockets import listen
 
 if TYPE_CHECKING:
     import numpy as np

@@ -24,7 +24,7 @@ from calcbench.bench.statistics import quantile
 from calcbench.bench.units import format_number
 from calcbench.bench.validation.promise import Promise
 from calcbench.bench.wrk import WRK, cross_check
-from calcbench.core.launcher import ServerSpec, launch
+from calcbench.core.serving.launcher import ServerSpec, launch
 
 if TYPE_CHECKING:
     import numpy as np

@@ -25,7 +25,7 @@ from calcbench.bench.units import format_ns, format_ratio
 from calcbench.bench.validation import bias
 from calcbench.bench.validation.promise import Promise
 from calcbench.core.errors import CalcbenchError
-from calcbench.core.launcher import ServerSpec, launch
+from calcbench.core.serving.launcher import ServerSpec, launch
 
 ROUNDS = 3
 ARRAYS = 2_000  # whose quantiles are compared

@@ -22,8 +22,8 @@ def main() -> None:
     # Asked for by name: it is no dependency of the tests, and says nothing of its types.
     atheris = import_module("atheris")
     with atheris.instrument_imports(include=["calcbench.core"]):
-        import_module("calcbench.core.connection")
-        import_module("calcbench.core.application")
+        import_module("calcbench.core.http.connection")
+        import_module("calcbench.core.app.application")
     check = import_module("invariants").check
     write_seeds()
     words = f"-dict={Path(__file__).with_name('http.dict')}"

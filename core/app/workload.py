@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from time import perf_counter, sleep
 
 from calcbench.core.errors import UsageError
-from calcbench.core.http import Request, Response
+from calcbench.core.http.message import Request, Response
 from calcbench.core.options import nearest
 
 KINDS = ("add", "wait", "cpu", "block")

@@ -30,20 +30,12 @@ import re
 from collections.abc import Callable
 from math import inf
 
-from calcbench.core.body import Body, body_of
 from calcbench.core.errors import HttpError
-from calcbench.core.http import (
-    CONTINUE,
-    END_OF_HEAD,
-    MAX_METHOD,
-    Fields,
-    Parser,
-    Request,
-    Response,
-    parse_start,
-    render,
-)
-from calcbench.core.policy import Policy
+from calcbench.core.http.body import Body, body_of
+from calcbench.core.http.limits import Policy
+from calcbench.core.http.message import Fields, Request, Response
+from calcbench.core.http.parser import END_OF_HEAD, MAX_METHOD, Parser, parse_start
+from calcbench.core.http.render import CONTINUE, render
 
 IDLE, HEAD, BODY, HANDLING, CLOSING, CLOSED = range(6)
 

@@ -15,16 +15,16 @@ from typing import Any
 
 def main(order: dict[str, Any]) -> None:
     """Serve as *order* says, until the stop signal."""
-    from calcbench.core.stop import Stop, die_with_parent
+    from calcbench.core.serving.stop import Stop, die_with_parent
 
     die_with_parent(order["parent"])
-    from calcbench.core.catalogue import load
-    from calcbench.core.connection import Connection
+    from calcbench.core.app.workload import parse_workload
+    from calcbench.core.http.connection import Connection
+    from calcbench.core.http.limits import Policy
     from calcbench.core.options import parse_options
-    from calcbench.core.policy import Policy
-    from calcbench.core.service import make_service
-    from calcbench.core.watch import Watch
-    from calcbench.core.workload import parse_workload
+    from calcbench.core.serving.catalogue import load
+    from calcbench.core.serving.counters import Watch
+    from calcbench.core.serving.service import make_service
 
     if order["cpus"]:
         os.sched_setaffinity(0, order["cpus"])
@@ -49,7 +49,7 @@ def find_packages(folders: dict[str, str]) -> None:
 
 def package_folders() -> dict[str, str]:
     """Return the folders to hand to `find_packages` in another interpreter."""
-    core = Path(__file__).parent
+    core = Path(__file__).parent.parent
     strategies = sys.modules["calcbench.strategies"].__path__[0]
     return {
         "calcbench": "",

@@ -13,8 +13,9 @@ next request. A chunked body, octet by octet (RFC 9112 §7.1)::
 import re
 
 from calcbench.core.errors import HttpError
-from calcbench.core.http import CHUNKED, FIELD_LINES, NEEDED, Fields
-from calcbench.core.policy import Policy
+from calcbench.core.http.limits import Policy
+from calcbench.core.http.message import CHUNKED, Fields
+from calcbench.core.http.parser import FIELD_LINES, NEEDED
 
 MAX_SIZE_LINE = 256  # bytes of one size line with its extensions; nobody sends long ones
 MAX_EXTENSIONS = 4096  # bytes of all extensions of one body, so that they cost no more than it

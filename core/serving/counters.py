@@ -14,8 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock, get_ident, get_native_id
 
-from calcbench.core.connection import Connection
-from calcbench.core.http import Response
+from calcbench.core.http.connection import Connection
+from calcbench.core.http.message import Response
 
 ROWS = 65_536  # workers of one server; those beyond them are counted together, in row 0
 COLUMNS = 3  # in row 0: rows in use, nothing, answers of the rest; else: process, thread, answers

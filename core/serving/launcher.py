@@ -22,14 +22,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
-from calcbench.core.catalogue import load
+from calcbench.core.app.workload import parse_workload
 from calcbench.core.errors import CalcbenchError, UsageError
+from calcbench.core.http.limits import Policy
 from calcbench.core.options import parse_options
-from calcbench.core.policy import Policy
-from calcbench.core.server import package_folders
-from calcbench.core.sockets import listen
-from calcbench.core.watch import Watch, make_table
-from calcbench.core.workload import parse_workload
+from calcbench.core.serving.catalogue import load
+from calcbench.core.serving.counters import Watch, make_table
+from calcbench.core.serving.server import package_folders
+from calcbench.core.serving.sockets import listen
 
 START_S = 30.0  # an interpreter starts in a fraction of a second; this is for a laden machine
 GRACE_S = 5.0  # beyond what the policy and the workload allow a begun request
@@ -216,7 +216,7 @@ def start(spec: ServerSpec, listener: socket.socket) -> Server:
     try:
         with theirs:
             process = subprocess.Popen(
-                # -P: the folder of server.py has modules with names of the standard library's
+                # -P: no file beside server.py is to be taken for one of the standard library
                 [spec.python, "-P", str(file), json.dumps(order)],
                 stdin=subprocess.DEVNULL,
                 stdout=complaints,

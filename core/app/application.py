@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any, NoReturn
 from urllib.parse import unquote_to_bytes
 
-from calcbench.core.calculator import (
+from calcbench.core.app.calculator import (
     OPERAND_DIGITS,
     OPERATIONS,
     RESULT_DIGITS,
@@ -26,7 +26,7 @@ from calcbench.core.calculator import (
     write_number,
 )
 from calcbench.core.errors import HttpError
-from calcbench.core.http import JSON, TEXT, Request, Response
+from calcbench.core.http.message import JSON, TEXT, Request, Response
 
 EXAMPLE = '{"op": "mult", "arg1": 2, "arg2": 4}'
 MOST_BRACKETS = 64  # opening ones in a body; a calculation has one

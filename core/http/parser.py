@@ -1,4 +1,4 @@
-r"""HTTP/1.1 messages: what a request's head must look like, and how an answer is written.
+r"""What the head of an HTTP/1.1 request must look like.
 
 A request's head, as it comes from the client::
 
@@ -17,18 +17,14 @@ choose, this one refuses.
 """
 
 import re
-from collections.abc import Mapping
 from functools import lru_cache
 from ipaddress import AddressValueError, IPv6Address
 
 from calcbench.core.errors import HttpError
-from calcbench.core.policy import Policy
+from calcbench.core.http.limits import Policy
+from calcbench.core.http.message import CHUNKED, Fields, Request
 
-TEXT = b"text/plain; charset=utf-8"
-JSON = b"application/json"
-CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 END_OF_HEAD = b"\r\n\r\n"
-CHUNKED = -1  # the body_length of a body that comes in chunks
 
 DIGITS = b"0123456789"
 LETTERS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -59,125 +55,6 @@ VERSION = re.compile(rb"HTTP/([0-9])\.([0-9])\r\n")
 
 MINOR = {b"HTTP/1.1\r\n": 1, b"HTTP/1.0\r\n": 0}  # the versions that are spoken
 METHODS = frozenset({b"GET", b"HEAD", b"POST", b"OPTIONS"})
-BODILESS = frozenset({204, 304})  # RFC 9110 §8.6, §15.4.5
-REASONS = {
-    200: b"OK",
-    204: b"No Content",
-    304: b"Not Modified",
-    400: b"Bad Request",
-    404: b"Not Found",
-    405: b"Method Not Allowed",
-    408: b"Request Timeout",
-    413: b"Content Too Large",
-    414: b"URI Too Long",
-    415: b"Unsupported Media Type",
-    417: b"Expectation Failed",
-    422: b"Unprocessable Content",
-    431: b"Request Header Fields Too Large",
-    500: b"Internal Server Error",
-    501: b"Not Implemented",
-    503: b"Service Unavailable",
-    505: b"HTTP Version Not Supported",
-}
-
-
-class Fields:
-    """The rest of a head, judged: its version, and what its fields say of the framing.
-
-    *minor* is the version's second digit, 0 or 1. *host* is in lower case, None in an
-    HTTP/1.0 request without it. *body_length* is in bytes, 0 for no body, CHUNKED for chunks.
-    """
-
-    __slots__ = ("body_length", "expects_continue", "host", "keep_alive", "minor", "rest")
-
-    def __init__(
-        self,
-        minor: int,
-        rest: bytes,
-        host: bytes | None,
-        body_length: int,
-        keep_alive: bool,
-        expects_continue: bool,
-    ) -> None:
-        self.minor = minor
-        self.rest = rest
-        self.host = host
-        self.body_length = body_length
-        self.keep_alive = keep_alive
-        self.expects_continue = expects_continue
-
-
-class Request:
-    """One complete request.
-
-    *method* and *target* are as the client sent them; *path* is the target's path, still
-    percent-encoded and without the query, or ``*``; *body* is without its transfer coding.
-    """
-
-    __slots__ = ("body", "fields", "method", "path", "target")
-
-    def __init__(
-        self, method: bytes, target: bytes, path: bytes, fields: Fields, body: bytes = b""
-    ) -> None:
-        self.method = method
-        self.target = target
-        self.path = path
-        self.fields = fields
-        self.body = body
-
-    @property
-    def headers(self) -> Mapping[bytes, bytes]:
-        """The fields by lower-case name; the values of a repeated one joined by commas."""
-        merged: dict[bytes, bytes] = {}
-        for line in self.fields.rest.split(b"\r\n")[1:-2]:  # behind the version
-            name, _, value = line.partition(b":")
-            name, value = name.lower(), value.strip(b" \t")
-            merged[name] = (
-                merged[name] + b", " + value if name in merged else value
-            )  # RFC 9110 §5.3
-        return merged
-
-    @property
-    def keep_alive(self) -> bool:
-        """Whether the client means to send another request on this connection."""
-        return self.fields.keep_alive
-
-    @classmethod
-    def of(
-        cls,
-        method: str,
-        target: str,
-        body: bytes = b"",
-        headers: Mapping[str, str] | None = None,
-    ) -> "Request":
-        """Return the request that a client would have sent; for tests and for trying out."""
-        named = {"Host": "localhost", "Content-Length": str(len(body))} | dict(headers or {})
-        lines = "".join(f"{name}: {value}\r\n" for name, value in named.items())
-        parser = Parser(Policy())
-        fields = parser.parse_rest(f"HTTP/1.1\r\n{lines}\r\n".encode("latin-1"))
-        request = parse_start(method.encode("latin-1"), target.encode("latin-1"), fields)
-        request.body = body
-        return request
-
-
-class Response:
-    """An answer; *wait* is the simulated I/O, in seconds, to be spent before it is sent."""
-
-    __slots__ = ("body", "content_type", "headers", "status", "wait")
-
-    def __init__(
-        self,
-        status: int,
-        body: bytes = b"",
-        content_type: bytes = TEXT,
-        headers: tuple[tuple[bytes, bytes], ...] = (),
-        wait: float = 0.0,
-    ) -> None:
-        self.status = status
-        self.body = body
-        self.content_type = content_type
-        self.headers = headers
-        self.wait = wait
 
 
 class Parser:
@@ -404,42 +281,3 @@ def describe_bad_field(rest: bytes) -> str:
             return "the name of a header field is not a token"
         break
     return "a header field holds a control octet"
-
-
-# The line of Content-Length and the empty line, for the lengths that most answers have.
-LENGTH_LINES = tuple(b"%d\r\n\r\n" % length for length in range(64))
-
-
-@lru_cache(maxsize=64)
-def heading(status: int, content_type: bytes, date_line: bytes) -> bytes:
-    """Return an answer's head, up to the value of Content-Length: the same for a whole second."""
-    return b"HTTP/1.1 %d %b\r\n%bContent-Type: %b\r\nContent-Length: " % (
-        status,
-        REASONS[status],
-        date_line,
-        content_type,
-    )
-
-
-def render(
-    response: Response, date_line: bytes, more: bytes = b"", head_only: bool = False
-) -> bytes:
-    r"""Return the octets of *response*.
-
-    *date_line* is ``Date: …\r\n``; *more* is further complete field lines. A HEAD request gets
-    the head alone (RFC 9110 §9.3.2), and so does an answer that has no body by its status.
-    """
-    status, body = response.status, response.body
-    length = len(body)
-    if status == 200 and length < 64 and not (more or head_only or response.headers):
-        return heading(status, response.content_type, date_line) + LENGTH_LINES[length] + body
-    for name, value in response.headers:
-        more += b"%b: %b\r\n" % (name, value)
-    if status in BODILESS:
-        return b"HTTP/1.1 %d %b\r\n%b%b\r\n" % (status, REASONS[status], date_line, more)
-    return b"%b%d\r\n%b\r\n%b" % (
-        heading(status, response.content_type, date_line),
-        length,
-        more,
-        b"" if head_only else body,
-    )

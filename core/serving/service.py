@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from calcbench.core import application
-from calcbench.core.connection import Connection
-from calcbench.core.date import DateLine
-from calcbench.core.http import Parser, Request, Response
-from calcbench.core.policy import Policy
-from calcbench.core.workload import Workload, burden
+from calcbench.core.app import application
+from calcbench.core.app.workload import Workload, burden
+from calcbench.core.http.connection import Connection
+from calcbench.core.http.limits import Policy
+from calcbench.core.http.message import Request, Response
+from calcbench.core.http.parser import Parser
+from calcbench.core.http.render import DateLine
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""What is served: a calculator, and what an answer of it costs."""

@@ -1,0 +1,1 @@
+"""How it is served: sockets, the stop signal, and the process that a strategy runs in."""

@@ -1,0 +1,133 @@
+"""The few socket calls that every strategy shares; no strategy sets a socket option itself.
+
+Sockets stay in blocking mode. Where a call must not block it says so (MSG_DONTWAIT), which
+spares a system call for every client; where one must wait, it waits in `poll` beside the stop
+signal and with the client's patience as the limit.
+"""
+
+import errno
+import socket
+
+from calcbench.core.errors import CalcbenchError
+from calcbench.core.http.connection import (
+    CLOSING,
+    HANDLING,
+    NOTHING,
+    READ_SIZE,
+    Connection,
+)
+from calcbench.core.serving.service import Service
+from calcbench.core.serving.stop import Stop
+
+DONTWAIT = int(socket.MSG_DONTWAIT)  # the enumeration's member costs more to pass
+BACKLOG = 4096  # clients that may wait to be accepted; the kernel cuts it to somaxconn
+OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+# accept(2) passes on what has befallen a client that is waiting: the next one may fare better.
+BEFALLEN = (
+    errno.ENETDOWN,
+    errno.EPROTO,
+    errno.ENOPROTOOPT,
+    errno.EHOSTDOWN,
+    errno.ENONET,
+    errno.EHOSTUNREACH,
+    errno.EOPNOTSUPP,
+    errno.ENETUNREACH,
+    errno.EPERM,  # a firewall has refused it
+)
+
+
+class Client:
+    """A client: its socket, its conversation, and what an event loop watches it for."""
+
+    __slots__ = ("connection", "sock", "watched")
+
+    def __init__(self, sock: socket.socket, connection: Connection) -> None:
+        self.sock = sock
+        self.connection = connection
+        self.watched = NOTHING
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens on *host* and *port*; port 0 takes a free one.
+
+    Raises CalcbenchError when the host is unknown or the port is taken.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except (socket.gaierror, UnicodeError):
+        raise CalcbenchError(f"unknown host {host!r}; try 127.0.0.1") from None
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Accepted sockets inherit it: a small answer must not wait for the ACK of the last one.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        hint = "; port 0 takes a free one" if error.errno == errno.EADDRINUSE else ""
+        reason = (error.strerror or str(error)).lower()
+        raise CalcbenchError(f"cannot listen on {host} port {port}: {reason}{hint}") from None
+    return listener
+
+
+def accept(listener: socket.socket, service: Service, stop: Stop) -> Client | None:
+    """Return a client that is waiting to be accepted; None when there is none (any more).
+
+    For those who were told that *listener* is readable; it must be in non-blocking mode,
+    because the client may be gone by now.
+    """
+    try:
+        sock, _ = listener.accept()
+    except BlockingIOError:
+        return None
+    except OSError as error:
+        if not stop.is_set():
+            pause_if_exhausted(error, stop)
+        return None
+    return Client(sock, service.connect())
+
+
+def pause_if_exhausted(error: OSError, stop: Stop) -> None:
+    """Wait a moment when accept failed for want of descriptors; raise what is no such matter.
+
+    That a client has left before it was accepted, or never quite came, is not.
+    """
+    if error.errno in OUT_OF_DESCRIPTORS:
+        stop.wait(0.001)  # seconds; others must get to close theirs, and to be served
+    elif error.errno not in BEFALLEN and not isinstance(error, ConnectionError):
+        raise error
+
+
+def receive(client: Client) -> bytes | None:
+    """Return what *client* has sent by now, without waiting; None for nothing.
+
+    So it is too when it must wait for its answer first, and when it is gone.
+    """
+    connection = client.connection
+    if connection.output or connection.state == HANDLING:
+        return None
+    try:
+        return client.sock.recv(READ_SIZE, DONTWAIT)
+    except BlockingIOError:
+        return None
+    except OSError:
+        connection.abort()  # reset: nobody is left to be told
+        return None
+
+
+def send(client: Client) -> None:
+    """Send what *client* takes of the output, without waiting."""
+    connection = client.connection
+    try:
+        connection.sent(client.sock.send(connection.output, DONTWAIT))
+        if connection.state == CLOSING and connection.lingering:
+            client.sock.shutdown(socket.SHUT_WR)
+    except BlockingIOError:
+        pass
+    except OSError:
+        connection.abort()  # reset: nobody is left to be told
