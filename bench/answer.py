@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from calcbench.bench.schema.outcomes import HTTP_ERROR, OK, WRONG
+
 if TYPE_CHECKING:
     from calcbench.bench.load import Ask
 
-OUTCOMES = ("ok", "wrong", "http_error", "refused", "reset", "timed_out")
-OK, WRONG, HTTP_ERROR, REFUSED, RESET, TIMED_OUT = range(len(OUTCOMES))
 
 STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: [\t -\xff]*)?")  # RFC 9112 §4
 FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[\t ]*([\t -\xff]*?)[\t ]*")  # RFC 9112 §5

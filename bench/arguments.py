@@ -11,7 +11,7 @@ from typing import TypeVar
 import click
 from click.shell_completion import CompletionItem
 
-from calcbench.bench.plan import REUSES
+from calcbench.bench.schema.plan import REUSES
 from calcbench.core.app.workload import parse_workload
 from calcbench.core.errors import CalcbenchError, UsageError
 from calcbench.core.options import describe, nearest

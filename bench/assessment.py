@@ -5,15 +5,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from calcbench.bench.answer import OK, OUTCOMES
-from calcbench.bench.cpus import Pinning
 from calcbench.bench.evidence import Window, begin_later, gather, steadiness_of
 from calcbench.bench.judging import Judgement, judge
-from calcbench.bench.plan import KEEP_ALIVE, Condition
-from calcbench.bench.resources import Life, Sample, between, spent
-from calcbench.bench.result import Outcomes
+from calcbench.bench.schema.outcomes import OK, OUTCOMES, Outcomes
+from calcbench.bench.schema.plan import KEEP_ALIVE, Condition
 from calcbench.bench.selfcheck import times
 from calcbench.bench.steady import Steadiness
+from calcbench.bench.system.cpus import Pinning
+from calcbench.bench.system.sampler import Sample, between
+from calcbench.bench.system.usage import Life, spent
 from calcbench.core.serving.counters import Worker
 
 if TYPE_CHECKING:

@@ -22,14 +22,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import calcbench
-from calcbench.bench.cpus import Pinning, choose_cores
 from calcbench.bench.load import Drive, ring
-from calcbench.bench.machine import describe_machine
+from calcbench.bench.system.cpus import Pinning, choose_cores
+from calcbench.bench.system.machine import describe_machine
 from calcbench.bench.units import format_rate
 from calcbench.core.serving.sockets import listen
 
 if TYPE_CHECKING:
-    from calcbench.bench.result import Run
+    from calcbench.bench.schema.result import Run
 
 FOLDER = "calcbench"
 WAYS = {"keep-alive": 32, "close": 8}  # way of connecting → clients that keep the driver busy

@@ -5,11 +5,11 @@ Pure functions of the summary. They claim only what the numbers hold.
 
 from collections.abc import Iterable, Sequence
 
-from calcbench.bench.judging import DRIVER_BOUND, SERVER_BOUND
 from calcbench.bench.metric import INTERVAL_ROUNDS, Metric
-from calcbench.bench.plan import CLOSE, KEEP_ALIVE, Condition, Plan
-from calcbench.bench.ranking import UNRANKED, compare, tiers
-from calcbench.bench.result import Run
+from calcbench.bench.ranking import compare, tiers
+from calcbench.bench.schema.judgements import DRIVER_BOUND, SERVER_BOUND, UNRANKED
+from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, Condition, Plan
+from calcbench.bench.schema.result import Run
 from calcbench.bench.statistics import Row
 from calcbench.bench.units import format_seconds
 

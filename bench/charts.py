@@ -24,7 +24,7 @@ from calcbench.bench.models import FITTED, PREDICTED, curves
 from calcbench.bench.palette import Look, looks
 from calcbench.bench.panel import AXIS_ROOM, LABEL_GAP, LABEL_LEAD, Label, draw_bars, draw_lines
 from calcbench.bench.ranking import without_controls
-from calcbench.bench.result import Run, whole_file
+from calcbench.bench.schema.result import Run, whole_file
 from calcbench.bench.statistics import Row, Summary
 
 DPI = 100

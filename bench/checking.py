@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from calcbench.bench.command import Command
-from calcbench.bench.plan import LOCUST, OURS
+from calcbench.bench.schema.plan import LOCUST, OURS
 from calcbench.bench.units import format_number
 
 DOCTOR_STATUS = """\b
@@ -35,7 +35,7 @@ def doctor_command(as_json: bool) -> int:
     Looks at the cores, their governor and load, the clock, the limits of files, ports and
     backlog, and Python's lock. Changes nothing.
     """
-    from calcbench.bench.doctor import WARN, examine, look
+    from calcbench.bench.system.doctor import WARN, examine, look
 
     findings = examine(look())
     if as_json:
@@ -116,7 +116,7 @@ def prepare(engine: str = OURS, *, quiet: bool) -> dict[str, Any]:
     it is where another *engine* drives, whose ceiling is not our driver's.
     """
     from calcbench.bench.calibration import calibrate, keep, recall
-    from calcbench.bench.doctor import examine, look, warning
+    from calcbench.bench.system.doctor import examine, look, warning
     from calcbench.core.errors import CalcbenchError
 
     if not quiet and (words := warning(examine(look()))):

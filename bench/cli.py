@@ -148,7 +148,7 @@ def report_command(folder: Path, models: bool, spent: bool, hgrm: bool) -> None:
     from calcbench.bench.captions import group, heading
     from calcbench.bench.models import describe as describe_models
     from calcbench.bench.report import print_report, write_views
-    from calcbench.bench.result import read_run
+    from calcbench.bench.schema.result import read_run
     from calcbench.bench.spending import spending_lines
     from calcbench.bench.statistics import summarise
 

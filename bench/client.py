@@ -2,8 +2,9 @@
 
 from socket import socket
 
-from calcbench.bench.answer import OK, Incoming
+from calcbench.bench.answer import Incoming
 from calcbench.bench.recorder import TAG_BITS
+from calcbench.bench.schema.outcomes import OK
 
 # What a client is doing. In PAUSING it has no socket. In SENDING its epoll entry waits for room
 # to write (or for the connection, which is the same to epoll), in the others for octets to read.

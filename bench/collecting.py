@@ -5,7 +5,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from calcbench.bench.answer import OK, OUTCOMES
 from calcbench.bench.driven import LATE_NS, Driven
 from calcbench.bench.load import Drive
 from calcbench.bench.recorder import (
@@ -19,15 +18,15 @@ from calcbench.bench.recorder import (
     TAG_BITS,
     WAITED,
 )
-from calcbench.bench.result import Outcomes
+from calcbench.bench.schema.outcomes import OK, OUTCOMES, Outcomes
 from calcbench.core.errors import CalcbenchError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from calcbench.bench.histogram import Histograms
-    from calcbench.bench.result import Samples
+    from calcbench.bench.schema.histogram import Histograms
+    from calcbench.bench.schema.samples import Samples
 
 MAX_SAMPLES = 20_000_000  # 40 bytes each; beyond them there are histograms instead
 
@@ -105,7 +104,7 @@ class Collector:
 
     def fold(self) -> None:
         """Take all samples that are held into the histograms, and let go of them."""
-        from calcbench.bench.histogram import Histograms
+        from calcbench.bench.schema.histogram import Histograms
 
         self.histograms = self.histograms or Histograms()
         for piece in self.pieces:

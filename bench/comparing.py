@@ -25,9 +25,10 @@ from calcbench.bench.gate import (
 )
 from calcbench.bench.inference import NOTHING_TOLD, Comparison, adjust, compare_apart
 from calcbench.bench.metric import FIGURES, Metric
-from calcbench.bench.plan import Plan
-from calcbench.bench.ranking import UNRANKED, as_json
-from calcbench.bench.result import Run, read_run
+from calcbench.bench.ranking import as_json
+from calcbench.bench.schema.judgements import UNRANKED
+from calcbench.bench.schema.plan import Plan
+from calcbench.bench.schema.result import Run, read_run
 from calcbench.bench.statistics import Row, Summary, summarise
 from calcbench.bench.units import format_number, format_rate, format_seconds
 from calcbench.core.errors import UsageError

@@ -18,13 +18,13 @@ import click
 
 from calcbench.bench.measuring import Output
 from calcbench.bench.offering import most_clients
-from calcbench.bench.plan import Plan
 from calcbench.bench.progress import progress_on_terminal
+from calcbench.bench.schema.plan import Plan
 from calcbench.core.errors import CalcbenchError, UsageError
 
 if TYPE_CHECKING:
     from calcbench.bench.race import Contest
-    from calcbench.bench.result import Measurement, Run
+    from calcbench.bench.schema.result import Measurement, Run
     from calcbench.bench.statistics import Summary
 
 FILES_BESIDE = 100  # descriptors that a server or driver may need beside those of its connections
@@ -53,7 +53,7 @@ def run_search(plan: Plan, slo: str, output: Output, contest: "Contest | None" =
     """Search the knees of *plan* and show them; return the exit status."""
     from calcbench.bench import knee
     from calcbench.bench.checking import prepare
-    from calcbench.bench.result import SEARCH, default_folder
+    from calcbench.bench.schema.result import SEARCH, default_folder
     from calcbench.bench.swarm.engine import swarm_of
 
     objective, folder = knee.parse_objective(slo), default_folder(output.out)
@@ -87,7 +87,7 @@ def run_plan(plan: Plan, output: Output, contest: "Contest | None" = None) -> in
     from calcbench.bench.checking import prepare
     from calcbench.bench.race import Interrupted, race
     from calcbench.bench.report import print_report, write_views
-    from calcbench.bench.result import default_folder
+    from calcbench.bench.schema.result import default_folder
     from calcbench.bench.statistics import summarise
     from calcbench.bench.swarm.engine import swarm_of
 
@@ -207,12 +207,11 @@ def judge(summary: "Summary", run: "Run", why: str) -> int:
 
 def is_servers_failure(measurement: "Measurement") -> bool:
     """Tell whether *measurement* failed by its server, and not by its drivers or by itself."""
-    from calcbench.bench import judging
+    from calcbench.bench.judging import judge as judge_evidence
+    from calcbench.bench.schema.judgements import INVALID
 
     evidence = measurement.evidence
-    doubtful = evidence.get("lost") or judging.judge(evidence).name == judging.INVALID
+    doubtful = evidence.get("lost") or judge_evidence(evidence).name == INVALID
     return (
-        measurement.status == "failed"
-        and measurement.judgement in ("", judging.INVALID)
-        and not doubtful
+        measurement.status == "failed" and measurement.judgement in ("", INVALID) and not doubtful
     )

@@ -15,7 +15,7 @@ from typing import Any, Self
 from calcbench.bench.collecting import Collector, Telling
 from calcbench.bench.driven import Driven
 from calcbench.bench.load import Drive
-from calcbench.bench.plan import OURS
+from calcbench.bench.schema.plan import OURS
 from calcbench.bench.wrk import WRK, cross_check
 from calcbench.core.errors import CalcbenchError
 

@@ -3,12 +3,12 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from calcbench.bench.result import Outcomes
-from calcbench.bench.samples import compact
+from calcbench.bench.schema.outcomes import Outcomes
+from calcbench.bench.schema.samples import compact
 
 if TYPE_CHECKING:
-    from calcbench.bench.histogram import Histograms
-    from calcbench.bench.result import Samples
+    from calcbench.bench.schema.histogram import Histograms
+    from calcbench.bench.schema.samples import Samples
 
 # A request of an open loop is late when it is sent so long after it was due although a connection
 # was free: only the driver can have been slow. It is a little more than what a busy machine takes

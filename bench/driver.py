@@ -8,9 +8,10 @@ ready, and then reads from a second line when all of them begin. When its standa
 does it: whoever started it is gone or does not want it any more.
 
 In a closed loop each of N clients sends a request, waits for the whole answer, and sends the next.
-In an open loop requests are due at times that are fixed in advance (`calcbench.bench.arrivals`).
-When one is due it goes out over a connection that is free, or over a new one while there are fewer
-than N, or else waits for the first that becomes free. What the words of a result mean:
+In an open loop requests are due at times that are fixed in advance
+(`calcbench.bench.schema.arrivals`). When one is due it goes out over a connection that is free, or
+over a new one while there are fewer than N, or else waits for the first that becomes free. What the
+words of a result mean:
 
 - A request is *intended* for the moment when it is due, in a closed loop for the one when its
   client starts on it. It is *sent* when its client starts on it: when it calls `send`, or, where
@@ -43,10 +44,10 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from calcbench.bench.cpus import group_cpu_ns
 from calcbench.bench.load import Drive, drive_from_json
 from calcbench.bench.loop import Loop, clock
 from calcbench.bench.recorder import ERROR, OPENED, READY, SEEN, Recorder
+from calcbench.bench.system.procfs import group_cpu_ns
 
 SETTLE_NS = 5_000_000  # see run
 DRAIN_NS = 5_000_000  # between two looks whether all that was due in the window has ended

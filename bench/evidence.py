@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from calcbench.bench import selfcheck
-from calcbench.bench.resources import Sample, between
 from calcbench.bench.steady import Steadiness, settle
+from calcbench.bench.system.sampler import Sample, between
 
 if TYPE_CHECKING:
-    from calcbench.bench.result import Samples
+    from calcbench.bench.schema.samples import Samples
 
 MOMENTS = ("intended_ns", "sent_ns", "first_ns", "done_ns")  # columns that count from the opening
 

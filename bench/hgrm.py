@@ -8,10 +8,17 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from calcbench.bench.histogram import TIMES, Ranked, count_values, new_histogram, sorted_times
-from calcbench.bench.histogram import write_hgrm as write
-from calcbench.bench.plan import Condition
-from calcbench.bench.result import Measurement, Run, read_samples
+from calcbench.bench.schema.histogram import (
+    TIMES,
+    Ranked,
+    count_values,
+    new_histogram,
+    sorted_times,
+)
+from calcbench.bench.schema.histogram import write_hgrm as write
+from calcbench.bench.schema.plan import Condition
+from calcbench.bench.schema.result import Measurement, Run
+from calcbench.bench.schema.samples import read_samples
 from calcbench.core.errors import CalcbenchError
 
 if TYPE_CHECKING:

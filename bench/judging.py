@@ -18,14 +18,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-SERVER_BOUND, DRIVER_BOUND, CONTENDED, UNSTEADY, INVALID = JUDGEMENTS = (
-    "server-bound",
-    "driver-bound",
-    "contended",
-    "unsteady",
-    "invalid",
+from calcbench.bench.schema.judgements import (
+    CONTENDED,
+    DRIVER_BOUND,
+    GRAVEST_FIRST,
+    INVALID,
+    JUDGEMENTS,
+    SERVER_BOUND,
+    UNSTEADY,
 )
-GRAVEST_FIRST = (INVALID, DRIVER_BOUND, CONTENDED, UNSTEADY)
 
 # What is busy nine tenths of its time keeps requests that come at random waiting for ten times as
 # long as it takes (the simplest queue, M/M/1): from there on the driver adds to every figure.

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from calcbench.bench.arrivals import CONSTANT
-from calcbench.bench.behaviour import mix
-from calcbench.bench.plan import KEEP_ALIVE, Condition, Plan
+from calcbench.bench.schema.arrivals import CONSTANT
+from calcbench.bench.schema.behaviours import mix
+from calcbench.bench.schema.plan import KEEP_ALIVE, Condition, Plan
 
 Request = tuple[bytes, bytes | None]  # as it is sent, and the body of its right answer
 VARIETY = 4096  # requests made in advance, so that none of them repeats soon
@@ -35,8 +35,8 @@ class Drive:
     """What to drive: *connections* clients of one server, for *duration_s* after *warmup_s*.
 
     In a closed loop, *rate* 0, each asks again when it has its answer. In an open loop requests
-    are due *rate* times a second, as `calcbench.bench.arrivals` draws them from the *seed*, and
-    go out over as many connections as they need, up to *connections*.
+    are due *rate* times a second, as `calcbench.bench.schema.arrivals` draws them from the *seed*,
+    and go out over as many connections as they need, up to *connections*.
 
     A share *post_share*, 0–1, of the requests are POSTs of JSON; *variety* of them are made in
     advance, and then they repeat. With *ask*, that is asked instead. *unix* is the path of a Unix

@@ -12,13 +12,13 @@ from calcbench.bench.conducting import conduct
 from calcbench.bench.deciding import decided, deciding_options
 from calcbench.bench.measuring import measured, measuring_options
 from calcbench.bench.offering import offered, offering_options
-from calcbench.bench.plan import OURS, Condition, Plan
+from calcbench.bench.schema.plan import OURS, Condition, Plan
 from calcbench.bench.target import TOKEN, Question, Target, ask_of, parse_fields, parse_target
 from calcbench.core.errors import CalcbenchError, UsageError
 
 if TYPE_CHECKING:
     from calcbench.bench.race import Contest, Setup
-    from calcbench.bench.result import Measurement
+    from calcbench.bench.schema.result import Measurement
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")  # what a shell offers
 
@@ -167,12 +167,12 @@ def measure_target(
     only when the samples cannot be written.
     """
     from calcbench.bench.assessment import Observed
-    from calcbench.bench.judging import INVALID
     from calcbench.bench.load import load_of
-    from calcbench.bench.machine import without_paths
     from calcbench.bench.race import conclude
-    from calcbench.bench.resources import Life
-    from calcbench.bench.result import Measurement
+    from calcbench.bench.schema.judgements import INVALID
+    from calcbench.bench.schema.result import Measurement
+    from calcbench.bench.system.machine import without_paths
+    from calcbench.bench.system.usage import Life
     from calcbench.bench.trouble import trouble_of_answers
 
     drive = load_of(

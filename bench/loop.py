@@ -25,21 +25,13 @@ from socket import (
 )
 from typing import Any
 
-from calcbench.bench.answer import (
-    HEAD_END,
-    REFUSED,
-    RESET,
-    TIMED_OUT,
-    WRONG,
-    Checker,
-    FramingError,
-    Incoming,
-)
-from calcbench.bench.arrivals import schedule, share
+from calcbench.bench.answer import HEAD_END, Checker, FramingError, Incoming
 from calcbench.bench.client import CLOSING, IDLE, PAUSING, READING, SENDING, Client
 from calcbench.bench.guests import KINDS, Guest
 from calcbench.bench.load import Drive, Ring
 from calcbench.bench.recorder import NOBODY, PACK, SAMPLE, TAG_BITS, WAITED, Recorder
+from calcbench.bench.schema.arrivals import schedule, share
+from calcbench.bench.schema.outcomes import REFUSED, RESET, TIMED_OUT, WRONG
 
 clock = time.perf_counter_ns  # CLOCK_MONOTONIC: nanoseconds that never run backwards
 

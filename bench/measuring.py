@@ -16,7 +16,7 @@ from calcbench.bench.arguments import (
     whole_number,
 )
 from calcbench.bench.command import Function, options
-from calcbench.bench.plan import KEEP_ALIVE, REUSES
+from calcbench.bench.schema.plan import KEEP_ALIVE, REUSES
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from calcbench.bench.inference import CONFIDENCE
-from calcbench.bench.result import Run
+from calcbench.bench.schema.result import Run
 from calcbench.bench.statistics import Row
 from calcbench.bench.units import format_ns, format_number, format_rate
 from calcbench.core.errors import CalcbenchError

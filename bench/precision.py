@@ -12,9 +12,9 @@ import itertools
 from collections.abc import Sequence
 
 from calcbench.bench.inference import Comparison, compare_paired, median_interval
-from calcbench.bench.judging import DRIVER_BOUND
-from calcbench.bench.plan import Condition, Plan
-from calcbench.bench.result import Measurement, Run
+from calcbench.bench.schema.judgements import DRIVER_BOUND
+from calcbench.bench.schema.plan import Condition, Plan
+from calcbench.bench.schema.result import Measurement, Run
 
 FIRST_LOOK = 6  # rounds: the first interval that takes nothing for normal
 SPENT = 20  # the share of the level that all looks together spend is one in so many

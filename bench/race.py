@@ -17,23 +17,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from calcbench.bench.assessment import Observed, assess
-from calcbench.bench.cpus import Pinning, choose_cores, on_cores
 from calcbench.bench.drive import Drivers
 from calcbench.bench.driven import Driven
-from calcbench.bench.judging import INVALID
 from calcbench.bench.load import Drive, load_of
-from calcbench.bench.machine import describe_machine, describe_versions, without_paths
-from calcbench.bench.plan import Condition, Plan
 from calcbench.bench.precision import enough
-from calcbench.bench.resources import Life, Sampler, Sampling, children_switches
-from calcbench.bench.result import (
+from calcbench.bench.schema.judgements import INVALID
+from calcbench.bench.schema.plan import Condition, Plan
+from calcbench.bench.schema.result import (
     SCHEMA_VERSION,
     Measurement,
     Run,
     prepare_folder,
     write_run,
-    write_samples,
 )
+from calcbench.bench.schema.samples import write_samples
+from calcbench.bench.system.cpus import Pinning, choose_cores, on_cores
+from calcbench.bench.system.machine import describe_machine, describe_versions, without_paths
+from calcbench.bench.system.sampler import Sampler, Sampling
+from calcbench.bench.system.usage import Life, children_switches
 from calcbench.bench.trouble import trouble, trouble_of_totals
 from calcbench.core.app.workload import calibrate, parse_workload
 from calcbench.core.errors import CalcbenchError

@@ -19,7 +19,7 @@ from calcbench.bench.conducting import conduct
 from calcbench.bench.deciding import decided, deciding_options
 from calcbench.bench.measuring import measured, measuring_options
 from calcbench.bench.offering import offered, offering_options
-from calcbench.bench.plan import LOOPBACK, Plan
+from calcbench.bench.schema.plan import LOOPBACK, Plan
 from calcbench.core.errors import UsageError
 
 

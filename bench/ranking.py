@@ -21,10 +21,10 @@ from calcbench.bench.inference import (
     enough_rounds,
 )
 from calcbench.bench.metric import P99, THROUGHPUT, Metric
-from calcbench.bench.plan import Condition
+from calcbench.bench.schema.judgements import UNRANKED
+from calcbench.bench.schema.plan import Condition
 from calcbench.bench.statistics import Row, Summary
 
-UNRANKED = ("driver-bound", "invalid")  # judgements of points that say nothing of a server
 Contests = dict[tuple[str, str], Comparison]
 
 

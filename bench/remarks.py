@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
-from calcbench.bench.plan import Plan
-from calcbench.bench.result import Measurement, Run
+from calcbench.bench.schema.plan import Plan
+from calcbench.bench.schema.result import Measurement, Run
 from calcbench.bench.statistics import Row, Spread, answered
 from calcbench.bench.units import format_number, format_rate
 

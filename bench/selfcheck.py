@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy as np
 
-    from calcbench.bench.result import Samples
+    from calcbench.bench.schema.samples import Samples
 
 
 def times(samples: "Samples") -> tuple["np.ndarray", "np.ndarray"]:

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from calcbench.bench.captions import REUSE
-from calcbench.bench.plan import Condition
-from calcbench.bench.result import Measurement, Run
+from calcbench.bench.schema.plan import Condition
+from calcbench.bench.schema.result import Measurement, Run
 from calcbench.bench.units import format_number
 
 GAP = "  "

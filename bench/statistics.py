@@ -23,12 +23,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from calcbench.bench.answer import OK
-from calcbench.bench.histogram import sorted_times
 from calcbench.bench.inference import median_interval
-from calcbench.bench.judging import DRIVER_BOUND
-from calcbench.bench.plan import Condition
-from calcbench.bench.result import Measurement, Outcomes, Run, read_samples
+from calcbench.bench.schema.histogram import sorted_times
+from calcbench.bench.schema.judgements import DRIVER_BOUND
+from calcbench.bench.schema.outcomes import OK, Outcomes
+from calcbench.bench.schema.plan import Condition
+from calcbench.bench.schema.result import Measurement, Run
+from calcbench.bench.schema.samples import read_samples
 
 if TYPE_CHECKING:
     import numpy as np

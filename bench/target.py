@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from calcbench.bench.load import Ask
-from calcbench.bench.plan import CLOSE
+from calcbench.bench.schema.plan import CLOSE
 from calcbench.core.errors import UsageError
 
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 §5.6.2

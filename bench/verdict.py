@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from calcbench.bench.inference import NOTHING_TOLD, Comparison
 from calcbench.bench.metric import P99, THROUGHPUT
 from calcbench.bench.ranking import (
-    UNRANKED,
     Contests,
     Control,
     contests,
@@ -20,6 +19,7 @@ from calcbench.bench.ranking import (
     rounds_to_tell,
 )
 from calcbench.bench.ranking import tiers as in_tiers
+from calcbench.bench.schema.judgements import UNRANKED
 from calcbench.bench.statistics import Row, Summary
 from calcbench.bench.units import format_number, format_ratio
 

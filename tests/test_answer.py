@@ -2,9 +2,9 @@
 
 import pytest
 
-from calcbench.bench import answer
 from calcbench.bench.answer import FramingError, Head, is_right, parse_head
-from calcbench.bench.result import Outcomes
+from calcbench.bench.schema import outcomes
+from calcbench.bench.schema.outcomes import OUTCOMES, Outcomes
 
 
 @pytest.mark.parametrize(
@@ -102,5 +102,5 @@ def test_takes_nothing_else_for_the_number(body: bytes) -> None:
 def test_has_one_field_for_each_outcome() -> None:
     fields = tuple(Outcomes.__dataclass_fields__)
 
-    assert fields == answer.OUTCOMES
-    assert [getattr(answer, field.upper()) for field in fields] == list(range(6))
+    assert fields == OUTCOMES
+    assert [getattr(outcomes, field.upper()) for field in fields] == list(range(6))

@@ -6,7 +6,7 @@ import statistics
 
 import pytest
 
-from calcbench.bench.arrivals import ARRIVALS, CONSTANT, POISSON, schedule, share
+from calcbench.bench.schema.arrivals import ARRIVALS, CONSTANT, POISSON, schedule, share
 
 
 def first(count: int, rate: float, arrivals: str, seed: int = 1) -> list[int]:

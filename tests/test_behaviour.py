@@ -7,8 +7,8 @@ from contextlib import suppress
 import pytest
 from truth import always, answer, drive, only, requests, truth
 
-from calcbench.bench.behaviour import BEHAVIOURS, Behaviour, mix, parse_behaviour
 from calcbench.bench.guests import BURST, KINDS
+from calcbench.bench.schema.behaviours import BEHAVIOURS, Behaviour, mix, parse_behaviour
 from calcbench.core.errors import UsageError
 
 right = always(answer)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from calcbench.bench import calibration, checking, doctor
+from calcbench.bench import calibration, checking
 from calcbench.bench.calibration import (
     WAYS,
     cache_file,
@@ -20,11 +20,12 @@ from calcbench.bench.calibration import (
     reference,
 )
 from calcbench.bench.checking import calibrate_command, calibration_lines, prepare
-from calcbench.bench.cpus import choose_cores
-from calcbench.bench.doctor import Facts
 from calcbench.bench.load import Drive
-from calcbench.bench.plan import Condition, Plan
-from calcbench.bench.result import Measurement, Run
+from calcbench.bench.schema.plan import Condition, Plan
+from calcbench.bench.schema.result import Measurement, Run
+from calcbench.bench.system import doctor
+from calcbench.bench.system.cpus import choose_cores
+from calcbench.bench.system.doctor import Facts
 from calcbench.core.errors import CalcbenchError
 
 WAY = {

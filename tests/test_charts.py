@@ -19,8 +19,8 @@ from calcbench.bench.charts import DPI, LONGEST_LINE, STYLE, WIDTH, draw, draw_c
 from calcbench.bench.metric import METRICS
 from calcbench.bench.palette import KNOWN, looks
 from calcbench.bench.panel import round_numbers, spread_apart
-from calcbench.bench.plan import KEEP_ALIVE, Condition, Plan
-from calcbench.bench.result import Run
+from calcbench.bench.schema.plan import KEEP_ALIVE, Condition, Plan
+from calcbench.bench.schema.result import Run
 from calcbench.bench.statistics import Row, Summary, spread
 
 FIVE = ("blocking", "fork", "selectors", "thread-per-request", "threadpool")

@@ -25,9 +25,9 @@ import calcbench
 from calcbench.bench.arguments import parse_strategies, split_variants
 from calcbench.bench.completion import SHELLS
 from calcbench.bench.conducting import judge
-from calcbench.bench.plan import Condition, Plan
 from calcbench.bench.progress import say_left
-from calcbench.bench.result import Measurement, Run
+from calcbench.bench.schema.plan import Condition, Plan
+from calcbench.bench.schema.result import Measurement, Run
 from calcbench.bench.statistics import Row, Summary
 from calcbench.core.errors import CalcbenchError
 from calcbench.core.serving import catalogue

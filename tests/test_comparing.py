@@ -11,16 +11,16 @@ import pytest
 from calcbench.bench import cli
 from calcbench.bench.comparing import percent
 from calcbench.bench.gate import BROKEN, CANNOT_TELL, HELD, parse_gate
-from calcbench.bench.plan import KEEP_ALIVE, Condition, Plan
-from calcbench.bench.result import (
+from calcbench.bench.schema.outcomes import Outcomes
+from calcbench.bench.schema.plan import KEEP_ALIVE, Condition, Plan
+from calcbench.bench.schema.result import (
     SCHEMA_VERSION,
     Measurement,
-    Outcomes,
     Run,
     prepare_folder,
     write_run,
-    write_samples,
 )
+from calcbench.bench.schema.samples import write_samples
 from calcbench.core.errors import UsageError
 
 NOISE = (1.00, 0.98, 1.02, 0.99, 1.01, 0.97, 1.03, 1.005)

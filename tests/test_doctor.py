@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from calcbench.bench import doctor
 from calcbench.bench.checking import doctor_command
-from calcbench.bench.doctor import OK, WARN, Facts, Finding, examine, look, quota, warning
+from calcbench.bench.system import doctor
+from calcbench.bench.system.doctor import OK, WARN, Facts, Finding, examine, look, quota, warning
 
 FIT = Facts(
     cores=4,

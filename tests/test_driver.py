@@ -14,7 +14,7 @@ from calcbench.bench import loop
 from calcbench.bench.drive import COMMAND, DriverProcess
 from calcbench.bench.load import Drive, ring
 from calcbench.bench.recorder import OPENED
-from calcbench.bench.result import Outcomes
+from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.core.errors import CalcbenchError
 
 right = always(answer)

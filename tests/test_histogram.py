@@ -10,7 +10,7 @@ import pytest
 from hdrh.histogram import HdrHistogram
 
 from calcbench.bench.hgrm import export
-from calcbench.bench.histogram import (
+from calcbench.bench.schema.histogram import (
     HIGHEST_NS,
     TIMES,
     Histograms,
@@ -22,19 +22,13 @@ from calcbench.bench.histogram import (
     sorted_times,
     write_hgrm,
 )
-from calcbench.bench.plan import Condition, Plan
-from calcbench.bench.result import (
-    Measurement,
-    Run,
-    prepare_folder,
-    read_samples,
-    write_samples,
-)
-from calcbench.bench.samples import compact, expand
+from calcbench.bench.schema.plan import Condition, Plan
+from calcbench.bench.schema.result import Measurement, Run, prepare_folder
+from calcbench.bench.schema.samples import compact, expand, read_samples, write_samples
 from calcbench.bench.statistics import quantile
 
 if TYPE_CHECKING:
-    from calcbench.bench.result import Samples
+    from calcbench.bench.schema.samples import Samples
 
 DRAW = np.random.default_rng(1)
 MEASURED = Measurement(

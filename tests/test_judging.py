@@ -9,21 +9,22 @@ from numpy.typing import NDArray
 
 from calcbench.bench import selfcheck
 from calcbench.bench.assessment import Observed, assess
-from calcbench.bench.cpus import Pinning
 from calcbench.bench.driven import Driven
 from calcbench.bench.evidence import Window, begin_later, gather, of_the_cores, steadiness_of
-from calcbench.bench.judging import (
+from calcbench.bench.judging import judge
+from calcbench.bench.schema.judgements import (
     CONTENDED,
     DRIVER_BOUND,
     INVALID,
     JUDGEMENTS,
     SERVER_BOUND,
     UNSTEADY,
-    judge,
 )
-from calcbench.bench.plan import Condition
-from calcbench.bench.resources import Counters, Levels, Life, Sample
-from calcbench.bench.result import Outcomes
+from calcbench.bench.schema.outcomes import Outcomes
+from calcbench.bench.schema.plan import Condition
+from calcbench.bench.system.cpus import Pinning
+from calcbench.bench.system.sampler import Counters, Levels, Sample
+from calcbench.bench.system.usage import Life
 
 Samples = dict[str, NDArray[np.int64]]
 

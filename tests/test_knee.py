@@ -24,9 +24,11 @@ from calcbench.bench.knee import (
     parse_objective,
     search,
 )
-from calcbench.bench.plan import KEEP_ALIVE, Condition, Plan
 from calcbench.bench.race import Contest, Setup
-from calcbench.bench.result import Measurement, Outcomes, prepare_folder, read_run, write_samples
+from calcbench.bench.schema.outcomes import Outcomes
+from calcbench.bench.schema.plan import KEEP_ALIVE, Condition, Plan
+from calcbench.bench.schema.result import Measurement, prepare_folder, read_run
+from calcbench.bench.schema.samples import write_samples
 from calcbench.core.errors import CalcbenchError, UsageError
 
 OBJECTIVE = parse_objective("p99<20ms")

@@ -12,8 +12,9 @@ from truth import Behaviour, drive, only, truth
 
 from calcbench.bench.cli import cli
 from calcbench.bench.loading import question_of
-from calcbench.bench.plan import CLOSE, KEEP_ALIVE
-from calcbench.bench.result import read_run, read_samples
+from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE
+from calcbench.bench.schema.result import read_run
+from calcbench.bench.schema.samples import read_samples
 from calcbench.bench.target import Question, Target, ask_of, parse_fields, parse_target
 from calcbench.core.errors import CalcbenchError, UsageError
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from calcbench.bench import cpus
-from calcbench.bench.cpus import Pinning, choose_cores, group_cpu_ns, on_cores
-from calcbench.bench.machine import describe_machine, describe_versions, without_paths
+from calcbench.bench.system import cpus
+from calcbench.bench.system.cpus import Pinning, choose_cores, on_cores
+from calcbench.bench.system.machine import describe_machine, describe_versions, without_paths
+from calcbench.bench.system.procfs import TICK_NS, group_cpu_ns
 
 
 def test_describes_the_machine_and_names_nobody() -> None:
@@ -105,6 +106,6 @@ def test_accounts_a_server_its_living_and_its_reaped_children() -> None:
         spent = group_cpu_ns(process.pid)
         process.stdin.close()  # type: ignore[union-attr]
 
-    assert spent >= 3 * 50_000_000 - 2 * cpus.TICK_NS
+    assert spent >= 3 * 50_000_000 - 2 * TICK_NS
     assert group_cpu_ns(process.pid) == 0
     assert time.process_time_ns() <= group_cpu_ns(os.getpgrp())

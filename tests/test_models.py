@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from calcbench.bench.cpus import Pinning
 from calcbench.bench.models import (
     FITTED,
     PREDICTED,
@@ -19,9 +18,10 @@ from calcbench.bench.models import (
     law,
     lines_of,
 )
-from calcbench.bench.plan import AGAIN, KEEP_ALIVE, Condition, Plan
-from calcbench.bench.result import Run
+from calcbench.bench.schema.plan import AGAIN, KEEP_ALIVE, Condition, Plan
+from calcbench.bench.schema.result import Run
 from calcbench.bench.statistics import Row, spread
+from calcbench.bench.system.cpus import Pinning
 from calcbench.core.errors import CalcbenchError
 
 LEVELS = (1, 2, 4, 8, 16, 32, 64)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from calcbench.bench.plan import CLOSE, KEEP_ALIVE, Condition, Plan, plan_from_json
+from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, Condition, Plan, plan_from_json
 from calcbench.core.errors import UsageError
 
 PLAN = Plan(

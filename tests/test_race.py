@@ -15,12 +15,14 @@ from typing import Any
 import pytest
 
 from calcbench.bench import race
-from calcbench.bench.cpus import choose_cores
 from calcbench.bench.driven import Driven
-from calcbench.bench.judging import JUDGEMENTS
-from calcbench.bench.plan import CLOSE, KEEP_ALIVE, Condition, Plan
 from calcbench.bench.race import Progress
-from calcbench.bench.result import Outcomes, Run, prepare_folder, read_run, read_samples
+from calcbench.bench.schema.judgements import JUDGEMENTS
+from calcbench.bench.schema.outcomes import Outcomes
+from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, Condition, Plan
+from calcbench.bench.schema.result import Run, prepare_folder, read_run
+from calcbench.bench.schema.samples import read_samples
+from calcbench.bench.system.cpus import choose_cores
 from calcbench.bench.trouble import trouble
 from calcbench.core.errors import CalcbenchError, UsageError
 from calcbench.core.serving import launcher

@@ -6,7 +6,6 @@ import math
 import pytest
 
 from calcbench.bench.metric import P50, THROUGHPUT
-from calcbench.bench.plan import AGAIN, KEEP_ALIVE, Condition
 from calcbench.bench.ranking import (
     compare,
     contests,
@@ -19,6 +18,7 @@ from calcbench.bench.ranking import (
     turned,
     without_controls,
 )
+from calcbench.bench.schema.plan import AGAIN, KEEP_ALIVE, Condition
 from calcbench.bench.statistics import Row, Summary, spread
 
 NOISE = (1.00, 0.98, 1.02, 0.99, 1.01, 0.97, 1.03, 1.00, 0.985, 1.015)

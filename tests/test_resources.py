@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from calcbench.bench.cpus import TICK_NS
-from calcbench.bench.proc import (
+from calcbench.bench.system.procfs import (
+    TICK_NS,
     core_times,
     listener_state,
     net_counter,
@@ -20,18 +20,16 @@ from calcbench.bench.proc import (
     time_wait,
     value_of,
 )
-from calcbench.bench.resources import (
+from calcbench.bench.system.sampler import (
     Counters,
     Levels,
-    Life,
     Sample,
     Sampler,
     Sampling,
     Tally,
     between,
-    jain,
-    spent,
 )
+from calcbench.bench.system.usage import Life, jain, spent
 from calcbench.core.serving.counters import Worker
 
 STATUS = """\

@@ -10,23 +10,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from calcbench.bench import result
-from calcbench.bench.cpus import Pinning
-from calcbench.bench.plan import KEEP_ALIVE, Condition, Plan
-from calcbench.bench.result import (
-    COLUMNS,
+from calcbench.bench.schema import result
+from calcbench.bench.schema.outcomes import Outcomes
+from calcbench.bench.schema.plan import KEEP_ALIVE, Condition, Plan
+from calcbench.bench.schema.result import (
     SCHEMA_VERSION,
     Measurement,
-    Outcomes,
     Run,
     default_folder,
     prepare_folder,
     read_run,
-    read_samples,
     whole_file,
     write_run,
-    write_samples,
 )
+from calcbench.bench.schema.samples import COLUMNS, read_samples, write_samples
+from calcbench.bench.system.cpus import Pinning
 from calcbench.core.errors import CalcbenchError, UsageError
 
 CONDITION = Condition("fork:children=3", "wait=10ms", KEEP_ALIVE, 8)

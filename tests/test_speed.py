@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from calcbench.bench.cpus import Pinning
-from calcbench.bench.plan import CLOSE, KEEP_ALIVE, REUSES
+from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, REUSES
 from calcbench.bench.speed import __main__ as speed
 from calcbench.bench.speed import contest, installing, parsing, rivals, tables
 from calcbench.bench.speed.contest import BARE, OURS, Contest, Figures
 from calcbench.bench.speed.installing import Interpreter
 from calcbench.bench.speed.parsing import CASES, NEVER, ONE, REPEAT, Case, Timing
+from calcbench.bench.system.cpus import Pinning
 from calcbench.core.errors import CalcbenchError, UsageError
 
 MACHINE = {

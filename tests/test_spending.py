@@ -4,8 +4,9 @@ import dataclasses
 import re
 from typing import Any
 
-from calcbench.bench.plan import Condition, Plan
-from calcbench.bench.result import Measurement, Outcomes, Run
+from calcbench.bench.schema.outcomes import Outcomes
+from calcbench.bench.schema.plan import Condition, Plan
+from calcbench.bench.schema.result import Measurement, Run
 from calcbench.bench.spending import THINGS, TIME, spending_lines
 
 PLAN = Plan(("fork", "selectors"), connections=(8,), duration_s=1, rounds=3)

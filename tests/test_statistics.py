@@ -12,17 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calcbench.bench.inference import median_interval
-from calcbench.bench.plan import CLOSE, KEEP_ALIVE, Condition, Plan
 from calcbench.bench.ranking import ranking_as_json
-from calcbench.bench.result import (
-    SCHEMA_VERSION,
-    Measurement,
-    Outcomes,
-    Run,
-    prepare_folder,
-    read_run,
-    write_samples,
-)
+from calcbench.bench.schema.outcomes import Outcomes
+from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, Condition, Plan
+from calcbench.bench.schema.result import SCHEMA_VERSION, Measurement, Run, prepare_folder, read_run
+from calcbench.bench.schema.samples import write_samples
 from calcbench.bench.statistics import (
     NOTHING,
     Row,

@@ -24,15 +24,15 @@ import pytest
 from namespaces import Machines, machines, why_denied
 from truth import LONG_S, Behaviour, always, answer, once, only, requests, truth
 
-from calcbench.bench.answer import OK
-from calcbench.bench.arrivals import ARRIVALS, schedule
 from calcbench.bench.driven import Driven
 from calcbench.bench.joining import master
 from calcbench.bench.load import Ask, Drive
-from calcbench.bench.plan import LOCUST, Plan
 from calcbench.bench.race import among_strategies, pinning_of
 from calcbench.bench.recorder import MESSAGE, OPENED, SAMPLES, SEEN, TAG_BITS
-from calcbench.bench.result import Outcomes, Run, read_run
+from calcbench.bench.schema.arrivals import ARRIVALS, schedule
+from calcbench.bench.schema.outcomes import OK, Outcomes
+from calcbench.bench.schema.plan import LOCUST, Plan
+from calcbench.bench.schema.result import Run, read_run
 from calcbench.bench.swarm.engine import Swarm
 from calcbench.bench.swarm.rally import Rally
 from calcbench.bench.swarm.reporter import Reporter

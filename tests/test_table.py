@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from calcbench.bench.plan import AGAIN, Condition, Plan
-from calcbench.bench.result import Outcomes, Run
+from calcbench.bench.schema.outcomes import Outcomes
+from calcbench.bench.schema.plan import AGAIN, Condition, Plan
+from calcbench.bench.schema.result import Run
 from calcbench.bench.statistics import Row, Spread, Summary, spread
 from calcbench.bench.table import plain_lines, print_table, show_spread
 
@@ -42,8 +43,6 @@ ROWS = (
     row("fork", 32, 9_520, clients_served=8, outcomes=Outcomes(ok=9_520, reset=1_234)),
     row("selectors", 32, 0, status="failed", reason="the server died", failed_rounds=3, rounds=0),
 )
-
-
 CODES = re.compile(r"\x1b\[[0-9;]*m")  # of colours
 
 

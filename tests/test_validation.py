@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from calcbench.bench.cpus import Pinning, choose_cores
 from calcbench.bench.driven import Driven
 from calcbench.bench.metric import THROUGHPUT
-from calcbench.bench.plan import AGAIN, KEEP_ALIVE, Condition
-from calcbench.bench.result import Measurement, Outcomes
+from calcbench.bench.schema.outcomes import Outcomes
+from calcbench.bench.schema.plan import AGAIN, KEEP_ALIVE, Condition
+from calcbench.bench.schema.result import Measurement
 from calcbench.bench.statistics import Row, quantile, spread
+from calcbench.bench.system.cpus import Pinning, choose_cores
 from calcbench.bench.validation import __main__ as program
 from calcbench.bench.validation import bias, instrument, opinion, simulation, truth
 from calcbench.bench.validation.promise import Promise, at_most, between, share

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from calcbench.bench.plan import AGAIN, CLOSE, KEEP_ALIVE, Condition
+from calcbench.bench.schema.plan import AGAIN, CLOSE, KEEP_ALIVE, Condition
 from calcbench.bench.statistics import Row, Summary, spread
 from calcbench.bench.verdict import verdict
 

@@ -9,9 +9,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from calcbench.bench.cpus import Pinning, choose_cores
-from calcbench.bench.machine import describe_machine
-from calcbench.bench.plan import CLOSE, KEEP_ALIVE
+from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE
 from calcbench.bench.speed.contest import BARE, OURS, Contest, compete, make_path, standings
 from calcbench.bench.speed.installing import Interpreter, how_to_install, inspect, install
 from calcbench.bench.speed.parsing import timings_from_json
@@ -23,6 +21,8 @@ from calcbench.bench.speed.tables import (
     parsing_lines,
     wrap,
 )
+from calcbench.bench.system.cpus import Pinning, choose_cores
+from calcbench.bench.system.machine import describe_machine
 from calcbench.core.errors import CalcbenchError, UsageError
 from calcbench.core.options import nearest
 

@@ -11,7 +11,7 @@ import sys
 from email.utils import formatdate
 from socket import IPPROTO_TCP, TCP_NODELAY, create_server, socket
 
-from calcbench.bench.plan import CLOSE, KEEP_ALIVE
+from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE
 
 READ_SIZE = 4096  # bytes
 

@@ -23,7 +23,7 @@ from typing import Any, Self
 
 from calcbench.bench.driven import Driven
 from calcbench.bench.load import Drive
-from calcbench.bench.plan import LOCUST, LOOPBACK, Plan
+from calcbench.bench.schema.plan import LOCUST, LOOPBACK, Plan
 from calcbench.bench.swarm.rally import Rally
 from calcbench.bench.swarm.words import DIED, ENVELOPE, MASTER, place
 from calcbench.core.errors import CalcbenchError

@@ -6,10 +6,10 @@ import time
 from collections.abc import Iterator, Mapping
 
 from calcbench.bench.collecting import Collector, Telling
-from calcbench.bench.cpus import group_cpu_ns
 from calcbench.bench.driven import Driven
 from calcbench.bench.load import Drive
 from calcbench.bench.swarm.words import plain
+from calcbench.bench.system.procfs import group_cpu_ns
 from calcbench.core.errors import CalcbenchError
 
 NEVER = float("inf")

@@ -4,8 +4,8 @@ import json
 import struct
 from collections.abc import Mapping
 
-from calcbench.bench.answer import OUTCOMES
 from calcbench.bench.recorder import MESSAGE, PACK, SAMPLE, SAMPLES
+from calcbench.bench.schema.outcomes import OUTCOMES
 
 
 class Reporter:

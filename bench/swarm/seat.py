@@ -12,9 +12,10 @@ import gevent
 from gevent.hub import Waiter
 from gevent.monkey import get_original
 
-from calcbench.bench.answer import HEAD_END, OK, WRONG, FramingError, Incoming
+from calcbench.bench.answer import HEAD_END, FramingError, Incoming
 from calcbench.bench.loop import FAILURES, NEVER, PAUSE_NS, READ_SIZE, clock
 from calcbench.bench.recorder import TAG_BITS, WAITED
+from calcbench.bench.schema.outcomes import OK, WRONG
 from calcbench.bench.swarm.alarm import READABLE
 
 if TYPE_CHECKING:

@@ -9,12 +9,13 @@ from collections.abc import Iterator
 import gevent
 from gevent.event import Event
 
-from calcbench.bench.answer import HTTP_ERROR, OK, TIMED_OUT, WRONG, Checker
-from calcbench.bench.arrivals import schedule, share
+from calcbench.bench.answer import Checker
 from calcbench.bench.driver import DRAIN_NS, run_delay_ns
 from calcbench.bench.load import Drive, Ring
 from calcbench.bench.loop import NEVER, SWEEPS, clock, find
 from calcbench.bench.recorder import ERROR, NOBODY, OPENED, SEEN, TAG_BITS, WAITED
+from calcbench.bench.schema.arrivals import schedule, share
+from calcbench.bench.schema.outcomes import HTTP_ERROR, OK, TIMED_OUT, WRONG
 from calcbench.bench.swarm.alarm import Alarm
 from calcbench.bench.swarm.reporter import Reporter
 from calcbench.bench.swarm.seat import Seat

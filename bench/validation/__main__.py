@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from calcbench.bench.machine import describe_machine
+from calcbench.bench.system.machine import describe_machine
 from calcbench.bench.validation import instrument, opinion, simulation, truth
 from calcbench.bench.validation.promise import Promise, print_promises
 from calcbench.core.errors import CalcbenchError, UsageError

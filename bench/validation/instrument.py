@@ -23,13 +23,13 @@ from calcbench.bench.calibration import (
     measure_lateness,
     measure_way,
 )
-from calcbench.bench.cpus import Pinning, choose_cores
 from calcbench.bench.driven import LATE_NS
 from calcbench.bench.judging import LITTLE, OFFERED
 from calcbench.bench.load import Drive
-from calcbench.bench.plan import CLOSE, KEEP_ALIVE, Plan
 from calcbench.bench.recorder import PACK, SAMPLE, Recorder
-from calcbench.bench.result import Measurement
+from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, Plan
+from calcbench.bench.schema.result import Measurement
+from calcbench.bench.system.cpus import Pinning, choose_cores
 from calcbench.bench.units import format_ns, format_rate
 from calcbench.bench.validation.promise import Promise
 

@@ -23,9 +23,9 @@ from calcbench.bench.inference import (
     median_interval,
 )
 from calcbench.bench.metric import FIGURES, THROUGHPUT, Metric
-from calcbench.bench.plan import Plan
 from calcbench.bench.precision import FIRST_LOOK, is_known
 from calcbench.bench.ranking import by_round
+from calcbench.bench.schema.plan import Plan
 from calcbench.bench.statistics import Row, summarise
 from calcbench.bench.units import format_number
 from calcbench.bench.validation.promise import Promise, at_most, between, percentages, share

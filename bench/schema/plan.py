@@ -10,8 +10,8 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
-from calcbench.bench.arrivals import ARRIVALS, CONSTANT
-from calcbench.bench.behaviour import mix
+from calcbench.bench.schema.arrivals import ARRIVALS, CONSTANT
+from calcbench.bench.schema.behaviours import mix
 from calcbench.core.errors import UsageError
 from calcbench.core.options import nearest
 
@@ -64,8 +64,8 @@ class Plan:
     *drivers*; with *engine* wrk, that drives as well, and with locust they are its workers. With
     *join* these are as many from other machines, which reach its master at *master_port*, 0 for a
     free one, and our servers at *host*. *behaviours* are texts like ``idle=20``
-    (`calcbench.bench.behaviour`). Raises UsageError when it is made with values that cannot be
-    raced.
+    (`calcbench.bench.schema.behaviours`). Raises UsageError when it is made with values that cannot
+    be raced.
     """
 
     strategies: tuple[str, ...]

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from calcbench.bench.cpus import siblings
+from calcbench.bench.system.cpus import siblings
 from calcbench.core.serving.sockets import BACKLOG
 
 LOOK_S = 0.3  # for how long the cores are watched
@@ -131,7 +131,7 @@ def governors(root: Path, cores: Sequence[int]) -> frozenset[str]:
 
 def waiting_sockets(root: Path) -> int:
     """Return how many connections are in TIME_WAIT."""
-    from calcbench.bench.proc import time_wait
+    from calcbench.bench.system.procfs import time_wait
 
     return time_wait(text(root, "proc/net/sockstat"))
 

@@ -18,48 +18,22 @@ import dataclasses
 import datetime
 import json
 import os
-import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from calcbench.bench.cpus import Pinning
-from calcbench.bench.plan import Condition, Plan, plan_from_json, tuples
-from calcbench.bench.samples import expand
+from calcbench.bench.schema.outcomes import Outcomes
+from calcbench.bench.schema.plan import Condition, Plan, plan_from_json, tuples
+from calcbench.bench.system.cpus import Pinning
 from calcbench.core.errors import CalcbenchError, UsageError
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    pass
 
-    Samples = dict[str, NDArray[np.int64]]
 
 SCHEMA_VERSION = 2
 RESULT, SEARCH = "result.json", "knee.json"  # a race leaves the one, a search the other
-COLUMNS = ("sent_ns", "latency_ns", "client", "outcome")
-
-
-@dataclass(frozen=True)
-class Outcomes:
-    """How many requests ended in each way; `calcbench.bench.driver` defines the ways."""
-
-    ok: int = 0
-    wrong: int = 0
-    http_error: int = 0
-    refused: int = 0
-    reset: int = 0
-    timed_out: int = 0
-
-    @property
-    def total(self) -> int:
-        """How many requests ended within the window, in whatever way."""
-        return sum(dataclasses.astuple(self))
-
-    @property
-    def failed(self) -> int:
-        """How many of them got anything but the right answer."""
-        return self.total - self.ok
 
 
 @dataclass(frozen=True)
@@ -71,10 +45,11 @@ class Measurement:
     is the length of the window, in which *outcomes* were counted and both CPU times were spent;
     *in_flight* requests had not ended when it closed. *samples* names a file, or is empty.
 
-    *judgement* says what the figures are figures of, one of `calcbench.bench.judging.JUDGEMENTS`
-    or nothing where nobody judged, and *evidence* what that rests on. *resources* is what the
-    server spent, as `calcbench.bench.resources` describes it. *warmup_ns* went before the window;
-    *offered_per_s* is the rate of an open loop, 0 for a closed one.
+    *judgement* says what the figures are figures of, one of
+    `calcbench.bench.schema.judgements.JUDGEMENTS` or nothing where nobody judged, and *evidence*
+    what that rests on. *resources* is what the server spent, as `calcbench.bench.system.sampler`
+    describes it. *warmup_ns* went before the window; *offered_per_s* is the rate of an open loop, 0
+    for a closed one.
     """
 
     condition: Condition
@@ -223,47 +198,3 @@ def run_from_json(values: Mapping[str, Any]) -> Run:
             ),
         }
     )
-
-
-def write_samples(folder: Path, name: str, samples: "Samples") -> None:
-    """Write the columns of *samples* to the file *name* of *folder*, compressed.
-
-    A column goes to 32 or 8 bits where all of it fits: smaller files, the same integers.
-    """
-    import numpy as np
-
-    columns: dict[str, NDArray[Any]] = {}
-    for column, values in samples.items():
-        narrow = (kind for kind in (np.uint8, np.uint32) if fits(values, np.iinfo(kind).max))
-        columns[column] = values.astype(next(narrow, np.int64))
-    with whole_file(folder / name) as file:
-        np.savez_compressed(file, allow_pickle=False, **columns)
-
-
-def fits(values: "NDArray[np.int64]", most: int) -> bool:
-    """Tell whether every one of *values* is in 0 to *most*."""
-    return values.size == 0 or (int(values.min()) >= 0 and int(values.max()) <= most)
-
-
-def read_samples(folder: Path, measurement: Measurement) -> "Samples":
-    """Return the raw samples of *measurement*, one int64 array for each of `COLUMNS`.
-
-    In the order in which the requests ended: ``sent_ns`` counts from the opening of the window
-    (negative: sent during the warm-up), ``latency_ns`` from the moment for which the request was
-    intended, in a closed loop that one, to the last octet of the answer, ``client`` from 0, and
-    ``outcome`` is a place in `calcbench.bench.answer.OUTCOMES`.
-    Columns that the file has beyond those come after them: ``intended_ns``, ``first_ns`` and
-    ``done_ns``, or the histograms of `calcbench.bench.histogram` and no samples at all.
-    Raises CalcbenchError when the file is missing or broken.
-    """
-    import numpy as np
-
-    if not measurement.samples:
-        return {column: np.empty(0, np.int64) for column in COLUMNS}
-    path = folder / measurement.samples
-    try:
-        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            columns = dict.fromkeys((*COLUMNS, *file.files))
-            return expand({column: file[column].astype(np.int64) for column in columns})
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise CalcbenchError(f"cannot read the samples {path}: {error}") from None

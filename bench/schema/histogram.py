@@ -12,15 +12,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, overload
 
-from calcbench.bench.answer import OK
-from calcbench.bench.result import COLUMNS
+from calcbench.bench.schema.outcomes import OK
+from calcbench.bench.schema.samples import COLUMNS
 
 if TYPE_CHECKING:
     import numpy as np
     from hdrh.histogram import HdrHistogram
     from numpy.typing import NDArray
 
-    from calcbench.bench.result import Samples
+    from calcbench.bench.schema.samples import Samples
 
 DIGITS = 3  # significant ones
 SUB_BITS = 11  # 2 * 10**DIGITS steps, rounded up to a power of two, in which a value doubles
@@ -37,7 +37,7 @@ class Histograms:
         self.of = {name: new_histogram() for name in TIMES}
 
     def add(self, columns: "Samples") -> None:
-        """Add samples, given as the columns of `calcbench.bench.result.Samples`."""
+        """Add samples, given as the columns of `calcbench.bench.schema.result.Samples`."""
         right = columns["outcome"] == OK
         for name, values in times(columns).items():
             count_values(self.of[name], values[right])

@@ -1,14 +1,19 @@
-"""Read the texts of /proc, and what a listening socket tells of itself: pure functions of them."""
+"""Read /proc, and what a listening socket tells of itself."""
 
+import os
 import socket
 import struct
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from calcbench.bench.cpus import TICK_NS
-
 SO_MEMINFO, DROPS = 55, 8  # socket(7), and the place of SK_MEMINFO_DROPS in its answer
 UNACKED = 24  # bytes into tcp_info: for a listener, how many wait to be accepted
+PROC = Path("/proc")
+TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+# Fields of /proc/<pid>/stat, counted from the state behind the name (proc(5) counts from 1, with
+# the state as 3): the name may hold spaces and brackets, so we count from the last bracket.
+PGRP, UTIME, STIME, CUTIME, CSTIME = 2, 11, 12, 13, 14
 
 
 def stat_fields(stat: bytes) -> list[bytes]:
@@ -91,3 +96,33 @@ def listener_state(listener: socket.socket | None) -> tuple[int, int]:
         return 0, 0
     drops = struct.unpack_from("=I", memory, DROPS * 4)[0] if len(memory) >= 36 else 0
     return drops, struct.unpack_from("=I", info, UNACKED)[0]
+
+
+def group_cpu_ns(group: int) -> int:
+    """Return the nanoseconds of CPU that the process group *group* has used until now.
+
+    Counts user and system time of all its processes and of the children that they have reaped.
+    Exact for the living; what the reaped used comes in ticks of the kernel (mostly 10 ms).
+    """
+    total = 0
+    for entry in PROC.iterdir():
+        if not entry.name.isdecimal():
+            continue
+        try:
+            stat = (entry / "stat").read_bytes()
+        except OSError:  # it has just ended: its parent's account has it now
+            continue
+        fields = stat[stat.rindex(b")") + 2 :].split()
+        if int(fields[PGRP]) == group:
+            own = int(fields[UTIME]) + int(fields[STIME])
+            total += cpu_clock_ns(int(entry.name), own * TICK_NS)
+            total += (int(fields[CUTIME]) + int(fields[CSTIME])) * TICK_NS
+    return total
+
+
+def cpu_clock_ns(pid: int, otherwise: int) -> int:
+    """Return the CPU time of all threads of *pid*, or *otherwise* where its clock is gone."""
+    try:
+        return time.clock_gettime_ns((~pid << 3) | 2)  # clock_getcpuclockid(3), as Linux does it
+    except OSError:
+        return otherwise

@@ -1,0 +1,12 @@
+"""What a measurement can be judged to be; `calcbench.bench.judging` says what each means."""
+
+SERVER_BOUND, DRIVER_BOUND, CONTENDED, UNSTEADY, INVALID = JUDGEMENTS = (
+    "server-bound",
+    "driver-bound",
+    "contended",
+    "unsteady",
+    "invalid",
+)
+GRAVEST_FIRST = (INVALID, DRIVER_BOUND, CONTENDED, UNSTEADY)
+
+UNRANKED = (DRIVER_BOUND, INVALID)  # such points say nothing of a server

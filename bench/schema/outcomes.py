@@ -1,0 +1,32 @@
+"""The ways in which a request can end: exactly one of the `OUTCOMES` for each.
+
+Their places in that tuple are the codes that the driver records and the sample files hold.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+
+OUTCOMES = ("ok", "wrong", "http_error", "refused", "reset", "timed_out")
+OK, WRONG, HTTP_ERROR, REFUSED, RESET, TIMED_OUT = range(len(OUTCOMES))
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """How many requests ended in each way; `calcbench.bench.driver` defines the ways."""
+
+    ok: int = 0
+    wrong: int = 0
+    http_error: int = 0
+    refused: int = 0
+    reset: int = 0
+    timed_out: int = 0
+
+    @property
+    def total(self) -> int:
+        """How many requests ended within the window, in whatever way."""
+        return sum(dataclasses.astuple(self))
+
+    @property
+    def failed(self) -> int:
+        """How many of them got anything but the right answer."""
+        return self.total - self.ok
