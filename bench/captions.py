@@ -5,12 +5,12 @@ Pure functions of the summary. They claim only what the numbers hold.
 
 from collections.abc import Iterable, Sequence
 
-from calcbench.bench.metric import INTERVAL_ROUNDS, Metric
-from calcbench.bench.ranking import compare, tiers
+from calcbench.bench.analysis.metrics import INTERVAL_ROUNDS, Metric
+from calcbench.bench.analysis.ranking import compare, tiers
+from calcbench.bench.analysis.summary import Row
 from calcbench.bench.schema.judgements import DRIVER_BOUND, SERVER_BOUND, UNRANKED
 from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, Condition, Plan
 from calcbench.bench.schema.result import Run
-from calcbench.bench.statistics import Row
 from calcbench.bench.units import format_seconds
 
 NAME_LENGTH = 22  # characters of a strategy's name in one line

@@ -18,14 +18,14 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextToPath
 
+from calcbench.bench.analysis.metrics import METRICS, THROUGHPUT, Metric
+from calcbench.bench.analysis.ranking import without_controls
+from calcbench.bench.analysis.scaling import FITTED, PREDICTED, curves
+from calcbench.bench.analysis.summary import Row, Summary
 from calcbench.bench.captions import break_name, finding, footer, group, heading, notes, shorten
-from calcbench.bench.metric import METRICS, THROUGHPUT, Metric
-from calcbench.bench.models import FITTED, PREDICTED, curves
 from calcbench.bench.palette import Look, looks
 from calcbench.bench.panel import AXIS_ROOM, LABEL_GAP, LABEL_LEAD, Label, draw_bars, draw_lines
-from calcbench.bench.ranking import without_controls
 from calcbench.bench.schema.result import Run, whole_file
-from calcbench.bench.statistics import Row, Summary
 
 DPI = 100
 MODELS = {

@@ -13,9 +13,9 @@ from typing import Any
 import click
 
 import calcbench
+from calcbench.bench.analysis.compare import compare_command
 from calcbench.bench.checking import calibrate_command, doctor_command
 from calcbench.bench.command import Commands, usage_message
-from calcbench.bench.comparing import compare_command
 from calcbench.bench.completion import SHELLS, completion_script
 from calcbench.bench.joining import locustfile_command, worker_command
 from calcbench.bench.loading import load_command
@@ -145,12 +145,12 @@ def report_command(folder: Path, models: bool, spent: bool, hgrm: bool) -> None:
 
     Prints its table, and writes its summary and charts anew from the raw data in DIR.
     """
+    from calcbench.bench.analysis.scaling import describe as describe_models
+    from calcbench.bench.analysis.summary import summarise
     from calcbench.bench.captions import group, heading
-    from calcbench.bench.models import describe as describe_models
     from calcbench.bench.report import print_report, write_views
     from calcbench.bench.schema.result import read_run
     from calcbench.bench.spending import spending_lines
-    from calcbench.bench.statistics import summarise
 
     run = read_run(folder)
     summary = summarise(run, folder)

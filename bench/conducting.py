@@ -23,9 +23,9 @@ from calcbench.bench.schema.plan import Plan
 from calcbench.core.errors import CalcbenchError, UsageError
 
 if TYPE_CHECKING:
+    from calcbench.bench.analysis.summary import Summary
     from calcbench.bench.race import Contest
     from calcbench.bench.schema.result import Measurement, Run
-    from calcbench.bench.statistics import Summary
 
 FILES_BESIDE = 100  # descriptors that a server or driver may need beside those of its connections
 
@@ -84,11 +84,11 @@ def run_plan(plan: Plan, output: Output, contest: "Contest | None" = None) -> in
 
     Raises KeyboardInterrupt after showing what there is of an interrupted race.
     """
+    from calcbench.bench.analysis.summary import summarise
     from calcbench.bench.checking import prepare
     from calcbench.bench.race import Interrupted, race
     from calcbench.bench.report import print_report, write_views
     from calcbench.bench.schema.result import default_folder
-    from calcbench.bench.statistics import summarise
     from calcbench.bench.swarm.engine import swarm_of
 
     folder = default_folder(output.out)
@@ -178,8 +178,8 @@ def interrupted_by_signals() -> Iterator[list[int]]:
 
 def whole_result(summary: "Summary", run: "Run") -> str:
     """Return everything as JSON: the summary, and the run that it summarises."""
-    from calcbench.bench.ranking import ranking_as_json
-    from calcbench.bench.statistics import to_json
+    from calcbench.bench.analysis.ranking import ranking_as_json
+    from calcbench.bench.analysis.summary import to_json
 
     whole: dict[str, Any] = {
         "summary": json.loads(to_json(summary, ranking_as_json(summary))),
@@ -207,7 +207,7 @@ def judge(summary: "Summary", run: "Run", why: str) -> int:
 
 def is_servers_failure(measurement: "Measurement") -> bool:
     """Tell whether *measurement* failed by its server, and not by its drivers or by itself."""
-    from calcbench.bench.judging import judge as judge_evidence
+    from calcbench.bench.diagnosis.classify import judge as judge_evidence
     from calcbench.bench.schema.judgements import INVALID
 
     evidence = measurement.evidence

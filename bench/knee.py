@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from calcbench.bench.gate import Gate, parse_gate
+from calcbench.bench.analysis.summary import summarise_condition
+from calcbench.bench.analysis.thresholds import Gate, parse_gate
 from calcbench.bench.schema.judgements import UNRANKED
 from calcbench.bench.schema.plan import Condition, Plan
 from calcbench.bench.schema.result import SEARCH, Measurement, prepare_folder, whole_file
-from calcbench.bench.statistics import summarise_condition
 from calcbench.bench.system.machine import describe_machine, describe_versions
 from calcbench.bench.units import format_number, format_rate
 from calcbench.core.errors import CalcbenchError, UsageError

@@ -166,14 +166,14 @@ def measure_target(
     Nothing is known of the server but its answers: it is not ours to watch. Raises CalcbenchError
     only when the samples cannot be written.
     """
-    from calcbench.bench.assessment import Observed
+    from calcbench.bench.diagnosis.evidence import Observed
+    from calcbench.bench.diagnosis.failures import trouble_of_answers
     from calcbench.bench.load import load_of
     from calcbench.bench.race import conclude
     from calcbench.bench.schema.judgements import INVALID
     from calcbench.bench.schema.result import Measurement
     from calcbench.bench.system.machine import without_paths
     from calcbench.bench.system.usage import Life
-    from calcbench.bench.trouble import trouble_of_answers
 
     drive = load_of(
         setup.plan,

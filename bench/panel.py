@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from matplotlib.axis import XAxis
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from calcbench.bench.metric import Metric
-from calcbench.bench.models import Curve
+from calcbench.bench.analysis.metrics import Metric
+from calcbench.bench.analysis.scaling import Curve
+from calcbench.bench.analysis.summary import Row
 from calcbench.bench.palette import Look
-from calcbench.bench.statistics import Row
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

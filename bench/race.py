@@ -16,11 +16,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from calcbench.bench.assessment import Observed, assess
+from calcbench.bench.analysis.stopping import enough
+from calcbench.bench.diagnosis.evidence import Observed, assess
+from calcbench.bench.diagnosis.failures import trouble, trouble_of_totals
 from calcbench.bench.drive import Drivers
 from calcbench.bench.driven import Driven
 from calcbench.bench.load import Drive, load_of
-from calcbench.bench.precision import enough
 from calcbench.bench.schema.judgements import INVALID
 from calcbench.bench.schema.plan import Condition, Plan
 from calcbench.bench.schema.result import (
@@ -35,7 +36,6 @@ from calcbench.bench.system.cpus import Pinning, choose_cores, on_cores
 from calcbench.bench.system.machine import describe_machine, describe_versions, without_paths
 from calcbench.bench.system.sampler import Sampler, Sampling
 from calcbench.bench.system.usage import Life, children_switches
-from calcbench.bench.trouble import trouble, trouble_of_totals
 from calcbench.core.app.workload import calibrate, parse_workload
 from calcbench.core.errors import CalcbenchError
 from calcbench.core.http.limits import Policy

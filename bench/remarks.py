@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 
+from calcbench.bench.analysis.summary import Row, Spread, answered
 from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Measurement, Run
-from calcbench.bench.statistics import Row, Spread, answered
 from calcbench.bench.units import format_number, format_rate
 
 # What a guest has met, as a sentence says it; whatever else is counted is an outcome.

@@ -9,12 +9,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
+from calcbench.bench.analysis.ranking import tier_numbers
+from calcbench.bench.analysis.summary import Row, Spread, Summary
 from calcbench.bench.captions import break_name, doubts, group, heading, served, troubles
-from calcbench.bench.ranking import tier_numbers
 from calcbench.bench.remarks import remarks
 from calcbench.bench.schema.judgements import CONTENDED, DRIVER_BOUND, UNSTEADY
 from calcbench.bench.schema.result import Run
-from calcbench.bench.statistics import Row, Spread, Summary
 from calcbench.bench.units import format_number
 
 if TYPE_CHECKING:

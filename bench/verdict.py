@@ -1,15 +1,16 @@
 """What a result says in words: who is ahead where, what flips, what cannot be told.
 
-Pure functions of the summary. They claim only what `calcbench.bench.ranking` can tell apart.
+Pure functions of the summary. They claim only what `calcbench.bench.analysis.ranking` can tell
+apart.
 """
 
 import itertools
 import math
 from collections.abc import Iterable, Sequence
 
-from calcbench.bench.inference import NOTHING_TOLD, Comparison
-from calcbench.bench.metric import P99, THROUGHPUT
-from calcbench.bench.ranking import (
+from calcbench.bench.analysis.inference import NOTHING_TOLD, Comparison
+from calcbench.bench.analysis.metrics import P99, THROUGHPUT
+from calcbench.bench.analysis.ranking import (
     Contests,
     Control,
     contests,
@@ -18,9 +19,9 @@ from calcbench.bench.ranking import (
     ranked,
     rounds_to_tell,
 )
-from calcbench.bench.ranking import tiers as in_tiers
+from calcbench.bench.analysis.ranking import tiers as in_tiers
+from calcbench.bench.analysis.summary import Row, Summary
 from calcbench.bench.schema.judgements import UNRANKED
-from calcbench.bench.statistics import Row, Summary
 from calcbench.bench.units import format_number, format_ratio
 
 USELESS = 20.0  # a difference that large needs no test

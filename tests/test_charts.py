@@ -14,14 +14,14 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from calcbench.bench.analysis.metrics import METRICS
+from calcbench.bench.analysis.summary import Row, Summary, spread
 from calcbench.bench.captions import about, break_name, finding, footer, notes, shorten
 from calcbench.bench.charts import DPI, LONGEST_LINE, STYLE, WIDTH, draw, draw_charts
-from calcbench.bench.metric import METRICS
 from calcbench.bench.palette import KNOWN, looks
 from calcbench.bench.panel import round_numbers, spread_apart
 from calcbench.bench.schema.plan import KEEP_ALIVE, Condition, Plan
 from calcbench.bench.schema.result import Run
-from calcbench.bench.statistics import Row, Summary, spread
 
 FIVE = ("blocking", "fork", "selectors", "thread-per-request", "threadpool")
 EIGHT = tuple(

@@ -22,13 +22,13 @@ from typing import Any
 import pytest
 
 import calcbench
+from calcbench.bench.analysis.summary import Row, Summary
 from calcbench.bench.arguments import parse_strategies, split_variants
 from calcbench.bench.completion import SHELLS
 from calcbench.bench.conducting import judge
 from calcbench.bench.progress import say_left
 from calcbench.bench.schema.plan import Condition, Plan
 from calcbench.bench.schema.result import Measurement, Run
-from calcbench.bench.statistics import Row, Summary
 from calcbench.core.errors import CalcbenchError
 from calcbench.core.serving import catalogue
 

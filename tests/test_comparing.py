@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from calcbench.bench import cli
-from calcbench.bench.comparing import percent
-from calcbench.bench.gate import BROKEN, CANNOT_TELL, HELD, parse_gate
+from calcbench.bench.analysis.compare import percent
+from calcbench.bench.analysis.thresholds import BROKEN, CANNOT_TELL, HELD, parse_gate
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.plan import KEEP_ALIVE, Condition, Plan
 from calcbench.bench.schema.result import (

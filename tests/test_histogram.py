@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hdrh.histogram import HdrHistogram
 
+from calcbench.bench.analysis.summary import quantile
 from calcbench.bench.hgrm import export
 from calcbench.bench.schema.histogram import (
     HIGHEST_NS,
@@ -25,7 +26,6 @@ from calcbench.bench.schema.histogram import (
 from calcbench.bench.schema.plan import Condition, Plan
 from calcbench.bench.schema.result import Measurement, Run, prepare_folder
 from calcbench.bench.schema.samples import compact, expand, read_samples, write_samples
-from calcbench.bench.statistics import quantile
 
 if TYPE_CHECKING:
     from calcbench.bench.schema.samples import Samples

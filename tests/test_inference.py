@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from calcbench.bench.inference import (
+from calcbench.bench.analysis.inference import (
     ALPHA,
     NOTHING_TOLD,
     Comparison,

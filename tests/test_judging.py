@@ -7,11 +7,18 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from calcbench.bench import selfcheck
-from calcbench.bench.assessment import Observed, assess
+from calcbench.bench.diagnosis import littles_law as selfcheck
+from calcbench.bench.diagnosis.classify import judge
+from calcbench.bench.diagnosis.evidence import (
+    Observed,
+    Window,
+    assess,
+    begin_later,
+    gather,
+    of_the_cores,
+    steadiness_of,
+)
 from calcbench.bench.driven import Driven
-from calcbench.bench.evidence import Window, begin_later, gather, of_the_cores, steadiness_of
-from calcbench.bench.judging import judge
 from calcbench.bench.schema.judgements import (
     CONTENDED,
     DRIVER_BOUND,

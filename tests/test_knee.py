@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from calcbench.bench import cli
-from calcbench.bench.gate import Gate
+from calcbench.bench.analysis.thresholds import Gate
 from calcbench.bench.knee import (
     KEPT,
     NOT_KEPT,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from calcbench.bench.models import (
+from calcbench.bench.analysis.scaling import (
     FITTED,
     PREDICTED,
     bound,
@@ -18,9 +18,9 @@ from calcbench.bench.models import (
     law,
     lines_of,
 )
+from calcbench.bench.analysis.summary import Row, spread
 from calcbench.bench.schema.plan import AGAIN, KEEP_ALIVE, Condition, Plan
 from calcbench.bench.schema.result import Run
-from calcbench.bench.statistics import Row, spread
 from calcbench.bench.system.cpus import Pinning
 from calcbench.core.errors import CalcbenchError
 

@@ -16,12 +16,12 @@ import pytest
 from truth import LONG_S, Behaviour, always, answer, drive, once, only, requests, truth
 
 from calcbench.bench import collecting
+from calcbench.bench.analysis.summary import quantile
 from calcbench.bench.drive import Drivers
 from calcbench.bench.driven import LATE_NS, Driven
 from calcbench.bench.load import Drive
 from calcbench.bench.schema.arrivals import ARRIVALS, CONSTANT, schedule
 from calcbench.bench.schema.outcomes import Outcomes
-from calcbench.bench.statistics import quantile
 from calcbench.core.serving.launcher import ServerSpec, launch
 
 right = always(answer)

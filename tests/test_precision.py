@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from calcbench.bench import race as racing
-from calcbench.bench.precision import enough, is_narrow, note, settled
+from calcbench.bench.analysis.stopping import enough, is_narrow, note, settled
 from calcbench.bench.race import Progress, race
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.plan import KEEP_ALIVE, Condition, Plan

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from calcbench.bench import race
+from calcbench.bench.diagnosis.failures import trouble
 from calcbench.bench.driven import Driven
 from calcbench.bench.race import Progress
 from calcbench.bench.schema.judgements import JUDGEMENTS
@@ -23,7 +24,6 @@ from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, Condition, Plan
 from calcbench.bench.schema.result import Run, prepare_folder, read_run
 from calcbench.bench.schema.samples import read_samples
 from calcbench.bench.system.cpus import choose_cores
-from calcbench.bench.trouble import trouble
 from calcbench.core.errors import CalcbenchError, UsageError
 from calcbench.core.serving import launcher
 from calcbench.core.serving.catalogue import load

@@ -5,8 +5,8 @@ import math
 
 import pytest
 
-from calcbench.bench.metric import P50, THROUGHPUT
-from calcbench.bench.ranking import (
+from calcbench.bench.analysis.metrics import P50, THROUGHPUT
+from calcbench.bench.analysis.ranking import (
     compare,
     contests,
     controls,
@@ -18,8 +18,8 @@ from calcbench.bench.ranking import (
     turned,
     without_controls,
 )
+from calcbench.bench.analysis.summary import Row, Summary, spread
 from calcbench.bench.schema.plan import AGAIN, KEEP_ALIVE, Condition
-from calcbench.bench.statistics import Row, Summary, spread
 
 NOISE = (1.00, 0.98, 1.02, 0.99, 1.01, 0.97, 1.03, 1.00, 0.985, 1.015)
 

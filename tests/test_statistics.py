@@ -11,13 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calcbench.bench.inference import median_interval
-from calcbench.bench.ranking import ranking_as_json
-from calcbench.bench.schema.outcomes import Outcomes
-from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, Condition, Plan
-from calcbench.bench.schema.result import SCHEMA_VERSION, Measurement, Run, prepare_folder, read_run
-from calcbench.bench.schema.samples import write_samples
-from calcbench.bench.statistics import (
+from calcbench.bench.analysis.inference import median_interval
+from calcbench.bench.analysis.ranking import ranking_as_json
+from calcbench.bench.analysis.summary import (
     NOTHING,
     Row,
     Spread,
@@ -30,6 +26,10 @@ from calcbench.bench.statistics import (
     to_csv,
     to_json,
 )
+from calcbench.bench.schema.outcomes import Outcomes
+from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, Condition, Plan
+from calcbench.bench.schema.result import SCHEMA_VERSION, Measurement, Run, prepare_folder, read_run
+from calcbench.bench.schema.samples import write_samples
 from calcbench.bench.verdict import verdict
 from calcbench.core.errors import CalcbenchError
 

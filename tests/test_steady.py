@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from calcbench.bench.steady import MATTERS, SURE, judge_series, medians, mser, settle
+from calcbench.bench.diagnosis.steady_state import (
+    MATTERS,
+    SURE,
+    judge_series,
+    medians,
+    mser,
+    settle,
+)
 
 Series = NDArray[np.float64]
 S = 1_000_000_000

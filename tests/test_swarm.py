@@ -24,6 +24,7 @@ import pytest
 from namespaces import Machines, machines, why_denied
 from truth import LONG_S, Behaviour, always, answer, once, only, requests, truth
 
+from calcbench.bench.diagnosis.failures import trouble_of_totals
 from calcbench.bench.driven import Driven
 from calcbench.bench.joining import master
 from calcbench.bench.load import Ask, Drive
@@ -37,7 +38,6 @@ from calcbench.bench.swarm.engine import Swarm
 from calcbench.bench.swarm.rally import Rally
 from calcbench.bench.swarm.reporter import Reporter
 from calcbench.bench.swarm.words import plain
-from calcbench.bench.trouble import trouble_of_totals
 from calcbench.core.errors import CalcbenchError, UsageError
 from calcbench.core.serving.launcher import ServerSpec, launch
 

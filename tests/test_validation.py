@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
+from calcbench.bench.analysis.metrics import THROUGHPUT
+from calcbench.bench.analysis.summary import Row, quantile, spread
 from calcbench.bench.driven import Driven
-from calcbench.bench.metric import THROUGHPUT
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.plan import AGAIN, KEEP_ALIVE, Condition
 from calcbench.bench.schema.result import Measurement
-from calcbench.bench.statistics import Row, quantile, spread
 from calcbench.bench.system.cpus import Pinning, choose_cores
 from calcbench.bench.validation import __main__ as program
 from calcbench.bench.validation import bias, instrument, opinion, simulation, truth

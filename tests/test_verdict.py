@@ -2,8 +2,8 @@
 
 import dataclasses
 
+from calcbench.bench.analysis.summary import Row, Summary, spread
 from calcbench.bench.schema.plan import AGAIN, CLOSE, KEEP_ALIVE, Condition
-from calcbench.bench.statistics import Row, Summary, spread
 from calcbench.bench.verdict import verdict
 
 OTHER = Condition("fork", "add", KEEP_ALIVE, 2)

@@ -1,4 +1,4 @@
-"""What a measurement can be judged to be; `calcbench.bench.judging` says what each means."""
+"""What a measurement can be judged to be; `calcbench.bench.diagnosis.classify` has the rules."""
 
 SERVER_BOUND, DRIVER_BOUND, CONTENDED, UNSTEADY, INVALID = JUDGEMENTS = (
     "server-bound",

@@ -58,7 +58,7 @@ class Plan:
     *duration_s*. A request that has waited *timeout_s* is given up. *control* is the one of the
     strategies that is raced against itself, at the most connections: an A/A control.
     With a *precision*, a ratio, there are *rounds* at least and *most_rounds* at most, and no more
-    once every difference is known that well (`calcbench.bench.precision`).
+    once every difference is known that well (`calcbench.bench.analysis.stopping`).
     *rate* is requests per second in an open loop, over as many connections as they need up to those
     of the condition, None for a closed loop, and *arrivals* how they come. They are made by so many
     *drivers*; with *engine* wrk, that drives as well, and with locust they are its workers. With

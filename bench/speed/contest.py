@@ -18,11 +18,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from calcbench.bench.analysis.summary import Spread, spread
 from calcbench.bench.drive import DriverProcess
 from calcbench.bench.load import VARIETY, Drive, ring
 from calcbench.bench.schema.plan import KEEP_ALIVE
 from calcbench.bench.speed.rivals import SERVERS
-from calcbench.bench.statistics import Spread, spread
 from calcbench.bench.system.cpus import Pinning
 from calcbench.core.errors import CalcbenchError
 from calcbench.core.serving.launcher import ServerSpec, launch

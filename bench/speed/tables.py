@@ -6,10 +6,10 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
+from calcbench.bench.analysis.summary import Spread
 from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE
 from calcbench.bench.speed.contest import BARE, CONNECTIONS, OURS, Standing
 from calcbench.bench.speed.parsing import NEVER, REPEAT, Case, Timing, request_of
-from calcbench.bench.statistics import Spread
 from calcbench.bench.system.cpus import Pinning
 from calcbench.bench.units import format_ns, format_number, format_seconds
 

@@ -18,10 +18,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from calcbench.bench.analysis.summary import quantile
 from calcbench.bench.drive import Drivers
 from calcbench.bench.driven import Driven
 from calcbench.bench.load import Drive, ring
-from calcbench.bench.statistics import quantile
 from calcbench.bench.system.cpus import Pinning, on_cores
 from calcbench.bench.units import format_ns
 from calcbench.bench.validation.promise import Promise

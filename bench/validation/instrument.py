@@ -23,8 +23,8 @@ from calcbench.bench.calibration import (
     measure_lateness,
     measure_way,
 )
+from calcbench.bench.diagnosis.classify import LITTLE, OFFERED
 from calcbench.bench.driven import LATE_NS
-from calcbench.bench.judging import LITTLE, OFFERED
 from calcbench.bench.load import Drive
 from calcbench.bench.recorder import PACK, SAMPLE, Recorder
 from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, Plan

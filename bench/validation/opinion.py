@@ -16,10 +16,10 @@ import shutil
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from calcbench.bench.analysis.inference import Comparison, compare_paired
+from calcbench.bench.analysis.summary import quantile
 from calcbench.bench.drive import Drivers
-from calcbench.bench.inference import Comparison, compare_paired
 from calcbench.bench.load import Drive
-from calcbench.bench.statistics import quantile
 from calcbench.bench.system.cpus import choose_cores
 from calcbench.bench.units import format_number
 from calcbench.bench.validation.promise import Promise

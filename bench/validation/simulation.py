@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from calcbench.bench.inference import (
+from calcbench.bench.analysis.inference import (
     ALPHA,
     POWER,
     Comparison,
@@ -22,11 +22,11 @@ from calcbench.bench.inference import (
     compare_paired,
     median_interval,
 )
-from calcbench.bench.metric import FIGURES, THROUGHPUT, Metric
-from calcbench.bench.precision import FIRST_LOOK, is_known
-from calcbench.bench.ranking import by_round
+from calcbench.bench.analysis.metrics import FIGURES, THROUGHPUT, Metric
+from calcbench.bench.analysis.ranking import by_round
+from calcbench.bench.analysis.stopping import FIRST_LOOK, is_known
+from calcbench.bench.analysis.summary import Row, summarise
 from calcbench.bench.schema.plan import Plan
-from calcbench.bench.statistics import Row, summarise
 from calcbench.bench.units import format_number
 from calcbench.bench.validation.promise import Promise, at_most, between, percentages, share
 from calcbench.core.errors import CalcbenchError

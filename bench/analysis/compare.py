@@ -13,8 +13,11 @@ from typing import Any
 
 import click
 
-from calcbench.bench.command import Command
-from calcbench.bench.gate import (
+from calcbench.bench.analysis.inference import NOTHING_TOLD, Comparison, adjust, compare_apart
+from calcbench.bench.analysis.metrics import FIGURES, Metric
+from calcbench.bench.analysis.ranking import as_json
+from calcbench.bench.analysis.summary import Row, Summary, summarise
+from calcbench.bench.analysis.thresholds import (
     CANNOT_TELL,
     WORDS,
     Gate,
@@ -23,13 +26,10 @@ from calcbench.bench.gate import (
     parse_gate,
     too_few,
 )
-from calcbench.bench.inference import NOTHING_TOLD, Comparison, adjust, compare_apart
-from calcbench.bench.metric import FIGURES, Metric
-from calcbench.bench.ranking import as_json
+from calcbench.bench.command import Command
 from calcbench.bench.schema.judgements import UNRANKED
 from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Run, read_run
-from calcbench.bench.statistics import Row, Summary, summarise
 from calcbench.bench.units import format_number, format_rate, format_seconds
 from calcbench.core.errors import UsageError
 

@@ -11,7 +11,7 @@ interval lies (`make validate` counts both).
 import itertools
 from collections.abc import Sequence
 
-from calcbench.bench.inference import Comparison, compare_paired, median_interval
+from calcbench.bench.analysis.inference import Comparison, compare_paired, median_interval
 from calcbench.bench.schema.judgements import DRIVER_BOUND
 from calcbench.bench.schema.plan import Condition, Plan
 from calcbench.bench.schema.result import Measurement, Run

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from calcbench.bench.inference import LEAST_ROUNDS
-from calcbench.bench.metric import FIGURES, Metric
+from calcbench.bench.analysis.inference import LEAST_ROUNDS
+from calcbench.bench.analysis.metrics import FIGURES, Metric
 from calcbench.core.errors import UsageError
 from calcbench.core.options import nearest
 

@@ -19,9 +19,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from calcbench.bench.inference import CONFIDENCE
+from calcbench.bench.analysis.inference import CONFIDENCE
+from calcbench.bench.analysis.summary import Row
 from calcbench.bench.schema.result import Run
-from calcbench.bench.statistics import Row
 from calcbench.bench.units import format_ns, format_number, format_rate
 from calcbench.core.errors import CalcbenchError
 

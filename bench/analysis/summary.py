@@ -3,7 +3,7 @@
 The round is the unit: each figure is made within one measurement, and a row gives the median of
 its rounds with the lowest and the highest. Percentiles are never averaged, and of an even number
 of rounds the median is the lower middle one, so every figure shown is one that was measured.
-What the rounds allow one to say of two rows, `calcbench.bench.ranking` finds.
+What the rounds allow one to say of two rows, `calcbench.bench.analysis.ranking` finds.
 
 The history of `SCHEMA_VERSION`:
 
@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from calcbench.bench.inference import median_interval
+from calcbench.bench.analysis.inference import median_interval
 from calcbench.bench.schema.histogram import sorted_times
 from calcbench.bench.schema.judgements import DRIVER_BOUND
 from calcbench.bench.schema.outcomes import OK, Outcomes

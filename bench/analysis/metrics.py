@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from calcbench.bench.statistics import Row, Spread
+from calcbench.bench.analysis.summary import Row, Spread
 from calcbench.bench.units import format_number
 
 INTERVAL_ROUNDS = 5  # from which on a chart shows the interval

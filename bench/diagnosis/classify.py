@@ -50,8 +50,8 @@ class Judgement:
 def judge(evidence: Mapping[str, Any], reason: str = "") -> Judgement:
     """Return what *evidence* says; *reason* is why there is no measurement, if there is none.
 
-    The names in *evidence* are those that `calcbench.bench.evidence` gives; what is missing or
-    None could not be seen, and says nothing.
+    The names in *evidence* are those that `calcbench.bench.diagnosis.evidence` gives; what is
+    missing or None could not be seen, and says nothing.
     """
     found: dict[str, list[str]] = {name: [] for name in JUDGEMENTS}
 

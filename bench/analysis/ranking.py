@@ -13,17 +13,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from calcbench.bench.inference import (
+from calcbench.bench.analysis.inference import (
     NOTHING_TOLD,
     Comparison,
     adjust,
     compare_paired,
     enough_rounds,
 )
-from calcbench.bench.metric import P99, THROUGHPUT, Metric
+from calcbench.bench.analysis.metrics import P99, THROUGHPUT, Metric
+from calcbench.bench.analysis.summary import Row, Summary
 from calcbench.bench.schema.judgements import UNRANKED
 from calcbench.bench.schema.plan import Condition
-from calcbench.bench.statistics import Row, Summary
 
 Contests = dict[tuple[str, str], Comparison]
 

@@ -1,0 +1,1 @@
+"""Whose figures these are: the server's, the driver's, or somebody else's."""
