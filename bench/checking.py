@@ -67,7 +67,7 @@ def calibrate_command(as_json: bool) -> int:
     ceiling measures the driver, and says so. Kept for each machine, Python and driver; the first
     race does it by itself.
     """
-    from calcbench.bench.calibration import calibrate, keep
+    from calcbench.bench.loadgen.calibration import calibrate, keep
 
     calibration = calibrate()
     kept = keep(calibration)
@@ -115,7 +115,7 @@ def prepare(engine: str = OURS, *, quiet: bool) -> dict[str, Any]:
     The first time on a machine this measures it. Without one, a race is judged by the rest, and so
     it is where another *engine* drives, whose ceiling is not our driver's.
     """
-    from calcbench.bench.calibration import calibrate, keep, recall
+    from calcbench.bench.loadgen.calibration import calibrate, keep, recall
     from calcbench.bench.system.doctor import examine, look, warning
     from calcbench.core.errors import CalcbenchError
 

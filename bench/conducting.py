@@ -53,8 +53,8 @@ def run_search(plan: Plan, slo: str, output: Output, contest: "Contest | None" =
     """Search the knees of *plan* and show them; return the exit status."""
     from calcbench.bench import knee
     from calcbench.bench.checking import prepare
+    from calcbench.bench.loadgen.locust.cluster import swarm_of
     from calcbench.bench.schema.result import SEARCH, default_folder
-    from calcbench.bench.swarm.engine import swarm_of
 
     objective, folder = knee.parse_objective(slo), default_folder(output.out)
     tell = (lambda _: None) if output.quiet else (lambda text: click.echo(text, err=True))
@@ -86,10 +86,10 @@ def run_plan(plan: Plan, output: Output, contest: "Contest | None" = None) -> in
     """
     from calcbench.bench.analysis.summary import summarise
     from calcbench.bench.checking import prepare
+    from calcbench.bench.loadgen.locust.cluster import swarm_of
     from calcbench.bench.race import Interrupted, race
     from calcbench.bench.report import print_report, write_views
     from calcbench.bench.schema.result import default_folder
-    from calcbench.bench.swarm.engine import swarm_of
 
     folder = default_folder(output.out)
     interrupted = False

@@ -12,7 +12,7 @@ from calcbench.bench.command import Command
 from calcbench.core.errors import UsageError
 
 LOCUST_PORT = 5557  # where Locust's masters wait
-LOCUSTFILE = Path(__file__).parent / "swarm" / "locustfile.py"
+LOCUSTFILE = Path(__file__).parent / "loadgen" / "locust" / "locustfile.py"
 
 
 def master(text: str) -> tuple[str, int]:
@@ -63,7 +63,7 @@ def worker_command(address: tuple[str, int], wait: float) -> None:
     host, port = address
     if not 0 <= wait < math.inf:
         raise UsageError(f"--wait {wait:g} should be a number of seconds from 0")
-    command = [sys.executable, "-P", "-m", "calcbench.bench.swarm.worker", host, str(port)]
+    command = [sys.executable, "-P", "-m", "calcbench.bench.loadgen.locust.worker", host, str(port)]
     sys.stdout.flush()
     # In place of this process: Locust changes the standard library, and is never imported here.
     os.execv(sys.executable, [*command, f"{wait:g}"])

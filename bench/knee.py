@@ -27,8 +27,8 @@ from calcbench.bench.units import format_number, format_rate
 from calcbench.core.errors import CalcbenchError, UsageError
 
 if TYPE_CHECKING:
+    from calcbench.bench.loadgen.locust.cluster import Swarm
     from calcbench.bench.race import Contest
-    from calcbench.bench.swarm.engine import Swarm
 
 CLOSE = 1.1  # ratio of what is not kept to what is, at which the search ends
 AGREE = 2  # tries that decide a rate

@@ -168,7 +168,7 @@ def measure_target(
     """
     from calcbench.bench.diagnosis.evidence import Observed
     from calcbench.bench.diagnosis.failures import trouble_of_answers
-    from calcbench.bench.load import load_of
+    from calcbench.bench.loadgen.spec import load_of
     from calcbench.bench.race import conclude
     from calcbench.bench.schema.judgements import INVALID
     from calcbench.bench.schema.result import Measurement

@@ -7,10 +7,10 @@ import click
 from calcbench.bench.arguments import complete_words, flatten, listed, seconds, whole_number
 from calcbench.bench.command import options
 from calcbench.bench.joining import LOCUST_PORT
+from calcbench.bench.loadgen.wrk import WRK, need_wrk
 from calcbench.bench.schema.arrivals import ARRIVALS, CONSTANT
 from calcbench.bench.schema.behaviours import BEHAVIOURS, mix, parse_behaviour
 from calcbench.bench.schema.plan import ENGINES, OURS, Plan
-from calcbench.bench.wrk import WRK, need_wrk
 from calcbench.core.errors import UsageError
 from calcbench.core.options import nearest
 

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 from calcbench.bench.analysis.stopping import enough
 from calcbench.bench.diagnosis.evidence import Observed, assess
 from calcbench.bench.diagnosis.failures import trouble, trouble_of_totals
-from calcbench.bench.drive import Drivers
-from calcbench.bench.driven import Driven
-from calcbench.bench.load import Drive, load_of
+from calcbench.bench.loadgen.observation import Driven
+from calcbench.bench.loadgen.pool import Drivers
+from calcbench.bench.loadgen.spec import Drive, load_of
 from calcbench.bench.schema.judgements import INVALID
 from calcbench.bench.schema.plan import Condition, Plan
 from calcbench.bench.schema.result import (
@@ -44,7 +44,7 @@ from calcbench.core.serving.catalogue import load, options_of, parse_variant
 from calcbench.core.serving.launcher import Server, ServerSpec, launch
 
 if TYPE_CHECKING:
-    from calcbench.bench.swarm.engine import Swarm
+    from calcbench.bench.loadgen.locust.cluster import Swarm
 
 AROUND_S = 0.5  # to start and stop a server and its driver: a first guess, until it is known
 

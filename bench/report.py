@@ -8,7 +8,7 @@ from typing import TextIO
 from calcbench.bench.analysis.ranking import ranking_as_json
 from calcbench.bench.analysis.stopping import note
 from calcbench.bench.analysis.summary import Summary, to_csv, to_json
-from calcbench.bench.calibration import reference
+from calcbench.bench.loadgen.calibration import reference
 from calcbench.bench.schema.result import Run, whole_file
 from calcbench.bench.table import print_table
 from calcbench.bench.verdict import verdict

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from calcbench.bench.load import Ask
+from calcbench.bench.loadgen.spec import Ask
 from calcbench.bench.schema.plan import CLOSE
 from calcbench.core.errors import UsageError
 

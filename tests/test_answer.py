@@ -2,7 +2,7 @@
 
 import pytest
 
-from calcbench.bench.answer import FramingError, Head, is_right, parse_head
+from calcbench.bench.loadgen.driver.response import FramingError, Head, is_right, parse_head
 from calcbench.bench.schema import outcomes
 from calcbench.bench.schema.outcomes import OUTCOMES, Outcomes
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 from truth import always, answer, drive, only, requests, truth
 
-from calcbench.bench.guests import BURST, KINDS
+from calcbench.bench.loadgen.driver.background import BURST, KINDS
 from calcbench.bench.schema.behaviours import BEHAVIOURS, Behaviour, mix, parse_behaviour
 from calcbench.core.errors import UsageError
 

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from calcbench.bench import calibration, checking
-from calcbench.bench.calibration import (
+from calcbench.bench import checking
+from calcbench.bench.checking import calibrate_command, calibration_lines, prepare
+from calcbench.bench.loadgen import calibration
+from calcbench.bench.loadgen.calibration import (
     WAYS,
     cache_file,
     calibrate,
@@ -19,8 +21,7 @@ from calcbench.bench.calibration import (
     recall,
     reference,
 )
-from calcbench.bench.checking import calibrate_command, calibration_lines, prepare
-from calcbench.bench.load import Drive
+from calcbench.bench.loadgen.spec import Drive
 from calcbench.bench.schema.plan import Condition, Plan
 from calcbench.bench.schema.result import Measurement, Run
 from calcbench.bench.system import doctor

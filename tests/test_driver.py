@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from truth import LONG_S, Behaviour, always, answer, drive, once, only, requests, truth
 
-from calcbench.bench import loop
-from calcbench.bench.drive import COMMAND, DriverProcess
-from calcbench.bench.load import Drive, ring
-from calcbench.bench.recorder import OPENED
+from calcbench.bench.loadgen.driver import loop
+from calcbench.bench.loadgen.pool import COMMAND, DriverProcess
+from calcbench.bench.loadgen.protocol import OPENED
+from calcbench.bench.loadgen.spec import Drive, ring
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.core.errors import CalcbenchError
 

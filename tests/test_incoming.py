@@ -2,7 +2,13 @@
 
 import pytest
 
-from calcbench.bench.answer import UNKNOWN, FramingError, Head, Incoming, parse_any_head
+from calcbench.bench.loadgen.driver.response import (
+    UNKNOWN,
+    FramingError,
+    Head,
+    Incoming,
+    parse_any_head,
+)
 
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"

@@ -18,7 +18,7 @@ from calcbench.bench.diagnosis.evidence import (
     of_the_cores,
     steadiness_of,
 )
-from calcbench.bench.driven import Driven
+from calcbench.bench.loadgen.observation import Driven
 from calcbench.bench.schema.judgements import (
     CONTENDED,
     DRIVER_BOUND,

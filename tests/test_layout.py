@@ -202,8 +202,11 @@ def test_the_strategy_shown_to_contributors_passes_the_suite_of_all(tmp_path: Pa
 
 
 LOCUST = ("locust", "gevent", "greenlet", "zmq")
-SWARM = Path("bench/swarm")
-OUTSIDE = {SWARM / f"{name}.py" for name in ("__init__", "engine", "rally", "reporter", "words")}
+LOCUST_WING = Path("bench/loadgen/locust")
+OUTSIDE = {
+    LOCUST_WING / f"{name}.py"
+    for name in ("__init__", "cluster", "session", "reporter", "messages")
+}
 
 
 def is_of(names: list[str], packages: tuple[str, ...]) -> list[str]:
@@ -214,10 +217,10 @@ def is_of(names: list[str], packages: tuple[str, ...]) -> list[str]:
 def test_locust_stays_in_processes_of_its_own(path: Path) -> None:
     """It replaces parts of the standard library for whoever imports it."""
     names = [name for _, name in imports(parse(path))]
-    swarm = is_of(names, ("calcbench.bench.swarm",))
-    if path.is_relative_to(SWARM) and path not in OUTSIDE:
+    swarm = is_of(names, ("calcbench.bench.loadgen.locust",))
+    if path.is_relative_to(LOCUST_WING) and path not in OUTSIDE:
         return
-    may = tuple(f"calcbench.bench.swarm.{file.stem}" for file in OUTSIDE)
+    may = tuple(f"calcbench.bench.loadgen.locust.{file.stem}" for file in OUTSIDE)
 
     assert is_of(names, LOCUST) == []
     assert [name for name in swarm if not is_of([name], may)] == []

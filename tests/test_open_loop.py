@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 from truth import LONG_S, Behaviour, always, answer, drive, once, only, requests, truth
 
-from calcbench.bench import collecting
 from calcbench.bench.analysis.summary import quantile
-from calcbench.bench.drive import Drivers
-from calcbench.bench.driven import LATE_NS, Driven
-from calcbench.bench.load import Drive
+from calcbench.bench.loadgen import collector as collecting
+from calcbench.bench.loadgen.observation import LATE_NS, Driven
+from calcbench.bench.loadgen.pool import Drivers
+from calcbench.bench.loadgen.spec import Drive
 from calcbench.bench.schema.arrivals import ARRIVALS, CONSTANT, schedule
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.core.serving.launcher import ServerSpec, launch

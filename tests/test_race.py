@@ -16,7 +16,7 @@ import pytest
 
 from calcbench.bench import race
 from calcbench.bench.diagnosis.failures import trouble
-from calcbench.bench.driven import Driven
+from calcbench.bench.loadgen.observation import Driven
 from calcbench.bench.race import Progress
 from calcbench.bench.schema.judgements import JUDGEMENTS
 from calcbench.bench.schema.outcomes import Outcomes

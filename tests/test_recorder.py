@@ -6,9 +6,10 @@ from array import array
 
 import pytest
 
-from calcbench.bench import recorder
-from calcbench.bench.collecting import Telling
-from calcbench.bench.recorder import OPENED, PACK, SAMPLE, SEEN, Recorder
+from calcbench.bench.loadgen.collector import Telling
+from calcbench.bench.loadgen.driver import recorder
+from calcbench.bench.loadgen.driver.recorder import Recorder
+from calcbench.bench.loadgen.protocol import ERROR, OPENED, PACK, SAMPLE, SEEN
 from calcbench.core.errors import CalcbenchError
 
 
@@ -60,7 +61,7 @@ def test_sends_old_samples_while_it_records_new_ones(
 
 def test_passes_on_why_a_driver_cannot_drive() -> None:
     reading, writing = os.pipe()
-    Recorder(writing).tell(recorder.ERROR, {"error": "no file left"})
+    Recorder(writing).tell(ERROR, {"error": "no file left"})
     os.close(writing)
     with os.fdopen(reading, "rb"), pytest.raises(CalcbenchError, match="no file left"):
         told(reading)

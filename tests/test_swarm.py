@@ -25,19 +25,19 @@ from namespaces import Machines, machines, why_denied
 from truth import LONG_S, Behaviour, always, answer, once, only, requests, truth
 
 from calcbench.bench.diagnosis.failures import trouble_of_totals
-from calcbench.bench.driven import Driven
 from calcbench.bench.joining import master
-from calcbench.bench.load import Ask, Drive
+from calcbench.bench.loadgen.locust.cluster import Swarm
+from calcbench.bench.loadgen.locust.messages import plain
+from calcbench.bench.loadgen.locust.reporter import Reporter
+from calcbench.bench.loadgen.locust.session import Rally
+from calcbench.bench.loadgen.observation import Driven
+from calcbench.bench.loadgen.protocol import MESSAGE, OPENED, SAMPLES, SEEN, TAG_BITS
+from calcbench.bench.loadgen.spec import Ask, Drive
 from calcbench.bench.race import among_strategies, pinning_of
-from calcbench.bench.recorder import MESSAGE, OPENED, SAMPLES, SEEN, TAG_BITS
 from calcbench.bench.schema.arrivals import ARRIVALS, schedule
 from calcbench.bench.schema.outcomes import OK, Outcomes
 from calcbench.bench.schema.plan import LOCUST, Plan
 from calcbench.bench.schema.result import Run, read_run
-from calcbench.bench.swarm.engine import Swarm
-from calcbench.bench.swarm.rally import Rally
-from calcbench.bench.swarm.reporter import Reporter
-from calcbench.bench.swarm.words import plain
 from calcbench.core.errors import CalcbenchError, UsageError
 from calcbench.core.serving.launcher import ServerSpec, launch
 
@@ -645,7 +645,7 @@ def test_a_worker_says_that_this_is_no_master_of_ours() -> None:
 def test_a_worker_of_another_version_is_turned_away(swarm: Swarm) -> None:
     program = (
         "import calcbench; calcbench.__version__ = '0.0.9'\n"
-        "from calcbench.bench.swarm.worker import main; main()"
+        "from calcbench.bench.loadgen.locust.worker import main; main()"
     )
     with ended(worker := start(sys.executable, "-P", "-c", program, "127.0.0.1", swarm.port, 9)):
         status, out, err = finish(worker)

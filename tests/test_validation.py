@@ -9,7 +9,7 @@ import pytest
 
 from calcbench.bench.analysis.metrics import THROUGHPUT
 from calcbench.bench.analysis.summary import Row, quantile, spread
-from calcbench.bench.driven import Driven
+from calcbench.bench.loadgen.observation import Driven
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.plan import AGAIN, KEEP_ALIVE, Condition
 from calcbench.bench.schema.result import Measurement

@@ -7,9 +7,9 @@ import pytest
 from truth import answer, requests, truth
 
 from calcbench.bench import offering
-from calcbench.bench.drive import Drivers
-from calcbench.bench.load import Drive, ring
-from calcbench.bench.wrk import lua, understand
+from calcbench.bench.loadgen.pool import Drivers
+from calcbench.bench.loadgen.spec import Drive, ring
+from calcbench.bench.loadgen.wrk import lua, understand
 from calcbench.core.errors import CalcbenchError, UsageError
 
 SAID = """Running 1s test @ http://127.0.0.1:8080/

@@ -6,9 +6,9 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from calcbench.bench.drive import Drivers
-from calcbench.bench.driven import Driven
-from calcbench.bench.load import Drive
+from calcbench.bench.loadgen.observation import Driven
+from calcbench.bench.loadgen.pool import Drivers
+from calcbench.bench.loadgen.spec import Drive
 
 LONG_S = 60.0  # longer than any test: never reached
 WINDOWS = 3  # in which something should end

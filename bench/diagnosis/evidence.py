@@ -17,7 +17,7 @@ from calcbench.bench.system.usage import Life, spent
 from calcbench.core.serving.counters import Worker
 
 if TYPE_CHECKING:
-    from calcbench.bench.driven import Driven
+    from calcbench.bench.loadgen.observation import Driven
     from calcbench.bench.schema.samples import Samples
 
 
@@ -214,7 +214,7 @@ def assess(
 ) -> Assessed:
     """Return what *driven* is worth; *reason* is why it does not count, if that is known already.
 
-    *calibration* is `calcbench.bench.calibration`'s, or empty.
+    *calibration* is `calcbench.bench.loadgen.calibration`'s, or empty.
     """
     window = window_of(driven, condition, pinning)
     steadiness = steadiness_of(window, driven.samples)

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 
-from calcbench.bench.driven import Driven
+from calcbench.bench.loadgen.observation import Driven
 from calcbench.core.serving.launcher import Stopped
 
 WAYS = {"http_error": "of another status", "timed_out": "timed out"}  # of ending, in words

@@ -2,7 +2,7 @@
 
 ``idle=20`` puts 20 silent clients beside the normal ones, which are those of ``--connections`` and
 alone are measured; ``slow-reader=10%`` puts one beside every ten of them. What each of them does to
-a server is in `calcbench.bench.guests`.
+a server is in `calcbench.bench.loadgen.driver.background`.
 """
 
 import re

@@ -12,7 +12,10 @@ OK, WRONG, HTTP_ERROR, REFUSED, RESET, TIMED_OUT = range(len(OUTCOMES))
 
 @dataclass(frozen=True)
 class Outcomes:
-    """How many requests ended in each way; `calcbench.bench.driver` defines the ways."""
+    """How many requests ended in each way.
+
+    The ways are defined at the head of `calcbench.bench.loadgen.driver.process`.
+    """
 
     ok: int = 0
     wrong: int = 0

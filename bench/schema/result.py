@@ -77,7 +77,8 @@ class Run:
     *partial* says that it was stopped before its end. *options* holds every option of every
     variant, defaults included, and *policy* the limits that all servers shared. *cpu_units* is
     the work that stood for each ``cpu=`` workload, calibrated once for the whole run, and
-    *calibration* what the driver can do here (`calcbench.bench.calibration`), if that is known.
+    *calibration* what the driver can do here (`calcbench.bench.loadgen.calibration`), if that is
+    known.
     """
 
     schema_version: int

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from calcbench.bench.analysis.summary import Spread, spread
-from calcbench.bench.drive import DriverProcess
-from calcbench.bench.load import VARIETY, Drive, ring
+from calcbench.bench.loadgen.pool import DriverProcess
+from calcbench.bench.loadgen.spec import VARIETY, Drive, ring
 from calcbench.bench.schema.plan import KEEP_ALIVE
 from calcbench.bench.speed.rivals import SERVERS
 from calcbench.bench.system.cpus import Pinning

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from calcbench.bench.analysis.summary import quantile
-from calcbench.bench.drive import Drivers
-from calcbench.bench.driven import Driven
-from calcbench.bench.load import Drive, ring
+from calcbench.bench.loadgen.observation import Driven
+from calcbench.bench.loadgen.pool import Drivers
+from calcbench.bench.loadgen.spec import Drive, ring
 from calcbench.bench.system.cpus import Pinning, on_cores
 from calcbench.bench.units import format_ns
 from calcbench.bench.validation.promise import Promise

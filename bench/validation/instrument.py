@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from calcbench.bench.calibration import (
+from calcbench.bench.diagnosis.classify import LITTLE, OFFERED
+from calcbench.bench.loadgen.calibration import (
     LATENESS_SHARE,
     WARMUP_S,
     WAYS,
@@ -23,10 +24,10 @@ from calcbench.bench.calibration import (
     measure_lateness,
     measure_way,
 )
-from calcbench.bench.diagnosis.classify import LITTLE, OFFERED
-from calcbench.bench.driven import LATE_NS
-from calcbench.bench.load import Drive
-from calcbench.bench.recorder import PACK, SAMPLE, Recorder
+from calcbench.bench.loadgen.driver.recorder import Recorder
+from calcbench.bench.loadgen.observation import LATE_NS
+from calcbench.bench.loadgen.protocol import PACK, SAMPLE
+from calcbench.bench.loadgen.spec import Drive
 from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, Plan
 from calcbench.bench.schema.result import Measurement
 from calcbench.bench.system.cpus import Pinning, choose_cores

@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING
 
 from calcbench.bench.analysis.inference import Comparison, compare_paired
 from calcbench.bench.analysis.summary import quantile
-from calcbench.bench.drive import Drivers
-from calcbench.bench.load import Drive
+from calcbench.bench.loadgen.pool import Drivers
+from calcbench.bench.loadgen.spec import Drive
+from calcbench.bench.loadgen.wrk import WRK, cross_check
 from calcbench.bench.system.cpus import choose_cores
 from calcbench.bench.units import format_number
 from calcbench.bench.validation.promise import Promise
-from calcbench.bench.wrk import WRK, cross_check
 from calcbench.core.serving.launcher import ServerSpec, launch
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ import time
 from collections.abc import Iterator
 
 from calcbench.bench.analysis.summary import quantile
-from calcbench.bench.drive import Drivers
-from calcbench.bench.driven import Driven
-from calcbench.bench.load import Drive
+from calcbench.bench.loadgen.observation import Driven
+from calcbench.bench.loadgen.pool import Drivers
+from calcbench.bench.loadgen.spec import Drive
 from calcbench.bench.system.cpus import Pinning, choose_cores
 from calcbench.bench.units import format_ns, format_ratio
 from calcbench.bench.validation import bias

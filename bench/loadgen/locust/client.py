@@ -1,7 +1,7 @@
 """One connection of a drive, in a greenlet of its own: ask, wait for the whole answer, record.
 
-What the outcomes and the moments mean is told in `calcbench.bench.driver`. A greenlet may be
-written as if it were alone: where it waits, gevent's hub runs the others.
+What the outcomes and the moments mean is told in `calcbench.bench.loadgen.driver.process`. A
+greenlet may be written as if it were alone: where it waits, gevent's hub runs the others.
 """
 
 import errno
@@ -12,14 +12,14 @@ import gevent
 from gevent.hub import Waiter
 from gevent.monkey import get_original
 
-from calcbench.bench.answer import HEAD_END, FramingError, Incoming
-from calcbench.bench.loop import FAILURES, NEVER, PAUSE_NS, READ_SIZE, clock
-from calcbench.bench.recorder import TAG_BITS, WAITED
+from calcbench.bench.loadgen.driver.loop import FAILURES, NEVER, PAUSE_NS, READ_SIZE, clock
+from calcbench.bench.loadgen.driver.response import HEAD_END, FramingError, Incoming
+from calcbench.bench.loadgen.locust.timerfd import READABLE
+from calcbench.bench.loadgen.protocol import TAG_BITS, WAITED
 from calcbench.bench.schema.outcomes import OK, WRONG
-from calcbench.bench.swarm.alarm import READABLE
 
 if TYPE_CHECKING:
-    from calcbench.bench.swarm.stage import Stage
+    from calcbench.bench.loadgen.locust.loop import Stage
 
 # The plain socket, which Locust has replaced: we wait ourselves, before we read and not after.
 Socket = get_original("socket", "socket")

@@ -12,14 +12,14 @@ import time
 from types import TracebackType
 from typing import Any, Self
 
-from calcbench.bench.collecting import Collector, Telling
-from calcbench.bench.driven import Driven
-from calcbench.bench.load import Drive
+from calcbench.bench.loadgen.collector import Collector, Telling
+from calcbench.bench.loadgen.observation import Driven
+from calcbench.bench.loadgen.spec import Drive
+from calcbench.bench.loadgen.wrk import WRK, cross_check
 from calcbench.bench.schema.plan import OURS
-from calcbench.bench.wrk import WRK, cross_check
 from calcbench.core.errors import CalcbenchError
 
-COMMAND = (sys.executable, "-P", "-m", "calcbench.bench.driver")
+COMMAND = (sys.executable, "-P", "-m", "calcbench.bench.loadgen.driver.process")
 PATIENCE_S = 30.0  # beyond what a drive should take; a driver that is later than that hangs
 TOGETHER_NS = 20_000_000  # from when several drivers are ready to when they begin
 

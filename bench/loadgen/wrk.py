@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from calcbench.bench.load import Drive, ring
+from calcbench.bench.loadgen.spec import Drive, ring
 from calcbench.core.errors import CalcbenchError, UsageError
 
 WRK = "wrk"

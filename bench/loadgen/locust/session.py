@@ -5,10 +5,10 @@ import dataclasses
 import time
 from collections.abc import Iterator, Mapping
 
-from calcbench.bench.collecting import Collector, Telling
-from calcbench.bench.driven import Driven
-from calcbench.bench.load import Drive
-from calcbench.bench.swarm.words import plain
+from calcbench.bench.loadgen.collector import Collector, Telling
+from calcbench.bench.loadgen.locust.messages import plain
+from calcbench.bench.loadgen.observation import Driven
+from calcbench.bench.loadgen.spec import Drive
 from calcbench.bench.system.procfs import group_cpu_ns
 from calcbench.core.errors import CalcbenchError
 

@@ -11,17 +11,10 @@ from array import array
 from collections import deque
 from contextlib import suppress
 
-# A sample is these integers of 64 bits: intended, sent, first, done, and the client, whether it
-# had to wait for a free connection, and the outcome in one: client << TAG_BITS | waited | outcome.
-SAMPLE = 5
-WAITED = 8
-TAG_BITS = 4
-NOBODY = -1  # the client of a request that never got a connection
-PACK = 256  # samples that are packed at once: 20 µs in which nobody is served
+from calcbench.bench.loadgen.protocol import MESSAGE, SAMPLE, SAMPLES
+
 PIECE = 32_768  # samples of a message
 KEPT = 24  # full pieces kept until the end; beyond them they are sent while we drive
-MESSAGE = struct.Struct("=cq")
-READY, OPENED, SAMPLES, SEEN, ERROR = b"r", b"o", b"s", b"j", b"e"
 
 
 class Recorder:

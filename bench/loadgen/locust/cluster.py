@@ -1,7 +1,7 @@
 """The load of several machines: a race's own Locust, seen from outside.
 
 `Swarm` starts Locust's master, and workers beside it or waits for some from elsewhere, and then
-drives as `calcbench.bench.drive.Drivers` does. Locust itself is never imported here.
+drives as `calcbench.bench.loadgen.pool.Drivers` does. Locust itself is never imported here.
 """
 
 import contextlib
@@ -21,11 +21,11 @@ from importlib import metadata
 from types import TracebackType
 from typing import Any, Self
 
-from calcbench.bench.driven import Driven
-from calcbench.bench.load import Drive
+from calcbench.bench.loadgen.locust.messages import DIED, ENVELOPE, MASTER, place
+from calcbench.bench.loadgen.locust.session import Rally
+from calcbench.bench.loadgen.observation import Driven
+from calcbench.bench.loadgen.spec import Drive
 from calcbench.bench.schema.plan import LOCUST, LOOPBACK, Plan
-from calcbench.bench.swarm.rally import Rally
-from calcbench.bench.swarm.words import DIED, ENVELOPE, MASTER, place
 from calcbench.core.errors import CalcbenchError
 
 PYTHON = (sys.executable, "-P", "-m")
@@ -137,7 +137,7 @@ class Swarm:
         """Start a program of Locust's, in a process group of its own: Ctrl-C reaches only us."""
         listens = module == "master"
         return subprocess.Popen(
-            [*PYTHON, f"calcbench.bench.swarm.{module}", *arguments],
+            [*PYTHON, f"calcbench.bench.loadgen.locust.{module}", *arguments],
             stdin=subprocess.PIPE if listens else subprocess.DEVNULL,
             stdout=subprocess.PIPE if listens else subprocess.DEVNULL,
             stderr=self.complaints,

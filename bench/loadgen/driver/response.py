@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from calcbench.bench.schema.outcomes import HTTP_ERROR, OK, WRONG
 
 if TYPE_CHECKING:
-    from calcbench.bench.load import Ask
+    from calcbench.bench.loadgen.spec import Ask
 
 
 STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: [\t -\xff]*)?")  # RFC 9112 §4

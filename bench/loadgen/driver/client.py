@@ -2,8 +2,8 @@
 
 from socket import socket
 
-from calcbench.bench.answer import Incoming
-from calcbench.bench.recorder import TAG_BITS
+from calcbench.bench.loadgen.driver.response import Incoming
+from calcbench.bench.loadgen.protocol import TAG_BITS
 from calcbench.bench.schema.outcomes import OK
 
 # What a client is doing. In PAUSING it has no socket. In SENDING its epoll entry waits for room

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import calcbench
-from calcbench.bench.load import Drive, ring
+from calcbench.bench.loadgen.spec import Drive, ring
 from calcbench.bench.system.cpus import Pinning, choose_cores
 from calcbench.bench.system.machine import describe_machine
 from calcbench.bench.units import format_rate
@@ -37,8 +37,11 @@ ROUNDS = 3
 DURATION_S, WARMUP_S = 0.3, 0.1
 LATENESS_SHARE = 0.25  # of the ceiling
 # The driver is what these say.
-SOURCES = tuple(
-    f"{name}.py" for name in ("driver", "loop", "client", "recorder", "answer", "load", "arrivals")
+SOURCES = (
+    *(f"driver/{name}.py" for name in ("process", "loop", "client", "recorder", "response")),
+    "protocol.py",
+    "spec.py",
+    "../schema/arrivals.py",
 )
 
 
@@ -166,7 +169,7 @@ def measure_lateness(pinning: Pinning, rate: float, duration_s: float) -> dict[s
 
 def drive_null(drive: Drive, pinning: Pinning) -> Any:
     """Return what a driver sees that drives the null responder as *drive* says, but for where."""
-    from calcbench.bench.drive import DriverProcess
+    from calcbench.bench.loadgen.pool import DriverProcess
 
     with DriverProcess() as driver, responder(drive, pinning) as port:
         here = dataclasses.replace(drive, host="127.0.0.1", port=port, cpus=pinning.driver)
@@ -181,7 +184,8 @@ def responder(drive: Drive, pinning: Pinning) -> Iterator[int]:
     answer = f"HTTP/1.1 200 OK\r\n{connection}Content-Length: {len(body)}\r\n\r\n{body}"
     order = json.dumps({"answer": answer, "close": not drive.keep_alive})
     with listen("127.0.0.1", 0) as listener:
-        command = [sys.executable, "-P", "-m", "calcbench.bench.responder", str(listener.fileno())]
+        module = "calcbench.bench.loadgen.null_server"
+        command = [sys.executable, "-P", "-m", module, str(listener.fileno())]
         with subprocess.Popen(
             command, stdin=subprocess.PIPE, pass_fds=(listener.fileno(),), process_group=0
         ) as process:

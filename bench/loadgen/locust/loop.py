@@ -9,16 +9,16 @@ from collections.abc import Iterator
 import gevent
 from gevent.event import Event
 
-from calcbench.bench.answer import Checker
-from calcbench.bench.driver import DRAIN_NS, run_delay_ns
-from calcbench.bench.load import Drive, Ring
-from calcbench.bench.loop import NEVER, SWEEPS, clock, find
-from calcbench.bench.recorder import ERROR, NOBODY, OPENED, SEEN, TAG_BITS, WAITED
+from calcbench.bench.loadgen.driver.loop import NEVER, SWEEPS, clock, find
+from calcbench.bench.loadgen.driver.process import DRAIN_NS, run_delay_ns
+from calcbench.bench.loadgen.driver.response import Checker
+from calcbench.bench.loadgen.locust.client import Seat
+from calcbench.bench.loadgen.locust.reporter import Reporter
+from calcbench.bench.loadgen.locust.timerfd import Alarm
+from calcbench.bench.loadgen.protocol import ERROR, NOBODY, OPENED, SEEN, TAG_BITS, WAITED
+from calcbench.bench.loadgen.spec import Drive, Ring
 from calcbench.bench.schema.arrivals import schedule, share
 from calcbench.bench.schema.outcomes import HTTP_ERROR, OK, TIMED_OUT, WRONG
-from calcbench.bench.swarm.alarm import Alarm
-from calcbench.bench.swarm.reporter import Reporter
-from calcbench.bench.swarm.seat import Seat
 
 TAIL_S = 0.1  # of load behind the window: that of another worker may close a little later
 
@@ -72,7 +72,7 @@ class Stage:
             gc.enable()
 
     def run(self, start_ns: int) -> dict[str, object]:
-        """Drive from *start_ns*; return what `calcbench.bench.driver.run` does, and the outcomes.
+        """Drive from *start_ns*; return what `run` of the driver's process does, and the outcomes.
 
         Whoever started all this looks at the server, which may be on another machine. In the end
         every request that was begun has ended, so that ours and the server's counts can agree.

@@ -1,8 +1,8 @@
 """The null responder: answers every request with the same octets, whatever it asked.
 
-``python -m calcbench.bench.responder FD`` serves the listening socket FD until its standard input
-ends. The first line of that is JSON: the ``answer``, and whether to ``close`` behind it. It parses
-nothing and checks nothing, so that of any pair with it the driver is the slower one.
+``python -m calcbench.bench.loadgen.null_server FD`` serves the listening socket FD until its
+standard input ends. The first line of that is JSON: the ``answer``, and whether to ``close`` behind
+it. It parses nothing and checks nothing, so that of any pair with it the driver is the slower one.
 """
 
 import json

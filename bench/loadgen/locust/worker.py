@@ -1,4 +1,4 @@
-"""Locust's worker: ``python -m calcbench.bench.swarm.worker HOST PORT SECONDS [PARENT]``.
+"""Locust's worker: ``python -m calcbench.bench.loadgen.locust.worker HOST PORT SECONDS [PARENT]``.
 
 It joins the master of a race at HOST:PORT, which may be up to SECONDS late, and carries out its
 part of every drive until the race is over. With PARENT, the process that started it on the same
@@ -24,13 +24,22 @@ import locust.runners
 from locust.env import Environment
 
 import calcbench
-from calcbench.bench.driver import prepare
-from calcbench.bench.load import drive_from_json
-from calcbench.bench.recorder import ERROR, READY
-from calcbench.bench.swarm.reporter import Reporter
-from calcbench.bench.swarm.stage import Stage
-from calcbench.bench.swarm.user import Connection
-from calcbench.bench.swarm.words import BEGIN, BYE, HELLO, PLAN, REFUSE, SEEN_KEY, WELCOME, place
+from calcbench.bench.loadgen.driver.process import prepare
+from calcbench.bench.loadgen.locust.loop import Stage
+from calcbench.bench.loadgen.locust.messages import (
+    BEGIN,
+    BYE,
+    HELLO,
+    PLAN,
+    REFUSE,
+    SEEN_KEY,
+    WELCOME,
+    place,
+)
+from calcbench.bench.loadgen.locust.reporter import Reporter
+from calcbench.bench.loadgen.locust.user import Connection
+from calcbench.bench.loadgen.protocol import ERROR, READY
+from calcbench.bench.loadgen.spec import drive_from_json
 from calcbench.core.serving.stop import die_with_parent
 
 if TYPE_CHECKING:

@@ -5,9 +5,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from calcbench.bench.driven import LATE_NS, Driven
-from calcbench.bench.load import Drive
-from calcbench.bench.recorder import (
+from calcbench.bench.loadgen.observation import LATE_NS, Driven
+from calcbench.bench.loadgen.protocol import (
     ERROR,
     MESSAGE,
     OPENED,
@@ -18,6 +17,7 @@ from calcbench.bench.recorder import (
     TAG_BITS,
     WAITED,
 )
+from calcbench.bench.loadgen.spec import Drive
 from calcbench.bench.schema.outcomes import OK, OUTCOMES, Outcomes
 from calcbench.core.errors import CalcbenchError
 

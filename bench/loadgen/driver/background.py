@@ -15,7 +15,7 @@ from select import EPOLLIN, EPOLLOUT
 from socket import SO_LINGER, SO_RCVBUF, SO_SNDBUF, SOL_SOCKET, socket
 from typing import TYPE_CHECKING, Protocol
 
-from calcbench.bench.answer import FramingError, Head, Incoming
+from calcbench.bench.loadgen.driver.response import FramingError, Head, Incoming
 from calcbench.bench.schema.outcomes import OUTCOMES, WRONG
 
 if TYPE_CHECKING:

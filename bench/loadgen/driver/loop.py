@@ -1,6 +1,6 @@
 """The driver's loop: one epoll, every client, every guest, and what time it is.
 
-What the words mean, and what counts, is told in `calcbench.bench.driver`.
+What the words mean, and what counts, is told in `calcbench.bench.loadgen.driver.process`.
 """
 
 import errno
@@ -25,11 +25,12 @@ from socket import (
 )
 from typing import Any
 
-from calcbench.bench.answer import HEAD_END, Checker, FramingError, Incoming
-from calcbench.bench.client import CLOSING, IDLE, PAUSING, READING, SENDING, Client
-from calcbench.bench.guests import KINDS, Guest
-from calcbench.bench.load import Drive, Ring
-from calcbench.bench.recorder import NOBODY, PACK, SAMPLE, TAG_BITS, WAITED, Recorder
+from calcbench.bench.loadgen.driver.background import KINDS, Guest
+from calcbench.bench.loadgen.driver.client import CLOSING, IDLE, PAUSING, READING, SENDING, Client
+from calcbench.bench.loadgen.driver.recorder import Recorder
+from calcbench.bench.loadgen.driver.response import HEAD_END, Checker, FramingError, Incoming
+from calcbench.bench.loadgen.protocol import NOBODY, PACK, SAMPLE, TAG_BITS, WAITED
+from calcbench.bench.loadgen.spec import Drive, Ring
 from calcbench.bench.schema.arrivals import schedule, share
 from calcbench.bench.schema.outcomes import REFUSED, RESET, TIMED_OUT, WRONG
 

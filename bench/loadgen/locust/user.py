@@ -8,7 +8,7 @@ from locust.dispatch import UsersDispatcher
 from locust.exception import StopUser
 from locust.runners import WorkerNode
 
-from calcbench.bench.swarm.seat import Seat
+from calcbench.bench.loadgen.locust.client import Seat
 
 
 class Connection(User):

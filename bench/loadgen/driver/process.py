@@ -1,10 +1,10 @@
 """The load driver: a process of its own, one epoll loop, every answer checked.
 
-``python -m calcbench.bench.driver`` reads one line of JSON from its standard input, a `Drive`,
-and drives. What it has to tell goes to its standard output in messages, each behind its kind and
-its length: when the window opens, samples as native integers, and in the end what the
-window showed (`calcbench.bench.drive` reads all that). One of several drivers says when it is
-ready, and then reads from a second line when all of them begin. When its standard input ends, so
+``python -m calcbench.bench.loadgen.driver.process`` reads one line of JSON from its standard input,
+a `Drive`, and drives. What it has to tell goes to its standard output in messages, each behind its
+kind and its length: when the window opens, samples as native integers, and in the end what the
+window showed (`calcbench.bench.loadgen.pool` reads all that). One of several drivers says when it
+is ready, and then reads from a second line when all of them begin. When its standard input ends, so
 does it: whoever started it is gone or does not want it any more.
 
 In a closed loop each of N clients sends a request, waits for the whole answer, and sends the next.
@@ -44,9 +44,10 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from calcbench.bench.load import Drive, drive_from_json
-from calcbench.bench.loop import Loop, clock
-from calcbench.bench.recorder import ERROR, OPENED, READY, SEEN, Recorder
+from calcbench.bench.loadgen.driver.loop import Loop, clock
+from calcbench.bench.loadgen.driver.recorder import Recorder
+from calcbench.bench.loadgen.protocol import ERROR, OPENED, READY, SEEN
+from calcbench.bench.loadgen.spec import Drive, drive_from_json
 from calcbench.bench.system.procfs import group_cpu_ns
 
 SETTLE_NS = 5_000_000  # see run

@@ -1,9 +1,11 @@
-"""Locust's master: ``python -m calcbench.bench.swarm.master HOST PORT``, PORT 0 for a free one.
+"""Locust's master: ``python -m calcbench.bench.loadgen.locust.master HOST PORT``.
+
+PORT 0 takes a free one.
 
 It reads what to do from its standard input, a line of JSON each: a drive, ``begin`` when all are
 ready, ``stop`` when all has been seen. It writes what it and the workers have to tell to its
-standard output, in the envelopes of `calcbench.bench.swarm.words`. When its input ends it sends
-the workers home and ends as well: whoever started it is gone or does not want it any more.
+standard output, in the envelopes of `calcbench.bench.loadgen.locust.messages`. When its input ends
+it sends the workers home and ends as well: whoever started it is gone or does not want it any more.
 """
 
 import contextlib
@@ -25,9 +27,7 @@ from gevent.lock import RLock
 from locust.env import Environment
 
 import calcbench
-from calcbench.bench.load import Drive, drive_from_json
-from calcbench.bench.swarm.user import Connection, Dispatcher
-from calcbench.bench.swarm.words import (
+from calcbench.bench.loadgen.locust.messages import (
     BEGIN,
     BYE,
     DIED,
@@ -41,6 +41,8 @@ from calcbench.bench.swarm.words import (
     WELCOME,
     plain,
 )
+from calcbench.bench.loadgen.locust.user import Connection, Dispatcher
+from calcbench.bench.loadgen.spec import Drive, drive_from_json
 
 LOOK_S = 0.1  # between two looks at who is still there
 GATHER_S = 10.0  # for the users of a drive to be there, and for workers to be free again

@@ -1,10 +1,10 @@
-"""The samples of a worker, in the messages of `calcbench.bench.recorder`, kept for its reports."""
+"""The samples of a worker, as `calcbench.bench.loadgen.protocol` has them, kept for its reports."""
 
 import json
 import struct
 from collections.abc import Mapping
 
-from calcbench.bench.recorder import MESSAGE, PACK, SAMPLE, SAMPLES
+from calcbench.bench.loadgen.protocol import MESSAGE, PACK, SAMPLE, SAMPLES
 from calcbench.bench.schema.outcomes import OUTCOMES
 
 

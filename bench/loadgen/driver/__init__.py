@@ -1,0 +1,1 @@
+"""The load driver: a process with one epoll loop, every response checked."""

@@ -1,7 +1,0 @@
-"""Load from more than one machine: Locust's master and workers, which carry out our drives.
-
-`engine`, with `rally`, is in our process and starts the others; `words` is how all of them talk.
-The rest runs in processes of Locust's only, because importing it replaces parts of the standard
-library: `master`, and in each `worker` a `stage` for the drive with a `seat` for each connection,
-which one of Locust's users (`user`) takes. `locustfile` is for Locust alone.
-"""
