@@ -145,12 +145,12 @@ def report_command(folder: Path, models: bool, spent: bool, hgrm: bool) -> None:
 
     Prints its table, and writes its summary and charts anew from the raw data in DIR.
     """
-    from calcbench.bench.analysis.scaling import describe as describe_models
     from calcbench.bench.analysis.summary import summarise
-    from calcbench.bench.captions import group, heading
-    from calcbench.bench.report import print_report, write_views
     from calcbench.bench.schema.result import read_run
-    from calcbench.bench.spending import spending_lines
+    from calcbench.bench.views.report import print_report, write_views
+    from calcbench.bench.views.resource_table import spending_lines
+    from calcbench.bench.views.scaling import describe as describe_models
+    from calcbench.bench.views.wording import group, heading
 
     run = read_run(folder)
     summary = summarise(run, folder)
@@ -163,7 +163,7 @@ def report_command(folder: Path, models: bool, spent: bool, hgrm: bool) -> None:
                 "\n".join(["", *describe_models(heading(rows[0].condition, run.plan), rows, run)])
             )
         if hgrm:
-            from calcbench.bench.hgrm import FOLDER, export
+            from calcbench.bench.views.hdr_export import FOLDER, export
 
             click.echo(f"Histograms: {len(export(run, folder))} in {folder / FOLDER}")
         if spent:

@@ -88,8 +88,8 @@ def run_plan(plan: Plan, output: Output, contest: "Contest | None" = None) -> in
     from calcbench.bench.checking import prepare
     from calcbench.bench.loadgen.locust.cluster import swarm_of
     from calcbench.bench.race import Interrupted, race
-    from calcbench.bench.report import print_report, write_views
     from calcbench.bench.schema.result import default_folder
+    from calcbench.bench.views.report import print_report, write_views
 
     folder = default_folder(output.out)
     interrupted = False
@@ -178,8 +178,7 @@ def interrupted_by_signals() -> Iterator[list[int]]:
 
 def whole_result(summary: "Summary", run: "Run") -> str:
     """Return everything as JSON: the summary, and the run that it summarises."""
-    from calcbench.bench.analysis.ranking import ranking_as_json
-    from calcbench.bench.analysis.summary import to_json
+    from calcbench.bench.views.export import ranking_as_json, to_json
 
     whole: dict[str, Any] = {
         "summary": json.loads(to_json(summary, ranking_as_json(summary))),

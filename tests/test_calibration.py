@@ -19,7 +19,6 @@ from calcbench.bench.loadgen.calibration import (
     drive_null,
     keep,
     recall,
-    reference,
 )
 from calcbench.bench.loadgen.spec import Drive
 from calcbench.bench.schema.plan import Condition, Plan
@@ -27,6 +26,7 @@ from calcbench.bench.schema.result import Measurement, Run
 from calcbench.bench.system import doctor
 from calcbench.bench.system.cpus import choose_cores
 from calcbench.bench.system.doctor import Facts
+from calcbench.bench.views.report import reference
 from calcbench.core.errors import CalcbenchError
 
 WAY = {

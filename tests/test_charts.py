@@ -16,12 +16,13 @@ from matplotlib.text import Text
 
 from calcbench.bench.analysis.metrics import METRICS
 from calcbench.bench.analysis.summary import Row, Summary, spread
-from calcbench.bench.captions import about, break_name, finding, footer, notes, shorten
-from calcbench.bench.charts import DPI, LONGEST_LINE, STYLE, WIDTH, draw, draw_charts
-from calcbench.bench.palette import KNOWN, looks
-from calcbench.bench.panel import round_numbers, spread_apart
 from calcbench.bench.schema.plan import KEEP_ALIVE, Condition, Plan
 from calcbench.bench.schema.result import Run
+from calcbench.bench.views.captions import finding, footer, notes
+from calcbench.bench.views.charts import DPI, LONGEST_LINE, STYLE, WIDTH, draw, draw_charts
+from calcbench.bench.views.palette import KNOWN, looks
+from calcbench.bench.views.panel import round_numbers, spread_apart
+from calcbench.bench.views.wording import about, break_name, shorten
 
 FIVE = ("blocking", "fork", "selectors", "thread-per-request", "threadpool")
 EIGHT = tuple(

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from calcbench.bench import cli
-from calcbench.bench.analysis.compare import percent
 from calcbench.bench.analysis.thresholds import BROKEN, CANNOT_TELL, HELD, parse_gate
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.plan import KEEP_ALIVE, Condition, Plan
@@ -21,6 +20,7 @@ from calcbench.bench.schema.result import (
     write_run,
 )
 from calcbench.bench.schema.samples import write_samples
+from calcbench.bench.views.compare_table import percent
 from calcbench.core.errors import UsageError
 
 NOISE = (1.00, 0.98, 1.02, 0.99, 1.01, 0.97, 1.03, 1.005)

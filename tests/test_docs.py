@@ -18,7 +18,7 @@ import test_every_strategy
 from calcbench import strategies
 from calcbench.bench.arguments import parse_strategies
 from calcbench.bench.cli import cli
-from calcbench.bench.table import HEADINGS
+from calcbench.bench.views.table import HEADINGS
 from calcbench.core.options import parse_options
 from calcbench.core.serving.catalogue import load, parse_variant
 from calcbench.core.serving.launcher import ServerSpec, launch

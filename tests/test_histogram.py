@@ -10,7 +10,6 @@ import pytest
 from hdrh.histogram import HdrHistogram
 
 from calcbench.bench.analysis.summary import quantile
-from calcbench.bench.hgrm import export
 from calcbench.bench.schema.histogram import (
     HIGHEST_NS,
     TIMES,
@@ -26,6 +25,7 @@ from calcbench.bench.schema.histogram import (
 from calcbench.bench.schema.plan import Condition, Plan
 from calcbench.bench.schema.result import Measurement, Run, prepare_folder
 from calcbench.bench.schema.samples import compact, expand, read_samples, write_samples
+from calcbench.bench.views.hdr_export import export
 
 if TYPE_CHECKING:
     from calcbench.bench.schema.samples import Samples

@@ -246,7 +246,7 @@ def test_writes_a_result_like_that_of_a_race(hello: str, tmp_path: Path) -> None
 
 @pytest.fixture
 def no_charts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("calcbench.bench.charts.draw_charts", lambda *_, **__: [])
+    monkeypatch.setattr("calcbench.bench.views.charts.draw_charts", lambda *_, **__: [])
 
 
 @pytest.mark.usefixtures("no_charts")

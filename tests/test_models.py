@@ -7,21 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from calcbench.bench.analysis.scaling import (
-    FITTED,
-    PREDICTED,
-    bound,
-    curves,
-    describe,
-    family,
-    fit,
-    law,
-    lines_of,
-)
+from calcbench.bench.analysis.scaling import bound, family, fit, law, lines_of
 from calcbench.bench.analysis.summary import Row, spread
 from calcbench.bench.schema.plan import AGAIN, KEEP_ALIVE, Condition, Plan
 from calcbench.bench.schema.result import Run
 from calcbench.bench.system.cpus import Pinning
+from calcbench.bench.views.scaling import FITTED, PREDICTED, curves, describe
 from calcbench.core.errors import CalcbenchError
 
 LEVELS = (1, 2, 4, 8, 16, 32, 64)

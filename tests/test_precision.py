@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from calcbench.bench import race as racing
-from calcbench.bench.analysis.stopping import enough, is_narrow, note, settled
+from calcbench.bench.analysis.stopping import enough, is_narrow, settled
 from calcbench.bench.race import Progress, race
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.plan import KEEP_ALIVE, Condition, Plan
 from calcbench.bench.schema.result import Measurement, Run
+from calcbench.bench.views.report import note
 
 PLAN = Plan(("a", "b"), connections=(8,), rounds=3, precision=0.05, most_rounds=20)
 QUIET = (1.00, 0.99, 1.01, 0.995, 1.005, 1.0, 0.998, 1.002, 0.99, 1.01)

@@ -11,7 +11,6 @@ from calcbench.bench.analysis.ranking import (
     contests,
     controls,
     ranked,
-    ranking_as_json,
     rounds_to_tell,
     tier_numbers,
     tiers,
@@ -20,6 +19,7 @@ from calcbench.bench.analysis.ranking import (
 )
 from calcbench.bench.analysis.summary import Row, Summary, spread
 from calcbench.bench.schema.plan import AGAIN, KEEP_ALIVE, Condition
+from calcbench.bench.views.export import ranking_as_json
 
 NOISE = (1.00, 0.98, 1.02, 0.99, 1.01, 0.97, 1.03, 1.00, 0.985, 1.015)
 

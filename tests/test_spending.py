@@ -7,7 +7,7 @@ from typing import Any
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.plan import Condition, Plan
 from calcbench.bench.schema.result import Measurement, Run
-from calcbench.bench.spending import THINGS, TIME, spending_lines
+from calcbench.bench.views.resource_table import THINGS, TIME, spending_lines
 
 PLAN = Plan(("fork", "selectors"), connections=(8,), duration_s=1, rounds=3)
 SPENT: dict[str, Any] = {

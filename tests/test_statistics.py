@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calcbench.bench.analysis.inference import median_interval
-from calcbench.bench.analysis.ranking import ranking_as_json
 from calcbench.bench.analysis.summary import (
     NOTHING,
     Row,
@@ -23,14 +22,13 @@ from calcbench.bench.analysis.summary import (
     spread,
     summarise,
     summarise_condition,
-    to_csv,
-    to_json,
 )
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, Condition, Plan
 from calcbench.bench.schema.result import SCHEMA_VERSION, Measurement, Run, prepare_folder, read_run
 from calcbench.bench.schema.samples import write_samples
-from calcbench.bench.verdict import verdict
+from calcbench.bench.views.conclusions import verdict
+from calcbench.bench.views.export import ranking_as_json, to_csv, to_json
 from calcbench.core.errors import CalcbenchError
 
 RECORDED = Path(__file__).with_name("recorded")

@@ -10,7 +10,7 @@ from calcbench.bench.analysis.summary import Row, Spread, Summary, spread
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.plan import AGAIN, Condition, Plan
 from calcbench.bench.schema.result import Run
-from calcbench.bench.table import plain_lines, print_table, show_spread
+from calcbench.bench.views.table import plain_lines, print_table, show_spread
 
 PLAN = Plan(("fork", "selectors"), connections=(1, 32), duration_s=1, rounds=3)
 

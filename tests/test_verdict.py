@@ -4,7 +4,7 @@ import dataclasses
 
 from calcbench.bench.analysis.summary import Row, Summary, spread
 from calcbench.bench.schema.plan import AGAIN, CLOSE, KEEP_ALIVE, Condition
-from calcbench.bench.verdict import verdict
+from calcbench.bench.views.conclusions import verdict
 
 OTHER = Condition("fork", "add", KEEP_ALIVE, 2)
 # How far each of nine rounds lies from the middle, as a share of half the width; no two rows share

@@ -11,7 +11,6 @@ import dataclasses
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from calcbench.bench.analysis.inference import (
     NOTHING_TOLD,
@@ -169,41 +168,3 @@ def without_controls(summary: Summary) -> Summary:
 def rounds_to_tell(rows: Sequence[Row]) -> int:
     """Return from how many rounds on the exact test can tell all of *rows* apart."""
     return enough_rounds(max(len(rows) * (len(rows) - 1) // 2, 1))
-
-
-def ranking_as_json(summary: Summary) -> dict[str, Any]:
-    """Return the tiers, the comparisons and the controls of *summary*, for programs."""
-    comparisons = [
-        {
-            "metric": leading(rows).name,
-            "workload": rows[0].condition.workload,
-            "reuse": rows[0].condition.reuse,
-            "connections": rows[0].condition.connections,
-            "strategy": pair[0],
-            "other": pair[1],
-            **as_json(told),
-        }
-        for rows in groups(summary.rows)
-        for pair, told in contests(ranked(rows)).items()
-        if pair[0] < pair[1]
-    ]
-    return {
-        "tiers": [
-            {**dataclasses.asdict(condition), "tier": tier}
-            for condition, tier in tier_numbers(summary.rows).items()
-        ],
-        "comparisons": comparisons,
-        "controls": [
-            {**dataclasses.asdict(control.condition), **as_json(control.told)}
-            for control in controls(summary.rows)
-        ],
-    }
-
-
-def as_json(told: Comparison) -> dict[str, Any]:
-    """Return *told* as JSON can carry it: what is infinite is null."""
-    values = {
-        name: None if value == float("inf") else value
-        for name, value in dataclasses.asdict(told).items()
-    }
-    return {**values, "clear": told.clear}

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from calcbench.bench.analysis.inference import Comparison, compare_paired, median_interval
 from calcbench.bench.schema.judgements import DRIVER_BOUND
 from calcbench.bench.schema.plan import Condition, Plan
-from calcbench.bench.schema.result import Measurement, Run
+from calcbench.bench.schema.result import Measurement
 
 FIRST_LOOK = 6  # rounds: the first interval that takes nothing for normal
 SPENT = 20  # the share of the level that all looks together spend is one in so many
@@ -88,16 +88,3 @@ def is_narrow(low: float, high: float, precision: float) -> bool:
 def is_beyond(told: Comparison, precision: float) -> bool:
     """Tell whether *told* is a difference of more than *precision*, for sure."""
     return told.clear and (told.low > 1 + precision or told.high * (1 + precision) < 1)
-
-
-def note(run: Run) -> str:
-    """Say whether *run* is as precise as was asked for; nothing where nothing was asked."""
-    if not run.plan.precision or not run.measurements:
-        return ""
-    rounds = max(measurement.round for measurement in run.measurements)
-    if settled(run.plan, run.measurements):
-        return f"Every difference is known to {run.plan.precision:.0%} after {rounds} rounds."
-    return (
-        f"{rounds} rounds were not enough to know every difference to {run.plan.precision:.0%};"
-        " --most-rounds allows more."
-    )

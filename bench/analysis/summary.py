@@ -13,15 +13,12 @@ The history of `SCHEMA_VERSION`:
 """
 
 import collections
-import csv
 import dataclasses
-import io
-import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from calcbench.bench.analysis.inference import median_interval
 from calcbench.bench.schema.histogram import sorted_times
@@ -265,47 +262,3 @@ def most_frequent(judgements: Iterable[str]) -> str:
 def total(outcomes: Iterable[Outcomes]) -> Outcomes:
     """Return the sum of *outcomes*, each way apart; at least one must be given."""
     return Outcomes(*map(sum, zip(*map(dataclasses.astuple, outcomes), strict=True)))
-
-
-def to_json(summary: Summary, more: Mapping[str, Any] | None = None) -> str:
-    """Return *summary*, and what there is *more* to say of it, as JSON.
-
-    Figures that do not exist are null.
-    """
-    values = dataclasses.asdict(summary) | dict(more or {})
-    for row in values["rows"]:
-        for name, value in row.items():
-            if isinstance(value, dict) and value.get("rounds") == 0:
-                row[name] = None
-    return json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def to_csv(summary: Summary) -> str:
-    """Return *summary* as CSV with a line of names; figures that do not exist are empty."""
-    table = [flatten(row) for row in summary.rows]
-    text = io.StringIO()
-    names = list(flatten(Row(Condition("", "", "", 0), "")))
-    writer = csv.DictWriter(text, names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(table)
-    return text.getvalue()
-
-
-def flatten(row: Row) -> dict[str, Any]:
-    """Return *row* as one level of names and values, such as ``p99_ns_median``."""
-    flat: dict[str, Any] = {}
-    for field in dataclasses.fields(row):
-        value = getattr(row, field.name)
-        if isinstance(value, Spread):
-            figure = "throughput_per_s" if field.name == "throughput" else field.name
-            for part in ("median", "low", "high"):
-                flat[f"{figure}_{part}"] = getattr(value, part) if value.rounds else ""
-            for part, end in zip(("from", "to"), value.interval or ("", ""), strict=True):
-                flat[f"{figure}_{part}"] = end
-        elif field.name == "counted":
-            flat[field.name] = " ".join(map(str, value))
-        elif isinstance(value, Condition | Outcomes):
-            flat |= dataclasses.asdict(value)
-        else:
-            flat[field.name] = value
-    return flat

@@ -25,11 +25,10 @@ import calcbench
 from calcbench.bench.loadgen.spec import Drive, ring
 from calcbench.bench.system.cpus import Pinning, choose_cores
 from calcbench.bench.system.machine import describe_machine
-from calcbench.bench.units import format_rate
 from calcbench.core.serving.sockets import listen
 
 if TYPE_CHECKING:
-    from calcbench.bench.schema.result import Run
+    pass
 
 FOLDER = "calcbench"
 WAYS = {"keep-alive": 32, "close": 8}  # way of connecting → clients that keep the driver busy
@@ -105,21 +104,6 @@ def calibrate(duration_s: float = DURATION_S, rounds: int = ROUNDS) -> dict[str,
         "ways": ways,
         "lateness": measure_lateness(pinning, rate, duration_s),
     }
-
-
-def reference(run: "Run") -> str:
-    """Return in one line what the driver of *run* can do, and how near it came; or nothing."""
-    ways = run.calibration.get("ways", {})
-    used = [way for way in run.plan.reuses if way in ways]
-    near = [m.evidence.get("ceiling_ratio") or 0 for m in run.measurements]
-    if not used or not any(near):
-        return ""
-    can = " and ".join(
-        f"{format_rate(ways[way]['ceiling_per_s'])}"
-        f" ({way}, {ways[way]['cost_ns'] / 1e3:.3g} µs each)"
-        for way in used
-    )
-    return f"at most {can} on one core; the nearest point came to {max(near):.0%} of that"
 
 
 def measure_way(

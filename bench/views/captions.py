@@ -3,51 +3,18 @@
 Pure functions of the summary. They claim only what the numbers hold.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from calcbench.bench.analysis.metrics import INTERVAL_ROUNDS, Metric
 from calcbench.bench.analysis.ranking import compare, tiers
 from calcbench.bench.analysis.summary import Row
 from calcbench.bench.schema.judgements import DRIVER_BOUND, SERVER_BOUND, UNRANKED
-from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, Condition, Plan
 from calcbench.bench.schema.result import Run
 from calcbench.bench.units import format_seconds
+from calcbench.bench.views.wording import NO_BREAK, REUSE, enumerate_few, plural, served, shorten
 
-NAME_LENGTH = 22  # characters of a strategy's name in one line
 TROUBLE_LENGTH = 160  # characters of it on a chart; all of it is below the table and in the files
-NO_BREAK = "\u00a0"  # a space at which a line does not end
-FEW = 5  # names in one sentence
 DRIVER_LIMIT = 0.95  # share of its core from which the driver may have been what was measured
-ABOUT = {
-    "add": "the calculator alone",
-    "wait": "each answer waits {} for simulated I/O",
-    "cpu": "each answer takes {} of computing",
-    "block": "each answer sleeps {} where it is handled",
-}
-REUSE = {KEEP_ALIVE: "connections kept alive", CLOSE: "a new connection for each request"}
-
-
-def about(workload: str) -> str:
-    """Say what *workload* asks of a server: ``wait=10ms: each answer waits 10 ms for …``."""
-    kind, _, length = workload.partition("=")
-    number = length.rstrip("mus")
-    sentence = ABOUT.get(kind, "").format(f"{number} {length[len(number) :]}".replace("us", "µs"))
-    return f"{workload}: {sentence}" if sentence else workload
-
-
-def group(rows: Iterable[Row]) -> list[list[Row]]:
-    """Return *rows* in groups of the same workload and way of connecting, in their order."""
-    groups: dict[tuple[str, str], list[Row]] = {}
-    for row in rows:
-        groups.setdefault((row.condition.reuse, row.condition.workload), []).append(row)
-    return list(groups.values())
-
-
-def heading(condition: Condition, plan: Plan) -> str:
-    """Return the heading of the panel that *condition* belongs to."""
-    if len(plan.reuses) > 1:
-        return f"{condition.workload}, {REUSE[condition.reuse]}"
-    return about(condition.workload)
 
 
 def finding(metric: Metric, rows: Sequence[Row]) -> str:
@@ -108,11 +75,6 @@ def notes(rows: Sequence[Row]) -> list[str]:
     return found
 
 
-def served(row: Row) -> str:
-    """Say how many clients of *row* ever got an answer: ``8 of 32``, or ``all``."""
-    return f"{row.clients_served:,} of {row.condition.connections:,}" if row.starves else "all"
-
-
 def troubles(rows: Sequence[Row]) -> list[str]:
     """Say which of *rows* did not measure a server, or not in every round, and why."""
     levels: dict[tuple[str, str, str], list[str]] = {}
@@ -151,37 +113,6 @@ def doubts(rows: Sequence[Row]) -> dict[str, list[str]]:
             at = f"{row.condition.strategy} at {row.condition.connections:,}"
             found.setdefault(row.judgement, []).append(at)
     return found
-
-
-def enumerate_few(things: list[str]) -> str:
-    """Return the first of *things*, at most `FEW`, and how many there are beyond them."""
-    more = [f"and {len(things) - FEW} more"] if len(things) > FEW else []
-    return ", ".join(things[:FEW] + more)
-
-
-def shorten(text: str, length: int) -> str:
-    """Return the first line of *text*, cut with an ellipsis behind *length* characters."""
-    line = text.partition("\n")[0].strip()
-    return line if len(line) <= length else f"{line[: length - 1].rstrip()}…"
-
-
-def break_name(name: str) -> list[str]:
-    """Return *name* in lines of at most `NAME_LENGTH`, broken behind colons and commas only."""
-    if len(name) <= NAME_LENGTH:
-        return [name]
-    strategy, colon, options = name.partition(":")
-    lines = [strategy + colon]
-    for option in options.split(",") if options else []:
-        if len(lines) > 1 and len(lines[-1]) + len(option) < NAME_LENGTH:
-            lines[-1] += f",{option}"
-        else:
-            lines.append(option)
-    return lines
-
-
-def plural(count: int, noun: str) -> str:
-    """Return *noun* for *count* of them."""
-    return noun if count == 1 else f"{noun}s"
 
 
 def footer(run: Run) -> str:

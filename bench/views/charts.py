@@ -20,12 +20,20 @@ from matplotlib.textpath import TextToPath
 
 from calcbench.bench.analysis.metrics import METRICS, THROUGHPUT, Metric
 from calcbench.bench.analysis.ranking import without_controls
-from calcbench.bench.analysis.scaling import FITTED, PREDICTED, curves
 from calcbench.bench.analysis.summary import Row, Summary
-from calcbench.bench.captions import break_name, finding, footer, group, heading, notes, shorten
-from calcbench.bench.palette import Look, looks
-from calcbench.bench.panel import AXIS_ROOM, LABEL_GAP, LABEL_LEAD, Label, draw_bars, draw_lines
 from calcbench.bench.schema.result import Run, whole_file
+from calcbench.bench.views.captions import finding, footer, notes
+from calcbench.bench.views.palette import Look, looks
+from calcbench.bench.views.panel import (
+    AXIS_ROOM,
+    LABEL_GAP,
+    LABEL_LEAD,
+    Label,
+    draw_bars,
+    draw_lines,
+)
+from calcbench.bench.views.scaling import FITTED, PREDICTED, curves
+from calcbench.bench.views.wording import break_name, group, heading, shorten
 
 DPI = 100
 MODELS = {

@@ -10,9 +10,9 @@ from matplotlib.axis import XAxis
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from calcbench.bench.analysis.metrics import Metric
-from calcbench.bench.analysis.scaling import Curve
 from calcbench.bench.analysis.summary import Row
-from calcbench.bench.palette import Look
+from calcbench.bench.views.palette import Look
+from calcbench.bench.views.scaling import Curve
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

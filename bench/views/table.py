@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, TextIO
 
 from calcbench.bench.analysis.ranking import tier_numbers
 from calcbench.bench.analysis.summary import Row, Spread, Summary
-from calcbench.bench.captions import break_name, doubts, group, heading, served, troubles
-from calcbench.bench.remarks import remarks
 from calcbench.bench.schema.judgements import CONTENDED, DRIVER_BOUND, UNSTEADY
 from calcbench.bench.schema.result import Run
 from calcbench.bench.units import format_number
+from calcbench.bench.views.captions import doubts, troubles
+from calcbench.bench.views.remarks import remarks
+from calcbench.bench.views.wording import break_name, group, heading, served
 
 if TYPE_CHECKING:
     from rich.table import Table

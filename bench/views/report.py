@@ -5,13 +5,13 @@ import textwrap
 from pathlib import Path
 from typing import TextIO
 
-from calcbench.bench.analysis.ranking import ranking_as_json
-from calcbench.bench.analysis.stopping import note
-from calcbench.bench.analysis.summary import Summary, to_csv, to_json
-from calcbench.bench.loadgen.calibration import reference
+from calcbench.bench.analysis.stopping import settled
+from calcbench.bench.analysis.summary import Summary
 from calcbench.bench.schema.result import Run, whole_file
-from calcbench.bench.table import print_table
-from calcbench.bench.verdict import verdict
+from calcbench.bench.units import format_rate
+from calcbench.bench.views.conclusions import verdict
+from calcbench.bench.views.export import ranking_as_json, to_csv, to_json
+from calcbench.bench.views.table import print_table
 from calcbench.core.errors import CalcbenchError
 
 CHARTS = "charts"
@@ -20,12 +20,12 @@ CHARTS = "charts"
 def write_views(summary: Summary, run: Run, folder: Path, *, models: bool = False) -> list[Path]:
     """Write ``summary.json``, ``summary.csv`` and ``charts/`` into *folder*; return the charts.
 
-    They replace those of an earlier time; *models* as for `calcbench.bench.charts`. Raises
+    They replace those of an earlier time; *models* as for `calcbench.bench.views.charts`. Raises
     CalcbenchError when they cannot be written.
     """
-    from calcbench.bench.charts import (
-        draw_charts,
-    )  # matplotlib: only when there is something to draw
+    from calcbench.bench.views.charts import (
+        draw_charts,  # matplotlib: only when there is something to draw
+    )
 
     as_json = to_json(summary, ranking_as_json(summary))
     for name, text in (("summary.json", as_json), ("summary.csv", to_csv(summary))):
@@ -57,3 +57,31 @@ def print_report(summary: Summary, run: Run, folder: Path, file: TextIO) -> None
 def fill(text: str, width: int) -> str:
     """Return *text* in lines of at most *width*, or in one where that is 0."""
     return textwrap.fill(text, width, break_on_hyphens=False) if width else text
+
+
+def reference(run: "Run") -> str:
+    """Return in one line what the driver of *run* can do, and how near it came; or nothing."""
+    ways = run.calibration.get("ways", {})
+    used = [way for way in run.plan.reuses if way in ways]
+    near = [m.evidence.get("ceiling_ratio") or 0 for m in run.measurements]
+    if not used or not any(near):
+        return ""
+    can = " and ".join(
+        f"{format_rate(ways[way]['ceiling_per_s'])}"
+        f" ({way}, {ways[way]['cost_ns'] / 1e3:.3g} µs each)"
+        for way in used
+    )
+    return f"at most {can} on one core; the nearest point came to {max(near):.0%} of that"
+
+
+def note(run: Run) -> str:
+    """Say whether *run* is as precise as was asked for; nothing where nothing was asked."""
+    if not run.plan.precision or not run.measurements:
+        return ""
+    rounds = max(measurement.round for measurement in run.measurements)
+    if settled(run.plan, run.measurements):
+        return f"Every difference is known to {run.plan.precision:.0%} after {rounds} rounds."
+    return (
+        f"{rounds} rounds were not enough to know every difference to {run.plan.precision:.0%};"
+        " --most-rounds allows more."
+    )

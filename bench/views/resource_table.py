@@ -9,10 +9,10 @@ import statistics
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from calcbench.bench.captions import REUSE
 from calcbench.bench.schema.plan import Condition
 from calcbench.bench.schema.result import Measurement, Run
 from calcbench.bench.units import format_number
+from calcbench.bench.views.wording import REUSE
 
 GAP = "  "
 POINT = ("clients", "strategy")

@@ -1,0 +1,108 @@
+"""Show what changed between two results, as plain aligned text."""
+
+from collections.abc import Iterator, Sequence
+
+from calcbench.bench.analysis.compare import Change
+from calcbench.bench.analysis.inference import NOTHING_TOLD, Comparison
+from calcbench.bench.analysis.thresholds import WORDS, Judged
+from calcbench.bench.schema.plan import Plan
+from calcbench.bench.schema.result import Run
+from calcbench.bench.units import format_number, format_rate, format_seconds
+
+GAP = "  "
+HEADINGS = ("clients", "strategy", "metric", "A", "B", "change", "95% interval", "verdict")
+WORDS_AT_LEFT = ("strategy", "metric", "verdict")
+LEGEND = (
+    "A, B: medians of the rounds; change: from A to B; a verdict holds for all lines of its metric"
+    " together (Holm), an interval for its own line; seen from: the least change that as many"
+    " rounds would show"
+)
+
+
+def lines(
+    runs: tuple[Run, Run], changes: Sequence[Change], judged: Sequence[Judged]
+) -> Iterator[str]:
+    """Yield the lines that show *changes*, and what was *judged* of them."""
+    for label, run in zip("AB", runs, strict=True):
+        yield f"{label}: {run.name}, {run.started}"
+    yield from differences(*runs)
+    groups: dict[tuple[str, str], list[Change]] = {}
+    for change in changes:
+        at = change.pair.second.condition
+        groups.setdefault((at.workload, at.reuse), []).append(change)
+    for (workload, reuse), group in groups.items():
+        yield ""
+        yield f"{workload}, {reuse}"
+        table = [list(HEADINGS), *map(show, group)]
+        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+        for cells in table:
+            aligned = (
+                cell.ljust(width) if title in WORDS_AT_LEFT else cell.rjust(width)
+                for cell, width, title in zip(cells, widths, HEADINGS, strict=True)
+            )
+            yield GAP.join(aligned).rstrip()
+    yield ""
+    yield LEGEND
+    if judged:
+        yield ""
+    for one in judged:
+        yield f"{WORDS[one.status]}: fail if {one.gate.text.strip()}: {one.where}: {one.seen}"
+
+
+def differences(first: Run, second: Run) -> Iterator[str]:
+    """Yield a warning for each thing beside the strategies that is not the same in both runs."""
+    if first == second:
+        yield "A and B are one result: this shows what chance alone would leave open"
+    for what, values in (
+        ("processor", [run.machine.get("cpu") for run in (first, second)]),
+        ("number of cores", [run.machine.get("cores") for run in (first, second)]),
+        ("kernel", [run.machine.get("kernel") for run in (first, second)]),
+        ("Python", [run.versions.get("python") for run in (first, second)]),
+        ("calcbench", [run.versions.get("calcbench") for run in (first, second)]),
+        ("length of a measurement", [format_seconds(r.plan.duration_s) for r in (first, second)]),
+        ("load", [load(run.plan) for run in (first, second)]),
+        ("limits and deadlines", [listed(run.plan.policy) for run in (first, second)]),
+    ):
+        if values[0] != values[1]:
+            yield f"Not the same {what}: {values[0]} and {values[1]}"
+
+
+def load(plan: Plan) -> str:
+    """Say what a *plan* offers beside its connections: two loads are two questions."""
+    loop = f"{format_rate(plan.rate)}, {plan.arrivals}" if plan.rate else "a closed loop"
+    return " with ".join([loop, *([listed(plan.behaviours)] if plan.behaviours else [])])
+
+
+def listed(texts: Sequence[str]) -> str:
+    """Return *texts* in one, or that there are none."""
+    return ", ".join(sorted(texts)) or "the usual ones"
+
+
+def show(change: Change) -> list[str]:
+    """Return the cells of *change*."""
+    first, second, told = change.pair.first, change.pair.second, change.told
+    known = told != NOTHING_TOLD
+    return [
+        f"{second.condition.connections:,}",
+        second.condition.strategy,
+        change.metric.name,
+        change.metric.text(first) if first.status == "ok" else "",
+        change.metric.text(second) if second.status == "ok" else "",
+        percent(told.ratio) if known else "",
+        show_interval(told) if known else "",
+        change.verdict,
+    ]
+
+
+def percent(ratio: float) -> str:
+    """Return *ratio* as a change: ``+3.1%``, ``−40%``, ``2.5x`` from double on."""
+    if ratio >= 2:
+        return f"{format_number(ratio)}x" if ratio < 1e6 else "any"
+    change = ratio - 1
+    digits = 0 if abs(change) >= 0.1 else 1
+    return f"{change:+.{digits}%}".replace("-", "−")
+
+
+def show_interval(told: Comparison) -> str:
+    """Return the interval of *told*: ``−2.0% to +3.1%``."""
+    return f"{percent(told.low)} to {percent(told.high)}"

@@ -1,0 +1,103 @@
+"""A summary for programs: as JSON and as CSV."""
+
+import csv
+import dataclasses
+import io
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from calcbench.bench.analysis.inference import Comparison
+from calcbench.bench.analysis.ranking import (
+    contests,
+    controls,
+    groups,
+    leading,
+    ranked,
+    tier_numbers,
+)
+from calcbench.bench.analysis.summary import Row, Spread, Summary
+from calcbench.bench.schema.outcomes import Outcomes
+from calcbench.bench.schema.plan import Condition
+
+
+def to_json(summary: Summary, more: Mapping[str, Any] | None = None) -> str:
+    """Return *summary*, and what there is *more* to say of it, as JSON.
+
+    Figures that do not exist are null.
+    """
+    values = dataclasses.asdict(summary) | dict(more or {})
+    for row in values["rows"]:
+        for name, value in row.items():
+            if isinstance(value, dict) and value.get("rounds") == 0:
+                row[name] = None
+    return json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def to_csv(summary: Summary) -> str:
+    """Return *summary* as CSV with a line of names; figures that do not exist are empty."""
+    table = [flatten(row) for row in summary.rows]
+    text = io.StringIO()
+    names = list(flatten(Row(Condition("", "", "", 0), "")))
+    writer = csv.DictWriter(text, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(table)
+    return text.getvalue()
+
+
+def flatten(row: Row) -> dict[str, Any]:
+    """Return *row* as one level of names and values, such as ``p99_ns_median``."""
+    flat: dict[str, Any] = {}
+    for field in dataclasses.fields(row):
+        value = getattr(row, field.name)
+        if isinstance(value, Spread):
+            figure = "throughput_per_s" if field.name == "throughput" else field.name
+            for part in ("median", "low", "high"):
+                flat[f"{figure}_{part}"] = getattr(value, part) if value.rounds else ""
+            for part, end in zip(("from", "to"), value.interval or ("", ""), strict=True):
+                flat[f"{figure}_{part}"] = end
+        elif field.name == "counted":
+            flat[field.name] = " ".join(map(str, value))
+        elif isinstance(value, Condition | Outcomes):
+            flat |= dataclasses.asdict(value)
+        else:
+            flat[field.name] = value
+    return flat
+
+
+def ranking_as_json(summary: Summary) -> dict[str, Any]:
+    """Return the tiers, the comparisons and the controls of *summary*, for programs."""
+    comparisons = [
+        {
+            "metric": leading(rows).name,
+            "workload": rows[0].condition.workload,
+            "reuse": rows[0].condition.reuse,
+            "connections": rows[0].condition.connections,
+            "strategy": pair[0],
+            "other": pair[1],
+            **as_json(told),
+        }
+        for rows in groups(summary.rows)
+        for pair, told in contests(ranked(rows)).items()
+        if pair[0] < pair[1]
+    ]
+    return {
+        "tiers": [
+            {**dataclasses.asdict(condition), "tier": tier}
+            for condition, tier in tier_numbers(summary.rows).items()
+        ],
+        "comparisons": comparisons,
+        "controls": [
+            {**dataclasses.asdict(control.condition), **as_json(control.told)}
+            for control in controls(summary.rows)
+        ],
+    }
+
+
+def as_json(told: Comparison) -> dict[str, Any]:
+    """Return *told* as JSON can carry it: what is infinite is null."""
+    values = {
+        name: None if value == float("inf") else value
+        for name, value in dataclasses.asdict(told).items()
+    }
+    return {**values, "clear": told.clear}

@@ -1,0 +1,76 @@
+"""The words that the table, the charts and the conclusions have in common."""
+
+from collections.abc import Iterable
+
+from calcbench.bench.analysis.summary import Row
+from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, Condition, Plan
+
+NAME_LENGTH = 22  # characters of a strategy's name in one line
+NO_BREAK = "\u00a0"  # a space at which a line does not end
+FEW = 5  # names in one sentence
+ABOUT = {
+    "add": "the calculator alone",
+    "wait": "each answer waits {} for simulated I/O",
+    "cpu": "each answer takes {} of computing",
+    "block": "each answer sleeps {} where it is handled",
+}
+REUSE = {KEEP_ALIVE: "connections kept alive", CLOSE: "a new connection for each request"}
+
+
+def about(workload: str) -> str:
+    """Say what *workload* asks of a server: ``wait=10ms: each answer waits 10 ms for …``."""
+    kind, _, length = workload.partition("=")
+    number = length.rstrip("mus")
+    sentence = ABOUT.get(kind, "").format(f"{number} {length[len(number) :]}".replace("us", "µs"))
+    return f"{workload}: {sentence}" if sentence else workload
+
+
+def group(rows: Iterable[Row]) -> list[list[Row]]:
+    """Return *rows* in groups of the same workload and way of connecting, in their order."""
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row.condition.reuse, row.condition.workload), []).append(row)
+    return list(groups.values())
+
+
+def heading(condition: Condition, plan: Plan) -> str:
+    """Return the heading of the panel that *condition* belongs to."""
+    if len(plan.reuses) > 1:
+        return f"{condition.workload}, {REUSE[condition.reuse]}"
+    return about(condition.workload)
+
+
+def served(row: Row) -> str:
+    """Say how many clients of *row* ever got an answer: ``8 of 32``, or ``all``."""
+    return f"{row.clients_served:,} of {row.condition.connections:,}" if row.starves else "all"
+
+
+def enumerate_few(things: list[str]) -> str:
+    """Return the first of *things*, at most `FEW`, and how many there are beyond them."""
+    more = [f"and {len(things) - FEW} more"] if len(things) > FEW else []
+    return ", ".join(things[:FEW] + more)
+
+
+def shorten(text: str, length: int) -> str:
+    """Return the first line of *text*, cut with an ellipsis behind *length* characters."""
+    line = text.partition("\n")[0].strip()
+    return line if len(line) <= length else f"{line[: length - 1].rstrip()}…"
+
+
+def break_name(name: str) -> list[str]:
+    """Return *name* in lines of at most `NAME_LENGTH`, broken behind colons and commas only."""
+    if len(name) <= NAME_LENGTH:
+        return [name]
+    strategy, colon, options = name.partition(":")
+    lines = [strategy + colon]
+    for option in options.split(",") if options else []:
+        if len(lines) > 1 and len(lines[-1]) + len(option) < NAME_LENGTH:
+            lines[-1] += f",{option}"
+        else:
+            lines.append(option)
+    return lines
+
+
+def plural(count: int, noun: str) -> str:
+    """Return *noun* for *count* of them."""
+    return noun if count == 1 else f"{noun}s"
