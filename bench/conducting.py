@@ -24,7 +24,7 @@ from calcbench.core.errors import CalcbenchError, UsageError
 
 if TYPE_CHECKING:
     from calcbench.bench.analysis.summary import Summary
-    from calcbench.bench.race import Contest
+    from calcbench.bench.runner.subject import Contest
     from calcbench.bench.schema.result import Measurement, Run
 
 FILES_BESIDE = 100  # descriptors that a server or driver may need beside those of its connections
@@ -51,9 +51,9 @@ def conduct(
 
 def run_search(plan: Plan, slo: str, output: Output, contest: "Contest | None" = None) -> int:
     """Search the knees of *plan* and show them; return the exit status."""
-    from calcbench.bench import knee
     from calcbench.bench.checking import prepare
     from calcbench.bench.loadgen.locust.cluster import swarm_of
+    from calcbench.bench.runner import knee
     from calcbench.bench.schema.result import SEARCH, default_folder
 
     objective, folder = knee.parse_objective(slo), default_folder(output.out)
@@ -87,7 +87,7 @@ def run_plan(plan: Plan, output: Output, contest: "Contest | None" = None) -> in
     from calcbench.bench.analysis.summary import summarise
     from calcbench.bench.checking import prepare
     from calcbench.bench.loadgen.locust.cluster import swarm_of
-    from calcbench.bench.race import Interrupted, race
+    from calcbench.bench.runner.race import Interrupted, race
     from calcbench.bench.schema.result import default_folder
     from calcbench.bench.views.report import print_report, write_views
 

@@ -12,13 +12,19 @@ from calcbench.bench.conducting import conduct
 from calcbench.bench.deciding import decided, deciding_options
 from calcbench.bench.measuring import measured, measuring_options
 from calcbench.bench.offering import offered, offering_options
-from calcbench.bench.schema.plan import OURS, Condition, Plan
-from calcbench.bench.target import TOKEN, Question, Target, ask_of, parse_fields, parse_target
-from calcbench.core.errors import CalcbenchError, UsageError
+from calcbench.bench.runner.remote import (
+    TOKEN,
+    Question,
+    among_targets,
+    parse_fields,
+    parse_target,
+)
+from calcbench.bench.schema.plan import OURS, Plan
+from calcbench.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from calcbench.bench.race import Contest, Setup
-    from calcbench.bench.schema.result import Measurement
+    pass
+
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")  # what a shell offers
 
@@ -140,55 +146,3 @@ def question_of(
         expect or 0,
         None if expect_body is None else contents(expect_body),
     )
-
-
-def among_targets(targets: dict[str, Target], question: Question) -> "Contest":
-    """Return the contest among *targets*, which go by their labels."""
-    from calcbench.bench.race import Contest
-
-    def measure(setup: "Setup", condition: Condition, number: int, step: int) -> "Measurement":
-        return measure_target(setup, condition, number, step, targets[condition.variant], question)
-
-    options = {label: question.recorded(target) for label, target in targets.items()}
-    return Contest(measure, options)
-
-
-def measure_target(
-    setup: "Setup",
-    condition: Condition,
-    number: int,
-    step: int,
-    target: Target,
-    question: Question,
-) -> "Measurement":
-    """Return the measurement of *target* under *condition* in round *number*.
-
-    Nothing is known of the server but its answers: it is not ours to watch. Raises CalcbenchError
-    only when the samples cannot be written.
-    """
-    from calcbench.bench.diagnosis.evidence import Observed
-    from calcbench.bench.diagnosis.failures import trouble_of_answers
-    from calcbench.bench.loadgen.spec import load_of
-    from calcbench.bench.race import conclude
-    from calcbench.bench.schema.judgements import INVALID
-    from calcbench.bench.schema.result import Measurement
-    from calcbench.bench.system.machine import without_paths
-    from calcbench.bench.system.usage import Life
-
-    drive = load_of(
-        setup.plan,
-        condition,
-        host=target.host,
-        port=target.port,
-        unix=target.unix,
-        ask=ask_of(question, target, condition.reuse),
-    )
-    try:
-        with setup.drivers() as drivers:
-            driven = drivers.drive(drive)
-    except (CalcbenchError, OSError) as error:
-        reason = without_paths(str(error))
-        return Measurement(condition, number, "failed", reason, judgement=INVALID)
-    unseen = Observed((), (), Life(0, 0, 0))
-    reason = trouble_of_answers(driven)
-    return conclude(setup, condition, number, step, driven, unseen, reason)

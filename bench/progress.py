@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from calcbench.bench.race import Progress as RaceProgress
+    from calcbench.bench.runner.race import Progress as RaceProgress
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ import pytest
 
 from calcbench.bench import cli
 from calcbench.bench.analysis.thresholds import Gate
-from calcbench.bench.knee import (
+from calcbench.bench.runner.knee import (
     KEPT,
     NOT_KEPT,
     UNKNOWN,
@@ -24,7 +24,7 @@ from calcbench.bench.knee import (
     parse_objective,
     search,
 )
-from calcbench.bench.race import Contest, Setup
+from calcbench.bench.runner.subject import Contest, Setup
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.plan import KEEP_ALIVE, Condition, Plan
 from calcbench.bench.schema.result import Measurement, prepare_folder, read_run

@@ -12,10 +12,10 @@ from truth import Behaviour, drive, only, truth
 
 from calcbench.bench.cli import cli
 from calcbench.bench.loading import question_of
+from calcbench.bench.runner.remote import Question, Target, ask_of, parse_fields, parse_target
 from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE
 from calcbench.bench.schema.result import read_run
 from calcbench.bench.schema.samples import read_samples
-from calcbench.bench.target import Question, Target, ask_of, parse_fields, parse_target
 from calcbench.core.errors import CalcbenchError, UsageError
 
 HELLO = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from calcbench.bench import race as racing
 from calcbench.bench.analysis.stopping import enough, is_narrow, settled
-from calcbench.bench.race import Progress, race
+from calcbench.bench.runner import race as racing
+from calcbench.bench.runner.race import Progress, race
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.plan import KEEP_ALIVE, Condition, Plan
 from calcbench.bench.schema.result import Measurement, Run

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from calcbench.bench import race
 from calcbench.bench.diagnosis.failures import trouble
 from calcbench.bench.loadgen.observation import Driven
-from calcbench.bench.race import Progress
+from calcbench.bench.runner import race
+from calcbench.bench.runner.race import Progress
 from calcbench.bench.schema.judgements import JUDGEMENTS
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, Condition, Plan

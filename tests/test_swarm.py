@@ -33,7 +33,8 @@ from calcbench.bench.loadgen.locust.session import Rally
 from calcbench.bench.loadgen.observation import Driven
 from calcbench.bench.loadgen.protocol import MESSAGE, OPENED, SAMPLES, SEEN, TAG_BITS
 from calcbench.bench.loadgen.spec import Ask, Drive
-from calcbench.bench.race import among_strategies, pinning_of
+from calcbench.bench.runner.launched import among_strategies
+from calcbench.bench.runner.race import pinning_of
 from calcbench.bench.schema.arrivals import ARRIVALS, schedule
 from calcbench.bench.schema.outcomes import OK, Outcomes
 from calcbench.bench.schema.plan import LOCUST, Plan

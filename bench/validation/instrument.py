@@ -145,7 +145,7 @@ def lateness(rounds: list[dict[str, Any]]) -> Promise:
 
 def measurements(plan: Plan) -> list[Measurement]:
     """Return what counts of a race as in *plan*: nothing whose driver was late."""
-    from calcbench.bench.race import race
+    from calcbench.bench.runner.race import race
 
     with tempfile.TemporaryDirectory() as folder:
         found = race(plan, Path(folder) / "run").measurements

@@ -73,7 +73,7 @@ def noise_race(rounds: int = ROUNDS, duration_s: float = 0.5) -> tuple[Row, Row]
 
     Raises CalcbenchError when it cannot be raced.
     """
-    from calcbench.bench.race import race
+    from calcbench.bench.runner.race import race
 
     plan = Plan(
         (STRATEGY,),

@@ -28,7 +28,7 @@ from calcbench.core.errors import CalcbenchError, UsageError
 
 if TYPE_CHECKING:
     from calcbench.bench.loadgen.locust.cluster import Swarm
-    from calcbench.bench.race import Contest
+    from calcbench.bench.runner.subject import Contest
 
 CLOSE = 1.1  # ratio of what is not kept to what is, at which the search ends
 AGREE = 2  # tries that decide a rate
@@ -143,9 +143,11 @@ def find_knees(
 ) -> list[Knee]:
     """Find the knee of every condition of *plan*, and write them to *folder*.
 
-    *tell* is called with each try in words. The rest is as for `calcbench.bench.race.race`.
+    *tell* is called with each try in words. The rest is as for `calcbench.bench.runner.race.race`.
     """
-    from calcbench.bench.race import Setup, among_strategies, pinning_of
+    from calcbench.bench.runner.launched import among_strategies
+    from calcbench.bench.runner.race import pinning_of
+    from calcbench.bench.runner.subject import Setup
 
     contest = contest or among_strategies(plan)
     prepare_folder(folder)

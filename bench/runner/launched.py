@@ -1,0 +1,106 @@
+"""TODO bench/runner/launched.py."""
+
+import os
+from dataclasses import asdict
+
+from calcbench.bench.diagnosis.evidence import Observed
+from calcbench.bench.diagnosis.failures import trouble, trouble_of_totals
+from calcbench.bench.loadgen.spec import Drive, load_of
+from calcbench.bench.runner.subject import Contest, Setup, conclude
+from calcbench.bench.schema.judgements import INVALID
+from calcbench.bench.schema.plan import Condition, Plan
+from calcbench.bench.schema.result import Measurement
+from calcbench.bench.system.cpus import Pinning, on_cores
+from calcbench.bench.system.machine import without_paths
+from calcbench.bench.system.sampler import Sampler, Sampling
+from calcbench.bench.system.usage import Life, children_switches
+from calcbench.core.app.workload import calibrate, parse_workload
+from calcbench.core.errors import CalcbenchError
+from calcbench.core.http.limits import Policy
+from calcbench.core.options import parse_options
+from calcbench.core.serving.catalogue import load, options_of, parse_variant
+from calcbench.core.serving.launcher import Server, ServerSpec, launch
+
+
+def among_strategies(plan: Plan) -> Contest:
+    """Return the contest among the strategies of *plan*; raises UsageError for unknown ones."""
+    options = {label: options_of(parse_variant(label)) for label in plan.strategies}
+    policy = asdict(parse_options(Policy, plan.policy))
+    for workload in plan.workloads:
+        parse_workload(workload)
+    return Contest(measure, options, policy, calibrate_workloads, pinned=True)
+
+
+def measure(setup: Setup, condition: Condition, number: int, step: int) -> Measurement:
+    """Return the measurement of *condition* in round *number*, with its samples written.
+
+    A server that cannot start, dies, complains, answers wrongly or will not stop cleanly makes
+    it a failed one. Raises CalcbenchError only when the samples cannot be written.
+    """
+    plan, pinning = setup.plan, setup.pinning
+    variant = parse_variant(condition.variant)
+    unavailable = load(variant.strategy).unavailable
+    if unavailable:
+        return Measurement(condition, number, "unavailable", without_paths(unavailable))
+    spec = ServerSpec(
+        variant.strategy,
+        variant.options,
+        workload=condition.workload,
+        cpu_units=setup.cpu_units.get(condition.workload, 0),
+        policy=plan.policy,
+        cpus=pinning.server,
+        watched=True,
+    )
+    try:
+        with (
+            setup.drivers() as drivers,
+            launch(spec, plan.host) as server,
+        ):  # the drivers start meanwhile
+            with Sampling(sampler_of(server, pinning), cores=spare_cores(pinning)) as sampling:
+                driven = drivers.drive(drive_of(plan, condition, server, pinning))
+            workers = server.watch.workers() if server.watch else []
+            died = server.died()
+            before = children_switches()
+            stopped = server.stop()
+            after = children_switches()
+    except (CalcbenchError, OSError) as error:
+        return Measurement(
+            condition, number, "failed", without_paths(str(error)), judgement=INVALID
+        )
+    answers = sum(worker.answers for worker in workers)
+    life = Life(after[0] - before[0], after[1] - before[1], answers)
+    seen = Observed(sampling.samples, workers, life)
+    reason = trouble(driven, died, stopped) or trouble_of_totals(driven, answers)
+    reason = without_paths(reason)
+    return conclude(setup, condition, number, step, driven, seen, reason)
+
+
+def drive_of(plan: Plan, condition: Condition, server: Server, pinning: Pinning) -> Drive:
+    """Return the load for *server* under *condition*."""
+    return load_of(
+        plan,
+        condition,
+        host=server.host,
+        port=server.port,
+        cpus=pinning.driver,
+        server_group=server.pid,
+    )
+
+
+def sampler_of(server: Server, pinning: Pinning) -> Sampler:
+    """Return what looks at *server*, and at the cores in the order that `evidence` expects."""
+    cores = (*pinning.server, *pinning.driver) or sorted(os.sched_getaffinity(0))
+    return Sampler(server.pid, cores, server.listener)
+
+
+def spare_cores(pinning: Pinning) -> tuple[int, ...]:
+    """Return where to look on from: cores that nobody is pinned to, or else the driver's."""
+    spare = os.sched_getaffinity(0) - {*pinning.server, *pinning.driver}
+    return tuple(sorted(spare)) if spare and pinning.server else pinning.driver
+
+
+def calibrate_workloads(plan: Plan, pinning: Pinning) -> dict[str, int]:
+    """Return the units of work for each ``cpu=`` workload of *plan*, timed on the server's core."""
+    costs = {text: parse_workload(text) for text in plan.workloads}
+    with on_cores(pinning.server):
+        return {text: calibrate(cost.seconds) for text, cost in costs.items() if cost.kind == "cpu"}

@@ -1,0 +1,152 @@
+"""The race: every condition in every round, each with a fresh server and a fresh driver.
+
+The order within a round is drawn anew from the seed, so that strategies are interleaved and a
+disturbance of the machine does not always hit the same one. Whatever goes wrong with a server
+makes a failed measurement with a reason; only a result that cannot be written ends the race.
+"""
+
+import dataclasses
+import datetime
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from calcbench.bench.analysis.stopping import enough
+from calcbench.bench.runner.launched import among_strategies
+from calcbench.bench.runner.subject import Contest, Setup
+from calcbench.bench.schema.plan import Condition, Plan
+from calcbench.bench.schema.result import (
+    SCHEMA_VERSION,
+    Measurement,
+    Run,
+    prepare_folder,
+    write_run,
+)
+from calcbench.bench.system.cpus import Pinning, choose_cores
+from calcbench.bench.system.machine import describe_machine, describe_versions, without_paths
+from calcbench.core.errors import CalcbenchError
+
+if TYPE_CHECKING:
+    from calcbench.bench.loadgen.locust.cluster import Swarm
+
+
+AROUND_S = 0.5  # to start and stop a server and its driver: a first guess, until it is known
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a race is: *done* of *total* measurements, and which one is next, None at the end."""
+
+    done: int
+    total: int
+    condition: Condition | None
+    round: int
+    seconds_left: float
+
+
+class Interrupted(CalcbenchError):  # noqa: N818  # the user asked for it
+    """The user stopped the race; *run* is what had been measured, and it has been written."""
+
+    exit_status = 130
+
+    def __init__(self, run: Run, folder: Path) -> None:
+        super().__init__(f"stopped; what there is lies in {folder}")
+        self.run = run
+
+
+def race(
+    plan: Plan,
+    out: Path,
+    progress: Callable[[Progress], None] = lambda _: None,
+    command: str = "",
+    prepare: Callable[[], Mapping[str, Any]] = dict,
+    contest: "Contest | None" = None,
+    swarm: "Swarm | None" = None,
+) -> Run:
+    """Race as *plan* says, write the result to the folder *out*, and return it.
+
+    Without a *contest* it is among our strategies, each of which is started for it.
+
+    *progress* is called before each measurement and once at the end; *command* is recorded.
+    *prepare* is called when nothing can stand against the race any more; it returns the driver's
+    calibration, by which it is seen how near it comes to its ceiling. A *swarm* drives instead of
+    drivers of each measurement's own.
+    Raises UsageError for a plan that names what does not exist, CalcbenchError when *out*
+    cannot be written (before the race, if that can be known), and Interrupted for a Ctrl-C.
+    """
+    contest = contest or among_strategies(plan)
+    prepare_folder(out)
+    pinning = pinning_of(plan, contest)
+    started = now()
+    cpu_units: dict[str, int] = {}
+    calibration: dict[str, Any] = {}
+    measurements: list[Measurement] = []
+
+    def so_far() -> Run:
+        return Run(
+            schema_version=SCHEMA_VERSION,
+            name=out.resolve().name,
+            command=without_paths(command),
+            started=started,
+            finished=now(),
+            partial=len(measurements) < plan.total,
+            plan=plan,
+            machine=describe_machine(),
+            versions=describe_versions() | (swarm.versions if swarm else {}),
+            measurements=tuple(measurements),
+            options=dict(contest.options),
+            policy=dict(contest.policy),
+            cpu_units=cpu_units,
+            pinning=pinning,
+            calibration=calibration,
+        )
+
+    try:
+        calibration |= prepare()
+        cpu_units |= contest.calibrate(plan, pinning)
+        setup = Setup(plan, out, pinning, cpu_units, calibration, swarm)
+        for step, condition, number in announced(plan, progress, measurements):
+            measurements.append(contest.measure(setup, condition, number, step))
+        run = so_far()
+        write_run(run, out)
+    except KeyboardInterrupt:
+        run = so_far()
+        write_run(run, out)
+        raise Interrupted(run, out) from None
+    return run
+
+
+def pinning_of(plan: Plan, contest: Contest) -> Pinning:
+    """Return the cores for those who race; a driver on another machine has none of ours."""
+    pinning = choose_cores() if contest.pinned else Pinning()
+    return dataclasses.replace(pinning, driver=()) if plan.join else pinning
+
+
+def announced(
+    plan: Plan, progress: Callable[[Progress], None], measurements: Sequence[Measurement]
+) -> Iterator[tuple[int, Condition, int]]:
+    """Yield each measurement to make, as its number, condition and round; tell *progress*.
+
+    *measurements* are those that have been made by then: a plan with a precision goes on, round
+    after round, until they are enough.
+    """
+    begin = time.monotonic()
+    each_s = plan.warmup_s + plan.duration_s + AROUND_S
+    done = number = 0
+    while number < plan.rounds or not enough(plan, measurements):
+        number += 1
+        total = max(plan.total, len(plan.conditions()) * number)
+        for condition in plan.order(number):
+            if done:
+                each_s = (time.monotonic() - begin) / done
+            progress(Progress(done, total, condition, number, (total - done) * each_s))
+            yield done, condition, number
+            done += 1
+    progress(Progress(done, done, None, number, 0))
+
+
+def now() -> str:
+    """Return this second with its offset from UTC, as ISO 8601 writes it."""
+    return datetime.datetime.now().astimezone().isoformat(timespec="seconds")

@@ -1,0 +1,98 @@
+"""TODO bench/runner/subject.py."""
+
+import contextlib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from calcbench.bench.diagnosis.evidence import Observed, assess
+from calcbench.bench.loadgen.observation import Driven
+from calcbench.bench.loadgen.pool import Drivers
+from calcbench.bench.schema.judgements import INVALID
+from calcbench.bench.schema.plan import Condition, Plan
+from calcbench.bench.schema.result import Measurement
+from calcbench.bench.schema.samples import write_samples
+from calcbench.bench.system.cpus import Pinning
+
+if TYPE_CHECKING:
+    from calcbench.bench.loadgen.locust.cluster import Swarm
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What all measurements of a race share; without a *swarm* each has drivers of its own."""
+
+    plan: Plan
+    folder: Path
+    pinning: Pinning
+    cpu_units: dict[str, int]
+    calibration: Mapping[str, Any] = field(default_factory=dict)
+    swarm: "Swarm | None" = None
+
+    def drivers(self) -> "contextlib.AbstractContextManager[Drivers | Swarm]":
+        """Return who drives one measurement."""
+        if self.swarm:
+            return contextlib.nullcontext(self.swarm)
+        return Drivers(self.plan.drivers, self.plan.engine)
+
+
+@dataclass(frozen=True)
+class Contest:
+    """Who races: how one of them is measured, and what is recorded of all, by their labels.
+
+    *pinned* says whether servers and drivers are given cores of their own.
+    """
+
+    measure: Callable[[Setup, Condition, int, int], Measurement]
+    options: Mapping[str, dict[str, Any]]
+    policy: Mapping[str, Any] = field(default_factory=dict)
+    calibrate: Callable[[Plan, Pinning], dict[str, int]] = lambda *_: {}
+    pinned: bool = False
+
+
+def conclude(
+    setup: Setup,
+    condition: Condition,
+    number: int,
+    step: int,
+    driven: Driven,
+    seen: Observed,
+    reason: str,
+) -> Measurement:
+    """Return the measurement of *condition*, judged, with its samples written.
+
+    *reason* is why it does not count, if it does not. Raises CalcbenchError when the samples
+    cannot be written.
+    """
+    plan, pinning = setup.plan, setup.pinning
+    assessed = assess(driven, seen, condition, pinning, setup.calibration, reason)
+    reason = reason or driven.excuse
+    if assessed.judgement.name == INVALID:
+        reason = reason or assessed.judgement.why[0]
+    driven = assessed.driven
+    evidence = assessed.evidence | driven.details
+    if driven.seen_answers >= 0 and seen.workers:
+        evidence["server_answers"] = seen.life.answers
+    words = f"{condition.strategy} {condition.workload} {condition.reuse} {condition.connections}"
+    name = f"samples/{step + 1:04d}-{re.sub(r'[^a-z0-9]+', '-', words.lower()).strip('-')}.npz"
+    write_samples(setup.folder, name, driven.columns)
+    return Measurement(
+        condition,
+        number,
+        "failed" if reason else "ok",
+        reason,
+        elapsed_ns=driven.elapsed_ns,
+        outcomes=driven.outcomes,
+        clients_served=driven.clients_served,
+        in_flight=driven.in_flight,
+        samples=name,
+        server_cpu_ns=driven.server_cpu_ns,
+        driver_cpu_ns=driven.driver_cpu_ns,
+        judgement=assessed.judgement.name,
+        evidence=evidence,
+        resources=assessed.resources,
+        warmup_ns=round(plan.warmup_s * 1e9) + assessed.cut_ns,
+        offered_per_s=driven.offered_per_s,
+    )
