@@ -62,7 +62,7 @@ validate: ## print what was promised of the measuring, and what is measured here
 bench-core: ## compare the core with a parser in C, a bare loop and other servers
 	$(INSTALL) run
 	@VENV=$(RIVALS) sh .ci/install venv
-	@exec $(BIN)/python -m calcbench.bench.speed --python $(RIVALS)/bin/python --install $(ARGS)
+	@exec $(BIN)/python -m calcbench.bench.corebench --python $(RIVALS)/bin/python --install $(ARGS)
 
 fuzz: ## look for octets that break the connection, for FUZZ_S seconds (60)
 	$(INSTALL) test

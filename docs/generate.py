@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from calcbench.bench.cli import cli
+from calcbench.bench.cli.main import cli
 from calcbench.core.options import describe
 from calcbench.core.serving import catalogue
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from calcbench.bench import checking
-from calcbench.bench.checking import calibrate_command, calibration_lines, prepare
+from calcbench.bench.cli import doctor as checking
+from calcbench.bench.cli.doctor import calibrate_command, calibration_lines, prepare
 from calcbench.bench.loadgen import calibration
 from calcbench.bench.loadgen.calibration import (
     WAYS,

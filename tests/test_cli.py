@@ -23,10 +23,10 @@ import pytest
 
 import calcbench
 from calcbench.bench.analysis.summary import Row, Summary
-from calcbench.bench.arguments import parse_strategies, split_variants
-from calcbench.bench.completion import SHELLS
-from calcbench.bench.conducting import judge
-from calcbench.bench.progress import say_left
+from calcbench.bench.cli.completion import SHELLS
+from calcbench.bench.cli.param_types import parse_strategies, split_variants
+from calcbench.bench.cli.progress import say_left
+from calcbench.bench.cli.session import judge
 from calcbench.bench.schema.plan import Condition, Plan
 from calcbench.bench.schema.result import Measurement, Run
 from calcbench.core.errors import CalcbenchError
@@ -173,7 +173,7 @@ def test_answers_without_heavy_imports(command: str) -> None:
         done = calcbench_run(*words, PYTHONPROFILEIMPORTTIME="1")
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
 
-    assert "calcbench.bench.cli" in imported
+    assert "calcbench.bench.cli.main" in imported
     for heavy in ("numpy", "matplotlib", "locust", "rich", "psutil", "scipy"):
         assert heavy not in imported
 

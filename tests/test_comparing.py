@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from calcbench.bench import cli
 from calcbench.bench.analysis.thresholds import BROKEN, CANNOT_TELL, HELD, parse_gate
+from calcbench.bench.cli import main as cli
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.plan import KEEP_ALIVE, Condition, Plan
 from calcbench.bench.schema.result import (

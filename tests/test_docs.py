@@ -16,8 +16,8 @@ import pytest
 import test_every_strategy
 
 from calcbench import strategies
-from calcbench.bench.arguments import parse_strategies
-from calcbench.bench.cli import cli
+from calcbench.bench.cli.main import cli
+from calcbench.bench.cli.param_types import parse_strategies
 from calcbench.bench.views.table import HEADINGS
 from calcbench.core.options import parse_options
 from calcbench.core.serving.catalogue import load, parse_variant

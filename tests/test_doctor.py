@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from calcbench.bench.checking import doctor_command
+from calcbench.bench.cli.doctor import doctor_command
 from calcbench.bench.system import doctor
 from calcbench.bench.system.doctor import OK, WARN, Facts, Finding, examine, look, quota, warning
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from calcbench.bench import cli
 from calcbench.bench.analysis.thresholds import Gate
+from calcbench.bench.cli import main as cli
 from calcbench.bench.runner.knee import (
     KEPT,
     NOT_KEPT,
@@ -24,7 +24,7 @@ from calcbench.bench.runner.knee import (
     parse_objective,
     search,
 )
-from calcbench.bench.runner.subject import Contest, Setup
+from calcbench.bench.runner.subject import Setup, Subject
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.plan import KEEP_ALIVE, Condition, Plan
 from calcbench.bench.schema.result import Measurement, prepare_folder, read_run
@@ -137,7 +137,7 @@ def test_finds_the_knee_of_each_and_writes_every_try(tmp_path: Path) -> None:
 
     plan = Plan(("fork", "selectors"), connections=(4,))
     told: list[str] = []
-    found = find_knees(plan, OBJECTIVE, tmp_path, told.append, Contest(measure, {}))
+    found = find_knees(plan, Subject(measure, {}), OBJECTIVE, tmp_path, told.append)
     written = json.loads((tmp_path / "knee.json").read_text())
     text = list(lines(found, OBJECTIVE))
 
@@ -157,7 +157,7 @@ def test_keeps_what_was_found_before_somebody_stopped_it(tmp_path: Path) -> None
         return Measurement(condition, number, "failed", "it died")
 
     with pytest.raises(KeyboardInterrupt):
-        find_knees(Plan(("fork", "selectors")), OBJECTIVE, tmp_path, contest=Contest(measure, {}))
+        find_knees(Plan(("fork", "selectors")), Subject(measure, {}), OBJECTIVE, tmp_path)
     [knee, *_] = json.loads((tmp_path / "knee.json").read_text())["knees"]
 
     assert (knee["condition"]["strategy"], knee["note"]) == ("fork", "it died")

@@ -2,10 +2,12 @@
 
 import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 from types import ModuleType
 
@@ -61,6 +63,126 @@ def test_names_its_own_modules_in_full(path: Path) -> None:
     assert [
         name for name in names if name.partition(".")[0] in ("core", "strategies", "bench")
     ] == []
+
+
+# Who may import whom: a room imports from the floors below it and from itself, never from a
+# neighbour on its own floor. The highest floor comes first. A room is a folder or one module.
+FLOORS: tuple[tuple[str, ...], ...] = (
+    ("bench._root",),
+    ("bench.cli",),
+    ("bench.classroom", "bench.history", "bench.validation"),
+    ("bench.runner", "bench.corebench"),
+    ("bench.diagnosis", "bench.views"),
+    ("bench.loadgen", "bench.analysis"),
+    ("bench.schema",),
+    ("bench.system", "bench.units"),
+    ("strategies",),
+    ("core.serving",),
+    ("core.app",),
+    ("core.http",),
+    ("core.options",),
+    ("core.errors",),
+)
+FLOOR_OF = {room: number for number, floor in enumerate(FLOORS) for room in floor}
+# The one arrow that runs the other way: the catalogue finds the strategies by their names, and
+# whoever starts a server tells it where they are.
+EXCEPTIONS = {
+    (f"core.serving.{module}", "strategies") for module in ("catalogue", "launcher", "server")
+}
+
+
+def name_of(path: Path) -> str:
+    """Return the module in *path*, without ``calcbench.``."""
+    return ".".join(path.with_suffix("").parts).removesuffix(".__init__")
+
+
+def room_of(module: str) -> str:
+    """Return the room that *module*, without ``calcbench.``, is in; empty for a folder of rooms."""
+    parts = module.split(".")
+    for end in range(len(parts), 0, -1):
+        if (room := ".".join(parts[:end])) in FLOOR_OF:
+            return room
+    return ""
+
+
+MODULES = {name_of(path): path for path in modules("core", "strategies", "bench")}
+
+
+def module_in(name: str) -> str:
+    """Return the module that *name*, of an import or of something in it, is of; or nothing."""
+    parts = name.removeprefix("calcbench.").split(".")
+    for end in range(len(parts), 0, -1):
+        if (module := ".".join(parts[:end])) in MODULES:
+            return module
+    return ""
+
+
+def uses(path: Path) -> set[str]:
+    """Return the modules of ours that *path* imports anywhere, or names as a text."""
+    tree = parse(path)
+    named = [name for _, name in imports(tree) if is_below(name, "calcbench")]
+    for node in ast.walk(tree):
+        # Modules that are started or found by their name: entry points of processes, strategies.
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            named += re.findall(r"^calcbench\.[\w.]+", node.value)
+    found = {module_in(name) for name in named} - {name_of(path)}
+    return {module for module in found if room_of(module)}
+
+
+@pytest.mark.parametrize("module", MODULES, ids=str)
+def test_imports_go_down(module: str) -> None:
+    room = room_of(module)
+    upward = [
+        used
+        for used in uses(MODULES[module])
+        if (other := room_of(used)) != room
+        and FLOOR_OF[other] <= FLOOR_OF[room]
+        and (module, other) not in EXCEPTIONS
+    ]
+
+    assert upward == []
+
+
+def test_every_module_is_in_a_room() -> None:
+    folders = {"core", "strategies", "bench"}  # whose __init__ is only a docstring
+
+    assert [module for module in MODULES if not room_of(module) and module not in folders] == []
+
+
+def test_no_modules_import_one_another_in_a_circle() -> None:
+    sorter = TopologicalSorter(
+        {
+            module: {used for used in uses(path) if (module, room_of(used)) not in EXCEPTIONS}
+            for module, path in MODULES.items()
+        }
+    )
+
+    sorter.prepare()  # raises CycleError, which names the circle
+
+
+def test_names_of_modules_in_texts_exist() -> None:
+    texts = [ROOT / "pyproject.toml", ROOT / "Makefile", *(ROOT / "docs").glob("*.md")]
+    texts += [ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+    texts += [ROOT / path for path in modules(*OURS)]
+    gone = [
+        (path.name, name)
+        for path in texts
+        for name in re.findall(r"\bcalcbench\.(?:core|bench)\.\w+(?:\.\w+)*", read(path))
+        if not module_in(name) or not is_there(name)
+    ]
+
+    assert gone == []
+
+
+def is_there(name: str) -> bool:
+    """Tell whether *name*, ``calcbench.core.errors.HttpError``, is a module or something in one."""
+    module = module_in(name)
+    rest = name.removeprefix("calcbench.").removeprefix(module).lstrip(".").split(".")[0]
+    return not rest or re.search(rf"\b{rest}\b", read(ROOT / MODULES[module])) is not None
+
+
+def read(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("path", modules("core"), ids=str)

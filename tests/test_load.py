@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner
 from truth import Behaviour, drive, only, truth
 
-from calcbench.bench.cli import cli
-from calcbench.bench.loading import question_of
+from calcbench.bench.cli.load import question_of
+from calcbench.bench.cli.main import cli
 from calcbench.bench.runner.remote import Question, Target, ask_of, parse_fields, parse_target
 from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE
 from calcbench.bench.schema.result import read_run

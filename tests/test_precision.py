@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from calcbench.bench.analysis.stopping import enough, is_narrow, settled
-from calcbench.bench.runner import race as racing
+from calcbench.bench.runner.launched import among_strategies
 from calcbench.bench.runner.race import Progress, race
+from calcbench.bench.runner.subject import Subject
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.plan import KEEP_ALIVE, Condition, Plan
 from calcbench.bench.schema.result import Measurement, Run
@@ -95,9 +96,7 @@ def test_says_whether_it_is_precise() -> None:
     assert note(dataclasses.replace(run, plan=dataclasses.replace(PLAN, precision=0))) == ""
 
 
-def race_with(
-    noise: Sequence[float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> tuple[Run, list[Progress]]:
+def race_with(noise: Sequence[float], tmp_path: Path) -> tuple[Run, list[Progress]]:
     """Race two strategies that exist, measured as *noise* has it."""
     known = {
         (measurement.condition.strategy, measurement.round): measurement
@@ -108,15 +107,14 @@ def race_with(
     def measure(_: object, condition: Condition, number: int, __: int) -> Measurement:
         return known[condition.strategy, number]
 
-    monkeypatch.setattr(racing, "measure", measure)
     plan = Plan(("fork", "selectors"), connections=(8,), precision=0.05, most_rounds=10)
     told: list[Progress] = []
-    return race(plan, tmp_path / "run", told.append), told
+    return race(plan, Subject(measure, {}), tmp_path / "run", told.append), told
 
 
-def test_races_on_until_it_is_precise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    quiet, told = race_with(QUIET, tmp_path / "quiet", monkeypatch)
-    loud, _ = race_with(LOUD, tmp_path / "loud", monkeypatch)
+def test_races_on_until_it_is_precise(tmp_path: Path) -> None:
+    quiet, told = race_with(QUIET, tmp_path / "quiet")
+    loud, _ = race_with(LOUD, tmp_path / "loud")
 
     assert max(measurement.round for measurement in quiet.measurements) == 6
     assert max(measurement.round for measurement in loud.measurements) == 10
@@ -136,7 +134,7 @@ def test_serves_a_control_as_what_it_is(tmp_path: Path) -> None:
         duration_s=0.05,
         warmup_s=0,
     )
-    run = race(plan, tmp_path / "run")
+    run = race(plan, among_strategies(plan), tmp_path / "run")
 
     assert {m.condition.strategy: m.status for m in run.measurements} == {
         "fork": "ok",

@@ -10,24 +10,24 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
+from calcbench import strategies
 from calcbench.bench.diagnosis.failures import trouble
 from calcbench.bench.loadgen.observation import Driven
-from calcbench.bench.runner import race
-from calcbench.bench.runner.race import Progress
+from calcbench.bench.runner.launched import Start, among_strategies
+from calcbench.bench.runner.race import Progress, race
+from calcbench.bench.runner.subject import Setup, Subject
 from calcbench.bench.schema.judgements import JUDGEMENTS
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, Condition, Plan
-from calcbench.bench.schema.result import Run, prepare_folder, read_run
+from calcbench.bench.schema.result import Measurement, Run, read_run
 from calcbench.bench.schema.samples import read_samples
 from calcbench.bench.system.cpus import choose_cores
 from calcbench.core.errors import CalcbenchError, UsageError
-from calcbench.core.serving import launcher
-from calcbench.core.serving.catalogue import load
-from calcbench.core.serving.launcher import Server, ServerSpec, Stopped
+from calcbench.core.serving.launcher import Server, ServerSpec, Stopped, launch
 
 SHORT = Plan(
     ("selectors",), connections=(3,), duration_s=0.1, warmup_s=0.02, rounds=1, timeout_s=5.0
@@ -38,8 +38,8 @@ def ignore(_: Progress) -> None:
     pass
 
 
-def races(plan: Plan, folder: Path) -> Run:
-    return race.race(plan, folder, ignore, "calcbench run")
+def races(plan: Plan, folder: Path, start: Start = launch) -> Run:
+    return race(plan, among_strategies(plan, start), folder, ignore, "calcbench run")
 
 
 def test_measures_every_condition_in_every_round(tmp_path: Path) -> None:
@@ -51,7 +51,13 @@ def test_measures_every_condition_in_every_round(tmp_path: Path) -> None:
         duration_s=0.25,
     )
     steps: list[Progress] = []
-    run = race.race(plan, tmp_path, steps.append, "calcbench run --out /tmp/somewhere/else")
+    run = race(
+        plan,
+        among_strategies(plan),
+        tmp_path,
+        steps.append,
+        "calcbench run --out /tmp/somewhere/else",
+    )
     order = [condition for number in (1, 2) for condition in plan.order(number)]
 
     assert [m.condition for m in run.measurements] == order
@@ -70,7 +76,13 @@ def test_measures_every_condition_in_every_round(tmp_path: Path) -> None:
 
 def test_writes_all_that_one_needs_to_judge_it(tmp_path: Path) -> None:
     plan = dataclasses.replace(SHORT, strategies=("threadpool:workers=4",), policy=("max_body=99",))
-    run = race.race(plan, tmp_path / "run", ignore, "calcbench run --out /tmp/somewhere/else")
+    run = race(
+        plan,
+        among_strategies(plan),
+        tmp_path / "run",
+        ignore,
+        "calcbench run --out /tmp/somewhere/else",
+    )
     text = (tmp_path / "run" / "result.json").read_text()
 
     assert read_run(tmp_path / "run") == run
@@ -89,7 +101,7 @@ def test_judges_every_measurement_and_says_what_it_rests_on(tmp_path: Path) -> N
         SHORT, strategies=("selectors", "threadpool", "thread-per-request", "fork"), duration_s=0.3
     )
     known = {"ways": {"keep-alive": {"ceiling_per_s": 200_000}}}
-    run = race.race(plan, tmp_path, prepare=lambda: known)
+    run = race(plan, among_strategies(plan), tmp_path, prepare=lambda: known)
 
     assert read_run(tmp_path) == run
     assert run.calibration == known
@@ -143,14 +155,16 @@ def test_sees_a_stranger_on_the_server_s_core(tmp_path: Path) -> None:
     assert any("others used" in sentence for sentence in measurement.evidence["why"])
 
 
-def test_calls_invalid_what_could_not_be_measured(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(race, "trouble", lambda *_: "7 wrong answers among 9")
-    [measurement] = races(SHORT, tmp_path).measurements
+def test_calls_invalid_what_could_not_be_measured(tmp_path: Path) -> None:
+    def start(spec: ServerSpec, host: str) -> Server:
+        server = launch(spec, host)
+        os.write(server.complaints.fileno(), b"I lost count\n")
+        return server
+
+    [measurement] = races(SHORT, tmp_path, start).measurements
 
     assert (measurement.status, measurement.judgement) == ("failed", "invalid")
-    assert measurement.evidence["why"][0] == "7 wrong answers among 9"
+    assert measurement.evidence["why"][0] == "the server complained: I lost count"
 
 
 def test_says_that_one_core_pins_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,18 +176,15 @@ def test_says_that_one_core_pins_nobody(tmp_path: Path, monkeypatch: pytest.Monk
     assert run.measurements[0].status == "ok"
 
 
-def test_calibrates_computing_once_for_a_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_calibrates_computing_once_for_a_run(tmp_path: Path) -> None:
     specs: list[ServerSpec] = []
 
-    def launch(spec: ServerSpec, host: str) -> Server:
+    def start(spec: ServerSpec, host: str) -> Server:
         specs.append(spec)
-        return launcher.launch(spec, host)
+        return launch(spec, host)
 
-    monkeypatch.setattr(race, "launch", launch)
     before = os.sched_getaffinity(0)
-    run = races(dataclasses.replace(SHORT, workloads=("cpu=1ms",), rounds=2), tmp_path)
+    run = races(dataclasses.replace(SHORT, workloads=("cpu=1ms",), rounds=2), tmp_path, start)
 
     assert run.cpu_units["cpu=1ms"] > 0
     assert [spec.cpu_units for spec in specs] == [run.cpu_units["cpu=1ms"]] * 2
@@ -207,27 +218,26 @@ def test_refuses_what_does_not_exist_before_it_writes(
     assert not (tmp_path / "run").exists()
 
 
-def never(*_: object) -> None:
+def never(*_: object) -> NoReturn:
     raise AssertionError("this was not to be called")
 
 
-def test_finds_out_that_it_cannot_write_before_it_races(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(race, "measure", never)
+def test_finds_out_that_it_cannot_write_before_it_races(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(CalcbenchError, match="cannot write to"):
-        races(SHORT, tmp_path / "file")
+        race(SHORT, Subject(never, {}), tmp_path / "file")
 
 
-def test_stops_when_it_can_write_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def prepare(folder: Path) -> None:
-        prepare_folder(folder)
-        (folder / "samples").rmdir()
+def test_stops_when_it_can_write_no_more(tmp_path: Path) -> None:
+    real = among_strategies(SHORT)
 
-    monkeypatch.setattr(race, "prepare_folder", prepare)
+    def measure(setup: Setup, condition: Condition, number: int, step: int) -> Measurement:
+        (setup.folder / "samples").rmdir()
+        return real.measure(setup, condition, number, step)
+
+    subject = dataclasses.replace(real, measure=measure)
     with pytest.raises(CalcbenchError, match=r"cannot write .*/samples/0001.*: No such file"):
-        races(SHORT, tmp_path)
+        race(SHORT, subject, tmp_path)
 
     assert list(tmp_path.iterdir()) == []
     assert offspring(os.getpid()) == []
@@ -252,28 +262,29 @@ def wait_for_the_end_of(pidfds: list[int]) -> None:
         os.close(pidfd)
 
 
+LAME = """
+from calcbench.core.serving.catalogue import has
+REQUIRES = (has("os", "spoon"),)
+def serve(listener, service, options, stop): ...
+"""
+
+
 def test_records_a_strategy_that_is_unavailable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here = load("selectors")
-    monkeypatch.setattr(
-        race, "load", lambda _: dataclasses.replace(here, unavailable="needs os.fork")
-    )
-    monkeypatch.setattr(race, "launch", never)
-    run = races(SHORT, tmp_path)
+    monkeypatch.setattr(strategies, "__path__", [str(tmp_path)])
+    (tmp_path / "lame.py").write_text(LAME)
+    run = races(dataclasses.replace(SHORT, strategies=("lame",)), tmp_path / "run", never)
 
-    assert [(m.status, m.reason) for m in run.measurements] == [("unavailable", "needs os.fork")]
-    assert read_run(tmp_path) == run
+    assert [(m.status, m.reason) for m in run.measurements] == [("unavailable", "needs os.spoon")]
+    assert read_run(tmp_path / "run") == run
 
 
-def test_records_a_server_that_does_not_start(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def launch(_: ServerSpec, host: str) -> Server:
+def test_records_a_server_that_does_not_start(tmp_path: Path) -> None:
+    def start(_: ServerSpec, host: str) -> Server:
         raise CalcbenchError("it died at its start: no module in /usr/lib/somewhere/x.py")
 
-    monkeypatch.setattr(race, "launch", launch)
-    [measurement] = races(SHORT, tmp_path).measurements
+    [measurement] = races(SHORT, tmp_path, start).measurements
 
     assert measurement.status == "failed"
     assert measurement.reason == "it died at its start: no module in …/x.py"
@@ -281,14 +292,13 @@ def test_records_a_server_that_does_not_start(
     assert offspring(os.getpid()) == []
 
 
-def test_records_a_server_that_dies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def launch(spec: ServerSpec, host: str) -> Server:
-        server = launcher.launch(spec, host)
+def test_records_a_server_that_dies(tmp_path: Path) -> None:
+    def start(spec: ServerSpec, host: str) -> Server:
+        server = launch(spec, host)
         os.kill(server.pid, signal.SIGKILL)
         return server
 
-    monkeypatch.setattr(race, "launch", launch)
-    [measurement] = races(SHORT, tmp_path).measurements
+    [measurement] = races(SHORT, tmp_path, start).measurements
 
     assert measurement.status == "failed"
     assert measurement.reason == "the server died with status -9: without a word"
@@ -326,9 +336,10 @@ def test_says_why_a_measurement_does_not_count(
 HARNESS = """
 import sys
 from pathlib import Path
-from calcbench.bench import race
-from calcbench.bench.drive import Drivers
-from calcbench.bench.plan import Plan
+from calcbench.bench.loadgen.pool import Drivers
+from calcbench.bench.runner.launched import among_strategies
+from calcbench.bench.runner.race import Interrupted, race
+from calcbench.bench.schema.plan import Plan
 
 drive = Drivers.drive
 
@@ -339,8 +350,8 @@ def announce(self, drive_):
 Drivers.drive = announce
 plan = Plan(("selectors", "fork"), connections=(2,), duration_s=float(sys.argv[2]), warmup_s=0)
 try:
-    race.race(plan, Path(sys.argv[1]), lambda step: None, "calcbench run")
-except race.Interrupted as stopped:
+    race(plan, among_strategies(plan), Path(sys.argv[1]), lambda step: None, "calcbench run")
+except Interrupted as stopped:
     print(stopped.exit_status, len(stopped.run.measurements), stopped, flush=True)
 """
 

@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from calcbench.bench.corebench import __main__ as speed
+from calcbench.bench.corebench import contest, parsing, tables
+from calcbench.bench.corebench import environment as installing
+from calcbench.bench.corebench import reference_servers as rivals
+from calcbench.bench.corebench.contest import BARE, OURS, Contest, Figures
+from calcbench.bench.corebench.environment import Interpreter
+from calcbench.bench.corebench.parsing import CASES, NEVER, ONE, REPEAT, Case, Timing
 from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, REUSES
-from calcbench.bench.speed import __main__ as speed
-from calcbench.bench.speed import contest, installing, parsing, rivals, tables
-from calcbench.bench.speed.contest import BARE, OURS, Contest, Figures
-from calcbench.bench.speed.installing import Interpreter
-from calcbench.bench.speed.parsing import CASES, NEVER, ONE, REPEAT, Case, Timing
 from calcbench.bench.system.cpus import Pinning
 from calcbench.core.errors import CalcbenchError, UsageError
 
@@ -327,7 +329,7 @@ def test_lists_what_is_not_installed(
 def test_runs_from_the_command_line(tmp_path: Path) -> None:
     words = ["--rounds", "1", "--duration", "0.1", "--only", "keep-alive,selectors"]
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "calcbench.bench.speed", *words],
+        [sys.executable, "-P", "-m", "calcbench.bench.corebench", *words],
         cwd=tmp_path,
         capture_output=True,
         text=True,

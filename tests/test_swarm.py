@@ -24,8 +24,8 @@ import pytest
 from namespaces import Machines, machines, why_denied
 from truth import LONG_S, Behaviour, always, answer, once, only, requests, truth
 
+from calcbench.bench.cli.worker import master
 from calcbench.bench.diagnosis.failures import trouble_of_totals
-from calcbench.bench.joining import master
 from calcbench.bench.loadgen.locust.cluster import Swarm
 from calcbench.bench.loadgen.locust.messages import plain
 from calcbench.bench.loadgen.locust.reporter import Reporter

@@ -15,10 +15,14 @@ from calcbench.bench.schema.plan import AGAIN, KEEP_ALIVE, Condition
 from calcbench.bench.schema.result import Measurement
 from calcbench.bench.system.cpus import Pinning, choose_cores
 from calcbench.bench.validation import __main__ as program
-from calcbench.bench.validation import bias, instrument, opinion, simulation, truth
+from calcbench.bench.validation import driver as instrument
+from calcbench.bench.validation import statistics as simulation
+from calcbench.bench.validation import timestamps as bias
+from calcbench.bench.validation import truth
+from calcbench.bench.validation import wrk as opinion
 from calcbench.bench.validation.promise import Promise, at_most, between, share
-from calcbench.bench.validation.simulation import differences, drawing, residuals
-from calcbench.bench.validation.stamping import answer_to
+from calcbench.bench.validation.stamping_server import answer_to
+from calcbench.bench.validation.statistics import differences, drawing, residuals
 from calcbench.core.errors import CalcbenchError
 
 random = np.random.default_rng(3)

@@ -6,7 +6,7 @@ import socket
 import pytest
 from truth import answer, requests, truth
 
-from calcbench.bench import offering
+from calcbench.bench.cli.param_types import engine
 from calcbench.bench.loadgen.pool import Drivers
 from calcbench.bench.loadgen.spec import Drive, ring
 from calcbench.bench.loadgen.wrk import lua, understand
@@ -48,9 +48,9 @@ def test_hands_over_every_octet_of_a_request() -> None:
 def test_says_where_there_is_no_wrk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda _: None)
     with pytest.raises(UsageError, match="needs wrk"):
-        offering.engine("wrk")
+        engine("wrk")
     with pytest.raises(UsageError, match="did you mean 'wrk'"):
-        offering.engine("wrrk")
+        engine("wrrk")
 
 
 @pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")

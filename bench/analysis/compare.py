@@ -1,36 +1,18 @@
-"""`calcbench compare A B`: what changed between two results, as far as the rounds can tell.
+"""What changed between two results, as far as the rounds can tell.
 
 The two were measured at different times, so no round of one has a partner in the other, and what
 else changed on the machine in between is in the difference as well.
 """
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-
-import click
 
 from calcbench.bench.analysis.inference import NOTHING_TOLD, Comparison, adjust, compare_apart
 from calcbench.bench.analysis.metrics import FIGURES, Metric
-from calcbench.bench.analysis.summary import Row, Summary, summarise
-from calcbench.bench.analysis.thresholds import (
-    CANNOT_TELL,
-    WORDS,
-    Gate,
-    Judged,
-    exit_status,
-    parse_gate,
-    too_few,
-)
-from calcbench.bench.command import Command
+from calcbench.bench.analysis.summary import Row, Summary
+from calcbench.bench.analysis.thresholds import CANNOT_TELL, Gate, Judged, too_few
 from calcbench.bench.schema.judgements import UNRANKED
-from calcbench.bench.schema.result import Run, read_run
-from calcbench.bench.units import format_number
-from calcbench.bench.views.compare_table import lines, percent, show_interval
-from calcbench.bench.views.export import as_json
 from calcbench.core.errors import UsageError
 
 
@@ -77,45 +59,6 @@ class Change:
             return "cannot tell: too few rounds"
         seen = self.told.detectable - 1
         return f"no clear difference (seen from {seen:.0%})" if seen < 10 else "no clear difference"
-
-
-@click.command(
-    "compare",
-    cls=Command,
-    examples={
-        "calcbench compare results/main results/branch": "what changed, and what is only noise",
-        "calcbench compare A B --fail-if 'throughput<-10%'": "99 if it fell by more than that",
-        "calcbench compare A B --fail-if 'p99>50ms'": "99 if it takes longer than that in B",
-    },
-)
-@click.argument("first", metavar="A", type=click.Path(path_type=Path, file_okay=False))
-@click.argument("second", metavar="B", type=click.Path(path_type=Path, file_okay=False))
-@click.option(
-    "--fail-if",
-    "conditions",
-    metavar="CONDITION",
-    multiple=True,
-    help="Metric, < or >, limit: with % the change from A to B, else B alone. Metrics:"
-    " throughput, p50, p90, p99, max, cpu. Repeats.",
-)
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
-def compare_command(first: Path, second: Path, conditions: tuple[str, ...], as_json: bool) -> int:
-    """Compare the result in folder B with that in A.
-
-    Prints how each metric changed, its 95% interval and a verdict. With conditions it exits 99
-    where one is broken for any strategy, else 98 where the data cannot tell, else 0.
-    """
-    gates = [parse_gate(text) for text in conditions]
-    runs = read_run(first), read_run(second)
-    pairs = matched(summarise(runs[0], first), summarise(runs[1], second))
-    changes = compare_all(pairs)
-    judged = [judge(gate, pair) for gate in gates for pair in pairs]
-    if as_json:
-        text = json.dumps(whole(runs, changes, judged), indent=1, ensure_ascii=False)
-        click.echo(text)
-    else:
-        click.echo("\n".join(lines(runs, changes, judged)))
-    return exit_status(judged)
 
 
 def matched(first: Summary, second: Summary) -> list[Pair]:
@@ -184,40 +127,9 @@ def judge(gate: Gate, pair: Pair) -> Judged:
         if told == NOTHING_TOLD:
             rounds = min(metric.spread(row).rounds for row in (pair.first, pair.second))
             return Judged(gate, where, CANNOT_TELL, too_few(rounds))
-        seen = f"{percent(told.ratio)}, {show_interval(told)}"
-        return Judged(gate, where, gate.judge((told.low, told.high)), seen)
+        return gate.judged(where, told.ratio, (told.low, told.high))
     spread = metric.spread(pair.second)
     if spread.interval is None:
         return Judged(gate, where, CANNOT_TELL, too_few(spread.rounds))
     low, high = (end * metric.scale for end in spread.interval)
-    seen = f"{metric.text(pair.second)}, {format_number(low)} to {format_number(high)}{metric.unit}"
-    return Judged(gate, where, gate.judge((low, high)), seen)
-
-
-def whole(
-    runs: tuple[Run, Run], changes: Sequence[Change], judged: Sequence[Judged]
-) -> dict[str, Any]:
-    """Return all that was found, as JSON can carry it; what is unknown is null."""
-    return {
-        "a": runs[0].name,
-        "b": runs[1].name,
-        "changes": [
-            {
-                **dataclasses.asdict(change.pair.second.condition),
-                "metric": change.metric.name,
-                **as_json(change.told),
-                "verdict": change.verdict,
-            }
-            for change in changes
-        ],
-        "conditions": [
-            {
-                "condition": one.gate.text,
-                "where": one.where,
-                "status": WORDS[one.status],
-                "seen": one.seen,
-            }
-            for one in judged
-        ],
-        "exit_status": exit_status(judged),
-    }
+    return gate.judged(where, metric.median(pair.second), (low, high))

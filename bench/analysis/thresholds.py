@@ -38,6 +38,10 @@ class Gate:
     limit: float
     relative: bool
 
+    def judged(self, where: str, value: float, interval: tuple[float, float]) -> "Judged":
+        """Return what comes of this where the figure is *value*, and lies in *interval*."""
+        return Judged(self, where, self.judge(interval), "", value, interval)
+
     def judge(self, interval: tuple[float, float] | None) -> int:
         """Return the exit status for a figure that lies in *interval*, None if nobody knows."""
         if interval is None:
@@ -50,12 +54,18 @@ class Gate:
 
 @dataclass(frozen=True)
 class Judged:
-    """What came of a *gate* under the condition that *where* names, in words as *seen*."""
+    """What came of a *gate* under the condition that *where* names.
+
+    *value* and the *interval* around it are in the unit of the gate's limit; without an interval
+    *reason* says why there is none.
+    """
 
     gate: Gate
     where: str
     status: int
-    seen: str
+    reason: str = ""
+    value: float = 0.0
+    interval: tuple[float, float] | None = None
 
 
 def parse_gate(text: str, flag: str = "--fail-if", examples: str = EXAMPLES) -> Gate:

@@ -1,1 +1,1 @@
-"""TODO bench/runner."""
+"""Carry out a plan on a subject: our strategies, or somebody else's server."""

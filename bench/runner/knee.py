@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from calcbench.bench.analysis.summary import summarise_condition
 from calcbench.bench.analysis.thresholds import Gate, parse_gate
+from calcbench.bench.runner.race import pinning_of
+from calcbench.bench.runner.subject import Setup, Subject
 from calcbench.bench.schema.judgements import UNRANKED
 from calcbench.bench.schema.plan import Condition, Plan
 from calcbench.bench.schema.result import SEARCH, Measurement, prepare_folder, whole_file
@@ -28,7 +30,6 @@ from calcbench.core.errors import CalcbenchError, UsageError
 
 if TYPE_CHECKING:
     from calcbench.bench.loadgen.locust.cluster import Swarm
-    from calcbench.bench.runner.subject import Contest
 
 CLOSE = 1.1  # ratio of what is not kept to what is, at which the search ends
 AGREE = 2  # tries that decide a rate
@@ -134,10 +135,10 @@ def judge(measurement: Measurement, objective: Gate, folder: Path) -> Try:
 
 def find_knees(
     plan: Plan,
+    subject: Subject,
     objective: Gate,
     folder: Path,
     tell: Callable[[str], None] = lambda _: None,
-    contest: "Contest | None" = None,
     prepare: Callable[[], Mapping[str, Any]] = dict,
     swarm: "Swarm | None" = None,
 ) -> list[Knee]:
@@ -145,14 +146,9 @@ def find_knees(
 
     *tell* is called with each try in words. The rest is as for `calcbench.bench.runner.race.race`.
     """
-    from calcbench.bench.runner.launched import among_strategies
-    from calcbench.bench.runner.race import pinning_of
-    from calcbench.bench.runner.subject import Setup
-
-    contest = contest or among_strategies(plan)
     prepare_folder(folder)
-    pinning = pinning_of(plan, contest)
-    units, calibration = contest.calibrate(plan, pinning), prepare()
+    pinning = pinning_of(plan, subject)
+    units, calibration = subject.calibrate(plan, pinning), prepare()
     steps = itertools.count()
     found: list[Knee] = []
 
@@ -160,7 +156,7 @@ def find_knees(
         one = dataclasses.replace(plan, rate=rate)
         setup = Setup(one, folder, pinning, units, calibration, swarm)
         step = next(steps)
-        return contest.measure(setup, condition, step + 1, step)
+        return subject.measure(setup, condition, step + 1, step)
 
     def knee_of(condition: Condition) -> Knee:
         def attempt(rate: float) -> Try:

@@ -1,12 +1,14 @@
-"""TODO bench/runner/launched.py."""
+"""Our own strategies as the subject: each measurement has a fresh server and fresh drivers."""
 
+import functools
 import os
+from collections.abc import Callable
 from dataclasses import asdict
 
 from calcbench.bench.diagnosis.evidence import Observed
 from calcbench.bench.diagnosis.failures import trouble, trouble_of_totals
 from calcbench.bench.loadgen.spec import Drive, load_of
-from calcbench.bench.runner.subject import Contest, Setup, conclude
+from calcbench.bench.runner.subject import Setup, Subject, conclude
 from calcbench.bench.schema.judgements import INVALID
 from calcbench.bench.schema.plan import Condition, Plan
 from calcbench.bench.schema.result import Measurement
@@ -21,17 +23,25 @@ from calcbench.core.options import parse_options
 from calcbench.core.serving.catalogue import load, options_of, parse_variant
 from calcbench.core.serving.launcher import Server, ServerSpec, launch
 
+Start = Callable[[ServerSpec, str], Server]
 
-def among_strategies(plan: Plan) -> Contest:
-    """Return the contest among the strategies of *plan*; raises UsageError for unknown ones."""
+
+def among_strategies(plan: Plan, start: Start = launch) -> Subject:
+    """Return as a subject the strategies of *plan*; raises UsageError for unknown ones.
+
+    *start* starts a server at an address; a test may give one with something wrong.
+    """
     options = {label: options_of(parse_variant(label)) for label in plan.strategies}
     policy = asdict(parse_options(Policy, plan.policy))
     for workload in plan.workloads:
         parse_workload(workload)
-    return Contest(measure, options, policy, calibrate_workloads, pinned=True)
+    measuring = functools.partial(measure, start=start)
+    return Subject(measuring, options, policy, calibrate_workloads, pinned=True)
 
 
-def measure(setup: Setup, condition: Condition, number: int, step: int) -> Measurement:
+def measure(
+    setup: Setup, condition: Condition, number: int, step: int, start: Start = launch
+) -> Measurement:
     """Return the measurement of *condition* in round *number*, with its samples written.
 
     A server that cannot start, dies, complains, answers wrongly or will not stop cleanly makes
@@ -54,7 +64,7 @@ def measure(setup: Setup, condition: Condition, number: int, step: int) -> Measu
     try:
         with (
             setup.drivers() as drivers,
-            launch(spec, plan.host) as server,
+            start(spec, plan.host) as server,
         ):  # the drivers start meanwhile
             with Sampling(sampler_of(server, pinning), cores=spare_cores(pinning)) as sampling:
                 driven = drivers.drive(drive_of(plan, condition, server, pinning))

@@ -1,4 +1,4 @@
-"""The race: every condition in every round, each with a fresh server and a fresh driver.
+"""The race: every condition in every round.
 
 The order within a round is drawn anew from the seed, so that strategies are interleaved and a
 disturbance of the machine does not always hit the same one. Whatever goes wrong with a server
@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from calcbench.bench.analysis.stopping import enough
-from calcbench.bench.runner.launched import among_strategies
-from calcbench.bench.runner.subject import Contest, Setup
+from calcbench.bench.runner.subject import Setup, Subject
 from calcbench.bench.schema.plan import Condition, Plan
 from calcbench.bench.schema.result import (
     SCHEMA_VERSION,
@@ -58,16 +57,14 @@ class Interrupted(CalcbenchError):  # noqa: N818  # the user asked for it
 
 def race(
     plan: Plan,
+    subject: Subject,
     out: Path,
     progress: Callable[[Progress], None] = lambda _: None,
     command: str = "",
     prepare: Callable[[], Mapping[str, Any]] = dict,
-    contest: "Contest | None" = None,
     swarm: "Swarm | None" = None,
 ) -> Run:
-    """Race as *plan* says, write the result to the folder *out*, and return it.
-
-    Without a *contest* it is among our strategies, each of which is started for it.
+    """Race the *subject* as *plan* says, write the result to the folder *out*, and return it.
 
     *progress* is called before each measurement and once at the end; *command* is recorded.
     *prepare* is called when nothing can stand against the race any more; it returns the driver's
@@ -76,9 +73,8 @@ def race(
     Raises UsageError for a plan that names what does not exist, CalcbenchError when *out*
     cannot be written (before the race, if that can be known), and Interrupted for a Ctrl-C.
     """
-    contest = contest or among_strategies(plan)
     prepare_folder(out)
-    pinning = pinning_of(plan, contest)
+    pinning = pinning_of(plan, subject)
     started = now()
     cpu_units: dict[str, int] = {}
     calibration: dict[str, Any] = {}
@@ -96,8 +92,8 @@ def race(
             machine=describe_machine(),
             versions=describe_versions() | (swarm.versions if swarm else {}),
             measurements=tuple(measurements),
-            options=dict(contest.options),
-            policy=dict(contest.policy),
+            options=dict(subject.options),
+            policy=dict(subject.policy),
             cpu_units=cpu_units,
             pinning=pinning,
             calibration=calibration,
@@ -105,10 +101,10 @@ def race(
 
     try:
         calibration |= prepare()
-        cpu_units |= contest.calibrate(plan, pinning)
+        cpu_units |= subject.calibrate(plan, pinning)
         setup = Setup(plan, out, pinning, cpu_units, calibration, swarm)
         for step, condition, number in announced(plan, progress, measurements):
-            measurements.append(contest.measure(setup, condition, number, step))
+            measurements.append(subject.measure(setup, condition, number, step))
         run = so_far()
         write_run(run, out)
     except KeyboardInterrupt:
@@ -118,9 +114,9 @@ def race(
     return run
 
 
-def pinning_of(plan: Plan, contest: Contest) -> Pinning:
+def pinning_of(plan: Plan, subject: Subject) -> Pinning:
     """Return the cores for those who race; a driver on another machine has none of ours."""
-    pinning = choose_cores() if contest.pinned else Pinning()
+    pinning = choose_cores() if subject.pinned else Pinning()
     return dataclasses.replace(pinning, driver=()) if plan.join else pinning
 
 

@@ -1,19 +1,22 @@
-"""Somebody else's server: where it is, what it is asked, and which answers are right."""
+"""Somebody else's servers as the subject: where they are, what they are asked, what is right."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
-from calcbench.bench.loadgen.spec import Ask
+from calcbench.bench.diagnosis.evidence import Observed
+from calcbench.bench.diagnosis.failures import trouble_of_answers
+from calcbench.bench.loadgen.spec import Ask, load_of
+from calcbench.bench.runner.subject import Setup, Subject, conclude
+from calcbench.bench.schema.judgements import INVALID
 from calcbench.bench.schema.plan import CLOSE, Condition
+from calcbench.bench.schema.result import Measurement
+from calcbench.bench.system.machine import without_paths
+from calcbench.bench.system.usage import Life
 from calcbench.core.errors import CalcbenchError, UsageError
-
-if TYPE_CHECKING:
-    from calcbench.bench.runner.subject import Contest, Setup
-    from calcbench.bench.schema.result import Measurement
 
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 §5.6.2
 VALUE = re.compile(r"[\t -~\x80-\xff]*")  # §5.5
@@ -125,39 +128,29 @@ def ask_of(question: Question, target: Target, reuse: str) -> Ask:
     )
 
 
-def among_targets(targets: dict[str, Target], question: Question) -> "Contest":
-    """Return the contest among *targets*, which go by their labels."""
-    from calcbench.bench.runner.subject import Contest
+def among_targets(targets: dict[str, Target], question: Question) -> Subject:
+    """Return *targets* as a subject, which go by their labels."""
 
-    def measure(setup: "Setup", condition: Condition, number: int, step: int) -> "Measurement":
+    def measure(setup: Setup, condition: Condition, number: int, step: int) -> Measurement:
         return measure_target(setup, condition, number, step, targets[condition.variant], question)
 
     options = {label: question.recorded(target) for label, target in targets.items()}
-    return Contest(measure, options)
+    return Subject(measure, options)
 
 
 def measure_target(
-    setup: "Setup",
+    setup: Setup,
     condition: Condition,
     number: int,
     step: int,
     target: Target,
     question: Question,
-) -> "Measurement":
+) -> Measurement:
     """Return the measurement of *target* under *condition* in round *number*.
 
     Nothing is known of the server but its answers: it is not ours to watch. Raises CalcbenchError
     only when the samples cannot be written.
     """
-    from calcbench.bench.diagnosis.evidence import Observed
-    from calcbench.bench.diagnosis.failures import trouble_of_answers
-    from calcbench.bench.loadgen.spec import load_of
-    from calcbench.bench.runner.subject import conclude
-    from calcbench.bench.schema.judgements import INVALID
-    from calcbench.bench.schema.result import Measurement
-    from calcbench.bench.system.machine import without_paths
-    from calcbench.bench.system.usage import Life
-
     drive = load_of(
         setup.plan,
         condition,

@@ -1,4 +1,9 @@
-"""TODO bench/runner/subject.py."""
+"""What is measured, and what all of its measurements share.
+
+A race or a search is of any subject: our strategies (`calcbench.bench.runner.launched`), or
+somebody else's servers (`calcbench.bench.runner.remote`). All that it must know is how to measure
+one of them.
+"""
 
 import contextlib
 import re
@@ -39,8 +44,8 @@ class Setup:
 
 
 @dataclass(frozen=True)
-class Contest:
-    """Who races: how one of them is measured, and what is recorded of all, by their labels.
+class Subject:
+    """What is raced: how one of them is measured, and what is recorded of all, by their labels.
 
     *pinned* says whether servers and drivers are given cores of their own.
     """

@@ -37,7 +37,7 @@ class Histograms:
         self.of = {name: new_histogram() for name in TIMES}
 
     def add(self, columns: "Samples") -> None:
-        """Add samples, given as the columns of `calcbench.bench.schema.result.Samples`."""
+        """Add samples, given as the columns of `calcbench.bench.schema.samples.Samples`."""
         right = columns["outcome"] == OK
         for name, values in times(columns).items():
             count_values(self.of[name], values[right])

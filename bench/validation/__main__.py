@@ -14,7 +14,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from calcbench.bench.system.machine import describe_machine
-from calcbench.bench.validation import instrument, opinion, simulation, truth
+from calcbench.bench.validation import driver as instrument
+from calcbench.bench.validation import statistics as simulation
+from calcbench.bench.validation import truth
+from calcbench.bench.validation import wrk as opinion
 from calcbench.bench.validation.promise import Promise, print_promises
 from calcbench.core.errors import CalcbenchError, UsageError
 from calcbench.core.options import nearest

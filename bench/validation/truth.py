@@ -1,12 +1,12 @@
 """What the driver says of servers about which the truth is known.
 
-One stamps every request itself (`calcbench.bench.validation.bias`). The other one is stopped for
-T of the D seconds of an open loop at a constant rate. Of the requests, the share T/D then waits
-for what is left of T, evenly from T to nothing, so the q-quantile of the response time is
-T − (1 − q)·D. 5 % allow for the gap between two requests and for working off the queue. Strangers
-on the server's core make that last longer, and nothing makes it shorter, so the quietest of a few
-freezes counts. A closed loop beside it asks nothing while the server stands
-still: what it says is shown, to be warned by.
+One stamps every request itself (`calcbench.bench.validation.timestamps`). The other one is
+stopped for T of the D seconds of an open loop at a constant rate. Of the requests, the share T/D
+then waits for what is left of T, evenly from T to nothing, so the q-quantile of the response time
+is T − (1 − q)·D. 5 % allow for the gap between two requests and for working off the queue.
+Strangers on the server's core make that last longer, and nothing makes it shorter, so the quietest
+of a few freezes counts. A closed loop beside it asks nothing while the server stands still: what
+it says is shown, to be warned by.
 """
 
 import dataclasses
@@ -22,7 +22,7 @@ from calcbench.bench.loadgen.pool import Drivers
 from calcbench.bench.loadgen.spec import Drive
 from calcbench.bench.system.cpus import Pinning, choose_cores
 from calcbench.bench.units import format_ns, format_ratio
-from calcbench.bench.validation import bias
+from calcbench.bench.validation import timestamps as bias
 from calcbench.bench.validation.promise import Promise
 from calcbench.core.errors import CalcbenchError
 from calcbench.core.serving.launcher import ServerSpec, launch

@@ -1,13 +1,16 @@
 """Show what changed between two results, as plain aligned text."""
 
+import dataclasses
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from calcbench.bench.analysis.compare import Change
 from calcbench.bench.analysis.inference import NOTHING_TOLD, Comparison
-from calcbench.bench.analysis.thresholds import WORDS, Judged
+from calcbench.bench.analysis.thresholds import WORDS, Judged, exit_status
 from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Run
 from calcbench.bench.units import format_number, format_rate, format_seconds
+from calcbench.bench.views.export import as_json
 
 GAP = "  "
 HEADINGS = ("clients", "strategy", "metric", "A", "B", "change", "95% interval", "verdict")
@@ -46,7 +49,20 @@ def lines(
     if judged:
         yield ""
     for one in judged:
-        yield f"{WORDS[one.status]}: fail if {one.gate.text.strip()}: {one.where}: {one.seen}"
+        yield f"{WORDS[one.status]}: fail if {one.gate.text.strip()}: {one.where}: {seen(one)}"
+
+
+def seen(judged: Judged) -> str:
+    """Say in which interval the figure lies that was *judged*, or why that is not known."""
+    if judged.interval is None:
+        return judged.reason
+    low, high = judged.interval
+    if judged.gate.relative:
+        return f"{percent(judged.value)}, {percent(low)} to {percent(high)}"
+    unit = judged.gate.metric.unit
+    return (
+        f"{format_number(judged.value)}{unit}, {format_number(low)} to {format_number(high)}{unit}"
+    )
 
 
 def differences(first: Run, second: Run) -> Iterator[str]:
@@ -106,3 +122,32 @@ def percent(ratio: float) -> str:
 def show_interval(told: Comparison) -> str:
     """Return the interval of *told*: ``−2.0% to +3.1%``."""
     return f"{percent(told.low)} to {percent(told.high)}"
+
+
+def comparison_as_json(
+    runs: tuple[Run, Run], changes: Sequence[Change], judged: Sequence[Judged]
+) -> dict[str, Any]:
+    """Return all that was found, as JSON can carry it; what is unknown is null."""
+    return {
+        "a": runs[0].name,
+        "b": runs[1].name,
+        "changes": [
+            {
+                **dataclasses.asdict(change.pair.second.condition),
+                "metric": change.metric.name,
+                **as_json(change.told),
+                "verdict": change.verdict,
+            }
+            for change in changes
+        ],
+        "conditions": [
+            {
+                "condition": one.gate.text,
+                "where": one.where,
+                "status": WORDS[one.status],
+                "seen": seen(one),
+            }
+            for one in judged
+        ],
+        "exit_status": exit_status(judged),
+    }

@@ -6,20 +6,22 @@ greenlet may be written as if it were alone: where it waits, gevent's hub runs t
 
 import errno
 import os
-from typing import TYPE_CHECKING, Any
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
 
 import gevent
+from gevent.event import Event
 from gevent.hub import Waiter
 from gevent.monkey import get_original
 
 from calcbench.bench.loadgen.driver.loop import FAILURES, NEVER, PAUSE_NS, READ_SIZE, clock
-from calcbench.bench.loadgen.driver.response import HEAD_END, FramingError, Incoming
+from calcbench.bench.loadgen.driver.response import HEAD_END, Checker, FramingError, Incoming
+from calcbench.bench.loadgen.locust.reporter import Reporter
 from calcbench.bench.loadgen.locust.timerfd import READABLE
 from calcbench.bench.loadgen.protocol import TAG_BITS, WAITED
+from calcbench.bench.loadgen.spec import Drive, Request
 from calcbench.bench.schema.outcomes import OK, WRONG
-
-if TYPE_CHECKING:
-    from calcbench.bench.loadgen.locust.loop import Stage
 
 # The plain socket, which Locust has replaced: we wait ourselves, before we read and not after.
 Socket = get_original("socket", "socket")
@@ -28,10 +30,39 @@ IPPROTO_TCP, TCP_NODELAY = 6, 1
 WRITABLE = 2  # of gevent's watchers
 
 
+class Stage(Protocol):
+    """What the loop of a worker offers to its clients; `calcbench.bench.loadgen.locust.loop`."""
+
+    drive: Drive
+    checker: Checker
+    lengths: dict[bytes, int]
+    target: tuple[int, Any]
+    reporter: Reporter
+    begun: Event
+    due: Iterator[int] | None
+    is_over: bool
+    waiting: deque[int]
+    idle: "list[Seat]"
+    vacant: "list[Seat]"
+
+    @property
+    def take(self) -> Callable[[], Request]:
+        """Return the next request and its right answer, when it is called."""
+        ...
+
+    def fail(self, error: Exception) -> None:
+        """End all of it because of *error*, which is ours and not the server's."""
+        ...
+
+    def leave(self) -> None:
+        """Take note that somebody has left their seat."""
+        ...
+
+
 class Seat:
     """Connection *number* of a *stage*; `occupy` it once."""
 
-    def __init__(self, stage: "Stage", number: int) -> None:
+    def __init__(self, stage: Stage, number: int) -> None:
         self.stage = stage
         self.base = number << TAG_BITS
         self.hub = gevent.get_hub()

@@ -1,7 +1,7 @@
 """The bare loop: the least that a Python event loop can do, and so the limit for all of them.
 
 It receives and sends a constant. It parses nothing, checks nothing, remembers nothing, and serves
-until it is killed. ``python -m calcbench.bench.speed.bare ORDER`` takes its order as JSON.
+until it is killed. ``python -m calcbench.bench.corebench.bare_loop ORDER`` takes its order as JSON.
 """
 
 import json

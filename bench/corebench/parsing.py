@@ -1,6 +1,6 @@
 """Without a socket: our whole answer to a request, beside a parser in C that only parses it.
 
-``python -m calcbench.bench.speed.parsing ORDER`` measures in the interpreter that runs it and
+``python -m calcbench.bench.corebench.parsing ORDER`` measures in the interpreter that runs it and
 writes one line of JSON, `Timing`s; its order is JSON. *Ours* is the whole way of one request on a
 kept connection: hear, handle, respond, sent. *httptools* is, for the same octets:
 

@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from calcbench.bench.analysis.summary import Spread, spread
+from calcbench.bench.corebench.reference_servers import SERVERS
 from calcbench.bench.loadgen.pool import DriverProcess
 from calcbench.bench.loadgen.spec import VARIETY, Drive, ring
 from calcbench.bench.schema.plan import KEEP_ALIVE
-from calcbench.bench.speed.rivals import SERVERS
 from calcbench.bench.system.cpus import Pinning
 from calcbench.core.errors import CalcbenchError
 from calcbench.core.serving.launcher import ServerSpec, launch
@@ -175,7 +175,7 @@ def command_of(contest: Contest, server: str, port: int) -> list[str]:
         drive = Drive(HOST, port, 1, contest.reuse == KEEP_ALIVE, 1, seed=contest.seed, variety=1)
         constant = ring(drive)[0][1] or b""
         order |= {"reuse": contest.reuse, "answer": constant.decode()}
-    return [contest.python, "-P", "-m", f"calcbench.bench.speed.{module}", json.dumps(order)]
+    return [contest.python, "-P", "-m", f"calcbench.bench.corebench.{module}", json.dumps(order)]
 
 
 def wait_until_ready(

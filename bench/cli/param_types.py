@@ -6,16 +6,24 @@ Every mistake is answered in one line that says what was given and what would be
 import math
 import random
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
 
-from calcbench.bench.schema.plan import REUSES
+from calcbench.bench.loadgen.wrk import WRK, need_wrk
+from calcbench.bench.schema.arrivals import ARRIVALS
+from calcbench.bench.schema.behaviours import parse_behaviour
+from calcbench.bench.schema.plan import ENGINES, REUSES
 from calcbench.core.app.workload import parse_workload
 from calcbench.core.errors import CalcbenchError, UsageError
 from calcbench.core.options import describe, nearest
 from calcbench.core.serving import catalogue
+
+if TYPE_CHECKING:
+    ParamType = click.ParamType[Any]
+else:
+    ParamType = click.ParamType  # generic in new releases of click only
 
 ALL = "all"
 ANY_CONTROL, NO_CONTROL = "any", "none"
@@ -25,62 +33,105 @@ Thing = TypeVar("Thing")
 Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
 
-def whole_number(example: str, most: float = math.inf) -> Callable[[str], int]:
-    """Return what reads an integer from 0 to *most*; *example*, ``--port 8080``, shows a right one.
+class Number(ParamType):
+    """A number as *read* makes it of a text, *noun* in words; *example* is a right one.
 
-    Whether it makes sense beyond that is for the `Plan` to say.
+    What is refused is named with the option that it stands behind. Whether a number makes sense
+    beyond its form is mostly for the `Plan` to say.
     """
-    flag = example.partition(" ")[0]
 
-    def read(text: str) -> int:
+    name = "number"
+
+    def __init__(
+        self, read: Callable[[str], float], noun: str, example: str, wrong: Callable[[Any], str]
+    ) -> None:
+        self.read, self.noun, self.example, self.wrong = read, noun, example, wrong
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number that *value* is; raises UsageError."""
+        if not isinstance(value, str):
+            return value
+        flag = param.opts[0] if param else self.noun
         try:
-            value = int(text)
+            number = self.read(value)
         except ValueError:
-            raise UsageError(f"{flag} {text!r} should be a whole number, as in {example}") from None
-        if not 0 <= value <= most:
-            up_to = f"to {most:.0f}" if most < math.inf else "up"
-            raise UsageError(f"{flag} {text} should be a whole number from 0 {up_to}")
-        return value
-
-    return read
+            example = f"{flag} {self.example}"
+            raise UsageError(f"{flag} {value!r} should be {self.noun}, as in {example}") from None
+        if wrong := self.wrong(number):
+            raise UsageError(f"{flag} {value} should be {wrong}")
+        return number
 
 
-def seconds(example: str) -> Callable[[str], float]:
-    """Return what reads a number of seconds; the rest is as for `whole_number`."""
-    flag = example.partition(" ")[0]
+class Listed(ParamType):
+    """Several things with commas between them, each of the type *one*: a tuple."""
+
+    name = "list"
+
+    def __init__(self, one: "ParamType | Callable[[str], Any]") -> None:
+        self.one = click.types.convert_type(one)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return all things in *value*; raises as *one* does."""
+        if not isinstance(value, str):
+            return value
+        return tuple(self.one.convert(part.strip(), param, ctx) for part in value.split(","))
+
+
+def whole_number(example: str, most: float = math.inf) -> Number:
+    """Return the type of an integer from 0 to *most*."""
+    up_to = f"to {most:.0f}" if most < math.inf else "up"
+    return Number(
+        int,
+        "a whole number",
+        example,
+        lambda value: "" if 0 <= value <= most else f"a whole number from 0 {up_to}",
+    )
+
+
+def seconds(example: str) -> Number:
+    """Return the type of a number of seconds."""
+    return Number(float, "seconds", example, lambda _: "")
+
+
+def per_second(example: str) -> Number:
+    """Return the type of a rate, in requests per second."""
+    return Number(float, "requests per second", example, lambda _: "")
+
+
+def share(example: str) -> Number:
+    """Return the type of a share such as ``5%`` or ``0.05``: a ratio, 0.05."""
 
     def read(text: str) -> float:
-        try:
-            return float(text)
-        except ValueError:
-            raise UsageError(f"{flag} {text!r} should be seconds, as in {example}") from None
+        return float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
 
-    return read
-
-
-def share(example: str) -> Callable[[str], float]:
-    """Return what reads a share such as ``5%`` or ``0.05`` as a ratio, 0.05."""
-    flag = example.partition(" ")[0]
-
-    def read(text: str) -> float:
-        try:
-            value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
-        except ValueError:
-            raise UsageError(f"{flag} {text!r} should be a share, as in {example}") from None
-        if not 0 < value < 1:
-            raise UsageError(f"{flag} {text} should be more than 0% and less than 100%")
-        return value
-
-    return read
+    return Number(
+        read,
+        "a share",
+        example,
+        lambda value: "" if 0 < value < 1 else "more than 0% and less than 100%",
+    )
 
 
-def listed(read: Callable[[str], Thing]) -> Callable[[str], tuple[Thing, ...]]:
-    """Return what reads several things with commas between them, each as *read* does."""
+def arrivals(text: str) -> str:
+    """Return *text* if it names a way to arrive; raises UsageError with the nearest."""
+    if text not in ARRIVALS:
+        raise UsageError(f"no arrivals {text!r}{nearest(text, ARRIVALS)}")
+    return text
 
-    def read_all(text: str) -> tuple[Thing, ...]:
-        return tuple(read(part.strip()) for part in text.split(","))
 
-    return read_all
+def behaviour(text: str) -> str:
+    """Return *text* if it asks for a behaviour; raises UsageError."""
+    parse_behaviour(text)
+    return text
+
+
+def engine(text: str) -> str:
+    """Return *text* if it names an engine that is here; raises UsageError."""
+    if text not in ENGINES:
+        raise UsageError(f"no engine {text!r}{nearest(text, ENGINES)}")
+    if text == WRK:
+        need_wrk()
+    return text
 
 
 def workload(text: str) -> str:

@@ -6,14 +6,14 @@ import time
 
 import click
 
-from calcbench.bench.arguments import (
+from calcbench.bench.cli.base import Command, policy_of, policy_options
+from calcbench.bench.cli.param_types import (
     WORKLOADS,
     complete_options,
     complete_strategies,
     complete_words,
     whole_number,
 )
-from calcbench.bench.command import Command, policy_of, policy_options
 from calcbench.core.errors import CalcbenchError, UsageError
 from calcbench.core.serving.catalogue import parse_variant
 from calcbench.core.serving.launcher import GRACE_S, Server, ServerSpec, Stopped, launch
@@ -56,7 +56,7 @@ def host_name(text: str) -> str:
 )
 @click.option(
     "--port",
-    type=whole_number("--port 8080", most=65535),
+    type=whole_number("8080", most=65535),
     metavar="PORT",
     default="8080",
     show_default=True,

@@ -3,6 +3,7 @@
 Click's own words are replaced where they take more than a line or do not name what is right.
 """
 
+import importlib
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -43,12 +44,21 @@ class Command(click.Command):
 
 
 class Commands(click.Group):
-    """The group of all commands; *examples* as for `Command`."""
+    """A group of commands that are imported when they are called; *examples* as for `Command`.
 
-    command_class = Command
+    *lazy* has for each command, in the order in which a newcomer needs them, the place where it
+    is defined, ``module:attribute``, and the first line of its help.
+    """
 
-    def __init__(self, *args: Any, examples: Mapping[str, str] | None = None, **more: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        lazy: Mapping[str, tuple[str, str]],
+        examples: Mapping[str, str] | None = None,
+        **more: Any,
+    ) -> None:
         super().__init__(*args, **more)
+        self.lazy = lazy
         self.examples = examples or {}
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -56,16 +66,29 @@ class Commands(click.Group):
         write_examples(self.examples, formatter)
         super().format_help(ctx, formatter)
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the names of the commands and what they do, without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in self.lazy.items()])
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of the commands in the order in which a newcomer needs them."""
-        return list(self.commands)
+        return list(self.lazy)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return the command *cmd_name*, imported now; None where there is none."""
+        if cmd_name not in self.lazy:
+            return None
+        module, _, attribute = self.lazy[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Return the command that *args* begin with; name the nearest when there is none."""
         if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
-            raise click.UsageError(f"no command {args[0]!r}{nearest(args[0], self.commands)}", ctx)
+            raise click.UsageError(f"no command {args[0]!r}{nearest(args[0], self.lazy)}", ctx)
         return super().resolve_command(ctx, args)
 
 

@@ -1,4 +1,4 @@
-"""What makes a shell complete `calcbench`: click's scripts, for bash and fish with a change.
+"""`calcbench completion`: what makes a shell complete it, click's scripts with a change.
 
 Bash ends a word at a colon and at an equals sign, so click's script would complete neither
 ``threadpool:wor`` nor ``-o wor``. Ours reads the whole line instead, and gives bash the part
@@ -17,6 +17,8 @@ from click.shell_completion import (
     add_completion_class,
     get_completion_class,
 )
+
+from calcbench.bench.cli.base import Command
 
 SHELLS = ("bash", "zsh", "fish")
 VARIABLE = "_CALCBENCH_COMPLETE"
@@ -63,6 +65,25 @@ class FirstCommaFish(FishComplete):
     source_template = FishComplete.source_template.replace(
         'string split ","', 'string split --max 1 ","'
     )
+
+
+@click.command(
+    "completion",
+    cls=Command,
+    examples={
+        "calcbench completion bash >> ~/.bashrc": "for every new bash",
+        "calcbench completion zsh >> ~/.zshrc": "for every new zsh",
+        "calcbench completion fish | source": "for this fish",
+    },
+)
+@click.argument("shell", metavar="SHELL", type=click.Choice(SHELLS))
+def completion_command(shell: str) -> None:
+    """Print what makes a shell complete this command.
+
+    SHELL is bash, zsh or fish. It is what _CALCBENCH_COMPLETE=bash_source calcbench prints, and
+    the same for zsh and fish.
+    """
+    click.echo(completion_script(click.get_current_context().find_root().command, shell))
 
 
 def completion_script(command: click.Command, shell: str) -> str:

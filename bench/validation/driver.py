@@ -145,10 +145,11 @@ def lateness(rounds: list[dict[str, Any]]) -> Promise:
 
 def measurements(plan: Plan) -> list[Measurement]:
     """Return what counts of a race as in *plan*: nothing whose driver was late."""
+    from calcbench.bench.runner.launched import among_strategies
     from calcbench.bench.runner.race import race
 
     with tempfile.TemporaryDirectory() as folder:
-        found = race(plan, Path(folder) / "run").measurements
+        found = race(plan, among_strategies(plan), Path(folder) / "run").measurements
     return [one for one in found if one.status == "ok"]
 
 

@@ -4,21 +4,26 @@ from typing import Any
 
 import click
 
-from calcbench.bench.arguments import (
+from calcbench.bench.cli.base import Command, policy_of, policy_options
+from calcbench.bench.cli.param_types import (
     WORKLOADS,
+    Listed,
     choose_control,
     complete_strategies,
     complete_words,
     flatten,
-    listed,
     parse_strategies,
     workload,
 )
-from calcbench.bench.command import Command, policy_of, policy_options
-from calcbench.bench.conducting import conduct
-from calcbench.bench.deciding import decided, deciding_options
-from calcbench.bench.measuring import measured, measuring_options
-from calcbench.bench.offering import offered, offering_options
+from calcbench.bench.cli.run_options import (
+    decided,
+    deciding_options,
+    measured,
+    measuring_options,
+    offered,
+    offering_options,
+)
+from calcbench.bench.cli.session import conduct
 from calcbench.bench.schema.plan import LOOPBACK, Plan
 from calcbench.core.errors import UsageError
 
@@ -51,7 +56,7 @@ from calcbench.core.errors import UsageError
 @click.option(
     "--workload",
     "workloads",
-    type=listed(workload),
+    type=Listed(workload),
     metavar="WORKLOAD,…",
     multiple=True,
     default=["add,wait=10ms"],
@@ -99,4 +104,6 @@ def run_command(
     )
     if plan.join and ctx.get_parameter_source("host") is click.core.ParameterSource.DEFAULT:
         raise UsageError("--join needs --host: the address by which other machines reach this one")
-    return conduct(plan, slo, output)
+    from calcbench.bench.runner.launched import among_strategies
+
+    return conduct(plan, slo, output, among_strategies)

@@ -16,42 +16,39 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from calcbench.bench.measuring import Output
-from calcbench.bench.offering import most_clients
-from calcbench.bench.progress import progress_on_terminal
+from calcbench.bench.cli.progress import progress_on_terminal
+from calcbench.bench.cli.run_options import Output, most_clients
 from calcbench.bench.schema.plan import Plan
 from calcbench.core.errors import CalcbenchError, UsageError
 
 if TYPE_CHECKING:
     from calcbench.bench.analysis.summary import Summary
-    from calcbench.bench.runner.subject import Contest
+    from calcbench.bench.runner.subject import Subject
     from calcbench.bench.schema.result import Measurement, Run
 
 FILES_BESIDE = 100  # descriptors that a server or driver may need beside those of its connections
 
 
-def conduct(
-    plan: Plan, slo: str, output: Output, contest: "Callable[[], Contest] | None" = None
-) -> int:
+def conduct(plan: Plan, slo: str, output: Output, subject_of: "Callable[[Plan], Subject]") -> int:
     """Race as *plan* says, or search the knee for *slo*; return the exit status.
 
-    *contest* returns who races, and without one it is our strategies. A signal ends it, and what
-    has been measured until then is kept.
+    *subject_of* returns what is raced. A signal ends it, and what has been measured until then is
+    kept.
     """
     allow_files(most_clients(plan) + FILES_BESIDE)
     with interrupted_by_signals() as caught:
         try:
-            racers = contest() if contest else None
+            subject = subject_of(plan)
             if slo:
-                return run_search(plan, slo, output, racers)
-            return run_plan(plan, output, racers)
+                return run_search(plan, subject, slo, output)
+            return run_plan(plan, subject, output)
         except KeyboardInterrupt:
             return 128 + (caught or [signal.SIGINT])[0]
 
 
-def run_search(plan: Plan, slo: str, output: Output, contest: "Contest | None" = None) -> int:
-    """Search the knees of *plan* and show them; return the exit status."""
-    from calcbench.bench.checking import prepare
+def run_search(plan: Plan, subject: "Subject", slo: str, output: Output) -> int:
+    """Search the knees of the *subject* as *plan* says and show them; return the exit status."""
+    from calcbench.bench.cli.doctor import prepare
     from calcbench.bench.loadgen.locust.cluster import swarm_of
     from calcbench.bench.runner import knee
     from calcbench.bench.schema.result import SEARCH, default_folder
@@ -61,10 +58,10 @@ def run_search(plan: Plan, slo: str, output: Output, contest: "Contest | None" =
     with swarm_of(plan, announce) as swarm:
         knees = knee.find_knees(
             plan,
+            subject,
             objective,
             folder,
             tell,
-            contest,
             prepare=lambda: prepare(plan.engine, quiet=output.quiet),
             swarm=swarm,
         )
@@ -77,15 +74,13 @@ def run_search(plan: Plan, slo: str, output: Output, contest: "Contest | None" =
     return knee.check(knees)
 
 
-def run_plan(plan: Plan, output: Output, contest: "Contest | None" = None) -> int:
-    """Race as *plan* says and show the result; return the exit status unless interrupted.
-
-    Without a *contest* it is among our strategies.
+def run_plan(plan: Plan, subject: "Subject", output: Output) -> int:
+    """Race the *subject* as *plan* says and show the result; return the exit status.
 
     Raises KeyboardInterrupt after showing what there is of an interrupted race.
     """
     from calcbench.bench.analysis.summary import summarise
-    from calcbench.bench.checking import prepare
+    from calcbench.bench.cli.doctor import prepare
     from calcbench.bench.loadgen.locust.cluster import swarm_of
     from calcbench.bench.runner.race import Interrupted, race
     from calcbench.bench.schema.result import default_folder
@@ -100,11 +95,11 @@ def run_plan(plan: Plan, output: Output, contest: "Contest | None" = None) -> in
         ):
             run = race(
                 plan,
+                subject,
                 folder,
                 progress,
                 shlex.join(["calcbench", *sys.argv[1:]]),
                 lambda: prepare(plan.engine, quiet=output.quiet),
-                contest,
                 swarm,
             )
     except Interrupted as stopped:

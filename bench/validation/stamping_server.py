@@ -1,9 +1,9 @@
 """A server that tells the truth: when it had each request, and when it let the answer go.
 
-``python -m calcbench.bench.validation.stamping FD DELAY_NS EVERY`` serves the listening socket FD,
-and answers each EVERY-th request DELAY_NS late. When its standard input ends it writes its stamps
-to its standard output: native integers, for each request the time right behind `recv` and the
-one right before `send`. They are of the driver's clock, which is one for all processes.
+``python -m calcbench.bench.validation.stamping_server FD DELAY_NS EVERY`` serves the listening
+socket FD, and answers each EVERY-th request DELAY_NS late. When its standard input ends it writes
+its stamps to its standard output: native integers, for each request the time right behind `recv`
+and the one right before `send`. They are of the driver's clock, which is one for all processes.
 
 It sleeps where it stands when it delays an answer, so it is meant for one client.
 """

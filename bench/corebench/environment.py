@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from importlib.metadata import requires
 from pathlib import Path
 
-from calcbench.bench.speed.rivals import NEEDS
+from calcbench.bench.corebench.reference_servers import NEEDS
 from calcbench.core.errors import UsageError
 
 HINTS = {"bjoern": "it needs a C compiler and libev's header; Debian: apt install gcc libev-dev"}

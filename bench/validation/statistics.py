@@ -73,6 +73,7 @@ def noise_race(rounds: int = ROUNDS, duration_s: float = 0.5) -> tuple[Row, Row]
 
     Raises CalcbenchError when it cannot be raced.
     """
+    from calcbench.bench.runner.launched import among_strategies
     from calcbench.bench.runner.race import race
 
     plan = Plan(
@@ -84,7 +85,7 @@ def noise_race(rounds: int = ROUNDS, duration_s: float = 0.5) -> tuple[Row, Row]
         control=STRATEGY,
     )
     with tempfile.TemporaryDirectory() as folder:
-        run = race(plan, Path(folder) / "run")
+        run = race(plan, among_strategies(plan), Path(folder) / "run")
         first, again = summarise(run, Path(folder) / "run").rows
     if first.rounds < rounds / 2 or again.rounds < rounds / 2:
         raise CalcbenchError(f"{STRATEGY} could not be raced: {first.reason or again.reason}")

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 
-from calcbench.bench.arguments import seconds
-from calcbench.bench.command import Command
+from calcbench.bench.cli.base import Command
+from calcbench.bench.cli.param_types import seconds
 from calcbench.core.errors import UsageError
 
 LOCUST_PORT = 5557  # where Locust's masters wait
-LOCUSTFILE = Path(__file__).parent / "loadgen" / "locust" / "locustfile.py"
+LOCUSTFILE = Path(__file__).parent.parent / "loadgen" / "locust" / "locustfile.py"
 
 
 def master(text: str) -> tuple[str, int]:
@@ -47,7 +47,7 @@ def master(text: str) -> tuple[str, int]:
 )
 @click.option(
     "--wait",
-    type=seconds("--wait 30"),
+    type=seconds("30"),
     metavar="SECONDS",
     default="30",
     show_default=True,

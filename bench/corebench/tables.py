@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from calcbench.bench.analysis.summary import Spread
+from calcbench.bench.corebench.contest import BARE, CONNECTIONS, OURS, Standing
+from calcbench.bench.corebench.parsing import NEVER, REPEAT, Case, Timing, request_of
 from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE
-from calcbench.bench.speed.contest import BARE, CONNECTIONS, OURS, Standing
-from calcbench.bench.speed.parsing import NEVER, REPEAT, Case, Timing, request_of
 from calcbench.bench.system.cpus import Pinning
 from calcbench.bench.units import format_ns, format_number, format_seconds
 

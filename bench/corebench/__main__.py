@@ -9,18 +9,18 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE
-from calcbench.bench.speed.contest import BARE, OURS, Contest, compete, make_path, standings
-from calcbench.bench.speed.installing import Interpreter, how_to_install, inspect, install
-from calcbench.bench.speed.parsing import timings_from_json
-from calcbench.bench.speed.rivals import SERVERS
-from calcbench.bench.speed.tables import (
+from calcbench.bench.corebench.contest import BARE, OURS, Contest, compete, make_path, standings
+from calcbench.bench.corebench.environment import Interpreter, how_to_install, inspect, install
+from calcbench.bench.corebench.parsing import timings_from_json
+from calcbench.bench.corebench.reference_servers import SERVERS
+from calcbench.bench.corebench.tables import (
     CONTEST_LEGEND,
     contest_lines,
     machine_lines,
     parsing_lines,
     wrap,
 )
+from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE
 from calcbench.bench.system.cpus import Pinning, choose_cores
 from calcbench.bench.system.machine import describe_machine
 from calcbench.core.errors import CalcbenchError, UsageError
@@ -93,7 +93,7 @@ def print_parsing(interpreter: Interpreter, path: Path, pinning: Pinning, rounds
     order = json.dumps({"cpus": pinning.server, "rounds": rounds, "seed": SEED})
     tell(f"without a socket: {rounds} rounds")
     done = subprocess.run(
-        [interpreter.python, "-P", "-m", "calcbench.bench.speed.parsing", order],
+        [interpreter.python, "-P", "-m", "calcbench.bench.corebench.parsing", order],
         env={**os.environ, "PYTHONPATH": str(path)},
         stdout=subprocess.PIPE,
         text=True,

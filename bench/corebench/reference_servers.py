@@ -1,9 +1,9 @@
 """The rivals: other people's servers, each serving the calculator in its own way.
 
-``python -m calcbench.bench.speed.rivals ORDER`` runs one of them until it is killed; its order is
-JSON. All of them get what makes them fast: one process on one core, uvloop where they can use
-it, no access log. They are imported by name, because they live in a virtual environment of their
-own that neither the type checkers nor our tests see.
+``python -m calcbench.bench.corebench.reference_servers ORDER`` runs one of them until it is killed;
+its order is JSON. All of them get what makes them fast: one process on one core, uvloop where they
+can use it, no access log. They are imported by name, because they live in a virtual environment of
+their own that neither the type checkers nor our tests see.
 
 Each answers ``GET /op/a/b`` through `answer`, and nothing else: no error page, no JSON. So each
 does a little less than ours.
@@ -94,7 +94,7 @@ def serve_granian(port: int) -> None:
     """Serve with granian's one worker; it imports the application from this module by name."""
     granian = import_module("granian")
     granian.Granian(
-        "calcbench.bench.speed.rivals:rsgi",
+        "calcbench.bench.corebench.reference_servers:rsgi",
         address=HOST,
         port=port,
         interface="rsgi",

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from calcbench.bench.command import Command
+from calcbench.bench.cli.base import Command
 from calcbench.bench.schema.plan import LOCUST, OURS
 from calcbench.bench.units import format_number
 

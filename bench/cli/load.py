@@ -1,17 +1,21 @@
 """`calcbench load`: drive any HTTP/1.1 server, and show what came of it as of a race."""
 
-import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from calcbench.bench.arguments import choose_control, complete_words, whole_number
-from calcbench.bench.command import Command
-from calcbench.bench.conducting import conduct
-from calcbench.bench.deciding import decided, deciding_options
-from calcbench.bench.measuring import measured, measuring_options
-from calcbench.bench.offering import offered, offering_options
+from calcbench.bench.cli.base import Command
+from calcbench.bench.cli.param_types import choose_control, complete_words, whole_number
+from calcbench.bench.cli.run_options import (
+    decided,
+    deciding_options,
+    measured,
+    measuring_options,
+    offered,
+    offering_options,
+)
+from calcbench.bench.cli.session import conduct
 from calcbench.bench.runner.remote import (
     TOKEN,
     Question,
@@ -71,7 +75,7 @@ def contents(text: str) -> bytes:
 @click.option("--body", metavar="TEXT", help="The body of each request; @FILE reads it from there.")
 @click.option(
     "--expect",
-    type=whole_number("--expect 201", most=599),
+    type=whole_number("201", most=599),
     metavar="STATUS",
     help="The only status that is right.  [default: any from 200 to 399]",
 )
@@ -117,8 +121,7 @@ def load_command(urls: tuple[str, ...], unix_socket: str, **more: Any) -> int:
         engine = fields["engine"]
         raise UsageError(f"{engine} drives no Unix sockets: leave out --engine or --unix-socket")
     plan = Plan(strategies=labels, workloads=(question.name,), **fields)
-    contest = functools.partial(among_targets, targets, question)  # imports numpy: when it is time
-    return conduct(plan, slo, output, contest)
+    return conduct(plan, slo, output, lambda _: among_targets(targets, question))
 
 
 def label(url: str, unix_socket: str) -> str:

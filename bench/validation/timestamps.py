@@ -148,7 +148,13 @@ def with_stamps(pinning: Pinning, ask: Callable[[int], Seen]) -> "tuple[Seen, ND
 
     with listen("127.0.0.1", 0) as listener:
         numbers = [str(number) for number in (listener.fileno(), DELAY_NS, DELAYED)]
-        command = [sys.executable, "-P", "-m", "calcbench.bench.validation.stamping", *numbers]
+        command = [
+            sys.executable,
+            "-P",
+            "-m",
+            "calcbench.bench.validation.stamping_server",
+            *numbers,
+        ]
         with subprocess.Popen(
             command,
             stdin=subprocess.PIPE,

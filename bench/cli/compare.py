@@ -1,0 +1,52 @@
+"""`calcbench compare A B`: what changed between two results, as far as the rounds can tell."""
+
+import json
+from pathlib import Path
+
+import click
+
+from calcbench.bench.analysis.compare import compare_all, judge, matched
+from calcbench.bench.analysis.summary import summarise
+from calcbench.bench.analysis.thresholds import exit_status, parse_gate
+from calcbench.bench.cli.base import Command
+from calcbench.bench.schema.result import read_run
+from calcbench.bench.views.compare_table import comparison_as_json, lines
+
+
+@click.command(
+    "compare",
+    cls=Command,
+    examples={
+        "calcbench compare results/main results/branch": "what changed, and what is only noise",
+        "calcbench compare A B --fail-if 'throughput<-10%'": "99 if it fell by more than that",
+        "calcbench compare A B --fail-if 'p99>50ms'": "99 if it takes longer than that in B",
+    },
+)
+@click.argument("first", metavar="A", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("second", metavar="B", type=click.Path(path_type=Path, file_okay=False))
+@click.option(
+    "--fail-if",
+    "conditions",
+    metavar="CONDITION",
+    multiple=True,
+    help="Metric, < or >, limit: with % the change from A to B, else B alone. Metrics:"
+    " throughput, p50, p90, p99, max, cpu. Repeats.",
+)
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def compare_command(first: Path, second: Path, conditions: tuple[str, ...], as_json: bool) -> int:
+    """Compare the result in folder B with that in A.
+
+    Prints how each metric changed, its 95% interval and a verdict. With conditions it exits 99
+    where one is broken for any strategy, else 98 where the data cannot tell, else 0.
+    """
+    gates = [parse_gate(text) for text in conditions]
+    runs = read_run(first), read_run(second)
+    pairs = matched(summarise(runs[0], first), summarise(runs[1], second))
+    changes = compare_all(pairs)
+    judged = [judge(gate, pair) for gate in gates for pair in pairs]
+    if as_json:
+        text = json.dumps(comparison_as_json(runs, changes, judged), indent=1, ensure_ascii=False)
+        click.echo(text)
+    else:
+        click.echo("\n".join(lines(runs, changes, judged)))
+    return exit_status(judged)

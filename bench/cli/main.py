@@ -1,0 +1,124 @@
+"""The command `calcbench`: what it offers, and what it answers when something goes wrong.
+
+Answers at once: a command is imported when it is called, and what it needs with it.
+"""
+
+import errno
+import importlib
+import os
+import sys
+
+import click
+
+import calcbench
+from calcbench.bench.cli.base import Commands, usage_message
+from calcbench.core.errors import CalcbenchError
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+FULL = "cannot write the output: no space left on device"
+
+EXIT_STATUS = """\b
+Exit status:
+  0    all went well
+  1    something failed: a server, a measurement, a file
+  2    the command line asks for what does not exist or cannot be
+  98   compare --fail-if: the data cannot tell
+  99   compare --fail-if: a condition is broken
+  130  stopped by Ctrl-C (143 by SIGTERM, 129 by SIGHUP)
+"""
+WING = "calcbench.bench.cli"
+COMPLETION = "_CALCBENCH_COMPLETE"
+COMMANDS = {
+    "list": (f"{WING}.list:list_command", "Show every strategy and its options."),
+    "serve": (f"{WING}.serve:serve_command", "Serve the calculator until Ctrl-C or SIGTERM."),
+    "run": (f"{WING}.run:run_command", "Race strategies, print a table, draw charts."),
+    "doctor": (f"{WING}.doctor:doctor_command", "Say whether this machine is fit for a race."),
+    "calibrate": (f"{WING}.doctor:calibrate_command", "Measure what the driver can do here."),
+    "load": (
+        f"{WING}.load:load_command",
+        "Load any HTTP/1.1 server, print a table, draw charts.",
+    ),
+    "compare": (
+        f"{WING}.compare:compare_command",
+        "Compare the result in folder B with that in A.",
+    ),
+    "worker": (f"{WING}.worker:worker_command", "Make load for a run on another machine."),
+    "locustfile": (f"{WING}.worker:locustfile_command", "Print a file for plain Locust."),
+    "report": (f"{WING}.report:report_command", "Draw an earlier race again."),
+    "completion": (
+        f"{WING}.completion:completion_command",
+        "Print what makes a shell complete this command.",
+    ),
+}
+
+
+@click.group(
+    cls=Commands,
+    name="calcbench",
+    lazy=COMMANDS,
+    epilog=EXIT_STATUS,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    examples={
+        "calcbench list": "which strategies there are",
+        "calcbench serve --strategy threadpool": "serve the calculator until Ctrl-C",
+        "calcbench run": "race all strategies, draw charts",
+        "calcbench run --strategy fork,selectors": "race two of them",
+        "calcbench load http://127.0.0.1:8080/": "load any HTTP server",
+        "calcbench report results/20261122-181500": "draw an earlier race again",
+    },
+)
+@click.version_option(calcbench.__version__, message="%(prog)s %(version)s")
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    """Race hand-written HTTP servers that differ only in how they handle many clients at once."""
+    if os.environ.get("NO_COLOR"):
+        ctx.color = False
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+def main() -> None:
+    """Run the command line and exit with its status."""
+    status = run()
+    try:
+        if sys.stdout:  # None where it was closed before we began, `>&-`
+            sys.stdout.flush()
+    except OSError as error:
+        if error.errno == errno.ENOSPC and not status:
+            complain(FULL)
+        elif error.errno not in (errno.ENOSPC, errno.EPIPE):
+            raise
+        # The reader, `head` perhaps, has seen enough, or the disk is full: forget the rest.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = status or 1
+    sys.exit(status)
+
+
+def run() -> int:
+    """Run the command line; print what went wrong in one line; return the exit status."""
+    if COMPLETION in os.environ:  # a shell asks: click must know our scripts
+        importlib.import_module(f"{WING}.completion")
+    try:
+        return cli.main(prog_name="calcbench", standalone_mode=False) or 0
+    except CalcbenchError as error:
+        complain(str(error))
+        return error.exit_status
+    except click.UsageError as error:
+        complain(usage_message(error))
+        return 2
+    except click.ClickException as error:
+        complain(error.format_message())
+        return 1
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        complain(FULL)
+        return 1
+
+
+def complain(message: str) -> None:
+    """Print *message* in one line to standard error."""
+    click.echo(f"calcbench: {' '.join(message.split())}", err=True)

@@ -1,0 +1,306 @@
+"""The options that commands have in common which race or load: three groups, each with its reader.
+
+How is measured and where the result goes; how the load is offered; how sure the answer must be:
+either all is measured in rounds, as many as were asked for or as a precision needs, or the
+highest rate is searched that keeps an objective. A reader takes the options of its group out of
+what click has read, and returns them as fields of a `Plan`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from calcbench.bench.cli.base import Function, options
+from calcbench.bench.cli.param_types import (
+    ANY_CONTROL,
+    Listed,
+    arrivals,
+    behaviour,
+    complete_words,
+    engine,
+    flatten,
+    per_second,
+    reuse,
+    seconds,
+    share,
+    whole_number,
+)
+from calcbench.bench.cli.worker import LOCUST_PORT
+from calcbench.bench.schema.arrivals import ARRIVALS, CONSTANT
+from calcbench.bench.schema.behaviours import BEHAVIOURS, mix
+from calcbench.bench.schema.plan import ENGINES, KEEP_ALIVE, OURS, REUSES, Plan
+from calcbench.core.errors import UsageError
+
+OFFERED = ("rate", "arrivals", "drivers", "engine", "join", "master_port")
+OPEN_CONNECTIONS = 256  # of an open loop, where nobody says: at most, so many as it needs
+DECIDING = ("precision", "most_rounds", "control", "find_knee", "slo")
+NOT_OF_A_SEARCH = ("rounds", "precision", "most_rounds", "control", "rate")
+SEARCH_CONNECTIONS = 256  # of a search, where nobody says: at most, so many as it needs
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where a result goes: into a folder in *out*, and to the terminal as the user wants it."""
+
+    out: Path
+    as_json: bool
+    quiet: bool
+
+
+def measuring_options(
+    connections: str, duration: str, warmup: str, seed: str
+) -> Callable[[Function], Function]:
+    """Return what gives a command these options, with defaults of its own and what a *seed* is."""
+    return options(
+        click.option(
+            "--connections",
+            type=Listed(whole_number("1,8,32")),
+            metavar="N,…",
+            multiple=True,
+            default=[connections],
+            show_default=True,
+            help="How many clients at once. Repeats.",
+        ),
+        click.option(
+            "--reuse",
+            "reuses",
+            type=Listed(reuse),
+            metavar="HOW,…",
+            multiple=True,
+            default=[KEEP_ALIVE],
+            show_default=True,
+            shell_complete=complete_words(*REUSES),
+            help="keep-alive, or close for a new connection for each request. Repeats.",
+        ),
+        click.option(
+            "--duration",
+            type=seconds("2.5"),
+            metavar="SECONDS",
+            default=duration,
+            show_default=True,
+            help="Length of each measurement.",
+        ),
+        click.option(
+            "--warmup",
+            type=seconds("0.5"),
+            metavar="SECONDS",
+            default=warmup,
+            show_default=True,
+            help="What goes before each measurement and is thrown away.",
+        ),
+        click.option(
+            "--rounds",
+            type=whole_number("3"),
+            metavar="N",
+            default="3",
+            show_default=True,
+            help="How often all is measured, each time in a fresh order.",
+        ),
+        click.option(
+            "--seed",
+            type=whole_number("7"),
+            metavar="N",
+            default="1",
+            show_default=True,
+            help=seed,
+        ),
+        click.option(
+            "--out",
+            type=click.Path(path_type=Path, file_okay=False),
+            metavar="DIR",
+            default="results",
+            show_default=True,
+            help="Folder in which the run gets a folder of its own.",
+        ),
+        click.option(
+            "--json", "as_json", is_flag=True, help="The whole result on standard output."
+        ),
+        click.option("-q", "--quiet", is_flag=True, help="Print nothing but where the result is."),
+    )
+
+
+def measured(params: dict[str, Any]) -> tuple[dict[str, Any], Output]:
+    """Take those options out of *params*; return fields of a `Plan`, and where the result goes."""
+    fields = {
+        "connections": flatten(params.pop("connections")),
+        "reuses": flatten(params.pop("reuses")),
+        "duration_s": params.pop("duration"),
+        "warmup_s": params.pop("warmup"),
+        "rounds": params.pop("rounds"),
+        "seed": params.pop("seed"),
+    }
+    return fields, Output(params.pop("out"), params.pop("as_json"), params.pop("quiet"))
+
+
+offering_options = options(
+    click.option(
+        "--timeout",
+        type=seconds("2"),
+        metavar="SECONDS",
+        default="2",
+        show_default=True,
+        help="When a request is given up, counted from when it was due.",
+    ),
+    click.option(
+        "--rate",
+        type=per_second("5000"),
+        metavar="R",
+        help="An open loop: R requests per second, due at fixed times whatever the server does,"
+        " over as many connections as they need, at most those of --connections"
+        f" ({OPEN_CONNECTIONS} where that is not given).  [default: a closed loop]",
+    ),
+    click.option(
+        "--arrivals",
+        type=arrivals,
+        metavar="HOW",
+        default=CONSTANT,
+        show_default=True,
+        shell_complete=complete_words(*ARRIVALS),
+        help="With --rate: constant, or poisson for independent users.",
+    ),
+    click.option(
+        "--behaviour",
+        "behaviours",
+        type=Listed(behaviour),
+        metavar="HOW=N,…",
+        multiple=True,
+        shell_complete=complete_words(*(f"{name}=" for name in BEHAVIOURS)),
+        help="N clients beside the normal ones, or N% as many, who are not measured and are "
+        + "; ".join(f"{name}: {what}" for name, what in BEHAVIOURS.items())
+        + ". Repeats.",
+    ),
+    click.option(
+        "--drivers",
+        type=whole_number("2"),
+        metavar="N",
+        default="1",
+        show_default=True,
+        help="Processes that make the load, where one is not enough.",
+    ),
+    click.option(
+        "--engine",
+        type=engine,
+        metavar="NAME",
+        default=OURS,
+        show_default=True,
+        shell_complete=complete_words(*ENGINES),
+        help="wrk: behind each measurement wrk, where it is installed, asks the same in a closed"
+        " loop, and what it saw is told. locust: the load comes from Locust's workers, which can be"
+        " on other machines.",
+    ),
+    click.option(
+        "--join",
+        type=whole_number("2"),
+        metavar="N",
+        help="With --engine locust: wait until N machines have joined with calcbench worker, and"
+        " have them make the load. Anybody who reaches this one can: only in a network that you"
+        " trust.  [default: --drivers workers on this machine]",
+    ),
+    click.option(
+        "--master-port",
+        type=whole_number("5600", most=65535),
+        metavar="PORT",
+        help=f"With --join: where they reach this machine.  [default: {LOCUST_PORT}]",
+    ),
+)
+
+
+def offered(ctx: click.Context, params: dict[str, Any]) -> dict[str, Any]:
+    """Take those options out of *params*; return them as fields of a `Plan`.
+
+    The connections of an open loop for which nobody has asked are among them.
+    """
+    fields: dict[str, Any] = {name: params.pop(name) for name in OFFERED}
+    fields["timeout_s"] = params.pop("timeout")
+    default = click.core.ParameterSource.DEFAULT
+    if fields["join"]:
+        if ctx.get_parameter_source("drivers") != default:
+            raise UsageError("--join says how many workers there are: leave out --drivers")
+        fields["drivers"] = fields["join"]
+        fields["master_port"] = fields["master_port"] or LOCUST_PORT
+    elif fields["master_port"]:
+        raise UsageError("--master-port is for workers from other machines: it needs --join")
+    fields |= {name: fields[name] or 0 for name in ("join", "master_port")}
+    fields["behaviours"] = flatten(params.pop("behaviours"))
+    if fields["rate"] is None and ctx.get_parameter_source("arrivals") != default:
+        raise UsageError("--arrivals needs --rate: a closed loop waits for its answers")
+    if fields["rate"] is not None and ctx.get_parameter_source("connections") == default:
+        fields["connections"] = (OPEN_CONNECTIONS,)
+    return fields
+
+
+def most_clients(plan: Plan) -> int:
+    """Return how many connections *plan* makes at once, those of guests included."""
+    return max(sum(mix(plan.behaviours, count).values()) + count for count in plan.connections)
+
+
+deciding_options = options(
+    click.option(
+        "--precision",
+        type=share("5%"),
+        metavar="SHARE",
+        help="More rounds until every difference is known this well, or surely larger.",
+    ),
+    click.option(
+        "--most-rounds",
+        type=whole_number("30"),
+        metavar="N",
+        default="30",
+        show_default=True,
+        help="The end of --precision, reached or not.",
+    ),
+    click.option(
+        "--control",
+        metavar="NAME",
+        default=ANY_CONTROL,
+        help="Which of those that are raced is raced against itself as well, to show what chance"
+        " does; none for none.  [default: one that the seed draws]",
+    ),
+    click.option(
+        "--find-knee",
+        is_flag=True,
+        help="No race: search the highest rate, in an open loop, at which each keeps --slo.",
+    ),
+    click.option(
+        "--slo",
+        metavar="CONDITION",
+        help="With --find-knee: what has to be kept, such as 'p99<20ms'.",
+    ),
+)
+
+
+def decided(
+    ctx: click.Context, params: dict[str, Any], choose: Callable[[str], str]
+) -> tuple[dict[str, Any], str]:
+    """Take those options out of *params*; return them as fields of a `Plan`, and the objective.
+
+    The objective is empty where no knee is sought. *choose* returns the label that a text makes the
+    control. Raises UsageError for what does not go together.
+    """
+    precision, most_rounds, control, find_knee, slo = (params.pop(name) for name in DECIDING)
+
+    def given(name: str) -> bool:
+        return ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
+
+    if not find_knee:
+        if slo:
+            raise UsageError(
+                "--slo is what --find-knee keeps to; for a result see compare --fail-if"
+            )
+        if given("most_rounds") and not precision:
+            raise UsageError("--most-rounds is the end of --precision; without it see --rounds")
+        fields = {"precision": precision or 0, "most_rounds": most_rounds if precision else 0}
+        return {**fields, "control": choose(control)}, ""
+    if not slo:
+        raise UsageError("--find-knee needs --slo, such as --slo 'p99<20ms'")
+    for name in NOT_OF_A_SEARCH:
+        if given(name):
+            flag = f"--{name.replace('_', '-')}"
+            raise UsageError(
+                f"--find-knee searches the rate, and tries each until tries agree; leave out {flag}"
+            )
+    most = max(flatten(ctx.params["connections"])) if given("connections") else SEARCH_CONNECTIONS
+    return {"connections": (most,)}, slo
