@@ -44,14 +44,14 @@ def test_says_what_a_behaviour_should_be_like(text: str, message: str) -> None:
         parse_behaviour(text)
 
 
-def test_puts_guests_beside_the_normal_clients() -> None:
+def test_puts_background_clients_beside_the_normal_ones() -> None:
     assert mix(("idle=20", "burst=25%"), 10) == {"idle": 20, "burst": 2}
     assert mix((), 10) == {}
     with pytest.raises(UsageError, match="given twice"):
         mix(("idle=20", "idle=5%"), 10)
 
 
-def test_knows_a_guest_for_each_behaviour() -> None:
+def test_knows_a_background_client_for_each_behaviour() -> None:
     assert KINDS.keys() == BEHAVIOURS.keys()
 
 
@@ -67,11 +67,11 @@ def test_counts_silent_clients_apart_from_the_others(rate: float) -> None:
         silent["silent" if not asked else "normal"] += 1
 
     with truth(behave) as port:
-        seen = drive(port, guests={"idle": 5}, rate=rate)
+        seen = drive(port, background={"idle": 5}, rate=rate)
 
     assert only(seen, "ok")
     assert seen.clients_served == 3
-    assert seen.guests == {"idle": {"clients": 5}}
+    assert seen.background == {"idle": {"clients": 5}}
     assert silent["silent"] == 5
 
 
@@ -92,11 +92,11 @@ def test_sends_a_request_an_octet_at_a_time(keep_alive: bool) -> None:
     with truth(behave) as port:
         # At 10 ms for an octet a request takes most of a second: the window holds several.
         seen = drive(
-            port, guests={"slow-sender": 2}, duration_s=3, warmup_s=0, keep_alive=keep_alive
+            port, background={"slow-sender": 2}, duration_s=3, warmup_s=0, keep_alive=keep_alive
         )
 
     assert pieces.count(1) > 50
-    assert seen.guests["slow-sender"]["asked"] >= 2
+    assert seen.background["slow-sender"]["asked"] >= 2
 
 
 def test_reads_so_slowly_that_the_server_cannot_send() -> None:
@@ -112,10 +112,10 @@ def test_reads_so_slowly_that_the_server_cannot_send() -> None:
         stuck.append(1)
 
     with truth(behave) as port:
-        seen = drive(port, guests={"slow-reader": 2}, duration_s=0.5)
+        seen = drive(port, background={"slow-reader": 2}, duration_s=0.5)
 
     assert len(stuck) >= 2
-    assert seen.guests["slow-reader"]["asked"] > seen.guests["slow-reader"].get("ok", 0)
+    assert seen.background["slow-reader"]["asked"] > seen.background["slow-reader"].get("ok", 0)
 
 
 def test_breaks_connections_in_the_middle_of_a_request() -> None:
@@ -128,33 +128,33 @@ def test_breaks_connections_in_the_middle_of_a_request() -> None:
             broken.append(True)
 
     with truth(behave) as port:
-        seen = drive(port, guests={"resetter": 2}, duration_s=0.3)
+        seen = drive(port, background={"resetter": 2}, duration_s=0.3)
 
     assert only(seen, "ok")
-    assert seen.guests["resetter"]["resets"] > 2
+    assert seen.background["resetter"]["resets"] > 2
     assert broken
 
 
 def test_asks_in_bursts() -> None:
     with truth(right) as port:
-        seen = drive(port, guests={"burst": 2}, duration_s=0.5)
+        seen = drive(port, background={"burst": 2}, duration_s=0.5)
 
     assert only(seen, "ok")
-    assert seen.guests["burst"]["ok"] >= 2 * BURST
+    assert seen.background["burst"]["ok"] >= 2 * BURST
 
 
 @pytest.mark.parametrize("kind", BEHAVIOURS)
 def test_comes_again_when_a_server_sends_it_away(kind: str) -> None:
     with truth(lambda _: None) as port:
-        seen = drive(port, guests={kind: 1}, duration_s=0.5)
-    met = seen.guests[kind]
+        seen = drive(port, background={kind: 1}, duration_s=0.5)
+    met = seen.background[kind]
 
     assert met["connections"] > 1
     assert met.get("closed", 0) + met.get("reset", 0) + met.get("resets", 0) > 1
 
 
-def test_counts_the_wrong_answers_that_a_guest_gets() -> None:
+def test_counts_the_wrong_responses_that_a_background_client_gets() -> None:
     with truth(always(lambda number: answer(number + 1))) as port:
-        seen = drive(port, guests={"burst": 1}, duration_s=0.5)
+        seen = drive(port, background={"burst": 1}, duration_s=0.5)
 
-    assert seen.guests["burst"]["wrong"] >= BURST
+    assert seen.background["burst"]["wrong"] >= BURST

@@ -254,7 +254,7 @@ def test_puts_windows_of_different_clocks_at_one_instant() -> None:
         told.tell(OPENED, opened)
         done = clock + 40 + number
         told.add((clock + 10, clock + 20, clock + 30, done, client << TAG_BITS | OK), OK)
-        told.tell(SEEN, {**seen, **opened, "elapsed_ns": 1_000_000_000, "guests": {}})
+        told.tell(SEEN, {**seen, **opened, "elapsed_ns": 1_000_000_000, "background": {}})
         rally.take(number, told.take())
     rally.looks = [(round(rally.opens), 0), (round(rally.opens) + 1_000_000_000, 0)]
     both = rally.result({})
@@ -297,7 +297,7 @@ def test_a_drive_fails_whose_worker_talks_nonsense(kind: bytes, content: bytes) 
     rally = Rally(Drive("", 0, 1, True, duration_s=1.0))
     rally.deal({0: 1})
     rally.begin()
-    opened, seen = b'{"opened_ns": 5}', b'{"answers": 1, "elapsed_ns": 1, "guests": {}}'
+    opened, seen = b'{"opened_ns": 5}', b'{"answers": 1, "elapsed_ns": 1, "background": {}}'
 
     def tell(kind: bytes, content: bytes) -> None:
         rally.take(0, MESSAGE.pack(kind, len(content)) + content)

@@ -233,7 +233,7 @@ def offered(ctx: click.Context, params: dict[str, Any]) -> dict[str, Any]:
 
 
 def most_clients(plan: Plan) -> int:
-    """Return how many connections *plan* makes at once, those of guests included."""
+    """Return how many connections *plan* makes at once, those of background clients included."""
     return max(sum(mix(plan.behaviours, count).values()) + count for count in plan.connections)
 
 

@@ -169,10 +169,10 @@ class Collector:
         samples = {name: column[counted] for name, column in columns.items() if name != "waited"}
         seen = [telling.seen for telling in self.tellings]
         opened, closed = self.window()
-        guests: dict[str, Counter[str]] = {}
+        background: dict[str, Counter[str]] = {}
         for one, drive in zip(seen, self.drives, strict=True):
-            for name, met in one["guests"].items():
-                guests.setdefault(name, Counter()).update(met, clients=drive.guests[name])
+            for name, met in one["background"].items():
+                background.setdefault(name, Counter()).update(met, clients=drive.background[name])
         return Driven(
             opened_ns=opened,
             elapsed_ns=closed - opened,
@@ -189,7 +189,7 @@ class Collector:
             waited=self.tally.waited,
             drivers=len(self.drives),
             driver_delay_ns=sum(scaled(one, "driver_delay_ns", closed - opened) for one in seen),
-            guests={name: dict(met) for name, met in guests.items()},
+            background={name: dict(met) for name, met in background.items()},
             histograms=self.histograms,
             begun=sum(one["begun"] for one in seen),
             ended=sum(one["ended"] for one in seen),

@@ -28,7 +28,7 @@ class Driven:
     answers that came within the window; in an open loop *outcomes* are those of the requests that
     were due within it. *late* of those were sent more than `LATE_NS` after they were due though a
     connection was free, the worst by *lateness_ns*, and *waited* found none free.
-    *driver_delay_ns* is for how long the drivers waited for a core of theirs. *guests* is what
+    *driver_delay_ns* is for how long the drivers waited for a core of theirs. *background* is what
     the others have met, by behaviour. *begun* requests, of which *ended* have an outcome and
     *unfinished* have not, are all since the drivers started. *histograms* take the place of
     *samples* when there are too many. *wrk* is its opinion, where that was asked for.
@@ -51,7 +51,7 @@ class Driven:
     waited: int = 0
     drivers: int = 1
     driver_delay_ns: int = 0
-    guests: dict[str, dict[str, int]] = field(default_factory=dict)
+    background: dict[str, dict[str, int]] = field(default_factory=dict)
     histograms: "Histograms | None" = None
     wrk: dict[str, Any] = field(default_factory=dict)
     begun: int = -1
@@ -69,8 +69,8 @@ class Driven:
     def details(self) -> dict[str, Any]:
         """What a result says of it beside the fields of a measurement; only what there is."""
         found: dict[str, Any] = {}
-        if self.guests:
-            found["guests"] = self.guests
+        if self.background:
+            found["guests"] = self.background
         if self.offered_per_s:
             found["answered"] = self.answered
             found["lateness_ns"] = self.lateness_ns

@@ -40,7 +40,7 @@ class Drive:
 
     A share *post_share*, 0–1, of the requests are POSTs of JSON; *variety* of them are made in
     advance, and then they repeat. With *ask*, that is asked instead. *unix* is the path of a Unix
-    socket to use instead of *host* and *port*. *guests* are clients beside those that are
+    socket to use instead of *host* and *port*. *background* are clients beside those that are
     measured, by their behaviour. The driver runs on *cpus*, if any, and accounts the CPU time of
     the process group *server_group*, unless 0. It is driver *number*, from 0, of *drivers* that
     begin at one moment and share an open loop's schedule.
@@ -62,21 +62,22 @@ class Drive:
     arrivals: str = CONSTANT
     unix: str = ""
     ask: Ask | None = None
-    guests: dict[str, int] = dataclasses.field(default_factory=dict)
+    background: dict[str, int] = dataclasses.field(default_factory=dict)
     number: int = 0
     drivers: int = 1
 
     def split(self, drivers: int) -> list["Drive"]:
         """Return what each of several drivers drives, so that together they do the same.
 
-        At most as many as there are connections; clients and guests are dealt out evenly.
+        At most as many as there are connections; clients, measured and in the background, are dealt
+        out evenly.
         """
         drivers = min(drivers, self.connections)
         return [
             dataclasses.replace(
                 self,
                 connections=part(self.connections, number, drivers),
-                guests={name: part(n, number, drivers) for name, n in self.guests.items()},
+                background={name: part(n, number, drivers) for name, n in self.background.items()},
                 seed=self.seed,
                 number=number,
                 drivers=drivers,
@@ -96,7 +97,7 @@ def load_of(plan: Plan, condition: Condition, **target: Any) -> Drive:
         seed=plan.seed,
         rate=plan.rate or 0,
         arrivals=plan.arrivals,
-        guests=mix(plan.behaviours, condition.connections),
+        background=mix(plan.behaviours, condition.connections),
         **target,
     )
 

@@ -1,4 +1,4 @@
-"""What stands below a table beside its figures: the parts of a response time, and the guests."""
+"""What stands below a table: the parts of a response time, and what background clients met."""
 
 from collections.abc import Iterable, Sequence
 
@@ -7,7 +7,7 @@ from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Measurement, Run
 from calcbench.bench.units import format_number, format_rate
 
-# What a guest has met, as a sentence says it; whatever else is counted is an outcome.
+# What a background client has met, as a sentence says it; whatever else is counted is an outcome.
 MET = {
     "connections": "{} connections",
     "asked": "{} requests",
@@ -27,7 +27,7 @@ def remarks(rows: Sequence[Row], run: Run) -> list[str]:
     shown = [measurement for measurement in run.measurements if measurement.condition in conditions]
     return [
         *schedule_remarks(rows, run.plan),
-        *guest_remarks(shown),
+        *background_remarks(shown),
         *wrk_remarks(shown),
         *folded_remark(shown),
     ]
@@ -56,7 +56,7 @@ def pair(p50: Spread, p99: Spread) -> str:
     return f"p50 {format_number(p50.median / 1e6)} ms, p99 {format_number(p99.median / 1e6)} ms"
 
 
-def guest_remarks(measurements: Iterable[Measurement]) -> list[str]:
+def background_remarks(measurements: Iterable[Measurement]) -> list[str]:
     """Say what the clients who are not measured have met, for each condition, all rounds added."""
     met: dict[tuple[str, str], dict[str, int]] = {}
     for measurement in measurements:

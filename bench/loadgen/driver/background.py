@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from select import epoll  # gevent takes it away, and Locust's worker imports us behind that
 
 READ_SIZE = 64 * 1024  # bytes asked of each recv
-PAUSE_NS = 50_000_000  # before a guest comes again whom the server has sent away
+PAUSE_NS = 50_000_000  # before a background client comes again whom the server has sent away
 TICK_NS = 10_000_000  # between two octets of a slow sender, two looks of a slow reader
 SLOW_OCTETS = 16  # what a slow reader takes at each look
 SLOW_SEND = 1024  # and the requests that it sends meanwhile, as far as the server takes them
@@ -32,8 +32,8 @@ BURST = 16  # requests
 BURST_NS = 200_000_000  # from the beginning of one burst to the next
 
 
-class House(Protocol):
-    """What the driver offers to its guests."""
+class ClientHost(Protocol):
+    """What the driver offers to its background clients."""
 
     epoll: "epoll"
 
@@ -41,12 +41,12 @@ class House(Protocol):
         """Return a socket that is connecting, with *buffers* as options; raises OSError."""
         ...
 
-    def enter(self, guest: "Guest", sock: socket, events: int) -> None:
-        """Call ``guest.ready`` for *events* of *sock*."""
+    def enter(self, client: "BackgroundClient", sock: socket, events: int) -> None:
+        """Call ``client.ready`` for *events* of *sock*."""
         ...
 
     def depart(self, sock: socket) -> None:
-        """Close *sock* and forget its guest."""
+        """Close *sock* and forget its client."""
         ...
 
     def later(self, when: int, call: Callable[[], None]) -> None:
@@ -54,7 +54,7 @@ class House(Protocol):
         ...
 
     def request(self) -> tuple[bytes, bytes | None]:
-        """Return the next request for a guest, and its right answer if only one is right."""
+        """Return the next request, and its right answer if only one is right."""
         ...
 
     def learn(self, head: bytes) -> Head:
@@ -74,13 +74,13 @@ class House(Protocol):
         ...
 
 
-class Guest:
+class BackgroundClient:
     """One of them, by itself the idle one; *tally* is what all of its kind have met."""
 
     state = -1  # none of the states of a client that is measured
 
-    def __init__(self, house: House, tally: Counter[str], number: int) -> None:
-        self.house, self.tally, self.number = house, tally, number
+    def __init__(self, host: ClientHost, tally: Counter[str], number: int) -> None:
+        self.host, self.tally, self.number = host, tally, number
         self.sock: socket | None = None
         self.unsent = b""
         self.expected: bytes | None = None
@@ -92,27 +92,27 @@ class Guest:
         try:
             self.sock = self.dial()
         except OSError as error:
-            self.leave(OUTCOMES[self.house.failure(error)])
+            self.leave(OUTCOMES[self.host.failure(error)])
             return
         self.tally["connections"] += 1
         self.begin(self.sock)
 
     def dial(self) -> socket:
         """Return a socket that is connecting; raises OSError."""
-        return self.house.dial()
+        return self.host.dial()
 
     def begin(self, sock: socket) -> None:
         """Do what comes first on a new connection."""
-        self.house.enter(self, sock, EPOLLIN)
+        self.host.enter(self, sock, EPOLLIN)
 
     def leave(self, why: str, pause_ns: int = PAUSE_NS) -> None:
         """Count *why* the connection ends, if that is anything, and come again."""
         if why:
             self.tally[why] += 1
         if self.sock is not None:
-            self.house.depart(self.sock)
+            self.host.depart(self.sock)
             self.sock = None
-        self.house.later(self.house.now() + pause_ns, self.come)
+        self.host.later(self.host.now() + pause_ns, self.come)
 
     def ready(self) -> None:
         """Do what can be done now."""
@@ -125,7 +125,7 @@ class Guest:
         except BlockingIOError:
             return
         except OSError as error:
-            self.leave(OUTCOMES[self.house.failure(error)])
+            self.leave(OUTCOMES[self.host.failure(error)])
             return
         if data:
             self.hear(data)
@@ -135,7 +135,7 @@ class Guest:
     def end(self) -> None:
         """Take it that the server has closed."""
         if self.incoming is not None and self.incoming.ends_here():
-            self.tally[OUTCOMES[self.house.judge(self.incoming, self.expected)]] += 1
+            self.tally[OUTCOMES[self.host.judge(self.incoming, self.expected)]] += 1
             self.leave("")
         else:
             self.leave("closed" if self.incoming is None else OUTCOMES[WRONG])
@@ -145,11 +145,11 @@ class Guest:
 
     def ask(self) -> None:
         """Begin a request and send what of it can be sent."""
-        self.unsent, self.expected = self.house.request()
+        self.unsent, self.expected = self.host.request()
         try:
             self.push()
         except OSError as error:
-            self.leave(OUTCOMES[self.house.failure(error)])
+            self.leave(OUTCOMES[self.host.failure(error)])
 
     def push(self) -> None:
         """Send what is unsent; raises OSError."""
@@ -158,14 +158,14 @@ class Guest:
             self.unsent = self.unsent[self.sock.send(self.unsent) :]
         except BlockingIOError:
             pass  # no room, or no connection yet: the epoll will tell
-        self.house.epoll.modify(self.sock, EPOLLIN | EPOLLOUT if self.unsent else EPOLLIN)
+        self.host.epoll.modify(self.sock, EPOLLIN | EPOLLOUT if self.unsent else EPOLLIN)
         if not self.unsent:
             self.tally["asked"] += 1
 
     def understand(self, data: bytes) -> bool:
         """Take *data* of an answer; tell whether it is whole and another may be asked for."""
         if self.incoming is None:
-            self.incoming = Incoming(self.house.learn, keep=self.expected is not None)
+            self.incoming = Incoming(self.host.learn, keep=self.expected is not None)
         incoming = self.incoming
         try:
             if not incoming.feed(data):
@@ -174,7 +174,7 @@ class Guest:
             self.leave(OUTCOMES[WRONG])
             return False
         assert incoming.head
-        self.tally[OUTCOMES[self.house.judge(incoming, self.expected)]] += 1
+        self.tally[OUTCOMES[self.host.judge(incoming, self.expected)]] += 1
         self.incoming = None
         if not incoming.head.keep_alive or self.unsent:
             self.leave("")
@@ -182,7 +182,7 @@ class Guest:
         return True
 
 
-class SlowSender(Guest):
+class SlowSender(BackgroundClient):
     """Sends its request an octet at a time."""
 
     def begin(self, sock: socket) -> None:
@@ -192,8 +192,8 @@ class SlowSender(Guest):
 
     def again(self, sock: socket) -> None:
         """Begin a request on *sock*."""
-        self.unsent, self.expected = self.house.request()
-        self.house.later(self.house.now() + TICK_NS, lambda: self.drip(sock))
+        self.unsent, self.expected = self.host.request()
+        self.host.later(self.host.now() + TICK_NS, lambda: self.drip(sock))
 
     def drip(self, sock: socket) -> None:
         """Send the next octet, unless the connection has ended since."""
@@ -204,10 +204,10 @@ class SlowSender(Guest):
         except BlockingIOError:
             pass  # no connection yet, or a server that does not read: at the next tick, then
         except OSError as error:
-            self.leave(OUTCOMES[self.house.failure(error)])
+            self.leave(OUTCOMES[self.host.failure(error)])
             return
         if self.unsent:
-            self.house.later(self.house.now() + TICK_NS, lambda: self.drip(sock))
+            self.host.later(self.host.now() + TICK_NS, lambda: self.drip(sock))
         else:
             self.tally["asked"] += 1
 
@@ -220,7 +220,7 @@ class SlowSender(Guest):
             self.again(self.sock)
 
 
-class SlowReader(Guest):
+class SlowReader(BackgroundClient):
     """Sends requests as far as the server takes them, and reads a few octets now and then.
 
     Its receive buffer is small, so that soon the server has octets that it cannot send.
@@ -228,12 +228,12 @@ class SlowReader(Guest):
 
     def dial(self) -> socket:
         """Return a socket that is connecting, with small buffers."""
-        return self.house.dial((SO_RCVBUF, SLOW_BUFFER), (SO_SNDBUF, SLOW_BUFFER))
+        return self.host.dial((SO_RCVBUF, SLOW_BUFFER), (SO_SNDBUF, SLOW_BUFFER))
 
     def begin(self, sock: socket) -> None:
         """Watch for errors only: there will always be something to read."""
         self.asked: deque[bytes | None] = deque()
-        self.house.enter(self, sock, 0)
+        self.host.enter(self, sock, 0)
         self.look(sock)
 
     def look(self, sock: socket) -> None:
@@ -246,7 +246,7 @@ class SlowReader(Guest):
         except BlockingIOError:
             data = None
         except OSError as error:
-            self.leave(OUTCOMES[self.house.failure(error)])
+            self.leave(OUTCOMES[self.host.failure(error)])
             return
         if data == b"":
             self.end()
@@ -256,7 +256,7 @@ class SlowReader(Guest):
                 self.expected = self.asked.popleft() if self.asked else None
             if self.understand_octet(octet):
                 return
-        self.house.later(self.house.now() + TICK_NS, lambda: self.look(sock))
+        self.host.later(self.host.now() + TICK_NS, lambda: self.look(sock))
 
     def understand_octet(self, octet: int) -> bool:
         """Take one octet, behind which another answer may begin; tell whether that was the end."""
@@ -270,7 +270,7 @@ class SlowReader(Guest):
         left = SLOW_SEND
         while left > 0:
             if not self.unsent:
-                self.unsent, expected = self.house.request()
+                self.unsent, expected = self.host.request()
                 self.asked.append(expected)
             try:
                 sent = sock.send(self.unsent)
@@ -283,35 +283,35 @@ class SlowReader(Guest):
     def ready(self) -> None:
         """Do nothing but at a look, which meets the error that there is."""
         if self.sock is not None:
-            self.house.epoll.unregister(self.sock)  # it would be told again and again
+            self.host.epoll.unregister(self.sock)  # it would be told again and again
 
 
-class Resetter(Guest):
+class Resetter(BackgroundClient):
     """Breaks its connection in the middle of a request, or just behind it."""
 
     def begin(self, sock: socket) -> None:
         """Wait until there is a connection."""
         self.draw = random.Random(f"resets/{self.number}/{self.tally['connections']}")
-        self.house.enter(self, sock, EPOLLOUT)
+        self.host.enter(self, sock, EPOLLOUT)
 
     def ready(self) -> None:
         """Send some of a request, and be gone."""
         if self.sock is None:
             return
-        request, _ = self.house.request()
+        request, _ = self.host.request()
         try:
             self.sock.send(request[: self.draw.randint(1, len(request))])
         except BlockingIOError:
             return
         except OSError as error:
-            self.leave(OUTCOMES[self.house.failure(error)])
+            self.leave(OUTCOMES[self.host.failure(error)])
             return
         # With no time to linger, a close is a reset (socket(7)).
         self.sock.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
         self.leave("resets", RESET_NS)
 
 
-class Burst(Guest):
+class Burst(BackgroundClient):
     """Is silent, then asks `BURST` times in a row, at the moments at which all of its kind do."""
 
     def begin(self, sock: socket) -> None:
@@ -322,8 +322,8 @@ class Burst(Guest):
     def rest(self, sock: socket) -> None:
         """Be silent until the next moment, which is the same on every machine and driver."""
         self.left = 0
-        when = (self.house.now() // BURST_NS + 1) * BURST_NS
-        self.house.later(when, lambda: self.wake(sock))
+        when = (self.host.now() // BURST_NS + 1) * BURST_NS
+        self.host.later(when, lambda: self.wake(sock))
 
     def wake(self, sock: socket) -> None:
         """Begin a burst, unless the connection has ended since."""
@@ -341,8 +341,8 @@ class Burst(Guest):
                 self.rest(self.sock)
 
 
-KINDS: dict[str, type[Guest]] = {
-    "idle": Guest,
+KINDS: dict[str, type[BackgroundClient]] = {
+    "idle": BackgroundClient,
     "slow-sender": SlowSender,
     "slow-reader": SlowReader,
     "resetter": Resetter,

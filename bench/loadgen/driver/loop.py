@@ -1,4 +1,4 @@
-"""The driver's loop: one epoll, every client, every guest, and what time it is.
+"""The driver's loop: one epoll, all clients, and what time it is.
 
 What the words mean, and what counts, is told in `calcbench.bench.loadgen.driver.process`.
 """
@@ -25,7 +25,7 @@ from socket import (
 )
 from typing import Any
 
-from calcbench.bench.loadgen.driver.background import KINDS, Guest
+from calcbench.bench.loadgen.driver.background import KINDS, BackgroundClient
 from calcbench.bench.loadgen.driver.client import CLOSING, IDLE, PAUSING, READING, SENDING, Client
 from calcbench.bench.loadgen.driver.recorder import Recorder
 from calcbench.bench.loadgen.driver.response import HEAD_END, Checker, FramingError, Incoming
@@ -56,29 +56,35 @@ FAILURES = {
 
 
 class Loop:
-    """All clients and guests of one driver; `begin_all` once, then `run_until` again and again."""
+    """All clients of one driver, measured and in the background.
+
+    `begin_all` once, then `run_until` again and again.
+    """
 
     def __init__(self, drive: Drive, recorder: Recorder) -> None:
         self.drive, self.recorder = drive, recorder
         self.family, self.address = find(drive)
         self.ring, self.checker = Ring(drive), Checker(drive.ask, keep_alive=drive.keep_alive)
         self.take = self.ring.take
-        self.request = itertools.cycle(self.ring.requests).__next__  # guests are not counted
+        self.request = itertools.cycle(
+            self.ring.requests
+        ).__next__  # those of background clients are not counted
         self.judge, self.learn = self.checker.judge, self.checker.learn
         self.timeout_ns = round(drive.timeout_s * 1e9)
         self.epoll = select.epoll()
         with socket() as none:
             self.everyone = [Client(index, none) for index in range(drive.connections)]
-        # By descriptor, clients and guests; the loop tells them apart by their state, for speed.
+        # By descriptor, clients, measured and in the background,; the loop tells them apart by
+        # their state, for speed.
         self.clients: dict[int, Any] = {}
         self.timers: list[tuple[int, int, Callable[[], None]]] = []  # a heap: when, which, what
         self.order = itertools.count()
         self.next_sweep = self.next_check = 0
-        self.tallies = {name: Counter[str]() for name, count in drive.guests.items() if count}
-        self.guests = [
+        self.tallies = {name: Counter[str]() for name, count in drive.background.items() if count}
+        self.background = [
             KINDS[name](self, tally, number)
             for name, tally in self.tallies.items()
-            for number in range(drive.guests[name])
+            for number in range(drive.background[name])
         ]
         self.stopped = False
         self.never_begun = 0  # requests that were given up before they got a connection
@@ -94,10 +100,10 @@ class Loop:
         self.go_on = self.release if self.open_loop else self.ask_again
 
     def begin_all(self, start_ns: int) -> None:
-        """Let the guests come, and at *start_ns*, of the clock, the load begin."""
+        """Let the background clients come, and at *start_ns*, of the clock, the load begin."""
         self.epoll.register(sys.stdin.fileno(), select.EPOLLIN)
-        for guest in self.guests:
-            guest.come()
+        for client in self.background:
+            client.come()
         self.run_until(start_ns)
         drive = self.drive
         if self.open_loop:
@@ -124,7 +130,7 @@ class Loop:
         poll, clients, go_on = self.epoll.poll, self.clients, self.go_on
         lengths = self.checker.lengths
         recorder, add, fresh = self.recorder, self.recorder.add, self.recorder.fresh
-        epolls, most = [self.epoll.fileno()], len(self.everyone) + len(self.guests) + 1
+        epolls, most = [self.epoll.fileno()], len(self.everyone) + len(self.background) + 1
         now = clock()
         while now < due and not self.stopped:
             if now >= self.next_check:
@@ -276,9 +282,9 @@ class Loop:
         client.state = SENDING if client.unsent else READING
         return True
 
-    def proceed(self, client: Client | Guest) -> None:
+    def proceed(self, client: Client | BackgroundClient) -> None:
         """Do what *client* can do now, off the fast path."""
-        if isinstance(client, Guest):
+        if isinstance(client, BackgroundClient):
             client.ready()
             return
         if client.state == SENDING:
@@ -378,9 +384,9 @@ class Loop:
         client.incoming = None
         self.depart(client.sock)
 
-    def enter(self, guest: Guest, sock: socket, events: int) -> None:
-        """Call ``guest.ready`` for *events* of *sock*."""
-        self.clients[sock.fileno()] = guest
+    def enter(self, client: BackgroundClient, sock: socket, events: int) -> None:
+        """Call ``client.ready`` for *events* of *sock*."""
+        self.clients[sock.fileno()] = client
         self.epoll.register(sock.fileno(), events)
 
     def depart(self, sock: socket) -> None:

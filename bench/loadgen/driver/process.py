@@ -91,7 +91,7 @@ def run(drive: Drive, loop: Loop, start_ns: int) -> dict[str, object]:
         "driver_delay_ns": driver_delay,
         "server_cpu_ns": round(max(server_cpu, 0) * (closed - opened) / (ended - read)),
         "in_flight": 0 if loop.open_loop else in_flight,
-        "guests": tallies,
+        "background": tallies,
         "begun": loop.ring.begun(),
         "ended": recorder.recorded - loop.never_begun,
         "unfinished": loop.unfinished(),
@@ -138,7 +138,7 @@ def prepare(drive: Drive) -> None:
     with suppress(OSError):  # an old kernel: a sleep may end some 50 µs late
         Path("/proc/self/timerslack_ns").write_text("1")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    need = drive.connections + sum(drive.guests.values()) + SPARE_FDS
+    need = drive.connections + sum(drive.background.values()) + SPARE_FDS
     if soft < need:
         if need > hard:
             raise OSError(f"{drive.connections} connections need more than {hard} files")

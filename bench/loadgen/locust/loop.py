@@ -109,7 +109,7 @@ class Stage:
             "driver_delay_ns": delay,
             "server_cpu_ns": 0,
             "in_flight": 0 if drive.rate else in_flight,
-            "guests": {},
+            "background": {},
             "begun": self.ring.begun(),
             "ended": sum(ways) - self.never_begun,
             "unfinished": self.unfinished(),
