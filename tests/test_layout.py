@@ -339,10 +339,10 @@ def is_of(names: list[str], packages: tuple[str, ...]) -> list[str]:
 def test_locust_stays_in_processes_of_its_own(path: Path) -> None:
     """It replaces parts of the standard library for whoever imports it."""
     names = [name for _, name in imports(parse(path))]
-    swarm = is_of(names, ("calcbench.bench.loadgen.locust",))
+    cluster = is_of(names, ("calcbench.bench.loadgen.locust",))
     if path.is_relative_to(LOCUST_WING) and path not in OUTSIDE:
         return
     may = tuple(f"calcbench.bench.loadgen.locust.{file.stem}" for file in OUTSIDE)
 
     assert is_of(names, LOCUST) == []
-    assert [name for name in swarm if not is_of([name], may)] == []
+    assert [name for name in cluster if not is_of([name], may)] == []

@@ -49,13 +49,13 @@ def conduct(plan: Plan, slo: str, output: Output, subject_of: "Callable[[Plan], 
 def run_search(plan: Plan, subject: "Subject", slo: str, output: Output) -> int:
     """Search the knees of the *subject* as *plan* says and show them; return the exit status."""
     from calcbench.bench.cli.doctor import prepare
-    from calcbench.bench.loadgen.locust.cluster import swarm_of
+    from calcbench.bench.loadgen.locust.cluster import cluster_of
     from calcbench.bench.runner import knee
     from calcbench.bench.schema.result import SEARCH, default_folder
 
     objective, folder = knee.parse_objective(slo), default_folder(output.out)
     tell = (lambda _: None) if output.quiet else (lambda text: click.echo(text, err=True))
-    with swarm_of(plan, announce) as swarm:
+    with cluster_of(plan, announce) as cluster:
         knees = knee.find_knees(
             plan,
             subject,
@@ -63,7 +63,7 @@ def run_search(plan: Plan, subject: "Subject", slo: str, output: Output) -> int:
             folder,
             tell,
             prepare=lambda: prepare(plan.engine, quiet=output.quiet),
-            swarm=swarm,
+            cluster=cluster,
         )
     if output.as_json:
         click.echo((folder / SEARCH).read_text(encoding="utf-8"))
@@ -81,7 +81,7 @@ def run_plan(plan: Plan, subject: "Subject", output: Output) -> int:
     """
     from calcbench.bench.analysis.summary import summarise
     from calcbench.bench.cli.doctor import prepare
-    from calcbench.bench.loadgen.locust.cluster import swarm_of
+    from calcbench.bench.loadgen.locust.cluster import cluster_of
     from calcbench.bench.runner.race import Interrupted, race
     from calcbench.bench.schema.result import default_folder
     from calcbench.bench.views.report import print_report, write_views
@@ -90,7 +90,7 @@ def run_plan(plan: Plan, subject: "Subject", output: Output) -> int:
     interrupted = False
     try:
         with (
-            swarm_of(plan, announce) as swarm,
+            cluster_of(plan, announce) as cluster,
             progress_on_terminal(quiet=output.quiet) as progress,
         ):
             run = race(
@@ -100,7 +100,7 @@ def run_plan(plan: Plan, subject: "Subject", output: Output) -> int:
                 progress,
                 shlex.join(["calcbench", *sys.argv[1:]]),
                 lambda: prepare(plan.engine, quiet=output.quiet),
-                swarm,
+                cluster,
             )
     except Interrupted as stopped:
         run, interrupted = stopped.run, True

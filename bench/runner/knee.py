@@ -29,7 +29,7 @@ from calcbench.bench.units import format_number, format_rate
 from calcbench.core.errors import CalcbenchError, UsageError
 
 if TYPE_CHECKING:
-    from calcbench.bench.loadgen.locust.cluster import Swarm
+    from calcbench.bench.loadgen.locust.cluster import Cluster
 
 CLOSE = 1.1  # ratio of what is not kept to what is, at which the search ends
 AGREE = 2  # tries that decide a rate
@@ -140,7 +140,7 @@ def find_knees(
     folder: Path,
     tell: Callable[[str], None] = lambda _: None,
     prepare: Callable[[], Mapping[str, Any]] = dict,
-    swarm: "Swarm | None" = None,
+    cluster: "Cluster | None" = None,
 ) -> list[Knee]:
     """Find the knee of every condition of *plan*, and write them to *folder*.
 
@@ -154,7 +154,7 @@ def find_knees(
 
     def measure(condition: Condition, rate: float | None) -> Measurement:
         one = dataclasses.replace(plan, rate=rate)
-        setup = Setup(one, folder, pinning, units, calibration, swarm)
+        setup = Setup(one, folder, pinning, units, calibration, cluster)
         step = next(steps)
         return subject.measure(setup, condition, step + 1, step)
 

@@ -28,7 +28,7 @@ from calcbench.bench.system.machine import describe_machine, describe_versions, 
 from calcbench.core.errors import CalcbenchError
 
 if TYPE_CHECKING:
-    from calcbench.bench.loadgen.locust.cluster import Swarm
+    from calcbench.bench.loadgen.locust.cluster import Cluster
 
 
 AROUND_S = 0.5  # to start and stop a server and its driver: a first guess, until it is known
@@ -62,13 +62,13 @@ def race(
     progress: Callable[[Progress], None] = lambda _: None,
     command: str = "",
     prepare: Callable[[], Mapping[str, Any]] = dict,
-    swarm: "Swarm | None" = None,
+    cluster: "Cluster | None" = None,
 ) -> Run:
     """Race the *subject* as *plan* says, write the result to the folder *out*, and return it.
 
     *progress* is called before each measurement and once at the end; *command* is recorded.
     *prepare* is called when nothing can stand against the race any more; it returns the driver's
-    calibration, by which it is seen how near it comes to its ceiling. A *swarm* drives instead of
+    calibration, by which it is seen how near it comes to its ceiling. A *cluster* drives instead of
     drivers of each measurement's own.
     Raises UsageError for a plan that names what does not exist, CalcbenchError when *out*
     cannot be written (before the race, if that can be known), and Interrupted for a Ctrl-C.
@@ -90,7 +90,7 @@ def race(
             partial=len(measurements) < plan.total,
             plan=plan,
             machine=describe_machine(),
-            versions=describe_versions() | (swarm.versions if swarm else {}),
+            versions=describe_versions() | (cluster.versions if cluster else {}),
             measurements=tuple(measurements),
             options=dict(subject.options),
             policy=dict(subject.policy),
@@ -102,7 +102,7 @@ def race(
     try:
         calibration |= prepare()
         cpu_units |= subject.calibrate(plan, pinning)
-        setup = Setup(plan, out, pinning, cpu_units, calibration, swarm)
+        setup = Setup(plan, out, pinning, cpu_units, calibration, cluster)
         for step, condition, number in announced(plan, progress, measurements):
             measurements.append(subject.measure(setup, condition, number, step))
         run = so_far()

@@ -22,24 +22,24 @@ from calcbench.bench.schema.samples import write_samples
 from calcbench.bench.system.cpus import Pinning
 
 if TYPE_CHECKING:
-    from calcbench.bench.loadgen.locust.cluster import Swarm
+    from calcbench.bench.loadgen.locust.cluster import Cluster
 
 
 @dataclass(frozen=True)
 class Setup:
-    """What all measurements of a race share; without a *swarm* each has drivers of its own."""
+    """What all measurements of a race share; without a *cluster* each has drivers of its own."""
 
     plan: Plan
     folder: Path
     pinning: Pinning
     cpu_units: dict[str, int]
     calibration: Mapping[str, Any] = field(default_factory=dict)
-    swarm: "Swarm | None" = None
+    cluster: "Cluster | None" = None
 
-    def drivers(self) -> "contextlib.AbstractContextManager[Drivers | Swarm]":
+    def drivers(self) -> "contextlib.AbstractContextManager[Drivers | Cluster]":
         """Return who drives one measurement."""
-        if self.swarm:
-            return contextlib.nullcontext(self.swarm)
+        if self.cluster:
+            return contextlib.nullcontext(self.cluster)
         return Drivers(self.plan.drivers, self.plan.engine)
 
 

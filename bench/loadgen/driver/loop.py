@@ -102,8 +102,8 @@ class Loop:
     def begin_all(self, start_ns: int) -> None:
         """Let the background clients come, and at *start_ns*, of the clock, the load begin."""
         self.epoll.register(sys.stdin.fileno(), select.EPOLLIN)
-        for client in self.background:
-            client.come()
+        for background_client in self.background:
+            background_client.come()
         self.run_until(start_ns)
         drive = self.drive
         if self.open_loop:

@@ -30,7 +30,7 @@ IPPROTO_TCP, TCP_NODELAY = 6, 1
 WRITABLE = 2  # of gevent's watchers
 
 
-class Stage(Protocol):
+class ClientLoop(Protocol):
     """What the loop of a worker offers to its clients; `calcbench.bench.loadgen.locust.loop`."""
 
     drive: Drive
@@ -42,8 +42,8 @@ class Stage(Protocol):
     due: Iterator[int] | None
     is_over: bool
     waiting: deque[int]
-    idle: "list[Seat]"
-    vacant: "list[Seat]"
+    idle: "list[Client]"
+    vacant: "list[Client]"
 
     @property
     def take(self) -> Callable[[], Request]:
@@ -55,15 +55,15 @@ class Stage(Protocol):
         ...
 
     def leave(self) -> None:
-        """Take note that somebody has left their seat."""
+        """Take note that this client has ended."""
         ...
 
 
-class Seat:
-    """Connection *number* of a *stage*; `occupy` it once."""
+class Client:
+    """Connection *number* of a *loop*; `run` it once."""
 
-    def __init__(self, stage: Stage, number: int) -> None:
-        self.stage = stage
+    def __init__(self, loop: ClientLoop, number: int) -> None:
+        self.loop = loop
         self.base = number << TAG_BITS
         self.hub = gevent.get_hub()
         self.sock: Any = None  # there are no sockets and watchers between two connections
@@ -74,38 +74,38 @@ class Seat:
         self.intended = NEVER  # when the request that is out was due; NEVER between two
         self.waiter = Waiter(self.hub)
 
-    def occupy(self) -> None:
+    def run(self) -> None:
         """Ask until the drive is over; an error that is ours ends it for everybody."""
-        stage = self.stage
+        loop = self.loop
         try:
-            stage.begun.wait()
-            if stage.due is None:
+            loop.begun.wait()
+            if loop.due is None:
                 self.ask_again_and_again()
             else:
                 self.ask_when_told()
         except OSError as error:
-            stage.fail(error)
-        except Exception as error:  # a mistake of ours: Locust would go on without this seat
-            stage.fail(error)
+            loop.fail(error)
+        except Exception as error:  # a mistake of ours: Locust would go on without it
+            loop.fail(error)
             raise
         finally:
             self.hang_up()
-            stage.leave()
+            loop.leave()
 
     def ask_again_and_again(self) -> None:
         """Be a client of a closed loop, which pauses after a failure."""
-        while not self.stage.is_over:
+        while not self.loop.is_over:
             if not self.ask(0):
                 gevent.sleep(PAUSE_NS / 1e9)
 
     def ask_when_told(self) -> None:
         """Be a client of an open loop."""
-        stage = self.stage
-        while not stage.is_over:
-            if stage.waiting:
-                self.ask(stage.waiting.popleft(), WAITED)
+        loop = self.loop
+        while not loop.is_over:
+            if loop.waiting:
+                self.ask(loop.waiting.popleft(), WAITED)
                 continue
-            (stage.idle if self.sock else stage.vacant).append(self)
+            (loop.idle if self.sock else loop.vacant).append(self)
             due = self.waiter.get()
             self.waiter.clear()
             if due:
@@ -118,8 +118,8 @@ class Seat:
 
         It was *intended* for then, 0: for now; *waited* says that it had to wait for us.
         """
-        stage = self.stage
-        request, expected = stage.take()
+        loop = self.loop
+        request, expected = loop.take()
         sent = clock()
         self.intended, self.first = intended or sent, 0
         failed = False
@@ -130,7 +130,7 @@ class Seat:
             data = sock.recv(READ_SIZE)
             done = clock()
             head, _, body = data.partition(HEAD_END)
-            if stage.lengths.get(head) == len(body) and (body == expected or expected is None):
+            if loop.lengths.get(head) == len(body) and (body == expected or expected is None):
                 # The whole of a right answer in one piece, with a head seen before.
                 self.first, outcome = done, OK
             else:
@@ -144,7 +144,7 @@ class Seat:
         if failed:
             self.hang_up()
         tag = self.base | waited | outcome
-        stage.reporter.add((self.intended, sent, self.first or done, done, tag), outcome)
+        loop.reporter.add((self.intended, sent, self.first or done, done, tag), outcome)
         self.intended = NEVER
         return not failed
 
@@ -154,18 +154,18 @@ class Seat:
         Closes a connection that is not to be kept, as the server does. Raises OSError and
         FramingError.
         """
-        stage = self.stage
+        loop = self.loop
         if not data:
             raise ConnectionResetError(errno.ECONNRESET, "closed without an answer")
         self.first = now
-        incoming = Incoming(stage.checker.learn, keep=expected is not None)
+        incoming = Incoming(loop.checker.learn, keep=expected is not None)
         while data and not incoming.feed(data):
             data, now = self.receive()
         if not data and not incoming.ends_here():
             raise FramingError("an answer without its end")
         assert incoming.head
-        outcome = stage.checker.judge(incoming, expected)
-        if not (incoming.head.keep_alive and stage.drive.keep_alive):
+        outcome = loop.checker.judge(incoming, expected)
+        if not (incoming.head.keep_alive and loop.drive.keep_alive):
             self.wait_for_close(closed=not data)
         return outcome, now
 
@@ -181,7 +181,7 @@ class Seat:
 
     def dial(self) -> Any:
         """Return a socket that is connecting; what is sent waits for that. Raises OSError."""
-        family, address = self.stage.target
+        family, address = self.loop.target
         self.sock = Socket(family, SOCK_STREAM | SOCK_NONBLOCK)
         loop, fd = self.hub.loop, self.sock.fileno()
         self.readable, self.writable = loop.io(fd, READABLE), loop.io(fd, WRITABLE)

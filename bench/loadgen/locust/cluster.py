@@ -1,6 +1,6 @@
 """The load of several machines: a race's own Locust, seen from outside.
 
-`Swarm` starts Locust's master, and workers beside it or waits for some from elsewhere, and then
+`Cluster` starts Locust's master, and workers beside it or waits for some from elsewhere, and then
 drives as `calcbench.bench.loadgen.pool.Drivers` does. Locust itself is never imported here.
 """
 
@@ -22,7 +22,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from calcbench.bench.loadgen.locust.messages import DIED, ENVELOPE, MASTER, place
-from calcbench.bench.loadgen.locust.session import Rally
+from calcbench.bench.loadgen.locust.session import LoadSession
 from calcbench.bench.loadgen.observation import Driven
 from calcbench.bench.loadgen.spec import Drive
 from calcbench.bench.schema.plan import LOCUST, LOOPBACK, Plan
@@ -32,8 +32,8 @@ PYTHON = (sys.executable, "-P", "-m")
 EVERYWHERE = "*"
 START_S = 60.0  # for a master or a worker of this machine to be there
 JOIN_S = 600.0  # for somebody to type a command on other machines
-DEAL_S = 30.0  # for the users of a drive to be there, and for their workers to be ready
-GOODBYE_S = 3.0  # for the master to send the workers home, which takes it half a second
+ASSIGN_S = 30.0  # for the users of a drive to be there, and for their workers to be ready
+SHUT_DOWN_S = 3.0  # for the master to shut the workers down, which takes it half a second
 PATIENCE_S = 30.0  # beyond what a drive should take
 
 
@@ -46,12 +46,12 @@ class Member:
     gone: str = ""
 
 
-class Swarm:
+class Cluster:
     """Locust's master and its workers, for a whole race; leaving the ``with`` block ends them.
 
     It starts so many *workers* on this machine, or with *join* waits for as many from other ones.
     They reach the master at *address*, or where that is empty at any of this machine, and *port*,
-    0 for a free one. *tell* gets to hear what the user should.
+    0 for a free one. *announce* gets to hear what the user should.
     Raises CalcbenchError when somebody does not come.
     """
 
@@ -61,15 +61,15 @@ class Swarm:
         join: int = 0,
         port: int = 0,
         address: str = "",
-        tell: Callable[[str], None] = lambda _: None,
+        announce: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self.workers, self.join, self.wanted_port, self.tell = workers, join, port, tell
+        self.workers, self.join, self.wanted_port, self.announce = workers, join, port, announce
         self.address = address
         self.port = 0
         self.members: dict[int, Member] = {}
         self.children: dict[int, subprocess.Popen[bytes]] = {}  # by a descriptor for its end
         self.received = bytearray()
-        self.rally: Rally | None = None
+        self.session: LoadSession | None = None
         self.exits = contextlib.ExitStack()
 
     def drive(self, drive: Drive) -> Driven:
@@ -80,21 +80,23 @@ class Swarm:
         if not self.present:
             gone = ", ".join(f"{one.name} {one.gone}" for one in self.members.values())
             raise CalcbenchError(f"no worker is there any more: {gone}")
-        self.rally = rally = Rally(drive)
+        self.session = session = LoadSession(drive)
         try:
-            self.order(dataclasses.asdict(drive))
-            self.until(lambda: rally.is_dealt and rally.is_ready, DEAL_S, "the workers got ready")
-            self.order("begin")
-            rally.begin()
+            self.send(dataclasses.asdict(drive))
+            self.until(
+                lambda: session.is_assigned and session.is_ready, ASSIGN_S, "the workers got ready"
+            )
+            self.send("begin")
+            session.begin()
             needed_s = drive.warmup_s + drive.duration_s + 2 * drive.timeout_s
-            self.until(lambda: rally.is_over, needed_s + PATIENCE_S, "the workers told all")
-            if not rally.tellings:
-                raise CalcbenchError(rally.losses(self.names) or "no worker took a connection")
-            self.until(lambda: len(rally.looks) == 2, PATIENCE_S, "the window closed")
-            return rally.result(self.names)
+            self.until(lambda: session.is_over, needed_s + PATIENCE_S, "the workers told all")
+            if not session.tellings:
+                raise CalcbenchError(session.losses(self.names) or "no worker took a connection")
+            self.until(lambda: len(session.looks) == 2, PATIENCE_S, "the window closed")
+            return session.result(self.names)
         finally:
-            self.rally = None
-            self.order("stop")
+            self.session = None
+            self.send("stop")
 
     @property
     def versions(self) -> dict[str, str]:
@@ -113,10 +115,10 @@ class Swarm:
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as starting:
-            self.complaints = starting.enter_context(tempfile.TemporaryFile())
+            self.stderr_file = starting.enter_context(tempfile.TemporaryFile())
             host = place_to_join(self.address, self.wanted_port) if self.join else LOOPBACK
             self.master = self.start("master", host, str(self.wanted_port))
-            starting.callback(self.send_home)
+            starting.callback(self.shut_down)
             self.until(lambda: self.port > 0, START_S, "Locust's master was there")
             if self.join:
                 self.wait_for_joining()
@@ -140,7 +142,7 @@ class Swarm:
             [*PYTHON, f"calcbench.bench.loadgen.locust.{module}", *arguments],
             stdin=subprocess.PIPE if listens else subprocess.DEVNULL,
             stdout=subprocess.PIPE if listens else subprocess.DEVNULL,
-            stderr=self.complaints,
+            stderr=self.stderr_file,
             process_group=0,
         )
 
@@ -151,8 +153,8 @@ class Swarm:
             self.children[os.pidfd_open(child.pid)] = child
 
         def all_there() -> bool:
-            if len(self.children) < self.workers:  # one has been buried
-                raise CalcbenchError(f"a worker of Locust's died: {self.last_words()}")
+            if len(self.children) < self.workers:  # one has been reaped
+                raise CalcbenchError(f"a worker of Locust's died: {self.last_stderr_line()}")
             return len(self.members) >= self.workers
 
         self.until(all_there, START_S, "Locust's workers were there")
@@ -164,16 +166,16 @@ class Swarm:
         else:
             where = "a worker; on its machine, in the same version"
         master = place(self.address or socket.gethostname(), self.port)
-        self.tell(f"waiting for {where}: calcbench worker --master {master}")
+        self.announce(f"waiting for {where}: calcbench worker --master {master}")
         self.until(
             lambda: len(self.present) >= self.join, JOIN_S, f"{self.join} workers had joined"
         )
 
-    def order(self, words: Any) -> None:
+    def send(self, message: Any) -> None:
         """Hand the master a line of JSON: a drive, or what to do with it."""
         assert self.master.stdin
         with contextlib.suppress(BrokenPipeError):  # it has died: its silence will say so
-            self.master.stdin.write(json.dumps(words).encode() + b"\n")
+            self.master.stdin.write(json.dumps(message).encode() + b"\n")
             self.master.stdin.flush()
 
     def until(self, true: Callable[[], bool], patience_s: float, what: str) -> None:
@@ -186,28 +188,28 @@ class Swarm:
             now = time.perf_counter_ns()
             if now >= end:
                 raise CalcbenchError(f"{patience_s:g} s have gone by before {what}")
-            wake = min(end, self.rally.looks_at if self.rally else end)
+            wake = min(end, self.session.looks_at if self.session else end)
             self.take_in(max(wake - now, 0) / 1e9)
-            if self.rally:
-                self.rally.look()
+            if self.session:
+                self.session.look()
 
     def take_in(self, patience_s: float) -> None:
-        """Wait so long for the master's next words, or the end of a worker, and act on it."""
+        """Wait so long for the master's next message, or the end of a worker, and act on it."""
         assert self.master.stdout
-        words = self.master.stdout.fileno()
-        ready, _, _ = select.select([words, *self.children], (), (), patience_s)
+        messages = self.master.stdout.fileno()
+        ready, _, _ = select.select([messages, *self.children], (), (), patience_s)
         for fd in set(ready) & set(self.children):
-            self.bury(fd)
-        if words in ready:
-            chunk = os.read(words, 1 << 20)
+            self.reap(fd)
+        if messages in ready:
+            chunk = os.read(messages, 1 << 20)
             if not chunk:
-                raise CalcbenchError(f"Locust's master died: {self.last_words()}")
+                raise CalcbenchError(f"Locust's master died: {self.last_stderr_line()}")
             self.received += chunk
             for number, content in self.messages():
                 if number == MASTER:
-                    self.hear(json.loads(content))
-                elif self.rally:
-                    self.rally.take(number, content)
+                    self.on_message(json.loads(content))
+                elif self.session:
+                    self.session.take(number, content)
 
     def messages(self) -> Iterator[tuple[int, bytes]]:
         """Take the whole messages that have come: the number of who tells, and what."""
@@ -220,26 +222,26 @@ class Swarm:
             del self.received[:end]
             yield number, content
 
-    def hear(self, words: dict[str, Any]) -> None:
-        """Act on *words* of the master's own."""
-        if "port" in words:
-            self.port = words["port"]
-        elif "joined" in words:
-            number, host, pid = words["joined"], words["host"], words["pid"]
+    def on_message(self, message: dict[str, Any]) -> None:
+        """Act on *message* of the master's own."""
+        if "port" in message:
+            self.port = message["port"]
+        elif "joined" in message:
+            number, host, pid = message["joined"], message["host"], message["pid"]
             self.members[number] = Member(f"worker {number + 1} on {host} (process {pid})", pid)
             if self.join:
-                self.tell(f"{self.members[number].name} has joined")
-        elif "refused" in words:
-            self.tell(f"a worker on {words['refused']} was turned away: {words['why']}")
-        elif "gone" in words:
-            self.lose(words["gone"], words["how"])
-        elif "parts" in words and self.rally:
-            self.rally.deal({int(number): n for number, n in words["parts"].items()})
+                self.announce(f"{self.members[number].name} has joined")
+        elif "refused" in message:
+            self.announce(f"a worker on {message['refused']} was turned away: {message['why']}")
+        elif "gone" in message:
+            self.lose(message["gone"], message["how"])
+        elif "parts" in message and self.session:
+            self.session.assign({int(number): n for number, n in message["parts"].items()})
             for number, member in self.members.items():
                 if member.gone:
-                    self.rally.lose(number, member.gone)
+                    self.session.lose(number, member.gone)
 
-    def bury(self, fd: int) -> None:
+    def reap(self, fd: int) -> None:
         """Take note that a worker of ours has ended."""
         child = self.children.pop(fd)
         os.close(fd)
@@ -253,21 +255,21 @@ class Swarm:
         member = self.members[number]
         if not member.gone:
             member.gone = how
-            self.tell(f"{member.name} {how}")
-        if self.rally:
-            self.rally.lose(number, member.gone)
+            self.announce(f"{member.name} {how}")
+        if self.session:
+            self.session.lose(number, member.gone)
 
-    def last_words(self) -> str:
+    def last_stderr_line(self) -> str:
         """Return the last line that one of them has written to its standard error."""
-        self.complaints.seek(0)
-        said = self.complaints.read().decode(errors="replace").strip()
+        self.stderr_file.seek(0)
+        said = self.stderr_file.read().decode(errors="replace").strip()
         return said.rpartition("\n")[2] or "without a word"
 
-    def send_home(self) -> None:
+    def shut_down(self) -> None:
         """End them all: the master when its input ends, and its workers because it says so."""
         assert self.master.stdin
         assert self.master.stdout
-        patience_s = GOODBYE_S if self.present else 0
+        patience_s = SHUT_DOWN_S if self.present else 0
         try:
             with contextlib.suppress(BrokenPipeError):
                 self.master.stdin.close()
@@ -305,11 +307,11 @@ def place_to_join(host: str, port: int) -> str:
 
 
 @contextlib.contextmanager
-def swarm_of(plan: Plan, tell: Callable[[str], None]) -> Iterator[Swarm | None]:
-    """Give the swarm that drives as *plan* says, if one is to."""
+def cluster_of(plan: Plan, announce: Callable[[str], None]) -> Iterator[Cluster | None]:
+    """Give the cluster that drives as *plan* says, if one is to."""
     if plan.engine != LOCUST:
         yield None
         return
     address = "" if plan.host == LOOPBACK else plan.host
-    with Swarm(plan.drivers, plan.join, plan.master_port, address, tell) as swarm:
-        yield swarm
+    with Cluster(plan.drivers, plan.join, plan.master_port, address, announce) as cluster:
+        yield cluster

@@ -1,4 +1,4 @@
-"""One drive in one worker: its seats, when their requests are due, and its window."""
+"""One drive in one worker: its clients, when their requests are due, and its window."""
 
 import gc
 import itertools
@@ -12,7 +12,7 @@ from gevent.event import Event
 from calcbench.bench.loadgen.driver.loop import NEVER, SWEEPS, clock, find
 from calcbench.bench.loadgen.driver.process import DRAIN_NS, run_delay_ns
 from calcbench.bench.loadgen.driver.response import Checker
-from calcbench.bench.loadgen.locust.client import Seat
+from calcbench.bench.loadgen.locust.client import Client
 from calcbench.bench.loadgen.locust.reporter import Reporter
 from calcbench.bench.loadgen.locust.timerfd import Alarm
 from calcbench.bench.loadgen.protocol import ERROR, NOBODY, OPENED, SEEN, TAG_BITS, WAITED
@@ -23,7 +23,7 @@ from calcbench.bench.schema.outcomes import HTTP_ERROR, OK, TIMED_OUT, WRONG
 TAIL_S = 0.1  # of load behind the window: that of another worker may close a little later
 
 
-class Stage:
+class Loop:
     """A *drive* and all who take part in it; `perform` it once. Raises OSError for no such host."""
 
     def __init__(self, drive: Drive) -> None:
@@ -32,20 +32,20 @@ class Stage:
         self.ring, self.checker = Ring(drive), Checker(drive.ask, keep_alive=drive.keep_alive)
         self.take, self.lengths = self.ring.take, self.checker.lengths
         self.reporter = Reporter()
-        self.begun, self.deserted = Event(), Event()
+        self.begun, self.all_left = Event(), Event()
         self.is_over = False
         self.error: Exception | None = None
-        self.seats = [Seat(self, number) for number in range(drive.connections)]
-        self.left = 0  # seats that nobody occupies any more
+        self.clients = [Client(self, number) for number in range(drive.connections)]
+        self.left = 0  # clients that have ended
         self.never_begun = 0  # requests that were given up before they got a connection
 
         # Of an open loop: when requests are due, the next of them, those that wait for a
-        # connection, and the seats that have one and no request, or neither.
+        # connection, and the clients that have one and no request, or neither.
         self.due: Iterator[int] | None = None
         self.next_due = NEVER
         self.waiting: deque[int] = deque()
-        self.idle: list[Seat] = []
-        self.vacant: list[Seat] = []
+        self.idle: list[Client] = []
+        self.vacant: list[Client] = []
         self.alarm: Alarm | None = None
 
     def perform(self) -> None:
@@ -58,11 +58,11 @@ class Stage:
             seen = self.run(clock())
             if self.error:
                 raise self.error
-            self.reporter.tell(SEEN, seen)
+            self.reporter.send(SEEN, seen)
         except OSError as error:
-            self.reporter.tell(ERROR, {"error": str(error)})
+            self.reporter.send(ERROR, {"error": str(error)})
         except Exception as error:  # whoever waits for us is to hear of it
-            self.reporter.tell(ERROR, {"error": repr(error)})
+            self.reporter.send(ERROR, {"error": repr(error)})
             raise
         finally:
             sweeper.kill()
@@ -86,21 +86,21 @@ class Stage:
         self.begun.set()
         if self.alarm:
             self.alarm.set(self.next_due)
-        self.deserted.wait(drive.warmup_s)
+        self.all_left.wait(drive.warmup_s)
 
         reporter.tidy()
         reporter.counting = True
         cpu, delay, opened = time.process_time_ns(), run_delay_ns(), clock()
-        reporter.tell(OPENED, {"opened_ns": opened})
-        self.deserted.wait(drive.duration_s)
+        reporter.send(OPENED, {"opened_ns": opened})
+        self.all_left.wait(drive.duration_s)
         closed = clock()
         cpu, delay = time.process_time_ns() - cpu, run_delay_ns() - delay
         in_flight = self.unfinished()
-        self.deserted.wait(TAIL_S)
+        self.all_left.wait(TAIL_S)
         while self.owes(closed) and not self.is_over:
             gevent.sleep(DRAIN_NS / 1e9)
         self.end()
-        self.deserted.wait()
+        self.all_left.wait()
         ways = reporter.ways
         return {
             "opened_ns": opened,
@@ -118,17 +118,17 @@ class Stage:
 
     def unfinished(self) -> int:
         """Return how many requests have been sent and have not ended."""
-        return sum(seat.intended != NEVER for seat in self.seats)
+        return sum(client.intended != NEVER for client in self.clients)
 
     def owes(self, closed: int) -> bool:
         """Tell whether a request of an open loop that was due before *closed* has not ended."""
         if not self.drive.rate:
             return False
         first = self.waiting[0] if self.waiting else NEVER
-        return min(self.next_due, first, *(seat.intended for seat in self.seats)) < closed
+        return min(self.next_due, first, *(client.intended for client in self.clients)) < closed
 
     def send_what_is_due(self) -> None:
-        """Hand every request that is due to a seat that is free, or let it wait for one."""
+        """Hand every request that is due to a client that is free, or let it wait for one."""
         assert self.due
         assert self.alarm
         while self.next_due <= clock() and not self.is_over:
@@ -148,9 +148,9 @@ class Stage:
         while True:
             gevent.sleep(self.drive.timeout_s / SWEEPS)
             now = clock()
-            for seat in self.seats:
-                if now - seat.intended >= timeout_ns:
-                    seat.expire()
+            for client in self.clients:
+                if now - client.intended >= timeout_ns:
+                    client.expire()
             while self.waiting and now - self.waiting[0] >= timeout_ns:
                 tag = NOBODY << TAG_BITS | WAITED | TIMED_OUT
                 self.reporter.add((self.waiting.popleft(), now, now, now, tag), TIMED_OUT)
@@ -164,13 +164,13 @@ class Stage:
     def end(self) -> None:
         """Begin no more requests; what waits for a connection now was due after the window."""
         self.is_over = True
-        for seat in itertools.chain(self.idle, self.vacant):
-            gevent.get_hub().loop.run_callback(seat.waiter.switch, 0)
+        for client in itertools.chain(self.idle, self.vacant):
+            gevent.get_hub().loop.run_callback(client.waiter.switch, 0)
         self.idle.clear()
         self.vacant.clear()
 
     def leave(self) -> None:
-        """Take note that somebody has left their seat."""
+        """Take note that one of the clients has ended."""
         self.left += 1
-        if self.left == len(self.seats):
-            self.deserted.set()
+        if self.left == len(self.clients):
+            self.all_left.set()

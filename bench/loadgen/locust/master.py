@@ -5,7 +5,7 @@ PORT 0 takes a free one.
 It reads what to do from its standard input, a line of JSON each: a drive, ``begin`` when all are
 ready, ``stop`` when all has been seen. It writes what it and the workers have to tell to its
 standard output, in the envelopes of `calcbench.bench.loadgen.locust.messages`. When its input ends
-it sends the workers home and ends as well: whoever started it is gone or does not want it any more.
+it shuts the workers down and ends as well: whoever started it is gone or does not want it any more.
 """
 
 import contextlib
@@ -76,17 +76,17 @@ class Master:
         self.runner.register_message(BYE, self.see_off)
         self.environment.events.worker_report.add_listener(self.pass_on)
 
-    def tell(self, number: int, content: bytes) -> None:
+    def send(self, number: int, content: bytes) -> None:
         """Write to whoever started us what *number* has to tell."""
         octets = memoryview(ENVELOPE.pack(number, len(content)) + content)
-        # Nobody may listen any more: our input ends as well, and then we send the workers home.
+        # Nobody may listen any more: our input ends as well, and then we shut the workers down.
         with self.writing, contextlib.suppress(BrokenPipeError):
             while octets:
                 octets = octets[self.write(octets) :]
 
-    def say(self, **words: Any) -> None:
-        """Write *words* of our own."""
-        self.tell(MASTER, json.dumps(words).encode())
+    def report(self, **message: Any) -> None:
+        """Write a *message* of our own."""
+        self.send(MASTER, json.dumps(message).encode())
 
     def greet(self, msg: Any, **_: Any) -> None:
         """Make a member of the worker that says who it is, if it speaks as we do."""
@@ -100,14 +100,14 @@ class Master:
                 if theirs[name] != ours[name]
             )
             self.runner.send_message(REFUSE, {"why": why}, msg.node_id)
-            self.say(refused=host, why=why)
+            self.report(refused=host, why=why)
             return
         number = len(self.members)
         member = Member(msg.node_id, number, host, int(msg.data["pid"]))
         self.members[msg.node_id] = member
         Dispatcher.members.add(msg.node_id)
         self.runner.send_message(WELCOME, {}, msg.node_id)
-        self.say(joined=number, host=member.host, pid=member.pid)
+        self.report(joined=number, host=member.host, pid=member.pid)
 
     def see_off(self, msg: Any, **_: Any) -> None:
         """Take note that a member leaves."""
@@ -119,12 +119,12 @@ class Master:
         if not member.gone:
             member.gone = True
             Dispatcher.members.discard(member.id)  # old Locusts deal to the missing too
-            self.say(gone=member.number, how=how)
+            self.report(gone=member.number, how=how)
 
     def pass_on(self, client_id: str, data: dict[str, Any], **_: Any) -> None:
         """Hand on what a member has put into a report."""
         if SEEN_KEY in data and client_id in self.members:
-            self.tell(self.members[client_id].number, data[SEEN_KEY])
+            self.send(self.members[client_id].number, data[SEEN_KEY])
 
     def present(self) -> list[Member]:
         """Return the members that have not gone."""
@@ -158,7 +158,7 @@ class Master:
             )
             for number, member in enumerate(self.driving)
         ]
-        self.say(parts={member.number: users[member.id] for member in self.driving})
+        self.report(parts={member.number: users[member.id] for member in self.driving})
         for member, part in zip(self.driving, parts, strict=True):
             text = json.dumps(dataclasses.asdict(part))
             self.runner.send_message(PLAN, {"drive": text}, member.id)
@@ -185,7 +185,7 @@ class Master:
             gevent.sleep(POLL_S)
 
     def end(self) -> None:
-        """Send everybody home."""
+        """Shut all workers down."""
         for name in self.members:  # also those that were given up, for they may be back
             self.runner.send_message(BYE, None, name)
         self.runner.quit()
@@ -197,15 +197,15 @@ def main() -> None:
     logging.disable(logging.WARNING)  # Locust's advice is for other ways to use it
     host, port = sys.argv[1:]
     # Of gevent's kind: what waits for a pipe must not hold up the heartbeats.
-    orders, words = FileObject(0, "rb"), FileObject(1, "wb", buffering=0)
+    commands, words = FileObject(0, "rb"), FileObject(1, "wb", buffering=0)
     master = Master(host, int(port), words.write)
     gevent.spawn(master.watch)
-    master.say(port=master.port)
-    for line in orders:
-        order = json.loads(line)
-        if order == "begin":
+    master.report(port=master.port)
+    for line in commands:
+        command = json.loads(line)
+        if command == "begin":
             master.begin()
-        elif order == "stop":
+        elif command == "stop":
             master.stop()
         else:
             drive = drive_from_json(line)

@@ -38,7 +38,7 @@ class Reporter:
             self.told.append(MESSAGE.pack(SAMPLES, len(self.packed)) + self.packed)
             self.packed.clear()
 
-    def tell(self, kind: bytes, words: Mapping[str, object]) -> None:
+    def send(self, kind: bytes, words: Mapping[str, object]) -> None:
         """Add a message that is not samples, behind those that there are."""
         self.bundle()
         text = json.dumps(words).encode()

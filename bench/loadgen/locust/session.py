@@ -28,8 +28,8 @@ def understanding() -> Iterator[None]:
         raise CalcbenchError(f"a worker tells what cannot be understood ({problem})") from None
 
 
-class Rally:
-    """The *drive*, from the moment when it is `deal`-t out until it `is_over`.
+class LoadSession:
+    """The *drive*, from the moment when it is `assign`-t out until it `is_over`.
 
     The clocks of machines differ, so all windows are put at one instant, the one at which they
     should open: a warm-up after the word to begin. They really do so later by the way of that
@@ -45,7 +45,7 @@ class Rally:
         self.opens = NEVER  # of `time.perf_counter_ns`
         self.looks: list[tuple[int, int]] = []  # when, and the server's CPU until then
 
-    def deal(self, shares: Mapping[int, int]) -> None:
+    def assign(self, shares: Mapping[int, int]) -> None:
         """Take note of how many connections each worker has.
 
         Raises CalcbenchError where they are not as many as there should be.
@@ -62,7 +62,7 @@ class Rally:
         self.collector = Collector(parts, list(self.tellings.values()))
 
     @property
-    def is_dealt(self) -> bool:
+    def is_assigned(self) -> bool:
         """Whether it is known who has which part."""
         return self.shares is not None
 

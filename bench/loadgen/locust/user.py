@@ -8,21 +8,21 @@ from locust.dispatch import UsersDispatcher
 from locust.exception import StopUser
 from locust.runners import WorkerNode
 
-from calcbench.bench.loadgen.locust.client import Seat
+from calcbench.bench.loadgen.locust.client import Client
 
 
 class Connection(User):
-    """Takes a free seat of the drive, waits for one if need be, and leaves when it is over.
+    """Takes a free client of the drive, waits for one if need be, and leaves when it is over.
 
     It tells Locust of no request: its figures are rounded, ours ride in the reports as they are.
     """
 
-    seats: ClassVar["Queue[Seat]"] = Queue()
+    clients: ClassVar["Queue[Client]"] = Queue()
 
     @task
-    def occupy(self) -> None:
+    def drive(self) -> None:
         """Ask for as long as the drive lasts."""
-        self.seats.get().occupy()
+        self.clients.get().run()
         raise StopUser
 
 

@@ -25,7 +25,7 @@ from locust.env import Environment
 
 import calcbench
 from calcbench.bench.loadgen.driver.process import prepare
-from calcbench.bench.loadgen.locust.loop import Stage
+from calcbench.bench.loadgen.locust.loop import Loop
 from calcbench.bench.loadgen.locust.messages import (
     BEGIN,
     BYE,
@@ -59,7 +59,7 @@ class Worker:
         self.runner = runner
         self.local = local
         self.reporter = Reporter()
-        self.stage: Stage | None = None
+        self.loop: Loop | None = None
         self.performing: gevent.Greenlet | None = None
         self.welcomed = gevent.event.Event()
         self.refused = ""
@@ -89,7 +89,7 @@ class Worker:
         self.is_over = True
 
     def get_ready(self, msg: Any, **_: Any) -> None:
-        """Prepare what the plan says, offer its seats to the users, and say that we are ready."""
+        """Prepare what the plan says, offer its clients to the users, and say that we are ready."""
         drive = drive_from_json(msg.data["drive"].encode())
         assert drive
         drive = dataclasses.replace(drive, unix="")  # what listens there is no server to load
@@ -98,27 +98,27 @@ class Worker:
         self.reporter = Reporter()
         try:
             prepare(drive)
-            self.stage = Stage(drive)
+            self.loop = Loop(drive)
         except OSError as error:
-            self.reporter.tell(ERROR, {"error": str(error)})
+            self.reporter.send(ERROR, {"error": str(error)})
             return
-        self.reporter = self.stage.reporter
-        for seat in self.stage.seats:
-            Connection.seats.put(seat)
-        self.reporter.tell(READY, {})
+        self.reporter = self.loop.reporter
+        for client in self.loop.clients:
+            Connection.clients.put(client)
+        self.reporter.send(READY, {})
 
     def begin(self, **_: Any) -> None:
         """Begin to drive."""
-        if self.stage:
-            self.performing = gevent.spawn(self.stage.perform)
+        if self.loop:
+            self.performing = gevent.spawn(self.loop.perform)
 
     def abandon(self, **_: Any) -> None:
         """Forget the drive: it is over, or nobody wants it any more."""
         if self.performing:
             self.performing.kill()
-        while not Connection.seats.empty():
-            Connection.seats.get()
-        self.stage = self.performing = None
+        while not Connection.clients.empty():
+            Connection.clients.get()
+        self.loop = self.performing = None
 
     def report(self, data: dict[str, Any], **_: Any) -> None:
         """Put what is new into a report to the master."""

@@ -26,10 +26,10 @@ from truth import LONG_S, Behaviour, always, answer, once, only, requests, truth
 
 from calcbench.bench.cli.worker import master
 from calcbench.bench.diagnosis.failures import trouble_of_totals
-from calcbench.bench.loadgen.locust.cluster import Swarm
+from calcbench.bench.loadgen.locust.cluster import Cluster
 from calcbench.bench.loadgen.locust.messages import plain
 from calcbench.bench.loadgen.locust.reporter import Reporter
-from calcbench.bench.loadgen.locust.session import Rally
+from calcbench.bench.loadgen.locust.session import LoadSession
 from calcbench.bench.loadgen.observation import Driven
 from calcbench.bench.loadgen.protocol import MESSAGE, OPENED, SAMPLES, SEEN, TAG_BITS
 from calcbench.bench.loadgen.spec import Ask, Drive
@@ -50,16 +50,16 @@ right = always(answer)
 
 
 @pytest.fixture(scope="module")
-def swarm() -> Iterator[Swarm]:
-    with Swarm(2) as two:
+def cluster() -> Iterator[Cluster]:
+    with Cluster(2) as two:
         yield two
     assert FOREIGN.isdisjoint(sys.modules)
 
 
-def drive(swarm: Swarm, port: int, **changes: object) -> Driven:
-    """Let *swarm* drive the server at *port* for a moment, with a few things changed."""
+def drive(cluster: Cluster, port: int, **changes: object) -> Driven:
+    """Let *cluster* drive the server at *port* for a moment, with a few things changed."""
     usual = {"connections": 3, "keep_alive": True, "duration_s": 0.25, "warmup_s": 0.02}
-    return swarm.drive(Drive(**({"host": "127.0.0.1", "port": port} | usual | changes)))  # type: ignore[arg-type]
+    return cluster.drive(Drive(**({"host": "127.0.0.1", "port": port} | usual | changes)))  # type: ignore[arg-type]
 
 
 def silent(conn: socket.socket) -> None:
@@ -109,31 +109,31 @@ IN_AN_OPEN_LOOP = ("right", "closing", "truncated", "no answer", "silence")
 @pytest.mark.parametrize(
     ("what", "rate"), [(name, 0) for name in AS_IT_IS] + [(name, 200) for name in IN_AN_OPEN_LOOP]
 )
-def test_counts_each_answer_as_what_it_is(swarm: Swarm, what: str, rate: float) -> None:
+def test_counts_each_answer_as_what_it_is(cluster: Cluster, what: str, rate: float) -> None:
     behave, outcome = AS_IT_IS[what]
     with truth(behave) as port:
-        seen = drive(swarm, port, rate=rate, timeout_s=0.1 if what == "silence" else 5.0)
+        seen = drive(cluster, port, rate=rate, timeout_s=0.1 if what == "silence" else 5.0)
 
     assert only(seen, outcome)
     assert seen.begun == seen.ended
     assert seen.unfinished == 0
 
 
-def test_tells_a_port_where_nobody_listens(swarm: Swarm) -> None:
+def test_tells_a_port_where_nobody_listens(cluster: Cluster) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    assert only(drive(swarm, port), "refused")
+    assert only(drive(cluster, port), "refused")
 
 
-def test_replaces_a_connection_that_the_server_closed_in_peace(swarm: Swarm) -> None:
+def test_replaces_a_connection_that_the_server_closed_in_peace(cluster: Cluster) -> None:
     with truth(closing) as port:
-        seen = drive(swarm, port, rate=100, connections=4, duration_s=0.4)
+        seen = drive(cluster, port, rate=100, connections=4, duration_s=0.4)
 
     assert seen.outcomes.ok > 30
     assert seen.outcomes.total == seen.outcomes.ok + seen.outcomes.reset
 
 
-def test_asks_anything_of_any_server(swarm: Swarm) -> None:
+def test_asks_anything_of_any_server(cluster: Cluster) -> None:
     def chunked(conn: socket.socket) -> None:
         while conn.recv(4096):
             conn.sendall(
@@ -142,13 +142,13 @@ def test_asks_anything_of_any_server(swarm: Swarm) -> None:
 
     ask = Ask("GET /x HTTP/1.1\r\nHost: a\r\n\r\n", status=201, body="hi")
     with truth(chunked) as port:
-        assert only(drive(swarm, port, ask=ask), "ok")
-        assert only(drive(swarm, port, ask=Ask(ask.request, body="ho")), "wrong")
+        assert only(drive(cluster, port, ask=ask), "ok")
+        assert only(drive(cluster, port, ask=Ask(ask.request, body="ho")), "wrong")
 
 
-def test_has_fewer_connections_than_workers(swarm: Swarm) -> None:
+def test_has_fewer_connections_than_workers(cluster: Cluster) -> None:
     with truth(right) as port:
-        seen = drive(swarm, port, connections=1)
+        seen = drive(cluster, port, connections=1)
 
     assert only(seen, "ok")
     assert seen.drivers == 1
@@ -157,11 +157,11 @@ def test_has_fewer_connections_than_workers(swarm: Swarm) -> None:
 @pytest.mark.parametrize("keep_alive", [True, False])
 @pytest.mark.parametrize("arrivals", ARRIVALS)
 def test_asks_for_what_is_due_and_nothing_else(
-    swarm: Swarm, arrivals: str, keep_alive: bool
+    cluster: Cluster, arrivals: str, keep_alive: bool
 ) -> None:
     with truth(right if keep_alive else once(answer)) as port:
         seen = drive(
-            swarm,
+            cluster,
             port,
             rate=300,
             arrivals=arrivals,
@@ -185,9 +185,9 @@ def test_asks_for_what_is_due_and_nothing_else(
     assert (seen.samples["first_ns"] > seen.samples["sent_ns"]).all()
 
 
-def test_gives_up_what_never_got_a_connection(swarm: Swarm) -> None:
+def test_gives_up_what_never_got_a_connection(cluster: Cluster) -> None:
     with truth(silent) as port:
-        seen = drive(swarm, port, rate=1000, connections=2, timeout_s=0.1, duration_s=0.2)
+        seen = drive(cluster, port, rate=1000, connections=2, timeout_s=0.1, duration_s=0.2)
     unsent = seen.samples["client"] == -1
 
     assert only(seen, "timed_out")
@@ -198,11 +198,11 @@ def test_gives_up_what_never_got_a_connection(swarm: Swarm) -> None:
 @pytest.mark.parametrize("rate", [0, 300])
 @pytest.mark.parametrize("keep_alive", [True, False])
 def test_sees_as_many_answers_as_the_server_counted(
-    swarm: Swarm, keep_alive: bool, rate: float
+    cluster: Cluster, keep_alive: bool, rate: float
 ) -> None:
     with launch(ServerSpec("selectors", watched=True)) as server:
         seen = drive(
-            swarm,
+            cluster,
             server.port,
             keep_alive=keep_alive,
             rate=rate,
@@ -222,45 +222,45 @@ def test_sees_as_many_answers_as_the_server_counted(
     assert seen.clients_served == 5
 
 
-def test_asks_at_no_unix_socket_whatever_the_master_says(swarm: Swarm, tmp_path: Path) -> None:
+def test_asks_at_no_unix_socket_whatever_the_master_says(cluster: Cluster, tmp_path: Path) -> None:
     with truth(right) as port, socket.socket(socket.AF_UNIX) as private:
         private.bind(str(tmp_path / "private"))
         private.listen()
         private.setblocking(False)
-        seen = drive(swarm, port, unix=str(tmp_path / "private"))
+        seen = drive(cluster, port, unix=str(tmp_path / "private"))
         with pytest.raises(BlockingIOError):
             private.accept()
 
     assert only(seen, "ok")
 
 
-def test_says_what_keeps_it_from_driving(swarm: Swarm) -> None:
+def test_says_what_keeps_it_from_driving(cluster: Cluster) -> None:
     with pytest.raises(CalcbenchError, match="cannot drive"):
-        drive(swarm, 1, host="no.such.host.invalid")
+        drive(cluster, 1, host="no.such.host.invalid")
     with truth(right) as port:
-        assert only(drive(swarm, port), "ok")
+        assert only(drive(cluster, port), "ok")
 
 
 def test_puts_windows_of_different_clocks_at_one_instant() -> None:
-    rally = Rally(Drive("", 0, 3, True, duration_s=1.0))
-    rally.deal({7: 2, 4: 1})
-    rally.begin()
+    session = LoadSession(Drive("", 0, 3, True, duration_s=1.0))
+    session.assign({7: 2, 4: 1})
+    session.begin()
     none = ("driver_cpu_ns", "driver_delay_ns", "server_cpu_ns", "in_flight", "unfinished")
     seen = dict.fromkeys(none, 0) | dict.fromkeys(("begun", "ended", "answers"), 1)
     for number, clock, client in ((7, 5_000, 1), (4, 9_000_000_000_000, 0)):
         opened = {"opened_ns": clock}
         told = Reporter()
         told.counting = True
-        told.tell(OPENED, opened)
+        told.send(OPENED, opened)
         done = clock + 40 + number
         told.add((clock + 10, clock + 20, clock + 30, done, client << TAG_BITS | OK), OK)
-        told.tell(SEEN, {**seen, **opened, "elapsed_ns": 1_000_000_000, "background": {}})
-        rally.take(number, told.take())
-    rally.looks = [(round(rally.opens), 0), (round(rally.opens) + 1_000_000_000, 0)]
-    both = rally.result({})
+        told.send(SEEN, {**seen, **opened, "elapsed_ns": 1_000_000_000, "background": {}})
+        session.take(number, told.take())
+    session.looks = [(round(session.opens), 0), (round(session.opens) + 1_000_000_000, 0)]
+    both = session.result({})
 
-    assert rally.is_over
-    assert both.opened_ns == round(rally.opens)
+    assert session.is_over
+    assert both.opened_ns == round(session.opens)
     assert both.samples["intended_ns"].tolist() == [10, 10]
     assert both.samples["done_ns"].tolist() == [44, 47]
     assert both.samples["client"].tolist() == [2, 1]
@@ -268,16 +268,16 @@ def test_puts_windows_of_different_clocks_at_one_instant() -> None:
 
 
 def test_refuses_a_message_that_would_never_end() -> None:
-    rally = Rally(Drive("", 0, 1, True, duration_s=1.0))
-    rally.deal({0: 1})
+    session = LoadSession(Drive("", 0, 1, True, duration_s=1.0))
+    session.assign({0: 1})
 
     with pytest.raises(CalcbenchError, match="has no sense"):
-        rally.take(0, MESSAGE.pack(SAMPLES, -MESSAGE.size))
+        session.take(0, MESSAGE.pack(SAMPLES, -MESSAGE.size))
 
 
 def test_refuses_to_drive_with_fewer_users() -> None:
     with pytest.raises(CalcbenchError, match="Locust started 3 of 4 users"):
-        Rally(Drive("", 0, 4, True, duration_s=1.0)).deal({0: 2, 1: 1})
+        LoadSession(Drive("", 0, 4, True, duration_s=1.0)).assign({0: 2, 1: 1})
 
 
 @pytest.mark.parametrize(
@@ -294,19 +294,19 @@ def test_refuses_to_drive_with_fewer_users() -> None:
 )
 def test_a_drive_fails_whose_worker_talks_nonsense(kind: bytes, content: bytes) -> None:
     """Who joins from elsewhere may be anybody, and must not end the race."""
-    rally = Rally(Drive("", 0, 1, True, duration_s=1.0))
-    rally.deal({0: 1})
-    rally.begin()
+    session = LoadSession(Drive("", 0, 1, True, duration_s=1.0))
+    session.assign({0: 1})
+    session.begin()
     opened, seen = b'{"opened_ns": 5}', b'{"answers": 1, "elapsed_ns": 1, "background": {}}'
 
-    def tell(kind: bytes, content: bytes) -> None:
-        rally.take(0, MESSAGE.pack(kind, len(content)) + content)
+    def announce(kind: bytes, content: bytes) -> None:
+        session.take(0, MESSAGE.pack(kind, len(content)) + content)
 
     with pytest.raises(CalcbenchError, match="tells what cannot be understood"):
-        tell(OPENED, opened)
-        tell(kind, content)
-        tell(SEEN, seen)
-        rally.result({0: "worker 1"})
+        announce(OPENED, opened)
+        announce(kind, content)
+        announce(SEEN, seen)
+        session.result({0: "worker 1"})
 
 
 def kill_when_asked(times: int, end: Callable[[], None]) -> Behaviour:
@@ -325,7 +325,7 @@ def kill_when_asked(times: int, end: Callable[[], None]) -> Behaviour:
 
 def test_a_newcomer_waits_for_the_next_drive() -> None:
     come: list[subprocess.Popen[str]] = []
-    with Swarm(1) as one:
+    with Cluster(1) as one:
 
         def invite() -> None:
             worker = start(CALCBENCH, "worker", "--master", f"127.0.0.1:{one.port}")
@@ -346,7 +346,7 @@ def test_a_newcomer_waits_for_the_next_drive() -> None:
 
 def test_names_who_dies_and_what_is_lost() -> None:
     heard: list[str] = []
-    with Swarm(2, tell=heard.append) as two:
+    with Cluster(2, announce=heard.append) as two:
         pid = two.members[0].pid
         with truth(kill_when_asked(40, lambda: os.kill(pid, signal.SIGKILL))) as port:
             seen = drive(two, port, connections=8, duration_s=0.3)
@@ -452,7 +452,7 @@ def test_two_machines_load_a_third(places: Machines, tmp_path: Path) -> None:
         run = start(*places.server, CALCBENCH, "run", *join, *race, *QUICK, "--out", tmp_path)
         with ended(run):
             status, out, err = finish(run)
-        sent_home = [finish(worker) for worker in workers]
+        shut_down = [finish(worker) for worker in workers]
     result = result_in(tmp_path)
 
     assert status == 0, err
@@ -460,7 +460,7 @@ def test_two_machines_load_a_third(places: Machines, tmp_path: Path) -> None:
     assert f"--master {places.address}:{port}" in err or places.address == "127.0.0.1"
     assert len(re.findall(r"worker [12] on .+ \(process \d+\) has joined", err)) == 2
     assert "selectors" in out
-    for code, told, complaint in sent_home:
+    for code, told, complaint in shut_down:
         assert code == 0, complaint
         assert told.splitlines() == [
             f"calcbench: joined the race at {places.address}:{port}; Ctrl-C leaves it",
@@ -560,13 +560,13 @@ def test_a_worker_leaves_when_told_to(tmp_path: Path) -> None:
 
 
 def test_says_why_a_worker_of_ours_cannot_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    def start_another(swarm: Swarm, module: str, *words: str) -> "subprocess.Popen[bytes]":
-        return begin(swarm, "nobody" if module == "worker" else module, *words)
+    def start_another(cluster: Cluster, module: str, *words: str) -> "subprocess.Popen[bytes]":
+        return begin(cluster, "nobody" if module == "worker" else module, *words)
 
-    begin = Swarm.start
-    monkeypatch.setattr(Swarm, "start", start_another)
+    begin = Cluster.start
+    monkeypatch.setattr(Cluster, "start", start_another)
     with pytest.raises(CalcbenchError, match=r"a worker of Locust's died: .*nobody"):
-        Swarm(2).__enter__()
+        Cluster(2).__enter__()
 
 
 def test_a_worker_outlives_its_terminal_under_nohup() -> None:
@@ -576,7 +576,7 @@ def test_a_worker_outlives_its_terminal_under_nohup() -> None:
         if place := re.search(r"--master (\S+)", said):
             come.append(start("nohup", CALCBENCH, "worker", "--master", place[1]))
 
-    with Swarm(join=1, address="127.0.0.1", tell=join) as one, ended(*come):
+    with Cluster(join=1, address="127.0.0.1", announce=join) as one, ended(*come):
         assert come[0].stdout
         assert "joined" in come[0].stdout.readline()
         come[0].send_signal(signal.SIGHUP)
@@ -588,13 +588,13 @@ def test_says_that_the_port_is_taken() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         with pytest.raises(CalcbenchError, match=f"port {port}: .*in use; --master-port takes"):
-            Swarm(join=1, port=port).__enter__()
+            Cluster(join=1, port=port).__enter__()
 
 
 @pytest.mark.parametrize("host", ["192.0.2.7", "no.such.host.invalid"])
 def test_says_that_nobody_can_join_at_an_address_of_others(host: str) -> None:
     with pytest.raises(CalcbenchError, match=f"workers cannot join at {host} port 0: "):
-        Swarm(join=1, address=host).__enter__()
+        Cluster(join=1, address=host).__enter__()
 
 
 def test_waits_for_workers_at_the_address_of_the_run_alone() -> None:
@@ -607,7 +607,7 @@ def test_waits_for_workers_at_the_address_of_the_run_alone() -> None:
                 elsewhere.append(other.connect_ex(("127.0.0.1", int(place[2]))))
             come.append(start(CALCBENCH, "worker", "--master", f"{place[1]}:{place[2]}"))
 
-    with Swarm(join=1, address="127.0.0.2", tell=join) as one, ended(*come):
+    with Cluster(join=1, address="127.0.0.2", announce=join) as one, ended(*come):
         assert elsewhere == [errno.ECONNREFUSED]
         with truth(right) as port:
             assert only(drive(one, port), "ok")
@@ -643,19 +643,19 @@ def test_a_worker_says_that_this_is_no_master_of_ours() -> None:
     assert err == f"calcbench: what listens at {place} is no calcbench run that waits for us\n"
 
 
-def test_a_worker_of_another_version_is_turned_away(swarm: Swarm) -> None:
+def test_a_worker_of_another_version_is_turned_away(cluster: Cluster) -> None:
     program = (
         "import calcbench; calcbench.__version__ = '0.0.9'\n"
         "from calcbench.bench.loadgen.locust.worker import main; main()"
     )
-    with ended(worker := start(sys.executable, "-P", "-c", program, "127.0.0.1", swarm.port, 9)):
+    with ended(worker := start(sys.executable, "-P", "-c", program, "127.0.0.1", cluster.port, 9)):
         status, out, err = finish(worker)
 
     assert (status, out) == (1, "")
     assert "does not take us: it has calcbench 0.0.9, this run" in err
     assert err.count("\n") == 1
     with truth(right) as port:
-        assert drive(swarm, port).drivers == 2
+        assert drive(cluster, port).drivers == 2
 
 
 @pytest.mark.parametrize(
