@@ -20,7 +20,7 @@ from calcbench.bench.loadgen.calibration import (
     keep,
     recall,
 )
-from calcbench.bench.loadgen.spec import Drive
+from calcbench.bench.loadgen.spec import LoadSpec
 from calcbench.bench.schema.plan import Condition, Plan
 from calcbench.bench.schema.result import Measurement, Run
 from calcbench.bench.system import doctor
@@ -62,11 +62,11 @@ def test_measures_the_driver() -> None:
 
 def test_is_answered_by_the_null_responder() -> None:
     for keep_alive in (True, False):
-        drive = Drive("", 0, 4, keep_alive, 0.05, variety=1)
-        driven = drive_null(drive, choose_cores())
+        spec = LoadSpec("", 0, 4, keep_alive, 0.05, variety=1)
+        observation = drive_null(spec, choose_cores())
 
-        assert driven.outcomes.ok == driven.outcomes.total > 0
-        assert driven.clients_served == 4
+        assert observation.outcomes.ok == observation.outcomes.total > 0
+        assert observation.clients_served == 4
 
 
 def test_is_known_again_on_the_same_machine_only(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,7 +165,7 @@ def test_races_without_a_calibration_where_there_can_be_none(
 
 
 def test_leaves_no_responder_behind() -> None:
-    with calibration.responder(Drive("", 0, 1, True, 1, variety=1), choose_cores()) as port:
+    with calibration.responder(LoadSpec("", 0, 1, True, 1, variety=1), choose_cores()) as port:
         socket.create_connection(("127.0.0.1", port)).close()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port))

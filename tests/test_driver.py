@@ -13,7 +13,7 @@ from truth import LONG_S, Behaviour, always, answer, drive, once, only, requests
 from calcbench.bench.loadgen.driver import loop
 from calcbench.bench.loadgen.pool import COMMAND, DriverProcess
 from calcbench.bench.loadgen.protocol import OPENED
-from calcbench.bench.loadgen.spec import Drive, ring
+from calcbench.bench.loadgen.spec import LoadSpec, ring
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.core.errors import CalcbenchError
 
@@ -249,7 +249,7 @@ def test_recovers_when_a_server_does() -> None:
 
 
 def test_varies_its_operands_by_its_seed() -> None:
-    first, again, other = (ring(Drive("h", 1, 1, True, 1, seed=seed)) for seed in (1, 1, 2))
+    first, again, other = (ring(LoadSpec("h", 1, 1, True, 1, seed=seed)) for seed in (1, 1, 2))
 
     assert first == again != other
     assert len({request for request, _ in first}) > len(first) * 0.99
@@ -264,7 +264,7 @@ def test_says_that_its_driver_died() -> None:
     with DriverProcess() as process:
         process.process.kill()
         with pytest.raises(CalcbenchError, match="the driver died: without a word"):
-            process.drive(Drive("127.0.0.1", 1, 1, True, LONG_S))
+            process.drive(LoadSpec("127.0.0.1", 1, 1, True, LONG_S))
 
 
 @pytest.mark.parametrize("planned", [True, False])
@@ -293,6 +293,6 @@ def test_leaves_ctrl_c_to_the_harness() -> None:
                 conn.sendall(answer(number))
 
         with truth(interrupt) as port:
-            seen = process.drive(Drive("127.0.0.1", port, 1, True, 0.1))
+            seen = process.drive(LoadSpec("127.0.0.1", port, 1, True, 0.1))
 
     assert only(seen, "ok")

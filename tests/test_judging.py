@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from calcbench.bench.diagnosis import littles_law as selfcheck
 from calcbench.bench.diagnosis.classify import judge
 from calcbench.bench.diagnosis.evidence import (
-    Observed,
+    ServerUsage,
     Window,
     assess,
     begin_later,
@@ -18,7 +18,7 @@ from calcbench.bench.diagnosis.evidence import (
     of_the_cores,
     steadiness_of,
 )
-from calcbench.bench.loadgen.observation import Driven
+from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.schema.judgements import (
     CONTENDED,
     DRIVER_BOUND,
@@ -286,7 +286,7 @@ def test_begins_a_window_after_the_warm_up_that_it_finds() -> None:
     samples = closed_loop(8, MS, 5_000, 2 * S)
     slow = (samples["sent_ns"] > S // 2) | (samples["client"] == 0)
     samples = {name: column[slow] for name, column in samples.items()}
-    driven = Driven(
+    observation = Observation(
         elapsed_ns=2 * S,
         outcomes=Outcomes(ok=len(samples["client"])),
         clients_served=8,
@@ -302,13 +302,17 @@ def test_begins_a_window_after_the_warm_up_that_it_finds() -> None:
         for at, cpu in ((5, 0), (6, 700), (7, 1000))
     ]
     condition = Condition("selectors", "add", "keep-alive", 8)
-    told = assess(driven, Observed(seen, (), Life(0, 0, 0)), condition, Pinning(), {})
+    told = assess(observation, ServerUsage(seen, (), Life(0, 0, 0)), condition, Pinning(), {})
 
     assert 0.4 * S < told.cut_ns < 0.7 * S
-    assert told.driven.opened_ns == 5 * S + told.cut_ns
-    assert told.driven.elapsed_ns == 2 * S - told.cut_ns
-    assert told.driven.outcomes.ok == len(told.driven.samples["client"]) < len(samples["client"])
-    assert told.driven.answered == told.driven.outcomes.ok
-    assert told.driven.server_cpu_ns == pytest.approx(S - 0.7 * told.cut_ns, rel=0.01)
+    assert told.observation.opened_ns == 5 * S + told.cut_ns
+    assert told.observation.elapsed_ns == 2 * S - told.cut_ns
+    assert (
+        told.observation.outcomes.ok
+        == len(told.observation.samples["client"])
+        < len(samples["client"])
+    )
+    assert told.observation.answered == told.observation.outcomes.ok
+    assert told.observation.server_cpu_ns == pytest.approx(S - 0.7 * told.cut_ns, rel=0.01)
     assert told.evidence["settled"]
     assert told.judgement.name == SERVER_BOUND

@@ -30,9 +30,9 @@ from calcbench.bench.loadgen.locust.cluster import Cluster
 from calcbench.bench.loadgen.locust.messages import plain
 from calcbench.bench.loadgen.locust.reporter import Reporter
 from calcbench.bench.loadgen.locust.session import LoadSession
-from calcbench.bench.loadgen.observation import Driven
-from calcbench.bench.loadgen.protocol import MESSAGE, OPENED, SAMPLES, SEEN, TAG_BITS
-from calcbench.bench.loadgen.spec import Ask, Drive
+from calcbench.bench.loadgen.observation import Observation
+from calcbench.bench.loadgen.protocol import MESSAGE, OPENED, REPORT, SAMPLES, TAG_BITS
+from calcbench.bench.loadgen.spec import Ask, LoadSpec
 from calcbench.bench.runner.launched import among_strategies
 from calcbench.bench.runner.race import pinning_of
 from calcbench.bench.schema.arrivals import ARRIVALS, schedule
@@ -56,10 +56,10 @@ def cluster() -> Iterator[Cluster]:
     assert FOREIGN.isdisjoint(sys.modules)
 
 
-def drive(cluster: Cluster, port: int, **changes: object) -> Driven:
+def drive(cluster: Cluster, port: int, **changes: object) -> Observation:
     """Let *cluster* drive the server at *port* for a moment, with a few things changed."""
     usual = {"connections": 3, "keep_alive": True, "duration_s": 0.25, "warmup_s": 0.02}
-    return cluster.drive(Drive(**({"host": "127.0.0.1", "port": port} | usual | changes)))  # type: ignore[arg-type]
+    return cluster.drive(LoadSpec(**({"host": "127.0.0.1", "port": port} | usual | changes)))  # type: ignore[arg-type]
 
 
 def silent(conn: socket.socket) -> None:
@@ -242,7 +242,7 @@ def test_says_what_keeps_it_from_driving(cluster: Cluster) -> None:
 
 
 def test_puts_windows_of_different_clocks_at_one_instant() -> None:
-    session = LoadSession(Drive("", 0, 3, True, duration_s=1.0))
+    session = LoadSession(LoadSpec("", 0, 3, True, duration_s=1.0))
     session.assign({7: 2, 4: 1})
     session.begin()
     none = ("driver_cpu_ns", "driver_delay_ns", "server_cpu_ns", "in_flight", "unfinished")
@@ -254,7 +254,7 @@ def test_puts_windows_of_different_clocks_at_one_instant() -> None:
         told.send(OPENED, opened)
         done = clock + 40 + number
         told.add((clock + 10, clock + 20, clock + 30, done, client << TAG_BITS | OK), OK)
-        told.send(SEEN, {**seen, **opened, "elapsed_ns": 1_000_000_000, "background": {}})
+        told.send(REPORT, {**seen, **opened, "elapsed_ns": 1_000_000_000, "background": {}})
         session.take(number, told.take())
     session.looks = [(round(session.opens), 0), (round(session.opens) + 1_000_000_000, 0)]
     both = session.result({})
@@ -268,7 +268,7 @@ def test_puts_windows_of_different_clocks_at_one_instant() -> None:
 
 
 def test_refuses_a_message_that_would_never_end() -> None:
-    session = LoadSession(Drive("", 0, 1, True, duration_s=1.0))
+    session = LoadSession(LoadSpec("", 0, 1, True, duration_s=1.0))
     session.assign({0: 1})
 
     with pytest.raises(CalcbenchError, match="has no sense"):
@@ -277,7 +277,7 @@ def test_refuses_a_message_that_would_never_end() -> None:
 
 def test_refuses_to_drive_with_fewer_users() -> None:
     with pytest.raises(CalcbenchError, match="Locust started 3 of 4 users"):
-        LoadSession(Drive("", 0, 4, True, duration_s=1.0)).assign({0: 2, 1: 1})
+        LoadSession(LoadSpec("", 0, 4, True, duration_s=1.0)).assign({0: 2, 1: 1})
 
 
 @pytest.mark.parametrize(
@@ -285,16 +285,16 @@ def test_refuses_to_drive_with_fewer_users() -> None:
     [
         (OPENED, b"[]"),
         (OPENED, b"{}"),
-        (SEEN, b"\xff"),
-        (SEEN, b"{'"),
-        (SEEN, b'{"answers": "many"}'),
+        (REPORT, b"\xff"),
+        (REPORT, b"{'"),
+        (REPORT, b'{"answers": "many"}'),
         (SAMPLES, b"123"),
         (SAMPLES, b"12345678"),
     ],
 )
 def test_a_drive_fails_whose_worker_talks_nonsense(kind: bytes, content: bytes) -> None:
     """Who joins from elsewhere may be anybody, and must not end the race."""
-    session = LoadSession(Drive("", 0, 1, True, duration_s=1.0))
+    session = LoadSession(LoadSpec("", 0, 1, True, duration_s=1.0))
     session.assign({0: 1})
     session.begin()
     opened, seen = b'{"opened_ns": 5}', b'{"answers": 1, "elapsed_ns": 1, "background": {}}'
@@ -305,7 +305,7 @@ def test_a_drive_fails_whose_worker_talks_nonsense(kind: bytes, content: bytes) 
     with pytest.raises(CalcbenchError, match="tells what cannot be understood"):
         announce(OPENED, opened)
         announce(kind, content)
-        announce(SEEN, seen)
+        announce(REPORT, seen)
         session.result({0: "worker 1"})
 
 
@@ -739,7 +739,7 @@ def test_no_core_is_given_to_drivers_on_other_machines() -> None:
     [(9, 9, 9, True), (9, 8, 7, True), (9, 10, 9, False), (9, 8, 9, False), (9, 5, -1, True)],
 )
 def test_the_totals_must_agree(begun: int, counted: int, seen: int, holds: bool) -> None:
-    one = Driven(1, Outcomes(ok=1), 1, 0, 1, 1, {}, begun=begun, seen_answers=seen)
+    one = Observation(1, Outcomes(ok=1), 1, 0, 1, 1, {}, begun=begun, seen_answers=seen)
 
     assert (trouble_of_totals(one, counted) == "") == holds
 

@@ -17,9 +17,9 @@ from truth import LONG_S, Behaviour, always, answer, drive, once, only, requests
 
 from calcbench.bench.analysis.summary import quantile
 from calcbench.bench.loadgen import collector as collecting
-from calcbench.bench.loadgen.observation import LATE_NS, Driven
+from calcbench.bench.loadgen.observation import LATE_NS, Observation
 from calcbench.bench.loadgen.pool import Drivers
-from calcbench.bench.loadgen.spec import Drive
+from calcbench.bench.loadgen.spec import LoadSpec
 from calcbench.bench.schema.arrivals import ARRIVALS, CONSTANT, schedule
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.core.serving.launcher import ServerSpec, launch
@@ -116,7 +116,7 @@ def test_sees_every_delay_of_a_known_distribution() -> None:
         assert quantile(measured, q) >= quantile(truth_ns, q)
 
 
-def freeze_during(pid: int, load: Drive, frozen_s: float) -> tuple[Driven, int, int]:
+def freeze_during(pid: int, load: LoadSpec, frozen_s: float) -> tuple[Observation, int, int]:
     """Drive; stop the group *pid* in the middle; return when it stopped and when it went on."""
     times: list[int] = []
 
@@ -140,7 +140,7 @@ def freeze_during(pid: int, load: Drive, frozen_s: float) -> tuple[Driven, int, 
 
 def test_sees_a_freeze_as_everybody_who_came_meanwhile_did() -> None:
     with launch(ServerSpec("selectors")) as server:
-        load = Drive(
+        load = LoadSpec(
             server.host,
             server.port,
             connections=64,
@@ -149,7 +149,7 @@ def test_sees_a_freeze_as_everybody_who_came_meanwhile_did() -> None:
             warmup_s=0.3,
             timeout_s=LONG_S,
         )
-        open_loop = Drive(**{**vars(load), "rate": 400.0})
+        open_loop = LoadSpec(**{**vars(load), "rate": 400.0})
         closed, _, _ = freeze_during(server.pid, load, 0.5)
         seen, stopped, went_on = freeze_during(server.pid, open_loop, 0.5)
     intended, response = seen.samples["intended_ns"], np.sort(seen.samples["latency_ns"])
@@ -210,7 +210,7 @@ def test_replaces_a_connection_that_the_server_closed_in_peace() -> None:
     assert seen.outcomes.total == seen.outcomes.ok + seen.outcomes.reset
 
 
-def driven(**changes: object) -> Driven:
+def observation(**changes: object) -> Observation:
     usual = {
         "elapsed_ns": 1_000_000_000,
         "outcomes": Outcomes(ok=1000),
@@ -222,19 +222,19 @@ def driven(**changes: object) -> Driven:
         "answered": 1000,
         "offered_per_s": 1000.0,
     }
-    return Driven(**(usual | changes))  # type: ignore[arg-type]
+    return Observation(**(usual | changes))  # type: ignore[arg-type]
 
 
 def test_says_that_it_could_not_keep_its_schedule() -> None:
-    assert driven().excuse == ""
-    assert driven(late=10).excuse == ""
-    assert "1.1% of the requests" in driven(late=11, lateness_ns=2_000_000).excuse
-    assert "worst by 2 ms" in driven(late=11, lateness_ns=2_000_000).excuse
-    assert driven(late=11, offered_per_s=0).excuse == ""
-    assert driven(answered=500).excuse == ""  # a server that is full
-    assert "500 were answered" in driven(answered=500, driver_cpu_ns=950_000_000).excuse
-    assert "500 were answered" in driven(answered=500, driver_delay_ns=300_000_000).excuse
-    assert driven(answered=1000, driver_cpu_ns=950_000_000).excuse == ""
+    assert observation().excuse == ""
+    assert observation(late=10).excuse == ""
+    assert "1.1% of the requests" in observation(late=11, lateness_ns=2_000_000).excuse
+    assert "worst by 2 ms" in observation(late=11, lateness_ns=2_000_000).excuse
+    assert observation(late=11, offered_per_s=0).excuse == ""
+    assert observation(answered=500).excuse == ""  # a server that is full
+    assert "500 were answered" in observation(answered=500, driver_cpu_ns=950_000_000).excuse
+    assert "500 were answered" in observation(answered=500, driver_delay_ns=300_000_000).excuse
+    assert observation(answered=1000, driver_cpu_ns=950_000_000).excuse == ""
 
 
 def test_counts_as_late_what_it_sent_late_without_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:

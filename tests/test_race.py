@@ -16,7 +16,7 @@ import pytest
 
 from calcbench import strategies
 from calcbench.bench.diagnosis.failures import trouble
-from calcbench.bench.loadgen.observation import Driven
+from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.runner.launched import Start, among_strategies
 from calcbench.bench.runner.race import Progress, race
 from calcbench.bench.runner.subject import Setup, Subject
@@ -327,7 +327,7 @@ CLEAN = Stopped(0, False, "")
 def test_says_why_a_measurement_does_not_count(
     outcomes: Outcomes, died: bool, stopped: Stopped, reason: str
 ) -> None:
-    told = trouble(Driven(1, outcomes, 1, 0, 1, 1, {}), died, stopped)
+    told = trouble(Observation(1, outcomes, 1, 0, 1, 1, {}), died, stopped)
 
     assert reason in told
     assert bool(told) == bool(reason)

@@ -6,22 +6,22 @@ from array import array
 
 import pytest
 
-from calcbench.bench.loadgen.collector import Telling
+from calcbench.bench.loadgen.collector import ReportReader
 from calcbench.bench.loadgen.driver import recorder
 from calcbench.bench.loadgen.driver.recorder import Recorder
-from calcbench.bench.loadgen.protocol import ERROR, OPENED, PACK, SAMPLE, SEEN
+from calcbench.bench.loadgen.protocol import ERROR, OPENED, PACK, REPORT, SAMPLE
 from calcbench.core.errors import CalcbenchError
 
 
-def told(fd: int) -> tuple[Telling, list[int]]:
+def told(fd: int) -> tuple[ReportReader, list[int]]:
     """Read *fd* to its end; return what was told, and all integers of the samples."""
-    telling, numbers = Telling(), array("q")
+    reader, numbers = ReportReader(), array("q")
     while chunk := os.read(fd, 1000):
-        telling.data += chunk
-        for samples in telling.messages():
+        reader.data += chunk
+        for samples in reader.messages():
             numbers.frombytes(samples)
-    assert not telling.data
-    return telling, list(numbers)
+    assert not reader.data
+    return reader, list(numbers)
 
 
 @pytest.mark.parametrize("meanwhile", [True, False], ids=["read meanwhile", "read in the end"])
@@ -31,37 +31,37 @@ def test_sends_old_samples_while_it_records_new_ones(
     monkeypatch.setattr(recorder, "PIECE", PACK)
     monkeypatch.setattr(recorder, "KEPT", 2)
     reading, writing = os.pipe()
-    found: list[tuple[Telling, list[int]]] = []
-    reader = threading.Thread(target=lambda: found.append(told(reading)))
+    found: list[tuple[ReportReader, list[int]]] = []
+    thread = threading.Thread(target=lambda: found.append(told(reading)))
     if meanwhile:
-        reader.start()
+        thread.start()
     ours = Recorder(writing)
     ours.add((1, 2, 3, 4, 5))  # before the window: nobody's
     ours.tidy()
     ours.counting = True
-    ours.tell(OPENED, {"opened_ns": 7})
+    ours.send(OPENED, {"opened_ns": 7})
     for number in range(50 * PACK):
         ours.add((number, 0, 0, 0, -number))
         if len(ours.fresh) >= SAMPLE * PACK:
             ours.tidy()
     if not meanwhile:
         assert ours.pending  # the pipe is full, and recording went on
-        reader.start()
+        thread.start()
     ours.finish()
-    ours.tell(SEEN, {"elapsed_ns": 9})
+    ours.send(REPORT, {"elapsed_ns": 9})
     os.close(writing)
-    reader.join()
+    thread.join()
     os.close(reading)
-    telling, numbers = found[0]
+    reader, numbers = found[0]
 
     assert numbers[::SAMPLE] == list(range(50 * PACK))
     assert numbers[4::SAMPLE] == [-number for number in range(50 * PACK)]
-    assert (telling.opened_ns, telling.seen) == (7, {"elapsed_ns": 9})
+    assert (reader.opened_ns, reader.report) == (7, {"elapsed_ns": 9})
 
 
 def test_passes_on_why_a_driver_cannot_drive() -> None:
     reading, writing = os.pipe()
-    Recorder(writing).tell(ERROR, {"error": "no file left"})
+    Recorder(writing).send(ERROR, {"error": "no file left"})
     os.close(writing)
     with os.fdopen(reading, "rb"), pytest.raises(CalcbenchError, match="no file left"):
         told(reading)

@@ -9,7 +9,7 @@ import pytest
 
 from calcbench.bench.analysis.metrics import THROUGHPUT
 from calcbench.bench.analysis.summary import Row, quantile, spread
-from calcbench.bench.loadgen.observation import Driven
+from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.plan import AGAIN, KEEP_ALIVE, Condition
 from calcbench.bench.schema.result import Measurement
@@ -199,10 +199,10 @@ def test_judges_no_run_that_does_not_count() -> None:
     assert [one.verdict for one in found] == ["held", "not measured", "held"]
 
 
-def conversation(*pairs: tuple[int, int], ended: int, unfinished: int = 0) -> Driven:
+def conversation(*pairs: tuple[int, int], ended: int, unfinished: int = 0) -> Observation:
     """Return what a driver saw that sent and had answers at *pairs*, in a window from 100 on."""
     sent, done = np.array(pairs).T
-    return Driven(
+    return Observation(
         elapsed_ns=10**10,
         outcomes=Outcomes(ok=len(pairs)),
         clients_served=1,
@@ -218,9 +218,9 @@ def conversation(*pairs: tuple[int, int], ended: int, unfinished: int = 0) -> Dr
 
 def test_finds_the_bias_by_the_order_of_the_requests() -> None:
     """Two requests of the warm-up, two that count, and one whose answer nobody waited for."""
-    driven = conversation((0, 50), (60, 99), ended=4, unfinished=1)
+    observation = conversation((0, 50), (60, 99), ended=4, unfinished=1)
     stamps = np.array([(20, 30), (50, 70), (107, 120), (161, 195), (230, 250)])
-    seen = bias.beyond(driven, stamps)
+    seen = bias.beyond(observation, stamps)
 
     assert seen.before.tolist() == [7, 1]
     assert seen.after.tolist() == [30, 4]
@@ -233,8 +233,8 @@ def test_finds_the_bias_by_the_order_of_the_requests() -> None:
 
 def test_a_service_time_within_the_servers_own_breaks_the_promise() -> None:
     def after_one(*pair: int, stamps: tuple[int, int]) -> bias.Beyond:
-        driven = conversation((pair[0], pair[1]), ended=2)
-        return bias.beyond(driven, np.array([(20, 30), stamps]))
+        observation = conversation((pair[0], pair[1]), ended=2)
+        return bias.beyond(observation, np.array([(20, 30), stamps]))
 
     early = after_one(0, 50, stamps=(99, 120))
     slow = after_one(0, 30_000, stamps=(101, 120))
@@ -263,9 +263,9 @@ def test_misses_no_delay_that_the_server_made() -> None:
 def test_compares_nothing_where_it_does_not_add_up(
     ended: int, unfinished: int, stamps: int
 ) -> None:
-    driven = conversation((0, 50), ended=ended, unfinished=unfinished)
+    observation = conversation((0, 50), ended=ended, unfinished=unfinished)
     with pytest.raises(CalcbenchError, match="two conversations"):
-        bias.beyond(driven, np.array([(101, 120)] * stamps))
+        bias.beyond(observation, np.array([(101, 120)] * stamps))
 
 
 def test_is_answered_rightly_by_the_server_that_stamps() -> None:
@@ -306,9 +306,9 @@ def test_says_how_far_a_freeze_is_off() -> None:
     seen.samples["latency_ns"] = waits_ns
     window = {**vars(seen), "elapsed_ns": 1_000_000_000}
 
-    assert truth.freeze_error(Driven(**window), 200_000_000) == pytest.approx(0)
+    assert truth.freeze_error(Observation(**window), 200_000_000) == pytest.approx(0)
     seen.samples["latency_ns"] = waits_ns * 11 // 10
-    assert truth.freeze_error(Driven(**window), 200_000_000) == pytest.approx(0.1)
+    assert truth.freeze_error(Observation(**window), 200_000_000) == pytest.approx(0.1)
 
 
 def test_takes_the_quantiles_that_numpy_takes(monkeypatch: pytest.MonkeyPatch) -> None:

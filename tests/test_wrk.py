@@ -8,7 +8,7 @@ from truth import answer, requests, truth
 
 from calcbench.bench.cli.param_types import engine
 from calcbench.bench.loadgen.pool import Drivers
-from calcbench.bench.loadgen.spec import Drive, ring
+from calcbench.bench.loadgen.spec import LoadSpec, ring
 from calcbench.bench.loadgen.wrk import lua, understand
 from calcbench.core.errors import CalcbenchError, UsageError
 
@@ -63,10 +63,10 @@ def test_asks_the_same_server_the_same() -> None:
             conn.sendall(answer(number))
 
     with truth(behave) as port, Drivers(engine="wrk") as drivers:
-        drive = Drive("127.0.0.1", port, 2, True, 0.1, variety=8)
-        driven = drivers.drive(drive)
+        spec = LoadSpec("127.0.0.1", port, 2, True, 0.1, variety=8)
+        observation = drivers.drive(spec)
 
-    assert driven.wrk["per_s"] > 0
-    assert driven.wrk["errors"] == 0
-    assert driven.details["wrk"] == driven.wrk
-    assert seen <= {int(right) for _, right in ring(drive) if right is not None}
+    assert observation.wrk["per_s"] > 0
+    assert observation.wrk["errors"] == 0
+    assert observation.details["wrk"] == observation.wrk
+    assert seen <= {int(right) for _, right in ring(spec) if right is not None}

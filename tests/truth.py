@@ -6,9 +6,9 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from calcbench.bench.loadgen.observation import Driven
+from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.loadgen.pool import Drivers
-from calcbench.bench.loadgen.spec import Drive
+from calcbench.bench.loadgen.spec import LoadSpec
 
 LONG_S = 60.0  # longer than any test: never reached
 WINDOWS = 3  # in which something should end
@@ -96,14 +96,14 @@ def once(make: Callable[[int], bytes]) -> Behaviour:
     return behave
 
 
-def drive(port: int, count: int = 1, **changes: object) -> Driven:
+def drive(port: int, count: int = 1, **changes: object) -> Observation:
     """Let *count* drivers drive the server at *port* for a moment, with a few things changed.
 
     The servers are threads of the tests' own process, which can stand still for all of the
     window, as when it collects its garbage. A window in which nothing ended is tried again.
     """
     usual = {"connections": 3, "keep_alive": True, "duration_s": 0.1, "warmup_s": 0.02}
-    load = Drive(**({"host": "127.0.0.1", "port": port} | usual | changes))  # type: ignore[arg-type]
+    load = LoadSpec(**({"host": "127.0.0.1", "port": port} | usual | changes))  # type: ignore[arg-type]
     seen = None
     for _ in range(WINDOWS):
         if seen is None or not seen.outcomes.total:
@@ -113,7 +113,7 @@ def drive(port: int, count: int = 1, **changes: object) -> Driven:
     return seen
 
 
-def only(driven: Driven, outcome: str) -> bool:
+def only(observation: Observation, outcome: str) -> bool:
     """Tell whether every request ended with *outcome*, and some did."""
-    count: int = getattr(driven.outcomes, outcome)
-    return count == driven.outcomes.total > 0
+    count: int = getattr(observation.outcomes, outcome)
+    return count == observation.outcomes.total > 0

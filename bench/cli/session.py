@@ -54,14 +54,14 @@ def run_search(plan: Plan, subject: "Subject", slo: str, output: Output) -> int:
     from calcbench.bench.schema.result import SEARCH, default_folder
 
     objective, folder = knee.parse_objective(slo), default_folder(output.out)
-    tell = (lambda _: None) if output.quiet else (lambda text: click.echo(text, err=True))
+    announce = (lambda _: None) if output.quiet else (lambda text: click.echo(text, err=True))
     with cluster_of(plan, announce) as cluster:
         knees = knee.find_knees(
             plan,
             subject,
             objective,
             folder,
-            tell,
+            announce,
             prepare=lambda: prepare(plan.engine, quiet=output.quiet),
             cluster=cluster,
         )

@@ -67,7 +67,7 @@ def run(words: Sequence[str] | None = None) -> None:
         raise UsageError("a benchmark needs at least one round, and more than 0 seconds")
     interpreter = inspect(asked.python)
     if asked.install:
-        interpreter = install(interpreter, tell)
+        interpreter = install(interpreter, announce)
     pinning = choose_cores()
     for line in machine_lines(describe_machine(), interpreter.name, pinning):
         print(line)
@@ -91,7 +91,7 @@ def print_parsing(interpreter: Interpreter, path: Path, pinning: Pinning, rounds
         print("Without a socket: not measured, httptools is not installed for that Python")
         return
     order = json.dumps({"cpus": pinning.server, "rounds": rounds, "seed": SEED})
-    tell(f"without a socket: {rounds} rounds")
+    announce(f"without a socket: {rounds} rounds")
     done = subprocess.run(
         [interpreter.python, "-P", "-m", "calcbench.bench.corebench.parsing", order],
         env={**os.environ, "PYTHONPATH": str(path)},
@@ -111,7 +111,7 @@ def print_contest(
     """Measure and print one way of connecting."""
     missing = [server for server in servers if server in SERVERS and interpreter.missing(server)]
     present = [server for server in servers if server not in missing]
-    table = standings(compete(contest, [BARE, *present], rounds, tell))
+    table = standings(compete(contest, [BARE, *present], rounds, announce))
     print()
     lines = contest_lines(contest.reuse, table, interpreter.versions, contest.duration_s, rounds)
     for server in missing:
@@ -119,7 +119,7 @@ def print_contest(
     print("\n".join(lines), flush=True)
 
 
-def tell(text: str) -> None:
+def announce(text: str) -> None:
     """Say what is going on, to standard error: over the last such line, if that is a terminal."""
     if sys.stderr.isatty():
         print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)

@@ -21,7 +21,7 @@ from pathlib import Path
 from calcbench.bench.analysis.summary import Spread, spread
 from calcbench.bench.corebench.reference_servers import SERVERS
 from calcbench.bench.loadgen.pool import DriverProcess
-from calcbench.bench.loadgen.spec import VARIETY, Drive, ring
+from calcbench.bench.loadgen.spec import VARIETY, LoadSpec, ring
 from calcbench.bench.schema.plan import KEEP_ALIVE
 from calcbench.bench.system.cpus import Pinning
 from calcbench.core.errors import CalcbenchError
@@ -89,14 +89,14 @@ def make_path(folder: Path) -> None:
 
 
 def compete(
-    contest: Contest, servers: Sequence[str], rounds: int, tell: Callable[[str], None]
+    contest: Contest, servers: Sequence[str], rounds: int, announce: Callable[[str], None]
 ) -> list[Figures]:
-    """Measure all *servers* in so many *rounds*; *tell* is called before each measurement."""
+    """Measure all *servers* in so many *rounds*; *announce* is called before each measurement."""
     figures = []
     for number in range(1, rounds + 1):
         order = random.Random(f"{contest.seed}/{contest.reuse}/{number}")
         for server in order.sample(servers, len(servers)):
-            tell(f"{contest.reuse}, round {number} of {rounds}: {server}")
+            announce(f"{contest.reuse}, round {number} of {rounds}: {server}")
             try:
                 figures.append(measure(contest, server, number))
             except (CalcbenchError, OSError) as error:
@@ -107,7 +107,7 @@ def compete(
 def measure(contest: Contest, server: str, number: int) -> Figures:
     """Start *server*, drive it, and stop it. Raises CalcbenchError when it does not serve."""
     with DriverProcess() as driver, serving(contest, server) as (port, group):
-        drive = Drive(
+        spec = LoadSpec(
             host=HOST,
             port=port,
             connections=CONNECTIONS,
@@ -119,16 +119,18 @@ def measure(contest: Contest, server: str, number: int) -> Figures:
             cpus=contest.pinning.driver,
             server_group=group,
         )
-        driven = driver.drive(drive)
-    right = driven.outcomes.ok
-    if not right or driven.outcomes.total > right:
-        return Figures(server, number, trouble=f"not every answer was right: {driven.outcomes}")
+        observation = driver.drive(spec)
+    right = observation.outcomes.ok
+    if not right or observation.outcomes.total > right:
+        return Figures(
+            server, number, trouble=f"not every answer was right: {observation.outcomes}"
+        )
     return Figures(
         server,
         number,
-        cpu_us=driven.server_cpu_ns / 1e3 / right,
-        per_second=right * 1e9 / driven.elapsed_ns,
-        driver_share=driven.driver_cpu_ns / driven.elapsed_ns,
+        cpu_us=observation.server_cpu_ns / 1e3 / right,
+        per_second=right * 1e9 / observation.elapsed_ns,
+        driver_share=observation.driver_cpu_ns / observation.elapsed_ns,
     )
 
 
@@ -172,8 +174,8 @@ def command_of(contest: Contest, server: str, port: int) -> list[str]:
         order |= {"name": server}
     else:
         module = "bare"
-        drive = Drive(HOST, port, 1, contest.reuse == KEEP_ALIVE, 1, seed=contest.seed, variety=1)
-        constant = ring(drive)[0][1] or b""
+        spec = LoadSpec(HOST, port, 1, contest.reuse == KEEP_ALIVE, 1, seed=contest.seed, variety=1)
+        constant = ring(spec)[0][1] or b""
         order |= {"reuse": contest.reuse, "answer": constant.decode()}
     return [contest.python, "-P", "-m", f"calcbench.bench.corebench.{module}", json.dumps(order)]
 

@@ -66,15 +66,15 @@ def inspect(python: str) -> Interpreter:
     return Interpreter(python, name, versions)
 
 
-def install(interpreter: Interpreter, tell: Callable[[str], None]) -> Interpreter:
+def install(interpreter: Interpreter, announce: Callable[[str], None]) -> Interpreter:
     """Install what is missing, each package by itself, and return what there is then.
 
-    *tell* is called with a line for each package that is installed, or cannot be.
+    *announce* is called with a line for each package that is installed, or cannot be.
     """
     wanted = requirements()
     missing = [package for package in wanted if package not in interpreter.versions]
     for package in missing:
-        tell(f"installing {wanted[package]}")
+        announce(f"installing {wanted[package]}")
         command = [interpreter.python, "-m", "pip", "install", "--no-input", wanted[package]]
         settings = {"PIP_USER": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_RETRIES": "1"}
         done = subprocess.run(
@@ -89,7 +89,7 @@ def install(interpreter: Interpreter, tell: Callable[[str], None]) -> Interprete
         )
         if done.returncode:
             hint = HINTS.get(package) or reason(done.stdout)
-            tell(f"{package} cannot be installed, so it is left out: {hint}")
+            announce(f"{package} cannot be installed, so it is left out: {hint}")
     return inspect(interpreter.python) if missing else interpreter
 
 

@@ -17,7 +17,7 @@ from calcbench.bench.system.usage import Life, spent
 from calcbench.core.serving.counters import Worker
 
 if TYPE_CHECKING:
-    from calcbench.bench.loadgen.observation import Driven
+    from calcbench.bench.loadgen.observation import Observation
     from calcbench.bench.schema.samples import Samples
 
 
@@ -185,7 +185,7 @@ def begin_later(samples: "Samples", by_ns: int, *, open_loop: bool = False) -> "
 
 
 @dataclass(frozen=True)
-class Observed:
+class ServerUsage:
     """What was seen of the server from outside while a driver loaded it."""
 
     looks: Sequence[Sample]
@@ -197,7 +197,7 @@ class Observed:
 class Assessed:
     """A measurement without its warm-up, of *cut_ns*, and what is to be thought of it."""
 
-    driven: "Driven"
+    observation: "Observation"
     judgement: Judgement
     evidence: dict[str, Any]
     resources: dict[str, Any]
@@ -205,99 +205,105 @@ class Assessed:
 
 
 def assess(
-    driven: "Driven",
-    observed: Observed,
+    observation: "Observation",
+    observed: ServerUsage,
     condition: Condition,
     pinning: Pinning,
     calibration: Mapping[str, Any],
     reason: str = "",
 ) -> Assessed:
-    """Return what *driven* is worth; *reason* is why it does not count, if that is known already.
+    """Return what an *observation* is worth; *reason* says why it does not count, if it does not.
 
     *calibration* is `calcbench.bench.loadgen.calibration`'s, or empty.
     """
-    window = window_of(driven, condition, pinning)
-    steadiness = steadiness_of(window, driven.samples)
-    if driven.histograms:
+    window = window_of(observation, condition, pinning)
+    steadiness = steadiness_of(window, observation.samples)
+    if observation.histograms:
         steadiness = Steadiness(None, "histograms do not say what came when")
     cut_ns = steadiness.warmup_ns
     if cut_ns:
-        driven = without_warmup(driven, cut_ns, observed.looks)
-        window = window_of(driven, condition, pinning)
+        observation = without_warmup(observation, cut_ns, observed.looks)
+        window = window_of(observation, condition, pinning)
     ways = calibration.get("ways", {})
     way = ways.get("keep-alive" if condition.reuse == KEEP_ALIVE else "close", {})
-    evidence = gather(window, driven.samples, observed.looks, steadiness, way.get("ceiling_per_s"))
+    evidence = gather(
+        window, observation.samples, observed.looks, steadiness, way.get("ceiling_per_s")
+    )
     judgement = judge(evidence, reason)
     resources = spent(
         observed.looks,
         window.opened_ns,
         window.closed_ns,
-        driven.outcomes.ok,
-        driven.server_cpu_ns,
+        observation.outcomes.ok,
+        observation.server_cpu_ns,
         observed.workers,
         observed.life,
     )
     told = {"why": list(judgement.why), "all": list(judgement.all), **evidence}
-    return Assessed(driven, judgement, told, resources, cut_ns)
+    return Assessed(observation, judgement, told, resources, cut_ns)
 
 
-def window_of(driven: "Driven", condition: Condition, pinning: Pinning) -> Window:
-    """Return the window of *driven*."""
+def window_of(observation: "Observation", condition: Condition, pinning: Pinning) -> Window:
+    """Return the window of an *observation*."""
     return Window(
         connections=condition.connections,
-        opened_ns=driven.opened_ns,
-        elapsed_ns=driven.elapsed_ns,
-        in_flight=driven.in_flight,
-        answers=driven.answered,
-        server_cpu_ns=driven.server_cpu_ns,
-        driver_cpu_ns=driven.driver_cpu_ns,
-        driver_delay_ns=driven.driver_delay_ns,
-        offered_per_s=driven.offered_per_s,
-        due=driven.outcomes.total,
-        late=driven.late,
-        waited=driven.waited,
-        excuse=driven.excuse,
-        begun=driven.begun,
-        ended=driven.ended,
-        unfinished=driven.unfinished,
+        opened_ns=observation.opened_ns,
+        elapsed_ns=observation.elapsed_ns,
+        in_flight=observation.in_flight,
+        answers=observation.answered,
+        server_cpu_ns=observation.server_cpu_ns,
+        driver_cpu_ns=observation.driver_cpu_ns,
+        driver_delay_ns=observation.driver_delay_ns,
+        offered_per_s=observation.offered_per_s,
+        due=observation.outcomes.total,
+        late=observation.late,
+        waited=observation.waited,
+        excuse=observation.excuse,
+        begun=observation.begun,
+        ended=observation.ended,
+        unfinished=observation.unfinished,
         keep_alive=condition.reuse == KEEP_ALIVE,
-        drivers=driven.drivers,
+        drivers=observation.drivers,
         server_cores=pinning.server,
         driver_cores=pinning.driver,
     )
 
 
-def without_warmup(driven: "Driven", cut_ns: int, looks: Sequence[Sample]) -> "Driven":
-    """Return *driven* as if its window had opened *cut_ns* later.
+def without_warmup(
+    observation: "Observation", cut_ns: int, looks: Sequence[Sample]
+) -> "Observation":
+    """Return *observation* as if its window had opened *cut_ns* later.
 
     The CPU time of the rest is shared out as the looks at the server have seen it, the driver's
     by the requests, each of which costs it about the same.
     """
     import numpy as np
 
-    open_loop = driven.offered_per_s > 0
-    samples = begin_later(driven.samples, cut_ns, open_loop=open_loop)
+    open_loop = observation.offered_per_s > 0
+    samples = begin_later(observation.samples, cut_ns, open_loop=open_loop)
     ways = np.bincount(samples["outcome"], minlength=len(OUTCOMES))
     outcomes = Outcomes(*(int(count) for count in ways))
-    opened_ns, closed_ns = driven.opened_ns, driven.opened_ns + driven.elapsed_ns
-    left = (driven.elapsed_ns - cut_ns) / driven.elapsed_ns
+    opened_ns, closed_ns = observation.opened_ns, observation.opened_ns + observation.elapsed_ns
+    left = (observation.elapsed_ns - cut_ns) / observation.elapsed_ns
     server = left
     if len(looks) >= 2 and (whole := between(looks, opened_ns, closed_ns).cpu_ns):
         server = min(between(looks, opened_ns + cut_ns, closed_ns).cpu_ns / whole, 1)
-    requests = outcomes.total / max(driven.outcomes.total, 1)
+    requests = outcomes.total / max(observation.outcomes.total, 1)
     right = samples["outcome"] == OK
-    done = times(driven.samples)[1]
-    answered = (driven.samples["outcome"] == OK) & (done >= cut_ns) & (done <= driven.elapsed_ns)
-    served = driven.clients_served if open_loop else len(np.unique(samples["client"][right]))
+    done = times(observation.samples)[1]
+    answered = (
+        (observation.samples["outcome"] == OK) & (done >= cut_ns) & (done <= observation.elapsed_ns)
+    )
+    served = observation.clients_served if open_loop else len(np.unique(samples["client"][right]))
     return dataclasses.replace(
-        driven,
+        observation,
         opened_ns=opened_ns + cut_ns,
-        elapsed_ns=driven.elapsed_ns - cut_ns,
+        elapsed_ns=observation.elapsed_ns - cut_ns,
         outcomes=outcomes,
         answered=int(np.count_nonzero(answered)),
         clients_served=served,
-        server_cpu_ns=round(driven.server_cpu_ns * server),
-        driver_cpu_ns=round(driven.driver_cpu_ns * requests),
-        driver_delay_ns=round(driven.driver_delay_ns * left),
+        server_cpu_ns=round(observation.server_cpu_ns * server),
+        driver_cpu_ns=round(observation.driver_cpu_ns * requests),
+        driver_delay_ns=round(observation.driver_delay_ns * left),
         samples=samples,
     )

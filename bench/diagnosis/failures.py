@@ -2,13 +2,13 @@
 
 from dataclasses import asdict
 
-from calcbench.bench.loadgen.observation import Driven
+from calcbench.bench.loadgen.observation import Observation
 from calcbench.core.serving.launcher import Stopped
 
 WAYS = {"http_error": "of another status", "timed_out": "timed out"}  # of ending, in words
 
 
-def trouble(driven: Driven, died: bool, stopped: Stopped) -> str:
+def trouble(observation: Observation, died: bool, stopped: Stopped) -> str:
     """Return in one line why a measurement does not count, or nothing when it does."""
     complaint = stopped.stderr.rpartition("\n")[2]
     if died:
@@ -19,35 +19,35 @@ def trouble(driven: Driven, died: bool, stopped: Stopped) -> str:
         return f"the server ended with status {stopped.status}: {complaint or 'without a word'}"
     if complaint:
         return f"the server complained: {complaint}"
-    return trouble_of_answers(driven)
+    return trouble_of_answers(observation)
 
 
-def trouble_of_answers(driven: Driven) -> str:
-    """Return why no answers that were *driven* count, or nothing when they do."""
-    if driven.lost:
-        return driven.lost
-    if driven.outcomes.wrong:
-        wrong, total = driven.outcomes.wrong, driven.outcomes.total
+def trouble_of_answers(observation: Observation) -> str:
+    """Return why no answers of an *observation* count, or nothing when they do."""
+    if observation.lost:
+        return observation.lost
+    if observation.outcomes.wrong:
+        wrong, total = observation.outcomes.wrong, observation.outcomes.total
         return f"{wrong:,} wrong {'answer' if wrong == 1 else 'answers'} among {total:,}"
-    if not driven.outcomes.ok:
+    if not observation.outcomes.ok:
         seen = [
             f"{count:,} {WAYS.get(way, way)}"
-            for way, count in asdict(driven.outcomes).items()
+            for way, count in asdict(observation.outcomes).items()
             if count
         ]
         return f"no right answer within the window, but {' and '.join(seen) or 'nothing at all'}"
     return ""
 
 
-def trouble_of_totals(driven: Driven, answers: int) -> str:
-    """Return how what was *driven* contradicts the *answers* that the server counted, if it does.
+def trouble_of_totals(observation: Observation, answers: int) -> str:
+    """Return how an *observation* contradicts the *answers* that the server counted, if it does.
 
     Both count since the start. An answer that a client gave up or lost is the server's alone, and
     it answers no more than it was asked; so where nothing failed all three are equal.
     """
-    if driven.seen_answers < 0 or driven.seen_answers <= answers <= driven.begun:
+    if observation.seen_answers < 0 or observation.seen_answers <= answers <= observation.begun:
         return ""
     return (
-        f"the counts contradict one another: {driven.begun:,} requests were begun, the server"
-        f" counted {answers:,} answers and the workers {driven.seen_answers:,}"
+        f"the counts contradict one another: {observation.begun:,} requests were begun, the server"
+        f" counted {answers:,} answers and the workers {observation.seen_answers:,}"
     )

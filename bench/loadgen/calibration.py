@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import calcbench
-from calcbench.bench.loadgen.spec import Drive, ring
+from calcbench.bench.loadgen.spec import LoadSpec, ring
 from calcbench.bench.system.cpus import Pinning, choose_cores
 from calcbench.bench.system.machine import describe_machine
 from calcbench.core.serving.sockets import listen
@@ -112,13 +112,13 @@ def measure_way(
     """Return the driver's cost and ceiling with *clients*, the median of *rounds*."""
     costs, rates, delays = [], [], []
     for _ in range(rounds):
-        driven = drive_null(
-            Drive("", 0, clients, keep_alive, duration_s, WARMUP_S, variety=1), pinning
+        observation = drive_null(
+            LoadSpec("", 0, clients, keep_alive, duration_s, WARMUP_S, variety=1), pinning
         )
-        requests = max(driven.outcomes.ok, 1)
-        costs.append(driven.driver_cpu_ns / requests)
-        rates.append(requests * 1e9 / driven.elapsed_ns)
-        delays.append(driven.driver_delay_ns / driven.elapsed_ns)
+        requests = max(observation.outcomes.ok, 1)
+        costs.append(observation.driver_cpu_ns / requests)
+        rates.append(requests * 1e9 / observation.elapsed_ns)
+        delays.append(observation.driver_delay_ns / observation.elapsed_ns)
     cost_ns = sorted(costs)[len(costs) // 2]
     return {
         "clients": clients,
@@ -136,9 +136,9 @@ def measure_lateness(pinning: Pinning, rate: float, duration_s: float) -> dict[s
     import numpy as np
 
     clients = WAYS["keep-alive"]
-    drive = Drive("", 0, clients, True, duration_s, WARMUP_S, variety=1, rate=rate)
-    driven = drive_null(drive, pinning)
-    late = driven.samples["sent_ns"] - driven.samples["intended_ns"]
+    spec = LoadSpec("", 0, clients, True, duration_s, WARMUP_S, variety=1, rate=rate)
+    observation = drive_null(spec, pinning)
+    late = observation.samples["sent_ns"] - observation.samples["intended_ns"]
     p50, p99, most = (
         int(np.quantile(late, q, method="inverted_cdf")) if len(late) else 0 for q in (0.5, 0.99, 1)
     )
@@ -147,26 +147,26 @@ def measure_lateness(pinning: Pinning, rate: float, duration_s: float) -> dict[s
         "p50_ns": p50,
         "p99_ns": p99,
         "max_ns": most,
-        "kept": not driven.excuse,
+        "kept": not observation.excuse,
     }
 
 
-def drive_null(drive: Drive, pinning: Pinning) -> Any:
-    """Return what a driver sees that drives the null responder as *drive* says, but for where."""
+def drive_null(spec: LoadSpec, pinning: Pinning) -> Any:
+    """Return what a driver sees that drives the null responder as *spec* says, but for where."""
     from calcbench.bench.loadgen.pool import DriverProcess
 
-    with DriverProcess() as driver, responder(drive, pinning) as port:
-        here = dataclasses.replace(drive, host="127.0.0.1", port=port, cpus=pinning.driver)
+    with DriverProcess() as driver, responder(spec, pinning) as port:
+        here = dataclasses.replace(spec, host="127.0.0.1", port=port, cpus=pinning.driver)
         return driver.drive(here)
 
 
 @contextlib.contextmanager
-def responder(drive: Drive, pinning: Pinning) -> Iterator[int]:
-    """Yield the port of a null responder that answers *drive* rightly: it asks one thing only."""
-    body = (ring(drive)[0][1] or b"").decode()
-    connection = "" if drive.keep_alive else "Connection: close\r\n"
+def responder(spec: LoadSpec, pinning: Pinning) -> Iterator[int]:
+    """Yield the port of a null responder that answers *spec* rightly: it asks one thing only."""
+    body = (ring(spec)[0][1] or b"").decode()
+    connection = "" if spec.keep_alive else "Connection: close\r\n"
     answer = f"HTTP/1.1 200 OK\r\n{connection}Content-Length: {len(body)}\r\n\r\n{body}"
-    order = json.dumps({"answer": answer, "close": not drive.keep_alive})
+    order = json.dumps({"answer": answer, "close": not spec.keep_alive})
     with listen("127.0.0.1", 0) as listener:
         module = "calcbench.bench.loadgen.null_server"
         command = [sys.executable, "-P", "-m", module, str(listener.fileno())]

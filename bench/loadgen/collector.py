@@ -5,19 +5,19 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from calcbench.bench.loadgen.observation import LATE_NS, Driven
+from calcbench.bench.loadgen.observation import LATE_NS, Observation
 from calcbench.bench.loadgen.protocol import (
     ERROR,
     MESSAGE,
     OPENED,
     READY,
+    REPORT,
     SAMPLE,
     SAMPLES,
-    SEEN,
     TAG_BITS,
     WAITED,
 )
-from calcbench.bench.loadgen.spec import Drive
+from calcbench.bench.loadgen.spec import LoadSpec
 from calcbench.bench.schema.outcomes import OK, OUTCOMES, Outcomes
 from calcbench.core.errors import CalcbenchError
 
@@ -32,14 +32,14 @@ MAX_SAMPLES = 20_000_000  # 40 bytes each; beyond them there are histograms inst
 
 
 @dataclass
-class Telling:
+class ReportReader:
     """What one driver has told until now."""
 
     data: bytearray = field(default_factory=bytearray)
     is_ready: bool = False
     opened_ns: int = 0
     ahead_ns: int = 0  # how much more its clock shows than ours
-    seen: dict[str, Any] = field(default_factory=dict)
+    report: dict[str, Any] = field(default_factory=dict)
 
     def put_at(self, moment_ns: int) -> None:
         """Have its window open at *moment_ns* of our clock: its own is another machine's."""
@@ -67,8 +67,8 @@ class Telling:
                 self.is_ready = True
             elif kind == OPENED:
                 self.opened_ns = json.loads(content)["opened_ns"]
-            elif kind == SEEN:
-                self.seen = json.loads(content)
+            elif kind == REPORT:
+                self.report = json.loads(content)
             elif kind == ERROR:
                 raise CalcbenchError(f"the driver cannot drive: {json.loads(content)['error']}")
         return samples
@@ -80,27 +80,27 @@ class Collector:
     The window of several drivers is the time in which all of their windows are open.
     """
 
-    def __init__(self, drives: list[Drive], tellings: list[Telling]) -> None:
-        self.drives, self.tellings = drives, tellings
-        self.pieces: list[tuple[Telling, bytes]] = []
+    def __init__(self, specs: list[LoadSpec], readers: list[ReportReader]) -> None:
+        self.specs, self.readers = specs, readers
+        self.pieces: list[tuple[ReportReader, bytes]] = []
         self.count = 0
         self.samples = 0
         self.tally = Tally()
         self.histograms: Histograms | None = None
 
-    def add(self, telling: Telling, samples: bytes) -> None:
+    def add(self, reader: ReportReader, samples: bytes) -> None:
         """Take *samples* of one driver; when there are too many, make histograms of all."""
-        self.pieces.append((telling, samples))
+        self.pieces.append((reader, samples))
         self.samples += len(samples) // (8 * SAMPLE)
-        opened = all(one.opened_ns for one in self.tellings)
+        opened = all(one.opened_ns for one in self.readers)
         if self.samples > MAX_SAMPLES and opened:
             self.fold()
 
-    def forget(self, telling: Telling) -> None:
+    def forget(self, reader: ReportReader) -> None:
         """Leave out a driver that will never tell all; what is folded already stays."""
-        number = self.tellings.index(telling)
-        del self.drives[number], self.tellings[number]
-        self.pieces = [piece for piece in self.pieces if piece[0] is not telling]
+        number = self.readers.index(reader)
+        del self.specs[number], self.readers[number]
+        self.pieces = [piece for piece in self.pieces if piece[0] is not reader]
 
     def fold(self) -> None:
         """Take all samples that are held into the histograms, and let go of them."""
@@ -119,14 +119,14 @@ class Collector:
         That of an open loop closes as planned. In a closed one it closes between two batches of
         events, and when that was is not known before the end.
         """
-        opened = max(telling.opened_ns for telling in self.tellings)
-        seen = self.tellings[0].seen
-        if len(self.tellings) == 1 and seen and not self.drives[0].rate:
-            return opened, opened + int(seen["elapsed_ns"])
-        duration_ns = round(self.drives[0].duration_s * 1e9)
-        return opened, min(telling.opened_ns for telling in self.tellings) + duration_ns
+        opened = max(reader.opened_ns for reader in self.readers)
+        report = self.readers[0].report
+        if len(self.readers) == 1 and report and not self.specs[0].rate:
+            return opened, opened + int(report["elapsed_ns"])
+        duration_ns = round(self.specs[0].duration_s * 1e9)
+        return opened, min(reader.opened_ns for reader in self.readers) + duration_ns
 
-    def columns(self, pieces: list[tuple[Telling, bytes]]) -> "Samples":
+    def columns(self, pieces: list[tuple[ReportReader, bytes]]) -> "Samples":
         """Return the samples in *pieces* as the columns of `Samples`, in order of their end.
 
         All of them are there, also those beyond the window.
@@ -134,17 +134,17 @@ class Collector:
         import numpy as np
 
         offsets = [0]
-        for drive in self.drives:
-            offsets.append(offsets[-1] + drive.connections)
+        for spec in self.specs:
+            offsets.append(offsets[-1] + spec.connections)
         arrays = []
-        for telling, piece in pieces:
+        for reader, piece in pieces:
             array = np.frombuffer(piece, np.int64).reshape(-1, SAMPLE).copy()
-            array[:, :4] -= telling.ahead_ns
-            number = offsets[self.tellings.index(telling)]
+            array[:, :4] -= reader.ahead_ns
+            number = offsets[self.readers.index(reader)]
             array[array[:, 4] >= 0, 4] += number << TAG_BITS
             arrays.append(array)
         whole = np.concatenate(arrays) if arrays else np.empty((0, SAMPLE), np.int64)
-        if len(self.tellings) > 1:
+        if len(self.readers) > 1:
             whole = whole[np.argsort(whole[:, 3], kind="stable")]
         whole[:, :4] -= self.window()[0]
         intended, sent, first, done, tag = whole.T
@@ -159,7 +159,7 @@ class Collector:
             "waited": (tag & WAITED) // WAITED,
         }
 
-    def collect(self) -> Driven:
+    def collect(self) -> Observation:
         """Return all of it."""
         folded = self.histograms is not None
         if folded:
@@ -167,46 +167,46 @@ class Collector:
         columns = self.columns(self.pieces)
         counted = self.tally.add(self, columns)
         samples = {name: column[counted] for name, column in columns.items() if name != "waited"}
-        seen = [telling.seen for telling in self.tellings]
+        report = [reader.report for reader in self.readers]
         opened, closed = self.window()
         background: dict[str, Counter[str]] = {}
-        for one, drive in zip(seen, self.drives, strict=True):
+        for one, spec in zip(report, self.specs, strict=True):
             for name, met in one["background"].items():
-                background.setdefault(name, Counter()).update(met, clients=drive.background[name])
-        return Driven(
+                background.setdefault(name, Counter()).update(met, clients=spec.background[name])
+        return Observation(
             opened_ns=opened,
             elapsed_ns=closed - opened,
             outcomes=self.tally.outcomes(),
             clients_served=self.clients_served(),
-            in_flight=sum(one["in_flight"] for one in seen),
-            server_cpu_ns=max(scaled(one, "server_cpu_ns", closed - opened) for one in seen),
-            driver_cpu_ns=sum(scaled(one, "driver_cpu_ns", closed - opened) for one in seen),
+            in_flight=sum(one["in_flight"] for one in report),
+            server_cpu_ns=max(scaled(one, "server_cpu_ns", closed - opened) for one in report),
+            driver_cpu_ns=sum(scaled(one, "driver_cpu_ns", closed - opened) for one in report),
             samples=samples,
             answered=self.tally.answered,
-            offered_per_s=self.drives[0].rate,
+            offered_per_s=self.specs[0].rate,
             late=self.tally.late,
             lateness_ns=self.tally.lateness_ns,
             waited=self.tally.waited,
-            drivers=len(self.drives),
-            driver_delay_ns=sum(scaled(one, "driver_delay_ns", closed - opened) for one in seen),
+            drivers=len(self.specs),
+            driver_delay_ns=sum(scaled(one, "driver_delay_ns", closed - opened) for one in report),
             background={name: dict(met) for name, met in background.items()},
             histograms=self.histograms,
-            begun=sum(one["begun"] for one in seen),
-            ended=sum(one["ended"] for one in seen),
-            unfinished=sum(one["unfinished"] for one in seen),
+            begun=sum(one["begun"] for one in report),
+            ended=sum(one["ended"] for one in report),
+            unfinished=sum(one["unfinished"] for one in report),
         )
 
     def clients_served(self) -> int:
         """Return how many clients got an answer; in an open loop, all that did not ask in vain."""
-        if not self.drives[0].rate:
+        if not self.specs[0].rate:
             return len(self.tally.served)
-        connections = sum(drive.connections for drive in self.drives)
+        connections = sum(spec.connections for spec in self.specs)
         return connections - len(self.tally.asked - self.tally.served)
 
 
-def scaled(seen: dict[str, Any], name: str, elapsed_ns: int) -> int:
-    """Return the time *name* that a driver has *seen* in its window, as for one of *elapsed_ns*."""
-    return round(int(seen[name]) * elapsed_ns / int(seen["elapsed_ns"]))
+def scaled(report: dict[str, Any], name: str, elapsed_ns: int) -> int:
+    """Return the time *name* in a driver's *report* of its window, as for one of *elapsed_ns*."""
+    return round(int(report[name]) * elapsed_ns / int(report["elapsed_ns"]))
 
 
 @dataclass
@@ -226,7 +226,7 @@ class Tally:
         import numpy as np
 
         opened, closed = collector.window()
-        open_loop = collector.drives[0].rate > 0
+        open_loop = collector.specs[0].rate > 0
         right = columns["outcome"] == OK
         ended = (columns["done_ns"] >= 0) & (columns["done_ns"] <= closed - opened)
         counted = ended

@@ -21,7 +21,7 @@ KEPT_SHARE = 0.99  # of the requests that were due; less is answered only by a s
 
 
 @dataclass(frozen=True)
-class Driven:
+class Observation:
     """What drivers have seen in their window; most names are those of `Measurement`.
 
     *opened_ns* is when the window opened, of the monotonic clock. *answered* counts the right

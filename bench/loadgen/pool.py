@@ -12,15 +12,15 @@ import time
 from types import TracebackType
 from typing import Any, Self
 
-from calcbench.bench.loadgen.collector import Collector, Telling
-from calcbench.bench.loadgen.observation import Driven
-from calcbench.bench.loadgen.spec import Drive
+from calcbench.bench.loadgen.collector import Collector, ReportReader
+from calcbench.bench.loadgen.observation import Observation
+from calcbench.bench.loadgen.spec import LoadSpec
 from calcbench.bench.loadgen.wrk import WRK, cross_check
 from calcbench.bench.schema.plan import OURS
 from calcbench.core.errors import CalcbenchError
 
 COMMAND = (sys.executable, "-P", "-m", "calcbench.bench.loadgen.driver.process")
-PATIENCE_S = 30.0  # beyond what a drive should take; a driver that is later than that hangs
+PATIENCE_S = 30.0  # beyond what its load should take; a driver that is later than that hangs
 TOGETHER_NS = 20_000_000  # from when several drivers are ready to when they begin
 
 
@@ -32,30 +32,30 @@ class DriverProcess:
     """
 
     def __init__(self) -> None:
-        self.complaints = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as we do
+        self.stderr_file = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as we do
         self.process = subprocess.Popen(
             COMMAND,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=self.complaints,
+            stderr=self.stderr_file,
             process_group=0,
         )
 
-    def drive(self, drive: Drive) -> Driven:
+    def drive(self, spec: LoadSpec) -> Observation:
         """Let it drive; return what it saw. Raises CalcbenchError when it could not."""
-        return drive_together([self], [drive])
+        return drive_together([self], [spec])
 
-    def tell(self, words: Any) -> None:
+    def send(self, message: Any) -> None:
         """Hand it a line of JSON: its plan, or when to begin."""
         assert self.process.stdin
         with contextlib.suppress(BrokenPipeError):  # it has died: its silence will say so
-            self.process.stdin.write(json.dumps(words).encode() + b"\n")
+            self.process.stdin.write(json.dumps(message).encode() + b"\n")
             self.process.stdin.flush()
 
-    def last_words(self) -> str:
+    def last_stderr_line(self) -> str:
         """Return the last line that it has written to its standard error."""
-        self.complaints.seek(0)
-        return self.complaints.read().decode(errors="replace").strip().rpartition("\n")[2]
+        self.stderr_file.seek(0)
+        return self.stderr_file.read().decode(errors="replace").strip().rpartition("\n")[2]
 
     def __enter__(self) -> Self:
         return self
@@ -69,7 +69,7 @@ class DriverProcess:
         self.process.kill()  # it has nothing to tidy up
         with contextlib.suppress(BrokenPipeError):
             self.process.communicate()
-        self.complaints.close()
+        self.stderr_file.close()
 
 
 class Drivers:
@@ -79,12 +79,12 @@ class Drivers:
         self.count, self.engine = count, engine
         self.exits = contextlib.ExitStack()
 
-    def drive(self, drive: Drive) -> Driven:
+    def drive(self, spec: LoadSpec) -> Observation:
         """Let them drive; return what they saw. Raises CalcbenchError when one could not."""
-        driven = drive_together(self.processes, drive.split(self.count))
+        observation = drive_together(self.processes, spec.split(self.count))
         if self.engine == WRK:
-            driven = dataclasses.replace(driven, wrk=cross_check(drive))
-        return driven
+            observation = dataclasses.replace(observation, wrk=cross_check(spec))
+        return observation
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as starting:
@@ -101,23 +101,23 @@ class Drivers:
         self.exits.close()
 
 
-def drive_together(processes: list[DriverProcess], drives: list[Drive]) -> Driven:
-    """Let each of *processes* drive one of *drives*; return what they saw together.
+def drive_together(processes: list[DriverProcess], specs: list[LoadSpec]) -> Observation:
+    """Let each of *processes* drive one of *specs*; return what they saw together.
 
     There may be fewer drives than processes. Raises CalcbenchError when one of them could not.
     """
-    tellings: dict[int, Telling] = {}
+    readers: dict[int, ReportReader] = {}
     owners: dict[int, DriverProcess] = {}
-    for process, drive in zip(processes, drives, strict=False):
-        process.tell(dataclasses.asdict(drive))
+    for process, spec in zip(processes, specs, strict=False):
+        process.send(dataclasses.asdict(spec))
         assert process.process.stdout
         fd = process.process.stdout.fileno()
-        tellings[fd], owners[fd] = Telling(), process
-    first = drives[0]
+        readers[fd], owners[fd] = ReportReader(), process
+    first = specs[0]
     drain_s = 2 * first.timeout_s if first.rate else 0
     patience_s = first.warmup_s + first.duration_s + drain_s + PATIENCE_S
-    collector = Collector(drives, list(tellings.values()))
-    waiting = set(tellings)
+    collector = Collector(specs, list(readers.values()))
+    waiting = set(readers)
     end = time.monotonic() + patience_s
     while waiting:
         ready, _, _ = select.select(list(waiting), (), (), max(end - time.monotonic(), 0))
@@ -125,19 +125,19 @@ def drive_together(processes: list[DriverProcess], drives: list[Drive]) -> Drive
             raise CalcbenchError(f"the driver has not answered for {patience_s:.0f} s")
         for fd in ready:
             chunk = os.read(fd, 1 << 20)
-            telling = tellings[fd]
-            telling.data += chunk
-            for samples in telling.messages():
-                collector.add(telling, samples)
-            if all(one.is_ready for one in tellings.values()):
+            reader = readers[fd]
+            reader.data += chunk
+            for samples in reader.messages():
+                collector.add(reader, samples)
+            if all(one.is_ready for one in readers.values()):
                 start_ns = time.perf_counter_ns() + TOGETHER_NS
-                for one, owner in zip(tellings.values(), owners.values(), strict=True):
-                    owner.tell(start_ns)
+                for one, owner in zip(readers.values(), owners.values(), strict=True):
+                    owner.send(start_ns)
                     one.is_ready = False
             if not chunk:
                 owners[fd].process.wait()  # its connections are closed before the server stops
                 waiting.remove(fd)
-                if not telling.seen:
-                    last = owners[fd].last_words() or "without a word"
+                if not reader.report:
+                    last = owners[fd].last_stderr_line() or "without a word"
                     raise CalcbenchError(f"the driver died: {last}")
     return collector.collect()

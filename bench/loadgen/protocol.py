@@ -13,4 +13,4 @@ TAG_BITS = 4
 NOBODY = -1  # the client of a request that never got a connection
 PACK = 256  # samples that are packed at once: 20 µs in which nobody is served
 MESSAGE = struct.Struct("=cq")
-READY, OPENED, SAMPLES, SEEN, ERROR = b"r", b"o", b"s", b"j", b"e"
+READY, OPENED, SAMPLES, REPORT, ERROR = b"r", b"o", b"s", b"j", b"e"

@@ -31,7 +31,7 @@ class Ask:
 
 
 @dataclass(frozen=True)
-class Drive:
+class LoadSpec:
     """What to drive: *connections* clients of one server, for *duration_s* after *warmup_s*.
 
     In a closed loop, *rate* 0, each asks again when it has its answer. In an open loop requests
@@ -66,7 +66,7 @@ class Drive:
     number: int = 0
     drivers: int = 1
 
-    def split(self, drivers: int) -> list["Drive"]:
+    def split(self, drivers: int) -> list["LoadSpec"]:
         """Return what each of several drivers drives, so that together they do the same.
 
         At most as many as there are connections; clients, measured and in the background, are dealt
@@ -86,9 +86,9 @@ class Drive:
         ]
 
 
-def load_of(plan: Plan, condition: Condition, **target: Any) -> Drive:
+def load_spec_of(plan: Plan, condition: Condition, **target: Any) -> LoadSpec:
     """Return how *plan* drives *condition*; *target* are the fields that it says nothing of."""
-    return Drive(
+    return LoadSpec(
         connections=condition.connections,
         keep_alive=condition.reuse == KEEP_ALIVE,
         duration_s=plan.duration_s,
@@ -107,40 +107,40 @@ def part(whole: int, number: int, parts: int) -> int:
     return (whole + parts - 1 - number) // parts
 
 
-def drive_from_json(text: bytes) -> Drive | None:
-    """Return the drive that a line of JSON holds, None for an empty one."""
+def load_spec_from_json(text: bytes) -> LoadSpec | None:
+    """Return the load spec that a line of JSON holds, None for an empty one."""
     values = json.loads(text or b"null")
     if values is None:
         return None
     ask = values.get("ask")
     values["ask"] = Ask(**ask) if ask else None
-    return Drive(**{**values, "cpus": tuple(values["cpus"])})
+    return LoadSpec(**{**values, "cpus": tuple(values["cpus"])})
 
 
-def host_field(drive: Drive) -> str:
+def host_field(spec: LoadSpec) -> str:
     """Return what stands in the Host field of requests (RFC 9110 §7.2)."""
-    host = f"[{drive.host}]" if ":" in drive.host else drive.host
-    return f"{host}:{drive.port}"
+    host = f"[{spec.host}]" if ":" in spec.host else spec.host
+    return f"{host}:{spec.port}"
 
 
-def ring(drive: Drive) -> list[Request]:
+def ring(spec: LoadSpec) -> list[Request]:
     """Return requests as sent, each with the body of its right answer, drawn from the seed.
 
     The body is None where any is right.
     """
-    if drive.ask:
-        body = drive.ask.body
+    if spec.ask:
+        body = spec.ask.body
         right_body = None if body is None else body.encode("latin-1")
-        return [(drive.ask.request.encode("latin-1"), right_body)]
-    draw = random.Random(drive.seed)
-    connection = "" if drive.keep_alive else "Connection: close\r\n"
-    fields = f"Host: {host_field(drive)}\r\n{connection}"
+        return [(spec.ask.request.encode("latin-1"), right_body)]
+    draw = random.Random(spec.seed)
+    connection = "" if spec.keep_alive else "Connection: close\r\n"
+    fields = f"Host: {host_field(spec)}\r\n{connection}"
     requests: list[Request] = []
-    for _ in range(drive.variety):
+    for _ in range(spec.variety):
         op = draw.choice(("add", "sub", "mult"))
         one, other = draw.randrange(10_000), draw.randrange(10_000)
         right = {"add": one + other, "sub": one - other, "mult": one * other}[op]
-        if draw.random() < drive.post_share:
+        if draw.random() < spec.post_share:
             body = json.dumps({"op": op, "arg1": one, "arg2": other})
             length = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
             request = f"POST /calc HTTP/1.1\r\n{fields}{length}\r\n{body}"
@@ -149,15 +149,15 @@ def ring(drive: Drive) -> list[Request]:
             request, answer = f"GET /{op}/{one}/{other} HTTP/1.1\r\n{fields}\r\n", str(right)
         requests.append((request.encode(), answer.encode()))
     # Drivers beside one another begin at different places of the same ring.
-    start = drive.number * len(requests) // drive.drivers
+    start = spec.number * len(requests) // spec.drivers
     return requests[start:] + requests[:start]
 
 
 class Ring:
     """The requests, again and again; `take` gives the next and the body of its right answer."""
 
-    def __init__(self, drive: Drive) -> None:
-        self.requests = ring(drive)
+    def __init__(self, spec: LoadSpec) -> None:
+        self.requests = ring(spec)
         self.laps = 0  # how often all of them have been begun, the present time included
         self.take = itertools.chain.from_iterable(self.each_lap()).__next__
 

@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from calcbench.bench.loadgen.spec import Drive, ring
+from calcbench.bench.loadgen.spec import LoadSpec, ring
 from calcbench.core.errors import CalcbenchError, UsageError
 
 WRK = "wrk"
@@ -33,18 +33,18 @@ def need_wrk() -> None:
         raise UsageError(f"--engine wrk needs {WRK}, and there is none on the PATH")
 
 
-def cross_check(drive: Drive) -> dict[str, Any]:
-    """Return what wrk says of the server of *drive*; raises CalcbenchError when it says nothing."""
-    host = f"[{drive.host}]" if ":" in drive.host else drive.host
-    seconds = max(math.ceil(drive.duration_s), 1)
+def cross_check(spec: LoadSpec) -> dict[str, Any]:
+    """Return what wrk says of the server of *spec*; raises CalcbenchError when it says nothing."""
+    host = f"[{spec.host}]" if ":" in spec.host else spec.host
+    seconds = max(math.ceil(spec.duration_s), 1)
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder) / "requests.lua"
-        script.write_text(lua([request for request, _ in ring(drive)]))
+        script.write_text(lua([request for request, _ in ring(spec)]))
         command = [
-            *(["taskset", "-c", ",".join(map(str, drive.cpus))] if drive.cpus else []),
-            *(WRK, "--threads", "1", "--connections", str(drive.connections)),
-            *("--duration", f"{seconds}s", "--timeout", f"{math.ceil(drive.timeout_s)}s"),
-            *("--latency", "--script", str(script), f"http://{host}:{drive.port}/"),
+            *(["taskset", "-c", ",".join(map(str, spec.cpus))] if spec.cpus else []),
+            *(WRK, "--threads", "1", "--connections", str(spec.connections)),
+            *("--duration", f"{seconds}s", "--timeout", f"{math.ceil(spec.timeout_s)}s"),
+            *("--latency", "--script", str(script), f"http://{host}:{spec.port}/"),
         ]
         try:
             done = subprocess.run(

@@ -138,13 +138,14 @@ def find_knees(
     subject: Subject,
     objective: Gate,
     folder: Path,
-    tell: Callable[[str], None] = lambda _: None,
+    announce: Callable[[str], None] = lambda _: None,
     prepare: Callable[[], Mapping[str, Any]] = dict,
     cluster: "Cluster | None" = None,
 ) -> list[Knee]:
     """Find the knee of every condition of *plan*, and write them to *folder*.
 
-    *tell* is called with each try in words. The rest is as for `calcbench.bench.runner.race.race`.
+    *announce* is called with each try in words. The rest is as for
+    `calcbench.bench.runner.race.race`.
     """
     prepare_folder(folder)
     pinning = pinning_of(plan, subject)
@@ -162,7 +163,7 @@ def find_knees(
         def attempt(rate: float) -> Try:
             one = judge(measure(condition, rate), objective, folder)
             one = dataclasses.replace(one, rate=rate)
-            tell(f"{condition.strategy}, {condition.workload}: {tried(one)}")
+            announce(f"{condition.strategy}, {condition.workload}: {tried(one)}")
             return one
 
         alone = measure(condition, None)

@@ -5,9 +5,9 @@ import os
 from collections.abc import Callable
 from dataclasses import asdict
 
-from calcbench.bench.diagnosis.evidence import Observed
+from calcbench.bench.diagnosis.evidence import ServerUsage
 from calcbench.bench.diagnosis.failures import trouble, trouble_of_totals
-from calcbench.bench.loadgen.spec import Drive, load_of
+from calcbench.bench.loadgen.spec import LoadSpec, load_spec_of
 from calcbench.bench.runner.subject import Setup, Subject, conclude
 from calcbench.bench.schema.judgements import INVALID
 from calcbench.bench.schema.plan import Condition, Plan
@@ -67,7 +67,7 @@ def measure(
             start(spec, plan.host) as server,
         ):  # the drivers start meanwhile
             with Sampling(sampler_of(server, pinning), cores=spare_cores(pinning)) as sampling:
-                driven = drivers.drive(drive_of(plan, condition, server, pinning))
+                observation = drivers.drive(drive_of(plan, condition, server, pinning))
             workers = server.watch.workers() if server.watch else []
             died = server.died()
             before = children_switches()
@@ -79,15 +79,15 @@ def measure(
         )
     answers = sum(worker.answers for worker in workers)
     life = Life(after[0] - before[0], after[1] - before[1], answers)
-    seen = Observed(sampling.samples, workers, life)
-    reason = trouble(driven, died, stopped) or trouble_of_totals(driven, answers)
+    seen = ServerUsage(sampling.samples, workers, life)
+    reason = trouble(observation, died, stopped) or trouble_of_totals(observation, answers)
     reason = without_paths(reason)
-    return conclude(setup, condition, number, step, driven, seen, reason)
+    return conclude(setup, condition, number, step, observation, seen, reason)
 
 
-def drive_of(plan: Plan, condition: Condition, server: Server, pinning: Pinning) -> Drive:
+def drive_of(plan: Plan, condition: Condition, server: Server, pinning: Pinning) -> LoadSpec:
     """Return the load for *server* under *condition*."""
-    return load_of(
+    return load_spec_of(
         plan,
         condition,
         host=server.host,

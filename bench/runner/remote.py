@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from calcbench.bench.diagnosis.evidence import Observed
+from calcbench.bench.diagnosis.evidence import ServerUsage
 from calcbench.bench.diagnosis.failures import trouble_of_answers
-from calcbench.bench.loadgen.spec import Ask, load_of
+from calcbench.bench.loadgen.spec import Ask, load_spec_of
 from calcbench.bench.runner.subject import Setup, Subject, conclude
 from calcbench.bench.schema.judgements import INVALID
 from calcbench.bench.schema.plan import CLOSE, Condition
@@ -151,7 +151,7 @@ def measure_target(
     Nothing is known of the server but its answers: it is not ours to watch. Raises CalcbenchError
     only when the samples cannot be written.
     """
-    drive = load_of(
+    spec = load_spec_of(
         setup.plan,
         condition,
         host=target.host,
@@ -161,10 +161,10 @@ def measure_target(
     )
     try:
         with setup.drivers() as drivers:
-            driven = drivers.drive(drive)
+            observation = drivers.drive(spec)
     except (CalcbenchError, OSError) as error:
         reason = without_paths(str(error))
         return Measurement(condition, number, "failed", reason, judgement=INVALID)
-    unseen = Observed((), (), Life(0, 0, 0))
-    reason = trouble_of_answers(driven)
-    return conclude(setup, condition, number, step, driven, unseen, reason)
+    unseen = ServerUsage((), (), Life(0, 0, 0))
+    reason = trouble_of_answers(observation)
+    return conclude(setup, condition, number, step, observation, unseen, reason)

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from calcbench.bench.diagnosis.evidence import Observed, assess
-from calcbench.bench.loadgen.observation import Driven
+from calcbench.bench.diagnosis.evidence import ServerUsage, assess
+from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.loadgen.pool import Drivers
 from calcbench.bench.schema.judgements import INVALID
 from calcbench.bench.schema.plan import Condition, Plan
@@ -62,8 +62,8 @@ def conclude(
     condition: Condition,
     number: int,
     step: int,
-    driven: Driven,
-    seen: Observed,
+    observation: Observation,
+    seen: ServerUsage,
     reason: str,
 ) -> Measurement:
     """Return the measurement of *condition*, judged, with its samples written.
@@ -72,32 +72,32 @@ def conclude(
     cannot be written.
     """
     plan, pinning = setup.plan, setup.pinning
-    assessed = assess(driven, seen, condition, pinning, setup.calibration, reason)
-    reason = reason or driven.excuse
+    assessed = assess(observation, seen, condition, pinning, setup.calibration, reason)
+    reason = reason or observation.excuse
     if assessed.judgement.name == INVALID:
         reason = reason or assessed.judgement.why[0]
-    driven = assessed.driven
-    evidence = assessed.evidence | driven.details
-    if driven.seen_answers >= 0 and seen.workers:
+    observation = assessed.observation
+    evidence = assessed.evidence | observation.details
+    if observation.seen_answers >= 0 and seen.workers:
         evidence["server_answers"] = seen.life.answers
     words = f"{condition.strategy} {condition.workload} {condition.reuse} {condition.connections}"
     name = f"samples/{step + 1:04d}-{re.sub(r'[^a-z0-9]+', '-', words.lower()).strip('-')}.npz"
-    write_samples(setup.folder, name, driven.columns)
+    write_samples(setup.folder, name, observation.columns)
     return Measurement(
         condition,
         number,
         "failed" if reason else "ok",
         reason,
-        elapsed_ns=driven.elapsed_ns,
-        outcomes=driven.outcomes,
-        clients_served=driven.clients_served,
-        in_flight=driven.in_flight,
+        elapsed_ns=observation.elapsed_ns,
+        outcomes=observation.outcomes,
+        clients_served=observation.clients_served,
+        in_flight=observation.in_flight,
         samples=name,
-        server_cpu_ns=driven.server_cpu_ns,
-        driver_cpu_ns=driven.driver_cpu_ns,
+        server_cpu_ns=observation.server_cpu_ns,
+        driver_cpu_ns=observation.driver_cpu_ns,
         judgement=assessed.judgement.name,
         evidence=evidence,
         resources=assessed.resources,
         warmup_ns=round(plan.warmup_s * 1e9) + assessed.cut_ns,
-        offered_per_s=driven.offered_per_s,
+        offered_per_s=observation.offered_per_s,
     )

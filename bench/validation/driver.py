@@ -27,7 +27,7 @@ from calcbench.bench.loadgen.calibration import (
 from calcbench.bench.loadgen.driver.recorder import Recorder
 from calcbench.bench.loadgen.observation import LATE_NS
 from calcbench.bench.loadgen.protocol import PACK, SAMPLE
-from calcbench.bench.loadgen.spec import Drive
+from calcbench.bench.loadgen.spec import LoadSpec
 from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, Plan
 from calcbench.bench.schema.result import Measurement
 from calcbench.bench.system.cpus import Pinning, choose_cores
@@ -84,13 +84,13 @@ def ceiling(loop: str, least: int, cost_ns: float, usual_ns: float, reached: flo
 
 def measure_open_loop(pinning: Pinning) -> tuple[float, float, float]:
     """Return the driver's lowest and middle cost for each request, in ns, and the best rate."""
-    drive = Drive("", 0, CLIENTS, True, DURATION_S, WARMUP_S, variety=1, rate=float(OPEN_PER_S))
+    spec = LoadSpec("", 0, CLIENTS, True, DURATION_S, WARMUP_S, variety=1, rate=float(OPEN_PER_S))
     costs, rates = [], []
     for _ in range(ROUNDS):
-        driven = drive_null(drive, pinning)
-        answered = max(driven.answered, 1)
-        costs.append(driven.driver_cpu_ns / answered)
-        rates.append(answered * 1e9 / driven.elapsed_ns)
+        observation = drive_null(spec, pinning)
+        answered = max(observation.answered, 1)
+        costs.append(observation.driver_cpu_ns / answered)
+        rates.append(answered * 1e9 / observation.elapsed_ns)
     return min(costs), sorted(costs)[ROUNDS // 2], max(rates)
 
 

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from calcbench.bench.analysis.summary import quantile
-from calcbench.bench.loadgen.observation import Driven
+from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.loadgen.pool import Drivers
-from calcbench.bench.loadgen.spec import Drive, ring
+from calcbench.bench.loadgen.spec import LoadSpec, ring
 from calcbench.bench.system.cpus import Pinning, on_cores
 from calcbench.bench.units import format_ns
 from calcbench.bench.validation.promise import Promise
@@ -89,31 +89,34 @@ def told(driver: list[Beyond], bare: list[Beyond]) -> Promise:
 def by_driver(pinning: Pinning) -> Beyond:
     """Let the driver ask over one connection, and compare request by request."""
 
-    def ask(port: int) -> Driven:
+    def ask(port: int) -> Observation:
         with Drivers() as drivers:
             return drivers.drive(
-                Drive("127.0.0.1", port, 1, True, DURATION_S, 0.1, cpus=pinning.driver)
+                LoadSpec("127.0.0.1", port, 1, True, DURATION_S, 0.1, cpus=pinning.driver)
             )
 
     return beyond(*with_stamps(pinning, ask))
 
 
-def beyond(driven: Driven, stamps: "NDArray[np.int64]") -> Beyond:
-    """Compare what was *driven* over one connection with the server's *stamps*, by their order.
+def beyond(observation: Observation, stamps: "NDArray[np.int64]") -> Beyond:
+    """Compare an *observation* of one connection with the server's *stamps*, by their order.
 
     The samples are of the last requests that ended, but for one that may be in flight: the order
     alone says which stamps are theirs. Raises CalcbenchError where that cannot be said.
     """
-    count = len(driven.samples["sent_ns"])
-    extra = len(stamps) - driven.ended
-    if driven.outcomes.failed or not count or not 0 <= extra <= driven.unfinished:
+    count = len(observation.samples["sent_ns"])
+    extra = len(stamps) - observation.ended
+    if observation.outcomes.failed or not count or not 0 <= extra <= observation.unfinished:
         raise CalcbenchError(
-            f"server and driver tell of two conversations: {len(stamps)} stamps, {driven.ended}"
-            f" requests, {count} of them in the window, {driven.outcomes.failed} failed"
+            f"server and driver tell of two conversations: {len(stamps)} stamps,"
+            f" {observation.ended}"
+            f" requests, {count} of them in the window, {observation.outcomes.failed} failed"
         )
-    received, sending = stamps[driven.ended - count : driven.ended].T - driven.opened_ns
-    sent, done = driven.samples["sent_ns"], driven.samples["done_ns"]
-    delayed = slice(-(driven.ended - count) % DELAYED, None, DELAYED)
+    received, sending = (
+        stamps[observation.ended - count : observation.ended].T - observation.opened_ns
+    )
+    sent, done = observation.samples["sent_ns"], observation.samples["done_ns"]
+    delayed = slice(-(observation.ended - count) % DELAYED, None, DELAYED)
     short = int(((done - sent)[delayed] < DELAY_NS).sum())
     return Beyond(received - sent, done - sending, short)
 
@@ -125,7 +128,7 @@ def by_bare_client(pinning: Pinning) -> Beyond:
     clock = time.perf_counter_ns
 
     def ask(port: int) -> list[tuple[int, int]]:
-        requests = ring(Drive("127.0.0.1", port, 1, True, 0, variety=BARE))
+        requests = ring(LoadSpec("127.0.0.1", port, 1, True, 0, variety=BARE))
         with socket.create_connection(("127.0.0.1", port)) as sock, on_cores(pinning.driver):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             times = []

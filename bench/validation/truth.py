@@ -17,9 +17,9 @@ import time
 from collections.abc import Iterator
 
 from calcbench.bench.analysis.summary import quantile
-from calcbench.bench.loadgen.observation import Driven
+from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.loadgen.pool import Drivers
-from calcbench.bench.loadgen.spec import Drive
+from calcbench.bench.loadgen.spec import LoadSpec
 from calcbench.bench.system.cpus import Pinning, choose_cores
 from calcbench.bench.units import format_ns, format_ratio
 from calcbench.bench.validation import timestamps as bias
@@ -66,7 +66,7 @@ def freeze(pinning: Pinning) -> Promise:
     import numpy as np
 
     with launch(ServerSpec("selectors", cpus=pinning.server)) as server:
-        load = Drive(
+        load = LoadSpec(
             server.host, server.port, 64, True, FREEZE_S, 0.3, 60, cpus=pinning.driver, rate=RATE
         )
         runs = [freeze_during(server.pid, load) for _ in range(ROUNDS)]
@@ -84,8 +84,8 @@ def freeze(pinning: Pinning) -> Promise:
     )
 
 
-def freeze_during(pid: int, load: Drive) -> tuple[Driven, int]:
-    """Drive, and stop the group *pid* in the middle; return what was seen, and for how long, in ns.
+def freeze_during(pid: int, load: LoadSpec) -> tuple[Observation, int]:
+    """Drive, and stop the group *pid* in the middle; return what was seen, and how long (ns).
 
     Raises CalcbenchError where the freeze was not within the window: the machine is too busy.
     """
@@ -116,7 +116,7 @@ def frozen_quantile(q: float, frozen_ns: float, elapsed_ns: float) -> float:
     return max(frozen_ns - (1 - q) * elapsed_ns, 0)
 
 
-def freeze_error(seen: Driven, frozen_ns: int) -> float:
+def freeze_error(seen: Observation, frozen_ns: int) -> float:
     """Return how far the worst of `QUANTILES` lies from what arithmetic says, as a ratio."""
     import numpy as np
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from calcbench.bench.analysis.inference import Comparison, compare_paired
 from calcbench.bench.analysis.summary import quantile
 from calcbench.bench.loadgen.pool import Drivers
-from calcbench.bench.loadgen.spec import Drive
+from calcbench.bench.loadgen.spec import LoadSpec
 from calcbench.bench.loadgen.wrk import WRK, cross_check
 from calcbench.bench.system.cpus import choose_cores
 from calcbench.bench.units import format_number
@@ -48,24 +48,24 @@ def measure() -> list[tuple[Figures, Figures]]:
     pinning = choose_cores()
     found = []
     with launch(ServerSpec("selectors", cpus=pinning.server)) as server:
-        drive = Drive(server.host, server.port, CONNECTIONS, True, 1.0, 0.1, cpus=pinning.driver)
+        spec = LoadSpec(server.host, server.port, CONNECTIONS, True, 1.0, 0.1, cpus=pinning.driver)
         for number in range(ROUNDS):
             if number % 2:
-                told = wrks(drive)
-                found.append((ours(drive), told))
+                told = wrks(spec)
+                found.append((ours(spec), told))
             else:
-                found.append((ours(drive), wrks(drive)))
+                found.append((ours(spec), wrks(spec)))
     return found
 
 
-def ours(drive: Drive) -> Figures:
+def ours(spec: LoadSpec) -> Figures:
     """Return what our driver sees."""
     import numpy as np
 
     with Drivers() as drivers:
-        driven = drivers.drive(drive)
-    latency = correct(driven.samples["latency_ns"], driven.elapsed_ns, drive.connections)
-    return driven.outcomes.ok * 1e9 / driven.elapsed_ns, quantile(np.sort(latency), 0.5)
+        observation = drivers.drive(spec)
+    latency = correct(observation.samples["latency_ns"], observation.elapsed_ns, spec.connections)
+    return observation.outcomes.ok * 1e9 / observation.elapsed_ns, quantile(np.sort(latency), 0.5)
 
 
 def correct(
@@ -86,9 +86,9 @@ def correct(
     return np.concatenate(pieces)
 
 
-def wrks(drive: Drive) -> Figures:
+def wrks(spec: LoadSpec) -> Figures:
     """Return what wrk sees."""
-    told = cross_check(drive)
+    told = cross_check(spec)
     return told["per_s"], told["p50_ns"]
 
 

@@ -30,7 +30,7 @@ from calcbench.bench.loadgen.driver.client import CLOSING, IDLE, PAUSING, READIN
 from calcbench.bench.loadgen.driver.recorder import Recorder
 from calcbench.bench.loadgen.driver.response import HEAD_END, Checker, FramingError, Incoming
 from calcbench.bench.loadgen.protocol import NOBODY, PACK, SAMPLE, TAG_BITS, WAITED
-from calcbench.bench.loadgen.spec import Drive, Ring
+from calcbench.bench.loadgen.spec import LoadSpec, Ring
 from calcbench.bench.schema.arrivals import schedule, share
 from calcbench.bench.schema.outcomes import REFUSED, RESET, TIMED_OUT, WRONG
 
@@ -61,37 +61,37 @@ class Loop:
     `begin_all` once, then `run_until` again and again.
     """
 
-    def __init__(self, drive: Drive, recorder: Recorder) -> None:
-        self.drive, self.recorder = drive, recorder
-        self.family, self.address = find(drive)
-        self.ring, self.checker = Ring(drive), Checker(drive.ask, keep_alive=drive.keep_alive)
+    def __init__(self, spec: LoadSpec, recorder: Recorder) -> None:
+        self.spec, self.recorder = spec, recorder
+        self.family, self.address = find(spec)
+        self.ring, self.checker = Ring(spec), Checker(spec.ask, keep_alive=spec.keep_alive)
         self.take = self.ring.take
         self.request = itertools.cycle(
             self.ring.requests
         ).__next__  # those of background clients are not counted
         self.judge, self.learn = self.checker.judge, self.checker.learn
-        self.timeout_ns = round(drive.timeout_s * 1e9)
+        self.timeout_ns = round(spec.timeout_s * 1e9)
         self.epoll = select.epoll()
         with socket() as none:
-            self.everyone = [Client(index, none) for index in range(drive.connections)]
+            self.everyone = [Client(index, none) for index in range(spec.connections)]
         # By descriptor, clients, measured and in the background,; the loop tells them apart by
         # their state, for speed.
         self.clients: dict[int, Any] = {}
         self.timers: list[tuple[int, int, Callable[[], None]]] = []  # a heap: when, which, what
         self.order = itertools.count()
         self.next_sweep = self.next_check = 0
-        self.tallies = {name: Counter[str]() for name, count in drive.background.items() if count}
+        self.tallies = {name: Counter[str]() for name, count in spec.background.items() if count}
         self.background = [
             KINDS[name](self, tally, number)
             for name, tally in self.tallies.items()
-            for number in range(drive.background[name])
+            for number in range(spec.background[name])
         ]
         self.stopped = False
         self.never_begun = 0  # requests that were given up before they got a connection
 
         # Of an open loop: when the next request is due, the requests that wait for a connection,
         # the clients that have one and no request, and those that have none.
-        self.open_loop = drive.rate > 0
+        self.open_loop = spec.rate > 0
         self.next_due = NEVER
         self.spun = 0  # nanoseconds in which it only looked again and again: it needs no such CPU
         self.waiting: deque[int] = deque()
@@ -105,10 +105,10 @@ class Loop:
         for background_client in self.background:
             background_client.come()
         self.run_until(start_ns)
-        drive = self.drive
+        spec = self.spec
         if self.open_loop:
-            due = schedule(drive.rate, drive.arrivals, drive.seed)
-            self.due = (start_ns + ns for ns in share(due, drive.number, drive.drivers))
+            due = schedule(spec.rate, spec.arrivals, spec.seed)
+            self.due = (start_ns + ns for ns in share(due, spec.number, spec.drivers))
             self.next_due = next(self.due)
         else:
             for client in self.everyone:
@@ -336,7 +336,7 @@ class Loop:
         assert incoming.head
         outcome = self.judge(incoming, client.expected)
         client.incoming = None
-        if incoming.head.keep_alive and self.drive.keep_alive:
+        if incoming.head.keep_alive and self.spec.keep_alive:
             self.record(client, outcome, now)
             self.go_on(client)
         else:
@@ -422,14 +422,14 @@ class Loop:
             self.next_check = min(self.next_check, self.timers[0][0])
 
 
-def find(drive: Drive) -> tuple[int, Any]:
+def find(spec: LoadSpec) -> tuple[int, Any]:
     """Return the family and the address of the server; raises OSError."""
-    if drive.unix:
-        return AF_UNIX, drive.unix
+    if spec.unix:
+        return AF_UNIX, spec.unix
     try:
-        found = getaddrinfo(drive.host, drive.port, type=SOCK_STREAM)[0]
+        found = getaddrinfo(spec.host, spec.port, type=SOCK_STREAM)[0]
     except gaierror as error:
-        raise OSError(f"no host {drive.host!r}: {error.strerror}") from None
+        raise OSError(f"no host {spec.host!r}: {error.strerror}") from None
     except UnicodeError:  # of a name with a part that is empty or longer than 63 octets
-        raise OSError(f"{drive.host!r} cannot be the name of a host") from None
+        raise OSError(f"{spec.host!r} cannot be the name of a host") from None
     return found[0], found[4]

@@ -1,8 +1,8 @@
 """The load driver: a process of its own, one epoll loop, every answer checked.
 
 ``python -m calcbench.bench.loadgen.driver.process`` reads one line of JSON from its standard input,
-a `Drive`, and drives. What it has to tell goes to its standard output in messages, each behind its
-kind and its length: when the window opens, samples as native integers, and in the end what the
+a `LoadSpec`, and drives. What it has to tell goes to its standard output in messages, each behind
+its kind and its length: when the window opens, samples as native integers, and in the end what the
 window showed (`calcbench.bench.loadgen.pool` reads all that). One of several drivers says when it
 is ready, and then reads from a second line when all of them begin. When its standard input ends, so
 does it: whoever started it is gone or does not want it any more.
@@ -46,8 +46,8 @@ from pathlib import Path
 
 from calcbench.bench.loadgen.driver.loop import Loop, clock
 from calcbench.bench.loadgen.driver.recorder import Recorder
-from calcbench.bench.loadgen.protocol import ERROR, OPENED, READY, SEEN
-from calcbench.bench.loadgen.spec import Drive, drive_from_json
+from calcbench.bench.loadgen.protocol import ERROR, OPENED, READY, REPORT
+from calcbench.bench.loadgen.spec import LoadSpec, load_spec_from_json
 from calcbench.bench.system.procfs import group_cpu_ns
 
 SETTLE_NS = 5_000_000  # see run
@@ -55,11 +55,11 @@ DRAIN_NS = 5_000_000  # between two looks whether all that was due in the window
 SPARE_FDS = 32  # descriptors beside the clients' sockets: standard streams, epoll, modules
 
 
-def run(drive: Drive, loop: Loop, start_ns: int) -> dict[str, object]:
+def run(spec: LoadSpec, loop: Loop, start_ns: int) -> dict[str, object]:
     """Drive from *start_ns*; return what the window showed, apart from the samples themselves."""
-    group, recorder = drive.server_group, loop.recorder
+    group, recorder = spec.server_group, loop.recorder
     loop.begin_all(start_ns)
-    loop.run_until(start_ns + round(drive.warmup_s * 1e9))
+    loop.run_until(start_ns + round(spec.warmup_s * 1e9))
 
     # Answers wait for us while we read /proc: settle, so that this is in nobody's latency,
     # and scale the server's time to the window at the end.
@@ -72,8 +72,8 @@ def run(drive: Drive, loop: Loop, start_ns: int) -> dict[str, object]:
     tallies = {name: tally.copy() for name, tally in loop.tallies.items()}
     loop.spun = 0
     driver_cpu, driver_delay, opened = time.process_time_ns(), run_delay_ns(), clock()
-    recorder.tell(OPENED, {"opened_ns": opened})
-    closed = loop.run_until(opened + round(drive.duration_s * 1e9))
+    recorder.send(OPENED, {"opened_ns": opened})
+    closed = loop.run_until(opened + round(spec.duration_s * 1e9))
     driver_cpu = max(time.process_time_ns() - driver_cpu - loop.spun, 0)
     driver_delay = run_delay_ns() - driver_delay
     in_flight = loop.unfinished()
@@ -107,41 +107,41 @@ def run_delay_ns() -> int:
 
 
 def main() -> None:
-    """Drive as the line on standard input says, and tell what was seen."""
+    """Drive as the line on standard input says, and report what was seen."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is the harness's to handle
-    drive = drive_from_json(sys.stdin.buffer.readline())
-    if drive is None:
+    spec = load_spec_from_json(sys.stdin.buffer.readline())
+    if spec is None:
         return  # nobody wants anything any more
     recorder = Recorder(sys.stdout.fileno())
     try:
-        prepare(drive)
-        loop = Loop(drive, recorder)
+        prepare(spec)
+        loop = Loop(spec, recorder)
         start_ns = 0
-        if drive.drivers > 1:
-            recorder.tell(READY, {})
+        if spec.drivers > 1:
+            recorder.send(READY, {})
             start_ns = int(sys.stdin.buffer.readline() or 0)
         gc.collect()
         gc.disable()  # the loop makes no cycles, and a collection would be in somebody's latency
-        seen = run(drive, loop, start_ns or clock())
+        report = run(spec, loop, start_ns or clock())
     except OSError as error:
-        recorder.tell(ERROR, {"error": str(error)})
+        recorder.send(ERROR, {"error": str(error)})
         return
     if not loop.stopped:
         recorder.finish()
-        recorder.tell(SEEN, seen)
+        recorder.send(REPORT, report)
 
 
-def prepare(drive: Drive) -> None:
+def prepare(spec: LoadSpec) -> None:
     """Move to the driver's cores and allow for the sockets; raises OSError."""
-    if drive.cpus:
-        os.sched_setaffinity(0, drive.cpus)
+    if spec.cpus:
+        os.sched_setaffinity(0, spec.cpus)
     with suppress(OSError):  # an old kernel: a sleep may end some 50 µs late
         Path("/proc/self/timerslack_ns").write_text("1")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    need = drive.connections + sum(drive.background.values()) + SPARE_FDS
+    need = spec.connections + sum(spec.background.values()) + SPARE_FDS
     if soft < need:
         if need > hard:
-            raise OSError(f"{drive.connections} connections need more than {hard} files")
+            raise OSError(f"{spec.connections} connections need more than {hard} files")
         resource.setrlimit(resource.RLIMIT_NOFILE, (need, hard))
 
 

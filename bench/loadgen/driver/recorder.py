@@ -1,4 +1,4 @@
-"""What a driver tells: samples, recorded at the least cost, and a few words around them.
+"""What a driver reports: samples, recorded at the least cost, and a few messages around them.
 
 All of it goes to standard output in messages: a kind, a length, the content. Samples are native
 integers, the rest is JSON.
@@ -43,10 +43,10 @@ class Recorder:
                 self.pieces.append(self.piece.tobytes())
                 self.piece = array("q")
             if self.pending or len(self.pieces) > KEPT:
-                self.hand_over()
+                self.send_some()
         self.fresh.clear()
 
-    def hand_over(self) -> None:
+    def send_some(self) -> None:
         """Send some of the oldest piece, as much as fits in the pipe without waiting."""
         if not self.pending:
             piece = self.pieces.popleft()
@@ -66,11 +66,11 @@ class Recorder:
             self.write(memoryview(MESSAGE.pack(SAMPLES, len(piece))))
             self.write(memoryview(piece))
 
-    def tell(self, kind: bytes, words: dict[str, object]) -> None:
+    def send(self, kind: bytes, message: dict[str, object]) -> None:
         """Send a message that is not samples."""
         self.write(self.pending)
         self.pending = memoryview(b"")
-        text = json.dumps(words).encode()
+        text = json.dumps(message).encode()
         self.write(memoryview(MESSAGE.pack(kind, len(text)) + text))
 
     def write(self, data: memoryview) -> None:

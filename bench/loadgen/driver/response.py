@@ -246,7 +246,7 @@ def stated_number(body: bytes) -> Decimal | None:
 
 
 class Checker:
-    """What the right answers to a drive are; without an *ask*, those of a calculator.
+    """What the right answers to a load are; without an *ask*, those of a calculator.
 
     *lengths* holds the heads of right answers that need no second look, with the length of the
     body behind them, where the connection stays.

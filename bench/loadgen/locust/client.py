@@ -1,4 +1,4 @@
-"""One connection of a drive, in a greenlet of its own: ask, wait for the whole answer, record.
+"""One connection of a load, in a greenlet of its own: ask, wait for the whole answer, record.
 
 What the outcomes and the moments mean is told in `calcbench.bench.loadgen.driver.process`. A
 greenlet may be written as if it were alone: where it waits, gevent's hub runs the others.
@@ -20,7 +20,7 @@ from calcbench.bench.loadgen.driver.response import HEAD_END, Checker, FramingEr
 from calcbench.bench.loadgen.locust.reporter import Reporter
 from calcbench.bench.loadgen.locust.timerfd import READABLE
 from calcbench.bench.loadgen.protocol import TAG_BITS, WAITED
-from calcbench.bench.loadgen.spec import Drive, Request
+from calcbench.bench.loadgen.spec import LoadSpec, Request
 from calcbench.bench.schema.outcomes import OK, WRONG
 
 # The plain socket, which Locust has replaced: we wait ourselves, before we read and not after.
@@ -33,7 +33,7 @@ WRITABLE = 2  # of gevent's watchers
 class ClientLoop(Protocol):
     """What the loop of a worker offers to its clients; `calcbench.bench.loadgen.locust.loop`."""
 
-    drive: Drive
+    spec: LoadSpec
     checker: Checker
     lengths: dict[bytes, int]
     target: tuple[int, Any]
@@ -75,7 +75,7 @@ class Client:
         self.waiter = Waiter(self.hub)
 
     def run(self) -> None:
-        """Ask until the drive is over; an error that is ours ends it for everybody."""
+        """Ask until the load is over; an error that is ours ends it for everybody."""
         loop = self.loop
         try:
             loop.begun.wait()
@@ -165,7 +165,7 @@ class Client:
             raise FramingError("an answer without its end")
         assert incoming.head
         outcome = loop.checker.judge(incoming, expected)
-        if not (incoming.head.keep_alive and loop.drive.keep_alive):
+        if not (incoming.head.keep_alive and loop.spec.keep_alive):
             self.wait_for_close(closed=not data)
         return outcome, now
 

@@ -23,8 +23,8 @@ from typing import Any, Self
 
 from calcbench.bench.loadgen.locust.messages import DIED, ENVELOPE, MASTER, place
 from calcbench.bench.loadgen.locust.session import LoadSession
-from calcbench.bench.loadgen.observation import Driven
-from calcbench.bench.loadgen.spec import Drive
+from calcbench.bench.loadgen.observation import Observation
+from calcbench.bench.loadgen.spec import LoadSpec
 from calcbench.bench.schema.plan import LOCUST, LOOPBACK, Plan
 from calcbench.core.errors import CalcbenchError
 
@@ -32,9 +32,9 @@ PYTHON = (sys.executable, "-P", "-m")
 EVERYWHERE = "*"
 START_S = 60.0  # for a master or a worker of this machine to be there
 JOIN_S = 600.0  # for somebody to type a command on other machines
-ASSIGN_S = 30.0  # for the users of a drive to be there, and for their workers to be ready
+ASSIGN_S = 30.0  # for the users of a load to be there, and for their workers to be ready
 SHUT_DOWN_S = 3.0  # for the master to shut the workers down, which takes it half a second
-PATIENCE_S = 30.0  # beyond what a drive should take
+PATIENCE_S = 30.0  # beyond what its load should take
 
 
 @dataclass
@@ -72,7 +72,7 @@ class Cluster:
         self.session: LoadSession | None = None
         self.exits = contextlib.ExitStack()
 
-    def drive(self, drive: Drive) -> Driven:
+    def drive(self, spec: LoadSpec) -> Observation:
         """Let them drive; return what they saw. Raises CalcbenchError when nobody could.
 
         Of a worker that dies or leaves, what it saw is lost, and the result says so.
@@ -80,17 +80,17 @@ class Cluster:
         if not self.present:
             gone = ", ".join(f"{one.name} {one.gone}" for one in self.members.values())
             raise CalcbenchError(f"no worker is there any more: {gone}")
-        self.session = session = LoadSession(drive)
+        self.session = session = LoadSession(spec)
         try:
-            self.send(dataclasses.asdict(drive))
+            self.send(dataclasses.asdict(spec))
             self.until(
                 lambda: session.is_assigned and session.is_ready, ASSIGN_S, "the workers got ready"
             )
             self.send("begin")
             session.begin()
-            needed_s = drive.warmup_s + drive.duration_s + 2 * drive.timeout_s
+            needed_s = spec.warmup_s + spec.duration_s + 2 * spec.timeout_s
             self.until(lambda: session.is_over, needed_s + PATIENCE_S, "the workers told all")
-            if not session.tellings:
+            if not session.readers:
                 raise CalcbenchError(session.losses(self.names) or "no worker took a connection")
             self.until(lambda: len(session.looks) == 2, PATIENCE_S, "the window closed")
             return session.result(self.names)
@@ -172,7 +172,7 @@ class Cluster:
         )
 
     def send(self, message: Any) -> None:
-        """Hand the master a line of JSON: a drive, or what to do with it."""
+        """Hand the master a line of JSON: a load, or what to do with it."""
         assert self.master.stdin
         with contextlib.suppress(BrokenPipeError):  # it has died: its silence will say so
             self.master.stdin.write(json.dumps(message).encode() + b"\n")

@@ -1,4 +1,4 @@
-"""One drive in one worker: its clients, when their requests are due, and its window."""
+"""One load in one worker: its clients, when their requests are due, and its window."""
 
 import gc
 import itertools
@@ -15,8 +15,8 @@ from calcbench.bench.loadgen.driver.response import Checker
 from calcbench.bench.loadgen.locust.client import Client
 from calcbench.bench.loadgen.locust.reporter import Reporter
 from calcbench.bench.loadgen.locust.timerfd import Alarm
-from calcbench.bench.loadgen.protocol import ERROR, NOBODY, OPENED, SEEN, TAG_BITS, WAITED
-from calcbench.bench.loadgen.spec import Drive, Ring
+from calcbench.bench.loadgen.protocol import ERROR, NOBODY, OPENED, REPORT, TAG_BITS, WAITED
+from calcbench.bench.loadgen.spec import LoadSpec, Ring
 from calcbench.bench.schema.arrivals import schedule, share
 from calcbench.bench.schema.outcomes import HTTP_ERROR, OK, TIMED_OUT, WRONG
 
@@ -24,18 +24,18 @@ TAIL_S = 0.1  # of load behind the window: that of another worker may close a li
 
 
 class Loop:
-    """A *drive* and all who take part in it; `perform` it once. Raises OSError for no such host."""
+    """A *spec* and all who take part in it; `perform` it once. Raises OSError for no such host."""
 
-    def __init__(self, drive: Drive) -> None:
-        self.drive = drive
-        self.target = find(drive)
-        self.ring, self.checker = Ring(drive), Checker(drive.ask, keep_alive=drive.keep_alive)
+    def __init__(self, spec: LoadSpec) -> None:
+        self.spec = spec
+        self.target = find(spec)
+        self.ring, self.checker = Ring(spec), Checker(spec.ask, keep_alive=spec.keep_alive)
         self.take, self.lengths = self.ring.take, self.checker.lengths
         self.reporter = Reporter()
         self.begun, self.all_left = Event(), Event()
         self.is_over = False
         self.error: Exception | None = None
-        self.clients = [Client(self, number) for number in range(drive.connections)]
+        self.clients = [Client(self, number) for number in range(spec.connections)]
         self.left = 0  # clients that have ended
         self.never_begun = 0  # requests that were given up before they got a connection
 
@@ -49,16 +49,16 @@ class Loop:
         self.alarm: Alarm | None = None
 
     def perform(self) -> None:
-        """Drive, and tell the reporter what the window showed."""
+        """Drive, and send the reporter what the window showed."""
         gc.collect()
         gc.freeze()
         gc.disable()  # as in our driver: a collection would be in somebody's latency
         sweeper = gevent.spawn(self.sweep)
         try:
-            seen = self.run(clock())
+            report = self.run(clock())
             if self.error:
                 raise self.error
-            self.reporter.send(SEEN, seen)
+            self.reporter.send(REPORT, report)
         except OSError as error:
             self.reporter.send(ERROR, {"error": str(error)})
         except Exception as error:  # whoever waits for us is to hear of it
@@ -77,22 +77,22 @@ class Loop:
         Whoever started all this looks at the server, which may be on another machine. In the end
         every request that was begun has ended, so that ours and the server's counts can agree.
         """
-        drive, reporter = self.drive, self.reporter
-        if drive.rate:
-            due = schedule(drive.rate, drive.arrivals, drive.seed)
-            self.due = (start_ns + ns for ns in share(due, drive.number, drive.drivers))
+        spec, reporter = self.spec, self.reporter
+        if spec.rate:
+            due = schedule(spec.rate, spec.arrivals, spec.seed)
+            self.due = (start_ns + ns for ns in share(due, spec.number, spec.drivers))
             self.next_due = next(self.due)
             self.alarm = Alarm(self.send_what_is_due)
         self.begun.set()
         if self.alarm:
             self.alarm.set(self.next_due)
-        self.all_left.wait(drive.warmup_s)
+        self.all_left.wait(spec.warmup_s)
 
         reporter.tidy()
         reporter.counting = True
         cpu, delay, opened = time.process_time_ns(), run_delay_ns(), clock()
         reporter.send(OPENED, {"opened_ns": opened})
-        self.all_left.wait(drive.duration_s)
+        self.all_left.wait(spec.duration_s)
         closed = clock()
         cpu, delay = time.process_time_ns() - cpu, run_delay_ns() - delay
         in_flight = self.unfinished()
@@ -108,7 +108,7 @@ class Loop:
             "driver_cpu_ns": cpu,
             "driver_delay_ns": delay,
             "server_cpu_ns": 0,
-            "in_flight": 0 if drive.rate else in_flight,
+            "in_flight": 0 if spec.rate else in_flight,
             "background": {},
             "begun": self.ring.begun(),
             "ended": sum(ways) - self.never_begun,
@@ -122,7 +122,7 @@ class Loop:
 
     def owes(self, closed: int) -> bool:
         """Tell whether a request of an open loop that was due before *closed* has not ended."""
-        if not self.drive.rate:
+        if not self.spec.rate:
             return False
         first = self.waiting[0] if self.waiting else NEVER
         return min(self.next_due, first, *(client.intended for client in self.clients)) < closed
@@ -144,9 +144,9 @@ class Loop:
 
     def sweep(self) -> None:
         """Give up, again and again, the requests that have timed out."""
-        timeout_ns = round(self.drive.timeout_s * 1e9)
+        timeout_ns = round(self.spec.timeout_s * 1e9)
         while True:
-            gevent.sleep(self.drive.timeout_s / SWEEPS)
+            gevent.sleep(self.spec.timeout_s / SWEEPS)
             now = clock()
             for client in self.clients:
                 if now - client.intended >= timeout_ns:

@@ -2,7 +2,7 @@
 
 PORT 0 takes a free one.
 
-It reads what to do from its standard input, a line of JSON each: a drive, ``begin`` when all are
+It reads what to do from its standard input, a line of JSON each: a load, ``begin`` when all are
 ready, ``stop`` when all has been seen. It writes what it and the workers have to tell to its
 standard output, in the envelopes of `calcbench.bench.loadgen.locust.messages`. When its input ends
 it shuts the workers down and ends as well: whoever started it is gone or does not want it any more.
@@ -37,15 +37,15 @@ from calcbench.bench.loadgen.locust.messages import (
     MASTER,
     PLAN,
     REFUSE,
-    SEEN_KEY,
+    REPORT_KEY,
     WELCOME,
     plain,
 )
 from calcbench.bench.loadgen.locust.user import Connection, Dispatcher
-from calcbench.bench.loadgen.spec import Drive, drive_from_json
+from calcbench.bench.loadgen.spec import LoadSpec, load_spec_from_json
 
 LOOK_S = 0.1  # between two looks at who is still there
-GATHER_S = 10.0  # for the users of a drive to be there, and for workers to be free again
+GATHER_S = 10.0  # for the users of a load to be there, and for workers to be free again
 ABSENT_LOOKS = 30  # a worker that is between two drives is not listed for a moment
 POLL_S = 0.01
 
@@ -123,8 +123,8 @@ class Master:
 
     def pass_on(self, client_id: str, data: dict[str, Any], **_: Any) -> None:
         """Hand on what a member has put into a report."""
-        if SEEN_KEY in data and client_id in self.members:
-            self.send(self.members[client_id].number, data[SEEN_KEY])
+        if REPORT_KEY in data and client_id in self.members:
+            self.send(self.members[client_id].number, data[REPORT_KEY])
 
     def present(self) -> list[Member]:
         """Return the members that have not gone."""
@@ -141,27 +141,27 @@ class Master:
                     self.lose(member, DIED)
             gevent.sleep(LOOK_S)
 
-    def drive(self, drive: Drive) -> None:
+    def drive(self, spec: LoadSpec) -> None:
         """Start a user for each connection, wherever Locust wants it; hand out plans for that."""
-        if drive.cpus:
-            os.sched_setaffinity(0, drive.cpus)  # not in the server's way
+        if spec.cpus:
+            os.sched_setaffinity(0, spec.cpus)  # not in the server's way
         clients = self.runner.clients
         self.wait_until(lambda: {m.id for m in self.present()} <= {n.id for n in clients.ready})
         if self.present():
-            self.runner.start(drive.connections, spawn_rate=drive.connections)
-            self.wait_until(lambda: sum(self.users().values()) == drive.connections)
+            self.runner.start(spec.connections, spawn_rate=spec.connections)
+            self.wait_until(lambda: sum(self.users().values()) == spec.connections)
         users = self.users()
         self.driving = [member for member in self.present() if users.get(member.id)]
         parts = [
             dataclasses.replace(
-                drive, connections=users[member.id], number=number, drivers=len(self.driving)
+                spec, connections=users[member.id], number=number, drivers=len(self.driving)
             )
             for number, member in enumerate(self.driving)
         ]
         self.report(parts={member.number: users[member.id] for member in self.driving})
         for member, part in zip(self.driving, parts, strict=True):
             text = json.dumps(dataclasses.asdict(part))
-            self.runner.send_message(PLAN, {"drive": text}, member.id)
+            self.runner.send_message(PLAN, {"spec": text}, member.id)
 
     def users(self) -> dict[str, int]:
         """Return how many users each member has started."""
@@ -174,7 +174,7 @@ class Master:
             self.runner.send_message(BEGIN, None, member.id)
 
     def stop(self) -> None:
-        """End the drive; in a good one all users have left already, and their workers said so."""
+        """End the load; in a good one all users have left already, and their workers said so."""
         self.wait_until(lambda: not any(self.users().values()), 5 * LOOK_S)
         self.runner.stop()
 
@@ -197,8 +197,8 @@ def main() -> None:
     logging.disable(logging.WARNING)  # Locust's advice is for other ways to use it
     host, port = sys.argv[1:]
     # Of gevent's kind: what waits for a pipe must not hold up the heartbeats.
-    commands, words = FileObject(0, "rb"), FileObject(1, "wb", buffering=0)
-    master = Master(host, int(port), words.write)
+    commands, output = FileObject(0, "rb"), FileObject(1, "wb", buffering=0)
+    master = Master(host, int(port), output.write)
     gevent.spawn(master.watch)
     master.report(port=master.port)
     for line in commands:
@@ -208,9 +208,9 @@ def main() -> None:
         elif command == "stop":
             master.stop()
         else:
-            drive = drive_from_json(line)
-            assert drive
-            master.drive(drive)
+            spec = load_spec_from_json(line)
+            assert spec
+            master.drive(spec)
     master.end()
 
 

@@ -7,11 +7,11 @@ LONGEST = 100  # of what is shown of a stranger's words; a name of a host has 64
 # Messages of Locust's, from worker to master and back.
 HELLO = "calcbench-hello"  # who I am; the first thing that a worker says
 WELCOME, REFUSE = "calcbench-welcome", "calcbench-refuse"
-PLAN = "calcbench-plan"  # a worker's part of a drive
+PLAN = "calcbench-plan"  # a worker's part of a load
 BEGIN = "calcbench-begin"
 BYE = "calcbench-bye"  # from the master: the race is over; from a worker: I leave it
 LEFT, DIED = "left", "died"  # what becomes of a worker before the race is over
-SEEN_KEY = "calcbench"  # of a report: messages of `calcbench.bench.loadgen.driver.recorder`
+REPORT_KEY = "calcbench"  # of a report: messages of `calcbench.bench.loadgen.driver.recorder`
 
 # What the master writes to its standard output: whose words they are, and how long. Those of a
 # worker go by its number and are as they were in its report, those of the master are JSON.

@@ -9,7 +9,7 @@ from calcbench.bench.schema.outcomes import OUTCOMES
 
 
 class Reporter:
-    """What one drive has to tell: `add` takes a sample, `take` gives what nobody took yet."""
+    """What one load has to tell: `add` takes a sample, `take` gives what nobody took yet."""
 
     def __init__(self) -> None:
         self.fresh: list[int] = []
@@ -38,10 +38,10 @@ class Reporter:
             self.told.append(MESSAGE.pack(SAMPLES, len(self.packed)) + self.packed)
             self.packed.clear()
 
-    def send(self, kind: bytes, words: Mapping[str, object]) -> None:
+    def send(self, kind: bytes, message: Mapping[str, object]) -> None:
         """Add a message that is not samples, behind those that there are."""
         self.bundle()
-        text = json.dumps(words).encode()
+        text = json.dumps(message).encode()
         self.told.append(MESSAGE.pack(kind, len(text)) + text)
 
     def take(self) -> bytes:

@@ -1,4 +1,4 @@
-"""Locust's user: one connection of the drive that its worker was given."""
+"""Locust's user: one connection of the load that its worker was given."""
 
 from typing import ClassVar
 
@@ -12,7 +12,7 @@ from calcbench.bench.loadgen.locust.client import Client
 
 
 class Connection(User):
-    """Takes a free client of the drive, waits for one if need be, and leaves when it is over.
+    """Takes a free client of the load, waits for one if need be, and leaves when it is over.
 
     It tells Locust of no request: its figures are rounded, ours ride in the reports as they are.
     """
@@ -21,7 +21,7 @@ class Connection(User):
 
     @task
     def drive(self) -> None:
-        """Ask for as long as the drive lasts."""
+        """Ask for as long as the load lasts."""
         self.clients.get().run()
         raise StopUser
 
@@ -38,4 +38,4 @@ class Dispatcher(UsersDispatcher):
         super().__init__([node for node in worker_nodes if node.id in self.members], user_classes)
 
     def add_worker(self, worker_node: WorkerNode) -> None:
-        """Let it wait for the next drive."""
+        """Let it wait for the next load."""

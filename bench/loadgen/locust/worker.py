@@ -1,10 +1,10 @@
 """Locust's worker: ``python -m calcbench.bench.loadgen.locust.worker HOST PORT SECONDS [PARENT]``.
 
 It joins the master of a race at HOST:PORT, which may be up to SECONDS late, and carries out its
-part of every drive until the race is over. With PARENT, the process that started it on the same
+part of every load until the race is over. With PARENT, the process that started it on the same
 machine, it is silent, keeps to the cores that it is told, and ends when that does.
 
-A drive goes like this. The master has the worker start its users and, when all are there, sends
+A load goes like this. The master has the worker start its users and, when all are there, sends
 its part of the plan. The worker says when it is ready, begins when it is told to, and puts what it
 has seen into the reports that Locust sends to the master.
 """
@@ -32,20 +32,20 @@ from calcbench.bench.loadgen.locust.messages import (
     HELLO,
     PLAN,
     REFUSE,
-    SEEN_KEY,
+    REPORT_KEY,
     WELCOME,
     place,
 )
 from calcbench.bench.loadgen.locust.reporter import Reporter
 from calcbench.bench.loadgen.locust.user import Connection
 from calcbench.bench.loadgen.protocol import ERROR, READY
-from calcbench.bench.loadgen.spec import drive_from_json
+from calcbench.bench.loadgen.spec import load_spec_from_json
 from calcbench.core.serving.stop import die_with_parent
 
 if TYPE_CHECKING:
     from locust.runners import WorkerRunner
 
-REPORT_S = 0.1  # Locust's own reports come every 3 s, and a drive ends with one
+REPORT_S = 0.1  # Locust's own reports come every 3 s, and a load ends with one
 HELLO_S = 10.0  # at most, for one answer of the master's; it has nothing else to do
 SILENCE_S = 20.0  # a master that says nothing for so long has gone; it answers every second
 RETRY_S = 0.2  # between two looks whether the master is there
@@ -90,15 +90,15 @@ class Worker:
 
     def get_ready(self, msg: Any, **_: Any) -> None:
         """Prepare what the plan says, offer its clients to the users, and say that we are ready."""
-        drive = drive_from_json(msg.data["drive"].encode())
-        assert drive
-        drive = dataclasses.replace(drive, unix="")  # what listens there is no server to load
+        spec = load_spec_from_json(msg.data["spec"].encode())
+        assert spec
+        spec = dataclasses.replace(spec, unix="")  # what listens there is no server to load
         if not self.local:
-            drive = dataclasses.replace(drive, cpus=())  # another machine's cores are not ours
+            spec = dataclasses.replace(spec, cpus=())  # another machine's cores are not ours
         self.reporter = Reporter()
         try:
-            prepare(drive)
-            self.loop = Loop(drive)
+            prepare(spec)
+            self.loop = Loop(spec)
         except OSError as error:
             self.reporter.send(ERROR, {"error": str(error)})
             return
@@ -113,7 +113,7 @@ class Worker:
             self.performing = gevent.spawn(self.loop.perform)
 
     def abandon(self, **_: Any) -> None:
-        """Forget the drive: it is over, or nobody wants it any more."""
+        """Forget the load: it is over, or nobody wants it any more."""
         if self.performing:
             self.performing.kill()
         while not Connection.clients.empty():
@@ -124,7 +124,7 @@ class Worker:
         """Put what is new into a report to the master."""
         taken = self.reporter.take()
         if taken:
-            data[SEEN_KEY] = taken
+            data[REPORT_KEY] = taken
 
     def leave(self, number: int) -> None:
         """Tell the master that we go, and go: a signal has said so."""
