@@ -746,8 +746,8 @@ def test_the_totals_must_agree(begun: int, counted: int, seen: int, holds: bool)
 
 WATCHED = """
 import sys
-from calcbench.bench.cli import answer
-status = answer()
+from calcbench.bench.cli.main import run
+status = run()
 print(sorted(set(sys.modules) & {"locust", "gevent", "greenlet", "zmq"}), file=sys.stderr)
 sys.exit(status)
 """

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from calcbench import core
 from calcbench.bench.analysis.summary import Spread, spread
 from calcbench.bench.corebench.reference_servers import SERVERS
 from calcbench.bench.loadgen.pool import DriverProcess
@@ -85,7 +86,7 @@ def make_path(folder: Path) -> None:
     package.mkdir()
     here = Path(__file__).resolve().parent
     (package / "bench").symlink_to(here.parent)
-    (package / "core").symlink_to(Path(launch.__code__.co_filename).resolve().parent)
+    (package / "core").symlink_to(Path(core.__path__[0]).resolve())
 
 
 def compete(
@@ -170,10 +171,10 @@ def command_of(contest: Contest, server: str, port: int) -> list[str]:
     """Return the command that starts *server*, a bare loop or a rival, on *port*."""
     order: dict[str, object] = {"port": port, "cpus": contest.pinning.server}
     if server in SERVERS:
-        module = "rivals"
+        module = "reference_servers"
         order |= {"name": server}
     else:
-        module = "bare"
+        module = "bare_loop"
         spec = LoadSpec(HOST, port, 1, contest.reuse == KEEP_ALIVE, 1, seed=contest.seed, variety=1)
         constant = ring(spec)[0][1] or b""
         order |= {"reuse": contest.reuse, "answer": constant.decode()}
