@@ -137,7 +137,7 @@ def test_prepares_a_race(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The first time it calibrates; a warning is one line, and quiet is quiet."""
-    monkeypatch.setattr(doctor, "look", lambda: Facts(cores=1))
+    monkeypatch.setattr(doctor, "read_facts", lambda: Facts(cores=1))
     monkeypatch.setattr(calibration, "calibrate", lambda: KNOWN)
 
     assert prepare(quiet=False) == KNOWN

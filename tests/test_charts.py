@@ -20,7 +20,7 @@ from calcbench.bench.schema.plan import KEEP_ALIVE, Condition, Plan
 from calcbench.bench.schema.result import Run
 from calcbench.bench.views.captions import finding, footer, notes
 from calcbench.bench.views.charts import DPI, LONGEST_LINE, STYLE, WIDTH, draw, draw_charts
-from calcbench.bench.views.palette import KNOWN, looks
+from calcbench.bench.views.palette import KNOWN, styles
 from calcbench.bench.views.panel import round_numbers, spread_apart
 from calcbench.bench.views.wording import about, break_name, shorten
 
@@ -191,20 +191,22 @@ def test_opens_the_marker_where_some_clients_were_never_served() -> None:
 
 
 def test_gives_each_of_the_five_its_own_colour_and_marker_in_every_chart() -> None:
-    assert len({look.colour for look in KNOWN.values()}) == 5
-    assert len({look.marker for look in KNOWN.values()}) == 5
-    for name, look in looks([*FIVE, *EIGHT]).items():
-        assert look == KNOWN.get(name, look)
+    assert len({style.colour for style in KNOWN.values()}) == 5
+    assert len({style.marker for style in KNOWN.values()}) == 5
+    for name, style in styles([*FIVE, *EIGHT]).items():
+        assert style == KNOWN.get(name, style)
 
 
-def test_gives_every_other_strategy_a_look_from_its_name() -> None:
-    eight = looks(EIGHT)
+def test_gives_every_other_strategy_a_style_from_its_name() -> None:
+    eight = styles(EIGHT)
 
-    assert looks(reversed(EIGHT)) == eight
-    assert len({look.colour for look in eight.values()}) == 8
-    assert len({look.marker for look in eight.values()}) == 8
-    assert looks(["prefork"])["prefork"] == looks(["prefork", *FIVE])["prefork"]
-    assert not {look.colour for look in eight.values()} & {look.colour for look in KNOWN.values()}
+    assert styles(reversed(EIGHT)) == eight
+    assert len({style.colour for style in eight.values()}) == 8
+    assert len({style.marker for style in eight.values()}) == 8
+    assert styles(["prefork"])["prefork"] == styles(["prefork", *FIVE])["prefork"]
+    assert not {style.colour for style in eight.values()} & {
+        style.colour for style in KNOWN.values()
+    }
 
 
 @given(st.lists(st.floats(-1, 2), min_size=1, max_size=12))

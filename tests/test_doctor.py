@@ -11,7 +11,16 @@ from click.testing import CliRunner
 
 from calcbench.bench.cli.doctor import doctor_command
 from calcbench.bench.system import doctor
-from calcbench.bench.system.doctor import OK, WARN, Facts, Finding, examine, look, quota, warning
+from calcbench.bench.system.doctor import (
+    OK,
+    WARN,
+    Facts,
+    Finding,
+    examine,
+    quota,
+    read_facts,
+    warning,
+)
 
 FIT = Facts(
     cores=4,
@@ -103,7 +112,7 @@ def test_reads_the_facts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
             "sys/fs/cgroup/cpu.max": "150000 100000\n",
         },
     )
-    facts = look(tmp_path, watch_s=0)
+    facts = read_facts(tmp_path, watch_s=0)
 
     assert (facts.cores, facts.quota_cores) == (2, 1.5)
     assert (facts.files, facts.files_most) == (1024, sys.maxsize)
@@ -115,7 +124,7 @@ def test_reads_the_facts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_reads_no_facts_where_there_are_none(tmp_path: Path) -> None:
-    facts = look(tmp_path, watch_s=0)
+    facts = read_facts(tmp_path, watch_s=0)
 
     assert (facts.ports, facts.somaxconn, facts.clock, facts.quota_cores) == (None, None, "", None)
     assert facts.reuses_ports
@@ -137,7 +146,7 @@ def test_knows_both_kinds_of_control_groups(tmp_path: Path) -> None:
 def test_tells_people_and_programs(
     facts: Facts, status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(doctor, "look", lambda: facts)
+    monkeypatch.setattr(doctor, "read_facts", lambda: facts)
     plain = CliRunner().invoke(doctor_command, standalone_mode=False)
     told = CliRunner().invoke(doctor_command, ["--json"], standalone_mode=False)
     findings = [Finding(**values) for values in json.loads(told.output)]
@@ -152,7 +161,7 @@ def test_tells_people_and_programs(
 
 
 def test_examines_this_machine() -> None:
-    findings = examine(look(watch_s=0))
+    findings = examine(read_facts(watch_s=0))
 
     assert {finding.status for finding in findings} <= {OK, WARN}
     assert all(finding.remedy for finding in findings if finding.status == WARN)

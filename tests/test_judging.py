@@ -193,7 +193,9 @@ WINDOW = Window(
 )
 
 
-def looks(busy: tuple[int, ...], steal: tuple[int, ...], delay: int, threads: int) -> list[Sample]:
+def usage_samples(
+    busy: tuple[int, ...], steal: tuple[int, ...], delay: int, threads: int
+) -> list[Sample]:
     levels = Levels(processes=1, threads=threads)
     none = tuple(0 for _ in busy)
     return [
@@ -203,7 +205,7 @@ def looks(busy: tuple[int, ...], steal: tuple[int, ...], delay: int, threads: in
 
 
 def test_sees_what_others_took_from_each_core() -> None:
-    seen = of_the_cores(WINDOW, looks((920 * MS, 700 * MS), (0, 30 * MS), 50 * MS, 1))
+    seen = of_the_cores(WINDOW, usage_samples((920 * MS, 700 * MS), (0, 30 * MS), 50 * MS, 1))
 
     assert seen == {
         "server_busy_ratio": 0.9,
@@ -215,28 +217,28 @@ def test_sees_what_others_took_from_each_core() -> None:
 
 
 def test_does_not_blame_others_for_a_server_that_waits_for_itself() -> None:
-    seen = of_the_cores(WINDOW, looks((920 * MS, 400 * MS), (0, 0), 5 * S, 9))
+    seen = of_the_cores(WINDOW, usage_samples((920 * MS, 400 * MS), (0, 0), 5 * S, 9))
 
     assert seen["server_delay_ratio"] is None
 
 
 def test_sees_others_where_nobody_is_pinned() -> None:
     free = dataclasses.replace(WINDOW, server_cores=(), driver_cores=())
-    seen = of_the_cores(free, looks((900 * MS, 900 * MS), (0, 0), 0, 1))
+    seen = of_the_cores(free, usage_samples((900 * MS, 900 * MS), (0, 0), 0, 1))
 
     assert seen["other_load_ratio"] == pytest.approx((1800 - 1300) / 2 / 1000)
 
 
 def test_sees_others_beside_a_server_whose_drivers_are_on_other_machines() -> None:
     far = dataclasses.replace(WINDOW, driver_cores=())
-    seen = of_the_cores(far, looks((950 * MS,), (0,), 0, 1))
+    seen = of_the_cores(far, usage_samples((950 * MS,), (0,), 0, 1))
 
     assert seen["other_load_ratio"] == 0.05
 
 
 def test_gathers_the_evidence_of_a_closed_loop() -> None:
     samples = closed_loop(8, MS, 5_000, S)
-    quiet = looks((920 * MS, 420 * MS), (0, 0), 0, 1)
+    quiet = usage_samples((920 * MS, 420 * MS), (0, 0), 0, 1)
     evidence = gather(WINDOW, samples, quiet, steadiness_of(WINDOW, samples), 10_000)
 
     assert evidence["driver_busy_ratio"] == 0.4

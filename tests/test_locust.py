@@ -256,7 +256,7 @@ def test_puts_windows_of_different_clocks_at_one_instant() -> None:
         told.add((clock + 10, clock + 20, clock + 30, done, client << TAG_BITS | OK), OK)
         told.send(REPORT, {**seen, **opened, "elapsed_ns": 1_000_000_000, "background": {}})
         session.take(number, told.take())
-    session.looks = [(round(session.opens), 0), (round(session.opens) + 1_000_000_000, 0)]
+    session.cpu_readings = [(round(session.opens), 0), (round(session.opens) + 1_000_000_000, 0)]
     both = session.result({})
 
     assert session.is_over

@@ -29,7 +29,7 @@ from calcbench.bench.system.sampler import (
     Tally,
     between,
 )
-from calcbench.bench.system.usage import Life, jain, spent
+from calcbench.bench.system.usage import Life, jain, resource_usage
 from calcbench.core.serving.counters import Worker
 
 STATUS = """\
@@ -149,7 +149,7 @@ def test_adds_up_the_processes_of_one_group(tmp_path: Path) -> None:
         },
     )
     sampler = Sampler(huge, (0, 1), proc=tmp_path)
-    seen = sampler.look(memory=True)
+    seen = sampler.sample(memory=True)
 
     assert seen.levels == Levels(2, 4, 12345 * 1024, 20 * 1024, 0, 85176)
     counters = seen.counters
@@ -158,8 +158,8 @@ def test_adds_up_the_processes_of_one_group(tmp_path: Path) -> None:
     assert (counters.voluntary, counters.involuntary) == (4 * 17, 4 * 4)
     assert counters.run_queue_ns == 2 * 3000
     assert counters.overflows == 141
-    assert sampler.look().levels.pss_bytes == 0
-    assert sampler.look().levels.pss_bytes == 20 * 1024
+    assert sampler.sample().levels.pss_bytes == 0
+    assert sampler.sample().levels.pss_bytes == 20 * 1024
 
 
 def test_sees_ourselves() -> None:
@@ -220,7 +220,7 @@ def test_tells_what_a_server_spent() -> None:
         time_wait=2,
     )
     workers = [Worker(9, 9, 25), Worker(9, 10, 75)]
-    told = spent(seen, 0, 1000 * MS, 100, workers=workers, life=Life(9, 0, 100))
+    told = resource_usage(seen, 0, 1000 * MS, 100, workers=workers, life=Life(9, 0, 100))
 
     assert told["cpu_us_per_request"] == 4400
     assert (told["cpu_user_ns"], told["cpu_system_ns"]) == (330 * MS, 110 * MS)
@@ -229,15 +229,15 @@ def test_tells_what_a_server_spent() -> None:
     assert told["pss_bytes"] is None
     assert [worker["requests"] for worker in told["workers"]] == [75, 25]
     assert told["workers_jain"] == pytest.approx(0.8)
-    assert spent(seen, 0, 1000 * MS, 100, cpu_ns=800_000)["cpu_us_per_request"] == 8
-    most = spent(seen, 0, 1000 * MS, 100, cpu_ns=900 * MS)
+    assert resource_usage(seen, 0, 1000 * MS, 100, cpu_ns=800_000)["cpu_us_per_request"] == 8
+    most = resource_usage(seen, 0, 1000 * MS, 100, cpu_ns=900 * MS)
     assert most["cpu_user_ns"] is most["cpu_system_ns"] is None  # most of it between the ticks
-    assert spent(seen[:1], 0, 1, 1) == {}
+    assert resource_usage(seen[:1], 0, 1, 1) == {}
 
 
 def test_asks_the_kernel_for_the_switches_of_threads_that_came_and_went() -> None:
     seen = samples((0, {}), (1000, {"voluntary": 8}))
-    told = spent(seen, 0, 1000 * MS, 50, life=Life(4_000, 200, 100))
+    told = resource_usage(seen, 0, 1000 * MS, 50, life=Life(4_000, 200, 100))
 
     assert (told["voluntary_switches"], told["involuntary_switches"]) == (2_000, 100)
     assert told["switches_from"] == "the whole life"

@@ -1,4 +1,4 @@
-"""What the servers spent, as people read it."""
+"""What the servers used, as people read it."""
 
 import dataclasses
 import re
@@ -7,7 +7,7 @@ from typing import Any
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.plan import Condition, Plan
 from calcbench.bench.schema.result import Measurement, Run
-from calcbench.bench.views.resource_table import THINGS, TIME, spending_lines
+from calcbench.bench.views.resource_table import THINGS, TIME, resource_lines
 
 PLAN = Plan(("fork", "selectors"), connections=(8,), duration_s=1, rounds=3)
 SPENT: dict[str, Any] = {
@@ -45,7 +45,7 @@ def run(*measurements: Measurement) -> Run:
 
 def test_shows_what_each_request_and_each_server_cost() -> None:
     rounds = [measurement("selectors", number, cpu_ns=ns) for number, ns in ((1, 13e6), (2, 30e6))]
-    lines = list(spending_lines(run(*rounds, measurement("fork", 1, run_queue_complete=False))))
+    lines = list(resource_lines(run(*rounds, measurement("fork", 1, run_queue_complete=False))))
 
     assert lines[0] == "add, connections kept alive"
     assert re.split("  +", lines[1]) == [*TIME]
@@ -61,7 +61,7 @@ def test_leaves_out_what_does_not_count_or_was_not_seen() -> None:
     unseen = dataclasses.replace(measurement("fork", 2), resources={})
     some = measurement("selectors", 1, pss_bytes=None, workers_jain=None, cpu_system_ns=None)
 
-    assert list(spending_lines(run(failed, unseen))) == ["Nobody looked at what the servers spent."]
-    lines = list(spending_lines(run(failed, some)))
+    assert list(resource_lines(run(failed, unseen))) == ["Nobody sampled what the servers used."]
+    lines = list(resource_lines(run(failed, some)))
     assert not any("fork" in line for line in lines)
     assert "17.0" in lines[5]

@@ -35,9 +35,9 @@ def doctor_command(as_json: bool) -> int:
     Looks at the cores, their governor and load, the clock, the limits of files, ports and
     backlog, and Python's lock. Changes nothing.
     """
-    from calcbench.bench.system.doctor import WARN, examine, look
+    from calcbench.bench.system.doctor import WARN, examine, read_facts
 
-    findings = examine(look())
+    findings = examine(read_facts())
     if as_json:
         click.echo(json.dumps([dataclasses.asdict(finding) for finding in findings], indent=1))
     else:
@@ -116,10 +116,10 @@ def prepare(engine: str = OURS, *, quiet: bool) -> dict[str, Any]:
     it is where another *engine* drives, whose ceiling is not our driver's.
     """
     from calcbench.bench.loadgen.calibration import calibrate, keep, recall
-    from calcbench.bench.system.doctor import examine, look, warning
+    from calcbench.bench.system.doctor import examine, read_facts, warning
     from calcbench.core.errors import CalcbenchError
 
-    if not quiet and (words := warning(examine(look()))):
+    if not quiet and (words := warning(examine(read_facts()))):
         click.echo(f"calcbench: doctor: {words}", err=True)
     if engine == LOCUST:
         return {}

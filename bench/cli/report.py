@@ -14,7 +14,7 @@ from calcbench.bench.cli.base import Command
     examples={
         "calcbench report results/20261122-181500": "its table, its charts, its verdict",
         "calcbench report --models results/20261122-181500": "and what theory would say",
-        "calcbench report --spent results/20261122-181500": "and what the servers spent",
+        "calcbench report --resources results/20261122-181500": "and what the servers used",
     },
 )
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
@@ -24,12 +24,14 @@ from calcbench.bench.cli.base import Command
     help="Queueing predictions and the Universal Scalability Law, beside what was measured.",
 )
 @click.option(
-    "--spent",
+    "--resources",
+    "--spent",  # as it was called at first
+    "resources",
     is_flag=True,
-    help="What the servers spent: CPU, context switches, memory, threads, workers.",
+    help="What the servers used: CPU, context switches, memory, threads, workers.",
 )
 @click.option("--hgrm", is_flag=True, help="Write files for HdrHistogram's plotter, in DIR/hgrm.")
-def report_command(folder: Path, models: bool, spent: bool, hgrm: bool) -> None:
+def report_command(folder: Path, models: bool, resources: bool, hgrm: bool) -> None:
     """Draw an earlier race again.
 
     Prints its table, and writes its summary and charts anew from the raw data in DIR.
@@ -37,7 +39,7 @@ def report_command(folder: Path, models: bool, spent: bool, hgrm: bool) -> None:
     from calcbench.bench.analysis.summary import summarise
     from calcbench.bench.schema.result import read_run
     from calcbench.bench.views.report import print_report, write_views
-    from calcbench.bench.views.resource_table import spending_lines
+    from calcbench.bench.views.resource_table import resource_lines
     from calcbench.bench.views.scaling import describe as describe_models
     from calcbench.bench.views.wording import group, heading
 
@@ -55,5 +57,5 @@ def report_command(folder: Path, models: bool, spent: bool, hgrm: bool) -> None:
             from calcbench.bench.views.hdr_export import FOLDER, export
 
             click.echo(f"Histograms: {len(export(run, folder))} in {folder / FOLDER}")
-        if spent:
-            click.echo("\n".join(["", *spending_lines(run)]))
+        if resources:
+            click.echo("\n".join(["", *resource_lines(run)]))

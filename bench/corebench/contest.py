@@ -33,7 +33,7 @@ HOST = "127.0.0.1"
 CONNECTIONS = 32
 WARM_UP_S = 0.3
 READY_S = 20.0  # a rival that compiles its bytecode first may take a second or two
-WAIT_S = 0.02  # between two looks whether a server is up
+WAIT_S = 0.02  # between two checks whether a server is up
 
 
 @dataclass(frozen=True)

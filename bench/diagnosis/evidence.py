@@ -13,7 +13,7 @@ from calcbench.bench.schema.outcomes import OK, OUTCOMES, Outcomes
 from calcbench.bench.schema.plan import KEEP_ALIVE, Condition
 from calcbench.bench.system.cpus import Pinning
 from calcbench.bench.system.sampler import Sample, between
-from calcbench.bench.system.usage import Life, spent
+from calcbench.bench.system.usage import Life, resource_usage
 from calcbench.core.serving.counters import Worker
 
 if TYPE_CHECKING:
@@ -66,14 +66,14 @@ class Window:
 def gather(
     window: Window,
     samples: "Samples",
-    looks: Sequence[Sample],
+    usage_samples: Sequence[Sample],
     steadiness: Steadiness,
     ceiling_per_s: float | None = None,
 ) -> dict[str, Any]:
     """Return the evidence on one measurement, as `calcbench.bench.diagnosis.classify` reads it."""
     evidence: dict[str, Any] = {
         **of_the_driver(window, ceiling_per_s),
-        **of_the_cores(window, looks),
+        **of_the_cores(window, usage_samples),
         "settled": steadiness.settled,
         "settled_why": steadiness.why,
         "series_bin_ns": steadiness.bin_ns,
@@ -111,16 +111,16 @@ def of_the_driver(window: Window, ceiling_per_s: float | None) -> dict[str, Any]
     }
 
 
-def of_the_cores(window: Window, looks: Sequence[Sample]) -> dict[str, Any]:
+def of_the_cores(window: Window, usage_samples: Sequence[Sample]) -> dict[str, Any]:
     """Return what was taken from the cores of server and driver by others; empty if unseen.
 
-    *looks* list the busy time of the server's cores, then of the driver's; where nobody is
+    *usage_samples* list the busy time of the server's cores, then of the driver's; where nobody is
     pinned, of all cores once, and both are ours there. A server of many threads waits for its
     cores because of itself, so only that of a single one says anything.
     """
-    if len(looks) < 2:
+    if len(usage_samples) < 2:
         return {}
-    total = between(looks, window.opened_ns, window.closed_ns)
+    total = between(usage_samples, window.opened_ns, window.closed_ns)
     servers = len(window.server_cores)
     busy, elapsed = total.busy_ns, window.elapsed_ns
     if window.driver_cores:
@@ -133,7 +133,8 @@ def of_the_cores(window: Window, looks: Sequence[Sample]) -> dict[str, Any]:
         # A server with a core of its own and drivers with none: they are on other machines.
         drivers_here = 0 if window.server_cores else window.driver_cpu_ns
         other = (sum(busy) - window.server_cpu_ns - drivers_here) / max(len(busy), 1)
-    alone = all(look.levels.threads == look.levels.processes == 1 for look in looks)
+    levels = [sample.levels for sample in usage_samples]
+    alone = all(level.threads == level.processes == 1 for level in levels)
     return {
         "server_busy_ratio": round(window.server_cpu_ns / elapsed / max(servers, 1), 4),
         "server_delay_ratio": round(total.run_queue_ns / elapsed, 4) if alone else None,
@@ -188,7 +189,7 @@ def begin_later(samples: "Samples", by_ns: int, *, open_loop: bool = False) -> "
 class ServerUsage:
     """What was seen of the server from outside while a driver loaded it."""
 
-    looks: Sequence[Sample]
+    usage_samples: Sequence[Sample]
     workers: Sequence[Worker]
     life: Life
 
@@ -222,16 +223,16 @@ def assess(
         steadiness = Steadiness(None, "histograms do not say what came when")
     cut_ns = steadiness.warmup_ns
     if cut_ns:
-        observation = without_warmup(observation, cut_ns, observed.looks)
+        observation = without_warmup(observation, cut_ns, observed.usage_samples)
         window = window_of(observation, condition, pinning)
     ways = calibration.get("ways", {})
     way = ways.get("keep-alive" if condition.reuse == KEEP_ALIVE else "close", {})
     evidence = gather(
-        window, observation.samples, observed.looks, steadiness, way.get("ceiling_per_s")
+        window, observation.samples, observed.usage_samples, steadiness, way.get("ceiling_per_s")
     )
     judgement = judge(evidence, reason)
-    resources = spent(
-        observed.looks,
+    resources = resource_usage(
+        observed.usage_samples,
         window.opened_ns,
         window.closed_ns,
         observation.outcomes.ok,
@@ -270,11 +271,11 @@ def window_of(observation: "Observation", condition: Condition, pinning: Pinning
 
 
 def without_warmup(
-    observation: "Observation", cut_ns: int, looks: Sequence[Sample]
+    observation: "Observation", cut_ns: int, usage_samples: Sequence[Sample]
 ) -> "Observation":
     """Return *observation* as if its window had opened *cut_ns* later.
 
-    The CPU time of the rest is shared out as the looks at the server have seen it, the driver's
+    The CPU time of the rest is shared out as the samples of the server have it, the driver's
     by the requests, each of which costs it about the same.
     """
     import numpy as np
@@ -286,8 +287,8 @@ def without_warmup(
     opened_ns, closed_ns = observation.opened_ns, observation.opened_ns + observation.elapsed_ns
     left = (observation.elapsed_ns - cut_ns) / observation.elapsed_ns
     server = left
-    if len(looks) >= 2 and (whole := between(looks, opened_ns, closed_ns).cpu_ns):
-        server = min(between(looks, opened_ns + cut_ns, closed_ns).cpu_ns / whole, 1)
+    if len(usage_samples) >= 2 and (whole := between(usage_samples, opened_ns, closed_ns).cpu_ns):
+        server = min(between(usage_samples, opened_ns + cut_ns, closed_ns).cpu_ns / whole, 1)
     requests = outcomes.total / max(observation.outcomes.total, 1)
     right = samples["outcome"] == OK
     done = times(observation.samples)[1]

@@ -98,13 +98,13 @@ def drive_of(plan: Plan, condition: Condition, server: Server, pinning: Pinning)
 
 
 def sampler_of(server: Server, pinning: Pinning) -> Sampler:
-    """Return what looks at *server*, and at the cores in the order that `evidence` expects."""
+    """Return what samples *server*, and the cores in the order that `evidence` expects."""
     cores = (*pinning.server, *pinning.driver) or sorted(os.sched_getaffinity(0))
     return Sampler(server.pid, cores, server.listener)
 
 
 def spare_cores(pinning: Pinning) -> tuple[int, ...]:
-    """Return where to look on from: cores that nobody is pinned to, or else the driver's."""
+    """Return where to sample from: cores that nobody is pinned to, or else the driver's."""
     spare = os.sched_getaffinity(0) - {*pinning.server, *pinning.driver}
     return tuple(sorted(spare)) if spare and pinning.server else pinning.driver
 

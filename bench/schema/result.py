@@ -7,7 +7,7 @@
 The history of `SCHEMA_VERSION`:
 
 1. The first.
-2. A measurement may carry what was judged of it: `judgement` and `evidence`, what the server spent
+2. A measurement may carry what was judged of it: `judgement` and `evidence`, what the server used
    (`resources`), how long it warmed up (`warmup_ns`), and the rate that was asked for
    (`offered_per_s`); a run, what its driver could do (`calibration`). Sample files may have
    columns beyond `COLUMNS`. What version 1 wrote is read as if nobody had looked: all empty.
@@ -47,7 +47,7 @@ class Measurement:
 
     *judgement* says what the figures are figures of, one of
     `calcbench.bench.schema.judgements.JUDGEMENTS` or nothing where nobody judged, and *evidence*
-    what that rests on. *resources* is what the server spent, as `calcbench.bench.system.sampler`
+    what that rests on. *resources* is what the server used, as `calcbench.bench.system.sampler`
     describes it. *warmup_ns* went before the window; *offered_per_s* is the rate of an open loop, 0
     for a closed one.
     """

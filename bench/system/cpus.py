@@ -1,4 +1,4 @@
-"""Cores: who runs on which, and how much time of theirs a server spent."""
+"""Cores: which there are, and who runs on which."""
 
 import contextlib
 import os

@@ -1,6 +1,6 @@
 """Whether this machine is fit for a race: facts first, then what each of them means for a run.
 
-`look` reads the facts, and `examine` is a function of them alone. A finding is ``ok``, or
+`read_facts` reads the facts, and `examine` is a function of them alone. A finding is ``ok``, or
 ``warn`` with the command that mends it: what it warns of bends the figures or ends a run early.
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from calcbench.bench.system.cpus import siblings
 from calcbench.core.serving.sockets import BACKLOG
 
-LOOK_S = 0.3  # for how long the cores are watched
+WATCH_S = 0.3  # for how long the cores are watched
 BUSY = 0.10  # of all cores, used by others before the race has begun
 STEAL = 0.02  # of all cores, taken by the host
 MANY_FILES = 4096  # two for each client of a large race, and some
@@ -61,7 +61,7 @@ class Finding:
     remedy: str = ""
 
 
-def look(root: Path = Path("/"), watch_s: float = LOOK_S) -> Facts:
+def read_facts(root: Path = Path("/"), watch_s: float = WATCH_S) -> Facts:
     """Return the facts of this machine, of which *root* is the file system."""
     import psutil
 
@@ -69,10 +69,10 @@ def look(root: Path = Path("/"), watch_s: float = LOOK_S) -> Facts:
     before = psutil.cpu_times()
     time.sleep(watch_s)
     after = psutil.cpu_times()
-    spent = {name: getattr(after, name) - getattr(before, name) for name in after._fields}
-    total = sum(value for name, value in spent.items() if not name.startswith("guest")) or 1
-    idle = spent["idle"] + spent.get("iowait", 0)
-    steal = spent.get("steal", 0)
+    used = {name: getattr(after, name) - getattr(before, name) for name in after._fields}
+    total = sum(value for name, value in used.items() if not name.startswith("guest")) or 1
+    idle = used["idle"] + used.get("iowait", 0)
+    steal = used.get("steal", 0)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     low, high = numbers(root, "proc/sys/net/ipv4/ip_local_port_range", 2) or (None, None)
     reuse = numbers(root, "proc/sys/net/ipv4/tcp_tw_reuse", 1)
@@ -164,133 +164,133 @@ def examine(facts: Facts) -> list[Finding]:
     ]
 
 
-def finding(name: str, value: str, good: str, trouble: str = "", remedy: str = "") -> Finding:
-    """Return what is to be said: *good*, or else *trouble* and its *remedy*."""
-    return Finding(name, WARN if trouble else OK, value, trouble or good, remedy)
+def finding(name: str, value: str, good: str, problem: str = "", remedy: str = "") -> Finding:
+    """Return what is to be said: *good*, or else *problem* and its *remedy*."""
+    return Finding(name, WARN if problem else OK, value, problem or good, remedy)
 
 
 def of_cores(facts: Facts) -> Finding:
     """Judge whether server and driver can have a core each."""
-    trouble = remedy = ""
+    problem = remedy = ""
     if facts.quota_cores is not None and facts.quota_cores < 2:
-        trouble = (
+        problem = (
             f"the control group may use {facts.quota_cores:g}: the kernel stops server and driver"
             " in the middle of a run, for tens of milliseconds"
         )
         remedy = "docker update --cpus 2 CONTAINER   # or whatever set its cpu.max"
     elif facts.cores < 2:
-        trouble = "server and driver share it, and each is measured together with the other"
+        problem = "server and driver share it, and each is measured together with the other"
         remedy = "taskset -cp 0,1 $$   # where there are more, or else a larger machine"
     elif not facts.apart:
-        trouble = "server and driver run on two hardware threads of one core, and slow each other"
+        problem = "server and driver run on two hardware threads of one core, and slow each other"
         remedy = "echo off | sudo tee /sys/devices/system/cpu/smt/control"
     good = "server and driver have one each; strategies of many processes share the server's"
-    return finding("cores", f"{facts.cores} usable", good, trouble, remedy)
+    return finding("cores", f"{facts.cores} usable", good, problem, remedy)
 
 
 def of_load(facts: Facts) -> Finding:
     """Judge whether others use the cores."""
-    trouble = remedy = ""
+    problem = remedy = ""
     if facts.busy_ratio > BUSY:
-        trouble = (
+        problem = (
             "other programs use the cores: points will be called contended, and only CPU per"
             " request and ratios within one run mean something"
         )
         remedy = "ps -eo pcpu,pid,comm --sort=-pcpu | head   # and end what can wait"
     value = f"{facts.busy_ratio:.0%} of all cores busy, load {facts.load:.1f}"
-    return finding("load", value, "nobody else uses the cores now", trouble, remedy)
+    return finding("load", value, "nobody else uses the cores now", problem, remedy)
 
 
 def of_steal(facts: Facts) -> Finding:
     """Judge whether the host gives the cores to somebody else."""
-    trouble = remedy = ""
+    problem = remedy = ""
     if facts.steal_ratio > STEAL:
-        trouble = (
+        problem = (
             "the host gives this machine's cores to others: latencies have gaps that no server made"
         )
         remedy = "vmstat 1   # watch st, and measure when it is 0 or on a machine of your own"
     value = f"{facts.steal_ratio:.0%} stolen"
-    return finding("steal", value, "the host leaves the cores to this machine", trouble, remedy)
+    return finding("steal", value, "the host leaves the cores to this machine", problem, remedy)
 
 
 def of_governor(facts: Facts) -> Finding:
     """Judge whether the cores change their frequency."""
     value = ", ".join(sorted(facts.governors)) or "not to be seen"
-    trouble = remedy = ""
+    problem = remedy = ""
     if facts.governors - {"performance"}:
-        trouble = "an idle core slows down: light loads look slower than heavy ones"
+        problem = "an idle core slows down: light loads look slower than heavy ones"
         remedy = "sudo cpupower frequency-set -g performance"
     seen = "every core keeps its frequency"
     unseen = "this machine, a virtual one perhaps, does not tell; the host decides"
-    return finding("governor", value, seen if facts.governors else unseen, trouble, remedy)
+    return finding("governor", value, seen if facts.governors else unseen, problem, remedy)
 
 
 def of_clock(facts: Facts) -> Finding:
     """Judge what a time stamp costs."""
-    trouble = remedy = ""
+    problem = remedy = ""
     if facts.clock_ns > SLOW_CLOCK_NS or (facts.clock and facts.clock not in GOOD_CLOCKS):
-        trouble = "a time stamp is a call of the kernel: the driver spends itself on its stamps"
+        problem = "a time stamp is a call of the kernel: the driver spends itself on its stamps"
         remedy = (
             "echo tsc | sudo tee /sys/devices/system/clocksource/clocksource0/current_clocksource"
         )
     value = f"{facts.clock or 'unknown'}, {facts.clock_ns:g} ns a reading"
-    return finding("clock", value, "time stamps are cheap against a request", trouble, remedy)
+    return finding("clock", value, "time stamps are cheap against a request", problem, remedy)
 
 
 def of_files(facts: Facts) -> Finding:
     """Judge how many connections there can be."""
-    trouble = remedy = ""
+    problem = remedy = ""
     most = facts.files_most
     if most < MANY_FILES:
-        trouble = f"no more than about {most - 100:,} connections can be raced"
+        problem = f"no more than about {most - 100:,} connections can be raced"
         remedy = f"sudo prlimit --nofile={MANY_FILES * 4} --pid $$"
     value = f"{facts.files:,} open files, up to {'any' if most == sys.maxsize else f'{most:,}'}"
     good = "enough; a race raises its own limit to what it needs"
-    return finding("files", value, good, trouble, remedy)
+    return finding("files", value, good, problem, remedy)
 
 
 def of_ports(facts: Facts) -> Finding:
     """Judge how many connections can be opened one after the other."""
     if facts.ports is None:
         return finding("ports", "not to be seen", "nothing is known of a limit")
-    trouble = remedy = ""
+    problem = remedy = ""
     if facts.ports < MANY_PORTS:
-        trouble = "with --reuse close the driver may run out of ports"
+        problem = "with --reuse close the driver may run out of ports"
         remedy = 'sudo sysctl -w net.ipv4.ip_local_port_range="1024 65535"'
     elif not facts.reuses_ports:
-        trouble = (
+        problem = (
             f"with --reuse close, {facts.ports / TIME_WAIT_S:,.0f} connections a second are all"
             f" that can last: each port rests {TIME_WAIT_S} s"
         )
         remedy = "sudo sysctl -w net.ipv4.tcp_tw_reuse=2"
     value = f"{facts.ports:,} for clients, {facts.time_wait:,} connections in TIME_WAIT"
     good = "enough for new connections, and those in TIME_WAIT are used again"
-    return finding("ports", value, good, trouble, remedy)
+    return finding("ports", value, good, problem, remedy)
 
 
 def of_backlog(facts: Facts) -> Finding:
     """Judge how many clients may wait to be accepted."""
     if facts.somaxconn is None:
         return finding("somaxconn", "not to be seen", "nothing is known of a limit")
-    trouble = remedy = ""
+    problem = remedy = ""
     if facts.somaxconn < BACKLOG:
-        trouble = (
+        problem = (
             f"the backlog is cut from {BACKLOG:,}: more clients than that at once wait a second"
             " for a second try, which looks like the server's latency"
         )
         remedy = f"sudo sysctl -w net.core.somaxconn={BACKLOG}"
     value = f"{facts.somaxconn:,} clients may wait to be accepted"
-    return finding("somaxconn", value, "the backlog is what servers ask for", trouble, remedy)
+    return finding("somaxconn", value, "the backlog is what servers ask for", problem, remedy)
 
 
 def of_delays(facts: Facts) -> Finding:
     """Judge whether it can be seen that a process waits for a core."""
-    trouble = remedy = ""
+    problem = remedy = ""
     if not facts.delays_seen:
-        trouble = "the kernel does not tell who waits for a core: contention is seen less well"
+        problem = "the kernel does not tell who waits for a core: contention is seen less well"
         remedy = "grep SCHED_INFO /boot/config-$(uname -r)   # a kernel with it"
     value = "told" if facts.delays_seen else "not told"
-    return finding("run-queue delay", value, "contention can be seen", trouble, remedy)
+    return finding("run-queue delay", value, "contention can be seen", problem, remedy)
 
 
 def of_gil(facts: Facts) -> Finding:
@@ -303,10 +303,10 @@ def of_gil(facts: Facts) -> Finding:
 
 def warning(findings: Sequence[Finding]) -> str:
     """Return in one line what stands against a race now, and what mends it; or nothing."""
-    troubles = [finding for finding in findings if finding.status == WARN]
-    if not troubles:
+    problems = [finding for finding in findings if finding.status == WARN]
+    if not problems:
         return ""
-    first, *others = troubles
+    first, *others = problems
     mend = first.remedy.partition("   #")[0]
     more = f" (and {', '.join(other.name for other in others)})" if others else ""
     return f"{first.name}: {first.value}{more}; see calcbench doctor, or: {mend}"

@@ -1,9 +1,9 @@
-"""What a server spends while it is measured: looks at /proc now and then, over all its processes.
+"""What a server uses while it is measured: samples of /proc, over all its processes.
 
-Looking costs CPU that somebody else does not get, so it is done at most ten times a second, takes
+Sampling costs CPU that somebody else does not get, so it is done at most ten times a second, takes
 no more than a twentieth of one core, and runs beside the driver and not beside the server.
 Nearly every figure is a counter of the kernel. At the opening of the window it is read off the
-straight line between the looks around it, at its end off the line through the last look inside,
+straight line between the samples around it, at its end off the line through the last sample inside,
 because behind the window the server has nothing to do.
 
 What the kernel forgets, and what is done about it:
@@ -43,9 +43,9 @@ from calcbench.bench.system.procfs import (
     value_of,
 )
 
-INTERVAL_S = 0.1  # between two looks, at least
+INTERVAL_S = 0.1  # between two samples, at least
 COST_RATIO = 0.05  # of one core that sampling may take, at most
-MEMORY_EVERY = 5  # looks; the kernel walks all the pages of a process to tell its PSS
+MEMORY_EVERY = 5  # samples; the kernel walks all the pages of a process to tell its PSS
 MOST_PSS = 64  # processes whose PSS is asked for; those beyond count as their average
 LISTED_WORKERS = 64  # that a result names; the others are in the figures
 LEAST_TICKS = 10  # that tell user from system time
@@ -78,14 +78,14 @@ class Levels:
     processes: int = 0
     threads: int = 0
     peak_bytes: int = 0  # the most that any one process has ever held, by the kernel's account
-    pss_bytes: int = 0  # shared pages divided among those who share them; 0: not looked at
+    pss_bytes: int = 0  # shared pages divided among those who share them; 0: not asked for
     accept_queue: int = 0
     time_wait: int = 0
 
 
 @dataclass
 class Sample:
-    """One look."""
+    """What was seen of a server at one moment."""
 
     counters: Counters
     levels: Levels
@@ -109,7 +109,7 @@ class Tally:
 
 
 class Sampler:
-    """Looks at the server in process group *group*, at its *listener*, and at *cores*.
+    """Takes samples of the server in process group *group*, of its *listener*, and of *cores*.
 
     *proc* may be somewhere else in a test.
     """
@@ -126,12 +126,12 @@ class Sampler:
         self.listener = listener
         self.proc = proc
         self.threads = Tally()
-        self.looks = 0
+        self.taken = 0
 
-    def look(self, *, memory: bool = False) -> Sample:
-        """Return what is to be seen now; the PSS every few looks, or if *memory* is asked for."""
+    def sample(self, *, memory: bool = False) -> Sample:
+        """Return what is to be seen now; the PSS every few samples, or if *memory* is asked for."""
         at_ns = time.perf_counter_ns()
-        memory = memory or self.looks % MEMORY_EVERY == 2  # not in the first moments
+        memory = memory or self.taken % MEMORY_EVERY == 2  # not in the first moments
         cpu = user = system = threads = peak = 0
         seen: dict[int, tuple[int, ...]] = {}
         members = list(self.members())
@@ -168,7 +168,7 @@ class Sampler:
             accept_queue=queue,
             time_wait=time_wait(read(self.proc / "net/sockstat")),
         )
-        self.looks += 1
+        self.taken += 1
         return Sample(counters, levels)
 
     def members(self) -> Iterable[tuple[int, list[bytes]]]:
@@ -216,16 +216,16 @@ class Sampling:
         self.samples: list[Sample] = []
         self.over = threading.Event()
         self.error: BaseException | None = None
-        self.thread = threading.Thread(target=self.sample, name="sampler", daemon=True)
+        self.thread = threading.Thread(target=self.run, name="sampler", daemon=True)
 
-    def sample(self) -> None:
-        """Look now and then, until it is over."""
+    def run(self) -> None:
+        """Take samples now and then, until it is over."""
         try:
             if self.cores:
                 os.sched_setaffinity(0, self.cores)  # of this thread alone
             while True:
                 begin = time.thread_time()
-                self.samples.append(self.sampler.look())
+                self.samples.append(self.sampler.sample())
                 cost_s = time.thread_time() - begin
                 if self.over.wait(max(self.interval_s, cost_s / COST_RATIO)):
                     return
@@ -246,7 +246,7 @@ class Sampling:
         self.thread.join()
         if kind is None and not self.error:
             seen = any(sample.levels.pss_bytes for sample in self.samples)
-            self.samples.append(self.sampler.look(memory=not seen))
+            self.samples.append(self.sampler.sample(memory=not seen))
 
 
 def between(samples: Sequence[Sample], opened_ns: int, closed_ns: int) -> Counters:

@@ -45,7 +45,7 @@ class Life:
     answers: int
 
 
-def spent(
+def resource_usage(
     samples: Sequence[Sample],
     opened_ns: int,
     closed_ns: int,
@@ -54,7 +54,7 @@ def spent(
     workers: Sequence[Worker] = (),
     life: Life | None = None,
 ) -> dict[str, Any]:
-    """Return what the server spent from *opened_ns* to *closed_ns*, while it gave *answers*.
+    """Return what the server used from *opened_ns* to *closed_ns*, while it gave *answers*.
 
     *cpu_ns* is its CPU time where that is known more exactly than by *samples*. Empty for fewer
     than two samples. Names carry their units. ``peak_bytes``, ``threads``, ``processes`` and

@@ -23,7 +23,7 @@ from calcbench.bench.analysis.ranking import without_controls
 from calcbench.bench.analysis.summary import Row, Summary
 from calcbench.bench.schema.result import Run, whole_file
 from calcbench.bench.views.captions import finding, footer, notes
-from calcbench.bench.views.palette import Look, looks
+from calcbench.bench.views.palette import Style, styles
 from calcbench.bench.views.panel import (
     AXIS_ROOM,
     LABEL_GAP,
@@ -95,7 +95,7 @@ def draw(summary: Summary, run: Run, metric: Metric, *, models: bool = False) ->
     beside = [curves(rows, run) if models else {} for rows in panels]
     dashes = {curve.dash for one in beside for drawn in one.values() for curve in drawn}
     words = " ".join([footer(run), *(what for dash, what in MODELS.items() if dash in dashes)])
-    labels = measure(looks(row.condition.strategy for row in summary.rows))
+    labels = measure(styles(row.condition.strategy for row in summary.rows))
     page = lay_out(panels, labels, [finding(metric, rows) for rows in panels], words)
     figure = Figure(figsize=(WIDTH, page.height), dpi=DPI)
     FigureCanvasAgg(figure)
@@ -120,15 +120,15 @@ def draw(summary: Summary, run: Run, metric: Metric, *, models: bool = False) ->
     return figure
 
 
-def measure(looks: Mapping[str, Look]) -> dict[str, Label]:
-    """Return each of the names that have *looks* as a label, long ones in several lines."""
+def measure(styles: Mapping[str, Style]) -> dict[str, Label]:
+    """Return each of the names that have *styles* as a label, long ones in several lines."""
     figure = Figure(dpi=DPI)
     FigureCanvasAgg(figure)
     labels = {}
-    for name, look in looks.items():
+    for name, style in styles.items():
         text = "\n".join(shorten(line, LONGEST_LINE) for line in break_name(name))
         box = figure.text(0, 0, text).get_window_extent()
-        labels[name] = Label(text, box.width / DPI, box.height / DPI, look)
+        labels[name] = Label(text, box.width / DPI, box.height / DPI, style)
     return labels
 
 

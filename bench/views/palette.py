@@ -1,4 +1,4 @@
-"""How each strategy looks: the same colour, marker and dash in every chart, ever.
+"""How each strategy is drawn: the same colour, marker and dash in every chart, ever.
 
 The colours of the five known strategies are Okabe and Ito's (jfly.uni-koeln.de/color, 2008), told
 apart under every common colour blindness; the markers tell them apart without any colour.
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Look:
+class Style:
     """A colour as ``#rrggbb``, and matplotlib's names of a marker and a dash."""
 
     colour: str
@@ -25,11 +25,11 @@ class Look:
 
 
 KNOWN = {
-    "blocking": Look("#000000", "s"),
-    "fork": Look("#d55e00", "^"),
-    "selectors": Look("#0072b2", "o"),
-    "thread-per-request": Look("#e69f00", "D"),
-    "threadpool": Look("#009e73", "v"),
+    "blocking": Style("#000000", "s"),
+    "fork": Style("#d55e00", "^"),
+    "selectors": Style("#0072b2", "o"),
+    "thread-per-request": Style("#e69f00", "D"),
+    "threadpool": Style("#009e73", "v"),
 }
 
 # For everyone else: what Okabe and Ito have left (yellow is too light for a line on white), then
@@ -47,13 +47,13 @@ COLOURS: tuple[str, ...] = (
 MARKERS: tuple[str, ...] = ("P", "X", "h", "p", "<", ">", "d", "*")
 
 
-def looks(labels: Iterable[str]) -> dict[str, Look]:
-    """Return a look for each of *labels*, no two alike while there are looks left.
+def styles(labels: Iterable[str]) -> dict[str, Style]:
+    """Return a style for each of *labels*, no two alike while there are styles left.
 
-    A look follows from the name alone, so it stays the same from chart to chart, unless two
+    A style follows from the name alone, so it stays the same from chart to chart, unless two
     names in one chart fall on the same colour or marker: then the later in the alphabet moves on.
     """
-    chosen: dict[str, Look] = {}
+    chosen: dict[str, Style] = {}
     free_colours, free_markers = list(COLOURS), list(MARKERS)
     for label in sorted(set(labels)):
         if label in KNOWN:
@@ -62,7 +62,7 @@ def looks(labels: Iterable[str]) -> dict[str, Look]:
         number = zlib.crc32(label.encode())
         colour = first_free(COLOURS, free_colours, number)
         marker = first_free(MARKERS, free_markers, number >> 8)
-        chosen[label] = Look(colour, marker, "--")
+        chosen[label] = Style(colour, marker, "--")
     return chosen
 
 

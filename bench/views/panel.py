@@ -11,7 +11,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 
 from calcbench.bench.analysis.metrics import Metric
 from calcbench.bench.analysis.summary import Row
-from calcbench.bench.views.palette import Look
+from calcbench.bench.views.palette import Style
 from calcbench.bench.views.scaling import Curve
 
 if TYPE_CHECKING:
@@ -30,12 +30,12 @@ MARKER = 10  # points
 
 @dataclass(frozen=True)
 class Label:
-    """A strategy's name in lines of *text*, *width* by *height* inches, and how it looks."""
+    """A strategy's name in lines of *text*, *width* by *height* inches, and its style."""
 
     text: str
     width: float
     height: float
-    look: Look
+    style: Style
 
 
 def draw_lines(
@@ -71,20 +71,20 @@ def draw_lines(
     for name, curve in models:
         points = sorted(curve.points.items())
         xs, ys = [at[level] for level, _ in points], [value for _, value in points]
-        look = labels[name].look
-        ax.plot(xs, ys, color=look.colour, linestyle=curve.dash, linewidth=1.3, zorder=1)
+        style = labels[name].style
+        ax.plot(xs, ys, color=style.colour, linestyle=curve.dash, linewidth=1.3, zorder=1)
     ends = {}
     for name, line in lines.items():
         aside = (list(labels).index(name) - (len(labels) - 1) / 2) * step
         # A level without a measurement is a gap in the line: nan draws nothing.
         medians = [metric.median(line[level]) if level in line else math.nan for level in levels]
         xs = [at[level] + aside for level in levels]
-        look = labels[name].look
-        ax.plot(xs, medians, color=look.colour, linestyle=look.dash, linewidth=2.2, zorder=3)
+        style = labels[name].style
+        ax.plot(xs, medians, color=style.colour, linestyle=style.dash, linewidth=2.2, zorder=3)
         for level, row in line.items():
             x, (low, median, high) = at[level] + aside, metric.of(row)
-            ax.plot([x, x], [low, high], color=look.colour, linewidth=5, alpha=0.35, zorder=2)
-            draw_marker(ax, x, median, row, look)
+            ax.plot([x, x], [low, high], color=style.colour, linewidth=5, alpha=0.35, zorder=2)
+            draw_marker(ax, x, median, row, style)
         last = max(line)
         ends[name] = end(ax, at[last] + aside, metric.median(line[last]))
     name_lines(ax, ends, labels, size)
@@ -95,15 +95,15 @@ def measured(rows: Iterable[Row]) -> list[Row]:
     return [row for row in rows if row.status == "ok"]
 
 
-def draw_marker(ax: "Axes", x: float, y: float, row: Row, look: Look) -> None:
+def draw_marker(ax: "Axes", x: float, y: float, row: Row, style: Style) -> None:
     """Draw the marker of *row*: open when some clients never got an answer."""
     ax.plot(
         [x],
         [y],
-        marker=look.marker,
+        marker=style.marker,
         markersize=MARKER,
-        markeredgecolor=look.colour,
-        markerfacecolor="white" if row.starves else look.colour,
+        markeredgecolor=style.colour,
+        markerfacecolor="white" if row.starves else style.colour,
         markeredgewidth=2,
         clip_on=False,
         zorder=4,
@@ -136,12 +136,12 @@ def name_lines(
             [x, left - 0.08 / width],
             [y, place],
             transform=ax.transAxes,
-            color=label.look.colour,
+            color=label.style.colour,
             linewidth=1.2,
             clip_on=False,
             zorder=1,
         )
-        ax.text(left, place, label.text, transform=ax.transAxes, va="center", color=label.look.ink)
+        ax.text(left, place, label.text, transform=ax.transAxes, va="center", color=label.style.ink)
 
 
 def spread_apart(
@@ -188,12 +188,12 @@ def draw_bars(
     )  # points; without a zero, a bar's length means nothing
     for place, row in enumerate(bars):
         low, median, high = metric.of(row)
-        look = labels[row.condition.strategy].look
+        style = labels[row.condition.strategy].style
         level = [place, place]
         ax.plot(
             [start, median],
             level,
-            color=look.colour,
+            color=style.colour,
             linewidth=width,
             alpha=0.3,
             solid_capstyle="butt",
@@ -202,13 +202,13 @@ def draw_bars(
         ax.plot(
             [low, high],
             level,
-            color=look.colour,
+            color=style.colour,
             linewidth=2.6,
             marker="|",
             markersize=14,
             zorder=3,
         )
-        draw_marker(ax, median, place, row, look)
+        draw_marker(ax, median, place, row, style)
         ax.annotate(
             metric.text(row),
             (high, place),
@@ -222,7 +222,7 @@ def draw_bars(
     names = [row.condition.strategy for row in bars]
     ax.set_yticks(range(len(names)), [labels[name].text for name in names])
     for tick, name in zip(ax.get_yticklabels(), names, strict=True):
-        tick.set_color(labels[name].look.ink)
+        tick.set_color(labels[name].style.ink)
     ax.tick_params(axis="y", length=0)
 
 

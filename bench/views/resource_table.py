@@ -1,4 +1,4 @@
-"""Show what the servers of a race spent: two lines for each point, as plain aligned text.
+"""Show What the servers of a race used: two lines for each point, as plain aligned text.
 
 One table is of the time that they took, the other of what they held meanwhile. Counts are for each
 request, so that fast and slow servers compare; every figure is the lower median of the rounds that
@@ -31,14 +31,14 @@ THINGS_LEGEND = (
 )
 
 
-def spending_lines(run: Run) -> Iterator[str]:
-    """Yield the lines of text that show what the servers of *run* spent."""
+def resource_lines(run: Run) -> Iterator[str]:
+    """Yield the lines of text that show what the servers of *run* used."""
     points: dict[Condition, list[Measurement]] = {}
     for measurement in run.measurements:
         if measurement.status == "ok" and measurement.resources and measurement.outcomes.ok:
             points.setdefault(measurement.condition, []).append(measurement)
     if not points:
-        yield "Nobody looked at what the servers spent."
+        yield "Nobody sampled what the servers used."
         return
     sections: dict[tuple[str, str], list[Condition]] = {}
     for condition in run.plan.conditions():

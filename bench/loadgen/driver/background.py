@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 READ_SIZE = 64 * 1024  # bytes asked of each recv
 PAUSE_NS = 50_000_000  # before a background client comes again whom the server has sent away
-TICK_NS = 10_000_000  # between two octets of a slow sender, two looks of a slow reader
-SLOW_OCTETS = 16  # what a slow reader takes at each look
+TICK_NS = 10_000_000  # between two octets of a slow sender, two reads of a slow reader
+SLOW_OCTETS = 16  # what a slow reader takes at each read
 SLOW_SEND = 1024  # and the requests that it sends meanwhile, as far as the server takes them
 SLOW_BUFFER = 2048  # octets, of its sockets; the least that Linux allows is near that
 RESET_NS = 10_000_000  # between two resets
@@ -234,9 +234,9 @@ class SlowReader(BackgroundClient):
         """Watch for errors only: there will always be something to read."""
         self.asked: deque[bytes | None] = deque()
         self.host.enter(self, sock, 0)
-        self.look(sock)
+        self.read_slowly(sock)
 
-    def look(self, sock: socket) -> None:
+    def read_slowly(self, sock: socket) -> None:
         """Send a few requests and read a few octets, unless the connection has ended since."""
         if sock is not self.sock:
             return
@@ -256,7 +256,7 @@ class SlowReader(BackgroundClient):
                 self.expected = self.asked.popleft() if self.asked else None
             if self.understand_octet(octet):
                 return
-        self.host.later(self.host.now() + TICK_NS, lambda: self.look(sock))
+        self.host.later(self.host.now() + TICK_NS, lambda: self.read_slowly(sock))
 
     def understand_octet(self, octet: int) -> bool:
         """Take one octet, behind which another answer may begin; tell whether that was the end."""
@@ -281,7 +281,7 @@ class SlowReader(BackgroundClient):
             self.tally["asked"] += not self.unsent
 
     def ready(self) -> None:
-        """Do nothing but at a look, which meets the error that there is."""
+        """Do nothing but at its next read, which meets the error that there is."""
         if self.sock is not None:
             self.host.epoll.unregister(self.sock)  # it would be told again and again
 

@@ -39,7 +39,7 @@ clock = time.perf_counter_ns  # CLOCK_MONOTONIC: nanoseconds that never run back
 READ_SIZE = 4096  # bytes asked of each recv: many times an answer, and cheap to allocate
 BODY_SIZE = 256 * 1024  # bytes asked where more of an answer is known to come
 PAUSE_NS = 50_000_000  # a client that lost its connection by a failure waits before the next
-SWEEPS = 8  # looks for requests that have timed out, in the time that one may take
+SWEEPS = 8  # searches for requests that have timed out, in the time that one may take
 SPIN_NS = 20_000  # about what it takes to fall asleep and to wake: for less we look again at once
 NEVER = 1 << 62
 

@@ -51,7 +51,7 @@ from calcbench.bench.loadgen.spec import LoadSpec, load_spec_from_json
 from calcbench.bench.system.procfs import group_cpu_ns
 
 SETTLE_NS = 5_000_000  # see run
-DRAIN_NS = 5_000_000  # between two looks whether all that was due in the window has ended
+DRAIN_NS = 5_000_000  # between two checks whether all that was due in the window has ended
 SPARE_FDS = 32  # descriptors beside the clients' sockets: standard streams, epoll, modules
 
 

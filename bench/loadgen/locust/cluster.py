@@ -92,7 +92,7 @@ class Cluster:
             self.until(lambda: session.is_over, needed_s + PATIENCE_S, "the workers told all")
             if not session.readers:
                 raise CalcbenchError(session.losses(self.names) or "no worker took a connection")
-            self.until(lambda: len(session.looks) == 2, PATIENCE_S, "the window closed")
+            self.until(lambda: len(session.cpu_readings) == 2, PATIENCE_S, "the window closed")
             return session.result(self.names)
         finally:
             self.session = None
@@ -188,10 +188,10 @@ class Cluster:
             now = time.perf_counter_ns()
             if now >= end:
                 raise CalcbenchError(f"{patience_s:g} s have gone by before {what}")
-            wake = min(end, self.session.looks_at if self.session else end)
+            wake = min(end, self.session.next_reading if self.session else end)
             self.take_in(max(wake - now, 0) / 1e9)
             if self.session:
-                self.session.look()
+                self.session.read_cpu()
 
     def take_in(self, patience_s: float) -> None:
         """Wait so long for the master's next message, or the end of a worker, and act on it."""

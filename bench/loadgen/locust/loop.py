@@ -74,7 +74,7 @@ class Loop:
     def run(self, start_ns: int) -> dict[str, object]:
         """Drive from *start_ns*; return what `run` of the driver's process does, and the outcomes.
 
-        Whoever started all this looks at the server, which may be on another machine. In the end
+        Whoever started all this samples the server, which may be on another machine. In the end
         every request that was begun has ended, so that ours and the server's counts can agree.
         """
         spec, reporter = self.spec, self.reporter

@@ -44,9 +44,9 @@ from calcbench.bench.loadgen.locust.messages import (
 from calcbench.bench.loadgen.locust.user import Connection, Dispatcher
 from calcbench.bench.loadgen.spec import LoadSpec, load_spec_from_json
 
-LOOK_S = 0.1  # between two looks at who is still there
+CHECK_S = 0.1  # between two checks of who is still there
 GATHER_S = 10.0  # for the users of a load to be there, and for workers to be free again
-ABSENT_LOOKS = 30  # a worker that is between two drives is not listed for a moment
+ABSENT_CHECKS = 30  # a worker that is between two drives is not listed for a moment
 POLL_S = 0.01
 
 
@@ -58,7 +58,7 @@ class Member:
     number: int
     host: str
     pid: int
-    absent: int = 0  # looks since it was seen last
+    absent: int = 0  # checks since it was seen last
     gone: bool = False
 
 
@@ -131,15 +131,15 @@ class Master:
         return [member for member in self.members.values() if not member.gone]
 
     def watch(self) -> None:
-        """Look, again and again, who is still there; tell who is not."""
+        """Check, again and again, who is still there; tell who is not."""
         while True:
             missing = {node.id for node in self.runner.clients.missing}
             for member in self.present():
                 here = member.id in self.runner.clients
                 member.absent = 0 if here else member.absent + 1
-                if member.id in missing or member.absent > ABSENT_LOOKS:
+                if member.id in missing or member.absent > ABSENT_CHECKS:
                     self.lose(member, DIED)
-            gevent.sleep(LOOK_S)
+            gevent.sleep(CHECK_S)
 
     def drive(self, spec: LoadSpec) -> None:
         """Start a user for each connection, wherever Locust wants it; hand out plans for that."""
@@ -175,7 +175,7 @@ class Master:
 
     def stop(self) -> None:
         """End the load; in a good one all users have left already, and their workers said so."""
-        self.wait_until(lambda: not any(self.users().values()), 5 * LOOK_S)
+        self.wait_until(lambda: not any(self.users().values()), 5 * CHECK_S)
         self.runner.stop()
 
     def wait_until(self, true: Callable[[], bool], patience_s: float = GATHER_S) -> None:

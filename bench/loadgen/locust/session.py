@@ -43,7 +43,7 @@ class LoadSession:
         self.lost: dict[int, str] = {}  # how those have gone that have not told all
         self.collector = Collector([], [])
         self.opens = NEVER  # of `time.perf_counter_ns`
-        self.looks: list[tuple[int, int]] = []  # when, and the server's CPU until then
+        self.cpu_readings: list[tuple[int, int]] = []  # when, and the server's CPU until then
 
     def assign(self, shares: Mapping[int, int]) -> None:
         """Take note of how many connections each worker has.
@@ -102,30 +102,31 @@ class LoadSession:
             del self.readers[number]
 
     @property
-    def looks_at(self) -> float:
-        """When to `look` next: at the opening and the closing of the window."""
+    def next_reading(self) -> float:
+        """When to `read_cpu` next: at the opening and the closing of the window."""
         moments = (self.opens, self.opens + self.spec.duration_s * 1e9)
-        return moments[len(self.looks)] if len(self.looks) < len(moments) else NEVER
+        return moments[len(self.cpu_readings)] if len(self.cpu_readings) < len(moments) else NEVER
 
-    def look(self) -> None:
+    def read_cpu(self) -> None:
         """See what the server has used until now, if it is time to."""
-        if time.perf_counter_ns() >= self.looks_at:
+        if time.perf_counter_ns() >= self.next_reading:
             group = self.spec.server_group
-            self.looks.append((time.perf_counter_ns(), group_cpu_ns(group) if group else 0))
+            self.cpu_readings.append((time.perf_counter_ns(), group_cpu_ns(group) if group else 0))
 
     def result(self, names: Mapping[int, str]) -> Observation:
         """Return what was seen together; *names* are those of the workers.
 
-        Raises CalcbenchError where this machine was too busy to look at the server in time.
+        Raises CalcbenchError where this machine was too busy to read the server's CPU time when it
+        should.
         """
         with understanding():
             observation = self.collector.collect()
             seen_answers = sum(int(one.report["answers"]) for one in self.readers.values())
-        (opened, before), (closed, after) = self.looks
+        (opened, before), (closed, after) = self.cpu_readings
         late_s = (opened - self.opens) / 1e9
         if self.spec.server_group and late_s > self.spec.duration_s / 2:
             raise CalcbenchError(
-                f"this machine is too busy: it looked at the server {late_s:.1f} s late"
+                f"this machine is too busy: it read the server's CPU time {late_s:.1f} s late"
             )
         return dataclasses.replace(
             observation,

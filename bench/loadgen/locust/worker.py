@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 REPORT_S = 0.1  # Locust's own reports come every 3 s, and a load ends with one
 HELLO_S = 10.0  # at most, for one answer of the master's; it has nothing else to do
 SILENCE_S = 20.0  # a master that says nothing for so long has gone; it answers every second
-RETRY_S = 0.2  # between two looks whether the master is there
+RETRY_S = 0.2  # between two tries whether the master is there
 EXIT_BYE_S = 0.2  # for a last word to leave
 
 
