@@ -26,7 +26,7 @@ from calcbench.bench.analysis.summary import Row, Summary
 from calcbench.bench.cli.completion import SHELLS
 from calcbench.bench.cli.param_types import parse_strategies, split_variants
 from calcbench.bench.cli.progress import say_left
-from calcbench.bench.cli.session import judge
+from calcbench.bench.cli.session import exit_status_of
 from calcbench.bench.schema.plan import Condition, Plan
 from calcbench.bench.schema.result import Measurement, Run
 from calcbench.core.errors import CalcbenchError
@@ -723,7 +723,7 @@ def test_fails_when_a_strategy_failed_and_not_when_it_cannot_run_here() -> None:
 
     def status(*statuses: str) -> int:
         rows = map(row, ("fork", "selectors"), statuses)
-        return judge(Summary(1, "", False, tuple(rows)), run, "")
+        return exit_status_of(Summary(1, "", False, tuple(rows)), run, "")
 
     assert status("unavailable", "ok") == 0
     with pytest.raises(CalcbenchError, match="fork could not be measured"):
@@ -749,7 +749,7 @@ def test_fails_when_a_server_failed_in_some_round(
 
     expected = pytest.raises(CalcbenchError, match="fork failed")
     with expected if fails else contextlib.nullcontext():
-        assert judge(Summary(1, "", False, (good,)), run, "") == 0
+        assert exit_status_of(Summary(1, "", False, (good,)), run, "") == 0
 
 
 def test_says_how_long_there_is_to_wait() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from calcbench.bench.analysis.thresholds import BROKEN, CANNOT_TELL, HELD, parse_gate
+from calcbench.bench.analysis.thresholds import BROKEN, CANNOT_TELL, HELD, parse_threshold
 from calcbench.bench.cli import main as cli
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.plan import KEEP_ALIVE, Condition, Plan
@@ -105,7 +105,7 @@ def test_tells_a_change_from_noise(tmp_path: Path, capsys: pytest.CaptureFixture
         (1, "cpu>400us", BROKEN),
     ],
 )
-def test_gates_by_the_whole_interval(
+def test_thresholds_go_by_the_whole_interval(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     scale: float,
@@ -216,11 +216,13 @@ def test_says_nothing_of_what_nobody_has_measured(
 )
 def test_refuses_a_condition_that_cannot_be(text: str, why: str) -> None:
     with pytest.raises(UsageError, match=why):
-        parse_gate(text)
+        parse_threshold(text)
 
 
 def test_reads_a_minus_from_a_typesetter_as_well() -> None:
-    assert parse_gate("throughput<−10%").limit == parse_gate("throughput<-10%").limit == 0.9
+    assert (
+        parse_threshold("throughput<−10%").limit == parse_threshold("throughput<-10%").limit == 0.9
+    )
 
 
 @pytest.mark.parametrize(

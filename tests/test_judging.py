@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from calcbench.bench.diagnosis import littles_law as selfcheck
-from calcbench.bench.diagnosis.classify import judge
+from calcbench.bench.diagnosis.classify import classify
 from calcbench.bench.diagnosis.evidence import (
     ServerUsage,
     Window,
@@ -73,7 +73,7 @@ CALM: dict[str, Any] = {
     ],
 )
 def test_judges_by_what_was_seen(seen: dict[str, Any], name: str, word: str) -> None:
-    judgement = judge(CALM | seen)
+    judgement = classify(CALM | seen)
 
     assert judgement.name == name
     assert name in judgement.all
@@ -82,28 +82,28 @@ def test_judges_by_what_was_seen(seen: dict[str, Any], name: str, word: str) -> 
 
 
 def test_judges_nothing_that_nobody_looked_at() -> None:
-    assert judge({}).name == SERVER_BOUND
+    assert classify({}).name == SERVER_BOUND
 
 
 def test_names_the_gravest_and_keeps_all() -> None:
     seen = {"driver_busy_ratio": 1, "steal_ratio": 0.5, "settled": False}
-    judgement = judge(CALM | seen)
+    judgement = classify(CALM | seen)
 
     assert judgement.all == (DRIVER_BOUND, CONTENDED, UNSTEADY)
-    assert judge(CALM | seen, "the server died").all == (INVALID, *judgement.all)
-    assert judge(CALM | seen, "the server died").why[0] == "the server died"
+    assert classify(CALM | seen, "the server died").all == (INVALID, *judgement.all)
+    assert classify(CALM | seen, "the server died").why[0] == "the server died"
     assert set(judgement.all) < set(JUDGEMENTS)
 
 
 def test_says_that_a_driver_was_busy_waiting() -> None:
-    [busy, *_] = judge(CALM | {"driver_busy_ratio": 0.97, "driver_delay_ratio": 0.4}).why
+    [busy, *_] = classify(CALM | {"driver_busy_ratio": 0.97, "driver_delay_ratio": 0.4}).why
 
     assert busy == "the driver was busy 97% of the time, 40% of it waiting for its core"
 
 
 def test_allows_little_what_the_driver_itself_has_lost() -> None:
-    assert judge(CALM | {"little_ratio": 0.85, "driver_delay_ratio": 0.12}).name == CONTENDED
-    assert judge(CALM | {"little_ratio": 0.75, "driver_delay_ratio": 0.12}).name == INVALID
+    assert classify(CALM | {"little_ratio": 0.85, "driver_delay_ratio": 0.12}).name == CONTENDED
+    assert classify(CALM | {"little_ratio": 0.75, "driver_delay_ratio": 0.12}).name == INVALID
 
 
 def closed_loop(connections: int, latency: int, pause: int, elapsed: int, seed: int = 1) -> Samples:
@@ -246,7 +246,7 @@ def test_gathers_the_evidence_of_a_closed_loop() -> None:
     assert evidence["little_ratio"] == pytest.approx(1, abs=0.01)
     assert evidence["unaccounted"] == 0
     assert evidence["settled"]
-    assert judge(evidence).name == SERVER_BOUND
+    assert classify(evidence).name == SERVER_BOUND
 
 
 def test_gathers_the_evidence_of_an_open_loop() -> None:
@@ -267,8 +267,8 @@ def test_gathers_the_evidence_of_an_open_loop() -> None:
     assert evidence["achieved_ratio"] == 0.9
     assert evidence["late_ratio"] == 0.499
     assert "little_ratio" not in evidence
-    assert judge(evidence).name == DRIVER_BOUND
-    assert judge(evidence | {"waited_ratio": 0.5}).name != DRIVER_BOUND
+    assert classify(evidence).name == DRIVER_BOUND
+    assert classify(evidence | {"waited_ratio": 0.5}).name != DRIVER_BOUND
 
 
 def test_a_window_can_begin_later() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from calcbench.bench.analysis.thresholds import Gate
+from calcbench.bench.analysis.thresholds import Threshold
 from calcbench.bench.cli import main as cli
 from calcbench.bench.runner.knee import (
     KEPT,
@@ -19,7 +19,7 @@ from calcbench.bench.runner.knee import (
     Try,
     check,
     find_knees,
-    judge,
+    judge_try,
     lines,
     parse_objective,
     search,
@@ -122,7 +122,8 @@ def test_judges_a_try(
     one = measured(tmp_path, 100, latency_ms * 10**6, **more)  # type: ignore[arg-type]
 
     assert (
-        judge(dataclasses.replace(one, status=str(status)), OBJECTIVE, tmp_path).outcome == outcome
+        judge_try(dataclasses.replace(one, status=str(status)), OBJECTIVE, tmp_path).outcome
+        == outcome
     )
 
 
@@ -190,7 +191,7 @@ def test_refuses_an_objective_that_is_none(text: str) -> None:
 
 
 def test_reads_an_objective() -> None:
-    assert isinstance(OBJECTIVE, Gate)
+    assert isinstance(OBJECTIVE, Threshold)
     assert (OBJECTIVE.metric.name, OBJECTIVE.sign, OBJECTIVE.limit) == ("p99", "<", 20)
 
 

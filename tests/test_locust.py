@@ -25,7 +25,7 @@ from namespaces import Machines, machines, why_denied
 from truth import LONG_S, Behaviour, always, answer, once, only, requests, truth
 
 from calcbench.bench.cli.worker import master
-from calcbench.bench.diagnosis.failures import trouble_of_totals
+from calcbench.bench.diagnosis.failures import contradiction_of_totals
 from calcbench.bench.loadgen.locust.cluster import Cluster
 from calcbench.bench.loadgen.locust.messages import plain
 from calcbench.bench.loadgen.locust.reporter import Reporter
@@ -215,9 +215,9 @@ def test_sees_as_many_answers_as_the_server_counted(
 
     assert only(seen, "ok")
     assert counted == seen.seen_answers == seen.begun > seen.outcomes.ok
-    assert trouble_of_totals(seen, counted) == ""
-    assert "the server counted" in trouble_of_totals(seen, counted + 1)
-    assert "the server counted" in trouble_of_totals(seen, counted - 1)
+    assert contradiction_of_totals(seen, counted) == ""
+    assert "the server counted" in contradiction_of_totals(seen, counted + 1)
+    assert "the server counted" in contradiction_of_totals(seen, counted - 1)
     assert seen.server_cpu_ns > 0
     assert seen.clients_served == 5
 
@@ -741,7 +741,7 @@ def test_no_core_is_given_to_drivers_on_other_machines() -> None:
 def test_the_totals_must_agree(begun: int, counted: int, seen: int, holds: bool) -> None:
     one = Observation(1, Outcomes(ok=1), 1, 0, 1, 1, {}, begun=begun, seen_answers=seen)
 
-    assert (trouble_of_totals(one, counted) == "") == holds
+    assert (contradiction_of_totals(one, counted) == "") == holds
 
 
 WATCHED = """

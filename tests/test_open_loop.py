@@ -226,15 +226,17 @@ def observation(**changes: object) -> Observation:
 
 
 def test_says_that_it_could_not_keep_its_schedule() -> None:
-    assert observation().excuse == ""
-    assert observation(late=10).excuse == ""
-    assert "1.1% of the requests" in observation(late=11, lateness_ns=2_000_000).excuse
-    assert "worst by 2 ms" in observation(late=11, lateness_ns=2_000_000).excuse
-    assert observation(late=11, offered_per_s=0).excuse == ""
-    assert observation(answered=500).excuse == ""  # a server that is full
-    assert "500 were answered" in observation(answered=500, driver_cpu_ns=950_000_000).excuse
-    assert "500 were answered" in observation(answered=500, driver_delay_ns=300_000_000).excuse
-    assert observation(answered=1000, driver_cpu_ns=950_000_000).excuse == ""
+    assert observation().driver_fault == ""
+    assert observation(late=10).driver_fault == ""
+    assert "1.1% of the requests" in observation(late=11, lateness_ns=2_000_000).driver_fault
+    assert "worst by 2 ms" in observation(late=11, lateness_ns=2_000_000).driver_fault
+    assert observation(late=11, offered_per_s=0).driver_fault == ""
+    assert observation(answered=500).driver_fault == ""  # a server that is full
+    assert "500 were answered" in observation(answered=500, driver_cpu_ns=950_000_000).driver_fault
+    assert (
+        "500 were answered" in observation(answered=500, driver_delay_ns=300_000_000).driver_fault
+    )
+    assert observation(answered=1000, driver_cpu_ns=950_000_000).driver_fault == ""
 
 
 def test_counts_as_late_what_it_sent_late_without_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -244,7 +246,7 @@ def test_counts_as_late_what_it_sent_late_without_a_reason(monkeypatch: pytest.M
 
     assert LATE_NS > 0
     assert seen.late + seen.waited == seen.outcomes.total
-    assert seen.excuse
+    assert seen.driver_fault
 
 
 def test_makes_histograms_of_too_many_samples(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import pytest
 
 from calcbench import strategies
-from calcbench.bench.diagnosis.failures import trouble
+from calcbench.bench.diagnosis.failures import failure_reason
 from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.runner.launched import Start, among_strategies
 from calcbench.bench.runner.race import Progress, race
@@ -164,7 +164,7 @@ def test_calls_invalid_what_could_not_be_measured(tmp_path: Path) -> None:
     [measurement] = races(SHORT, tmp_path, start).measurements
 
     assert (measurement.status, measurement.judgement) == ("failed", "invalid")
-    assert measurement.evidence["why"][0] == "the server complained: I lost count"
+    assert measurement.evidence["why"][0] == "the server printed: I lost count"
 
 
 def test_says_that_one_core_pins_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -318,7 +318,7 @@ CLEAN = Stopped(0, False, "")
         (GOOD, True, Stopped(1, False, "Traceback\nE: no"), "the server died with status 1: E: no"),
         (GOOD, False, Stopped(-9, True, ""), "the server did not stop when asked to"),
         (GOOD, False, Stopped(3, False, ""), "the server ended with status 3: without a word"),
-        (GOOD, False, Stopped(0, False, "one\ntwo"), "the server complained: two"),
+        (GOOD, False, Stopped(0, False, "one\ntwo"), "the server printed: two"),
         (Outcomes(ok=9, wrong=1), False, CLEAN, "1 wrong answer among 10"),
         (Outcomes(reset=2, timed_out=1), False, CLEAN, "but 2 reset and 1 timed out"),
         (Outcomes(), False, CLEAN, "but nothing at all"),
@@ -327,7 +327,7 @@ CLEAN = Stopped(0, False, "")
 def test_says_why_a_measurement_does_not_count(
     outcomes: Outcomes, died: bool, stopped: Stopped, reason: str
 ) -> None:
-    told = trouble(Observation(1, outcomes, 1, 0, 1, 1, {}), died, stopped)
+    told = failure_reason(Observation(1, outcomes, 1, 0, 1, 1, {}), died, stopped)
 
     assert reason in told
     assert bool(told) == bool(reason)

@@ -95,7 +95,7 @@ def test_measures_the_bare_loop_and_selectors_alike(reuse: str, path: Path) -> N
     asked = Contest(reuse, sys.executable, path, Pinning(), 0.1, 1)
     figures = contest.compete(asked, [BARE, OURS], 1, told.append)
 
-    assert [one.trouble for one in figures] == ["", ""]
+    assert [one.failure_reason for one in figures] == ["", ""]
     assert all(one.cpu_us > 0 and one.per_second > 0 for one in figures)
     assert len(told) == 2
 
@@ -107,14 +107,14 @@ def test_says_why_a_server_does_not_count(path: Path, monkeypatch: pytest.Monkey
     asked = Contest(KEEP_ALIVE, sys.executable, path, Pinning(), 0.1, 1)
     figures = contest.compete(asked, ["nobody"], 1, lambda _: None)
 
-    assert figures[0].trouble == "nobody died at its start: KeyError: 'nobody'"
+    assert figures[0].failure_reason == "nobody died at its start: KeyError: 'nobody'"
 
 
 def test_never_counts_wrong_answers(path: Path) -> None:
     asked = Contest(KEEP_ALIVE, sys.executable, path, Pinning(), 0.1, 1)
     figures = contest.measure(asked, "a bare loop, asked many things", 1)
 
-    assert figures.trouble.startswith("not every answer was right")
+    assert figures.failure_reason.startswith("not every answer was right")
     assert figures.cpu_us == 0
 
 
@@ -126,8 +126,8 @@ def test_compares_within_a_round() -> None:
         Figures(BARE, 2, cpu_us=12, per_second=50),
         Figures(OURS, 2, cpu_us=15, per_second=45),
         Figures("bjoern", 2, cpu_us=14, per_second=40),
-        Figures("granian", 1, trouble="it fell over"),
-        Figures("granian", 2, trouble="and again"),
+        Figures("granian", 1, failure_reason="it fell over"),
+        Figures("granian", 2, failure_reason="and again"),
     ]
     bare, ours, bjoern, granian = contest.standings(figures)
 
@@ -140,14 +140,14 @@ def test_compares_within_a_round() -> None:
     assert (bare.of_limit.low, bare.of_limit.high) == (1, 1)
     assert (ours.of_limit.low, ours.of_limit.high) == (0.75, 0.8)
     assert (bjoern.behind_in_cpu, bjoern.behind_in_rate, bjoern.rounds) == (1, 1, 2)
-    assert granian.trouble == "it fell over"
+    assert granian.failure_reason == "it fell over"
     assert granian.cpu_us.rounds == 0
 
 
 def test_compares_with_nobody_whose_round_failed() -> None:
     figures = [
-        Figures(BARE, 1, trouble="it fell over"),
-        Figures(OURS, 1, trouble="so did this"),
+        Figures(BARE, 1, failure_reason="it fell over"),
+        Figures(OURS, 1, failure_reason="so did this"),
         Figures("bjoern", 1, cpu_us=9, per_second=95),
     ]
     found = {one.server: one for one in contest.standings(figures)}
@@ -275,7 +275,7 @@ def test_prints_a_contest_within_its_width() -> None:
         for name in names
         for number in (1, 2)
     ]
-    figures.append(Figures("bjoern", 3, trouble="why " * 50))
+    figures.append(Figures("bjoern", 3, failure_reason="why " * 50))
     versions = dict.fromkeys(rivals.SERVERS, "10.20.30rc1")
     lines = tables.contest_lines(CLOSE, contest.standings(figures), versions, 0.25, 3)
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from calcbench.bench.diagnosis.steady_state import (
     MATTERS,
     SURE,
-    judge_series,
+    assess_series,
     medians,
     mser,
     settle,
@@ -29,7 +29,7 @@ def noise(seed: int, bins: int = 60, level: float = 500.0) -> Series:
 
 
 def test_calls_settled_what_only_varies_by_chance() -> None:
-    verdicts = [judge_series(noise(seed)) for seed in range(200)]
+    verdicts = [assess_series(noise(seed)) for seed in range(200)]
 
     assert sum(not settled for settled, _, _ in verdicts) <= 200 * 5 * SURE
     assert sum(cut > 0 for _, _, cut in verdicts) <= 200 * 5 * SURE
@@ -39,7 +39,7 @@ def test_calls_settled_what_only_varies_by_chance() -> None:
 def test_finds_the_end_of_a_warm_up(seed: int) -> None:
     series = noise(seed)
     series[:12] *= np.linspace(0.2, 0.8, 12)
-    settled, why, cut = judge_series(series)
+    settled, why, cut = assess_series(series)
 
     assert settled
     assert 9 <= cut <= 24  # never less than most of it; later only where chance looks like more
@@ -59,7 +59,7 @@ def test_finds_the_end_of_a_warm_up(seed: int) -> None:
 def test_calls_unsteady_what_never_settles(
     change: Callable[[Series], Series], word: str, seed: int
 ) -> None:
-    settled, why, cut = judge_series(change(noise(seed)))
+    settled, why, cut = assess_series(change(noise(seed)))
 
     assert not settled
     assert any(part in why for part in word.split("|"))
@@ -70,8 +70,8 @@ def test_overlooks_what_does_not_matter() -> None:
     series = np.full(60, 100.0)
     series[:20] -= 100 * MATTERS * 0.9
 
-    assert judge_series(series)[0]
-    assert judge_series(np.full(60, 7.0)) == (True, "it was settled", 0)
+    assert assess_series(series)[0]
+    assert assess_series(np.full(60, 7.0)) == (True, "it was settled", 0)
 
 
 def test_minimises_the_marginal_standard_error() -> None:

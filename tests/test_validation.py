@@ -15,12 +15,8 @@ from calcbench.bench.schema.plan import AGAIN, KEEP_ALIVE, Condition
 from calcbench.bench.schema.result import Measurement
 from calcbench.bench.system.cpus import Pinning, choose_cores
 from calcbench.bench.validation import __main__ as program
-from calcbench.bench.validation import driver as instrument
-from calcbench.bench.validation import statistics as simulation
-from calcbench.bench.validation import timestamps as bias
-from calcbench.bench.validation import truth
-from calcbench.bench.validation import wrk as opinion
-from calcbench.bench.validation.promise import Promise, at_most, between, share
+from calcbench.bench.validation import driver, statistics, timestamps, truth, wrk
+from calcbench.bench.validation.requirement import Requirement, at_most, between, share
 from calcbench.bench.validation.stamping_server import answer_to
 from calcbench.bench.validation.statistics import differences, drawing, residuals
 from calcbench.core.errors import CalcbenchError
@@ -73,10 +69,10 @@ def test_allows_for_the_error_of_counting_and_for_no_more() -> None:
     assert not between(0.93, 0.97, [True] * 1_000)
 
 
-def test_counts_every_promise_of_the_statistics(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(simulation, "DRAWN", 20)
-    monkeypatch.setattr(simulation, "COMPARISONS", 10)
-    found = list(simulation.counted(rows()))
+def test_counts_every_requirement_of_the_statistics(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(statistics, "DRAWN", 20)
+    monkeypatch.setattr(statistics, "COMPARISONS", 10)
+    found = list(statistics.counted(rows()))
 
     assert len(found) == 5 + 2
     assert "req/s" in found[-2].what
@@ -84,15 +80,15 @@ def test_counts_every_promise_of_the_statistics(monkeypatch: pytest.MonkeyPatch)
     assert found[-1].held  # a difference of 5 % in CPU time with a noise of 0.7 percent
 
 
-def part(*held: bool | None) -> Iterator[Promise]:
+def part(*held: bool | None) -> Iterator[Requirement]:
     for number, one in enumerate(held):
-        yield Promise(f"promise {number}", "b", "c", one)
+        yield Requirement(f"requirement {number}", "b", "c", one)
 
 
 @pytest.mark.parametrize(
     ("held", "status"), [((True, True), 0), ((True, None), 0), ((True, False, None), 1)]
 )
-def test_prints_a_table_and_fails_with_a_broken_promise(
+def test_prints_a_table_and_fails_with_a_broken_requirement(
     held: tuple[bool | None, ...],
     status: int,
     monkeypatch: pytest.MonkeyPatch,
@@ -103,7 +99,7 @@ def test_prints_a_table_and_fails_with_a_broken_promise(
     assert program.run(["--only", "wrk"]) == status
     table = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
-    assert cells[0] == ["what", "promised", "measured", "verdict"]
+    assert cells[0] == ["what", "required", "measured", "verdict"]
     assert {len(line) for line in cells} == {4}
     words = {True: "held", False: "NOT HELD", None: "not measured"}
     assert [line[3] for line in cells[2:]] == [words[one] for one in held]
@@ -112,7 +108,7 @@ def test_prints_a_table_and_fails_with_a_broken_promise(
 def test_goes_on_with_the_next_part_where_one_fails(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def fail() -> Iterator[Promise]:
+    def fail() -> Iterator[Requirement]:
         yield from part(True)
         raise CalcbenchError("the driver died")
 
@@ -139,14 +135,14 @@ def test_knows_its_parts(
 
 
 def test_records_samples_as_the_driver_does() -> None:
-    assert instrument.recording_ns(2_000) > 0
-    assert instrument.recording(203).held
-    assert not instrument.recording(301).held
+    assert driver.recording_ns(2_000) > 0
+    assert driver.recording(203).held
+    assert not driver.recording(301).held
 
 
-def test_promises_a_ceiling_by_cpu() -> None:
-    held = instrument.ceiling("closed loop", 80_000, 7_761, 9_000, 23_392)
-    broken = instrument.ceiling("closed loop", 80_000, 12_501, 13_000, 90_000)
+def test_requires_a_ceiling_by_cpu() -> None:
+    held = driver.ceiling("closed loop", 80_000, 7_761, 9_000, 23_392)
+    broken = driver.ceiling("closed loop", 80_000, 12_501, 13_000, 90_000)
 
     assert held.held
     assert held.measured == "129,000/s (7.76 µs each, usually 9.00 µs); 23,400/s reached"
@@ -157,9 +153,9 @@ def test_counts_the_middle_round_of_lateness() -> None:
     p99_ns = [10_000, 90_000_000, 20_000]
     rounds = [{"rate_per_s": 30_000, "p50_ns": 5_000, "p99_ns": p99} for p99 in p99_ns]
 
-    assert instrument.lateness(rounds).held
-    assert "p99 20.0 µs at 30,000/s" in instrument.lateness(rounds).measured
-    assert not instrument.lateness([rounds[1], rounds[1], rounds[2]]).held
+    assert driver.lateness(rounds).held
+    assert "p99 20.0 µs at 30,000/s" in driver.lateness(rounds).measured
+    assert not driver.lateness([rounds[1], rounds[1], rounds[2]]).held
 
 
 def measurement(**evidence: float) -> Measurement:
@@ -184,7 +180,7 @@ def test_the_worst_run_decides_on_the_self_checks(
     evidence: dict[str, float], held: list[bool]
 ) -> None:
     runs = [measurement(), measurement(**evidence)]
-    found = list(instrument.self_checks(runs, runs))
+    found = list(driver.self_checks(runs, runs))
 
     assert [one.held for one in found] == held
     assert (
@@ -194,7 +190,7 @@ def test_the_worst_run_decides_on_the_self_checks(
 
 
 def test_judges_no_run_that_does_not_count() -> None:
-    found = list(instrument.self_checks([measurement()], []))
+    found = list(driver.self_checks([measurement()], []))
 
     assert [one.verdict for one in found] == ["held", "not measured", "held"]
 
@@ -220,43 +216,45 @@ def test_finds_the_bias_by_the_order_of_the_requests() -> None:
     """Two requests of the warm-up, two that count, and one whose answer nobody waited for."""
     observation = conversation((0, 50), (60, 99), ended=4, unfinished=1)
     stamps = np.array([(20, 30), (50, 70), (107, 120), (161, 195), (230, 250)])
-    seen = bias.beyond(observation, stamps)
+    seen = timestamps.beyond(observation, stamps)
 
     assert seen.before.tolist() == [7, 1]
     assert seen.after.tolist() == [30, 4]
     assert seen.short == 0
-    told = bias.told([seen], [seen])
-    assert told.held
-    assert "2 requests" in told.what
-    assert told.measured == "≥ 1 ns an end, p50 5 ns (bare client 5 ns), p99 37 ns"
+    requirement_of = timestamps.requirement_of([seen], [seen])
+    assert requirement_of.held
+    assert "2 requests" in requirement_of.what
+    assert requirement_of.measured == "≥ 1 ns an end, p50 5 ns (bare client 5 ns), p99 37 ns"
 
 
-def test_a_service_time_within_the_servers_own_breaks_the_promise() -> None:
-    def after_one(*pair: int, stamps: tuple[int, int]) -> bias.Beyond:
+def test_a_service_time_within_the_servers_own_breaks_the_requirement() -> None:
+    def after_one(*pair: int, stamps: tuple[int, int]) -> timestamps.Beyond:
         observation = conversation((pair[0], pair[1]), ended=2)
-        return bias.beyond(observation, np.array([(20, 30), stamps]))
+        return timestamps.beyond(observation, np.array([(20, 30), stamps]))
 
     early = after_one(0, 50, stamps=(99, 120))
     slow = after_one(0, 30_000, stamps=(101, 120))
     fine = after_one(0, 50, stamps=(101, 120))
 
-    assert not bias.told([fine, early], [fine]).held
-    assert not bias.told([slow], [fine]).held
-    assert bias.told([slow], [slow]).held  # the way there is slow for anybody
-    assert bias.told([fine, slow], [fine]).held  # the quietest round: the other one was noise
+    assert not timestamps.requirement_of([fine, early], [fine]).held
+    assert not timestamps.requirement_of([slow], [fine]).held
+    assert timestamps.requirement_of([slow], [slow]).held  # the way there is slow for anybody
+    assert timestamps.requirement_of(
+        [fine, slow], [fine]
+    ).held  # the quietest round: the other one was noise
 
 
 def test_misses_no_delay_that_the_server_made() -> None:
     """Every tenth is delayed, the first one too; here that lies before the window."""
     pairs = [(2_000_000 * n, 2_000_000 * n + (1_000_050 if n == 9 else 50)) for n in range(10)]
     stamps = [(100, 100), *((sent + 110, done + 90) for sent, done in pairs)]
-    seen = bias.beyond(conversation(*pairs, ended=11), np.array(stamps))
+    seen = timestamps.beyond(conversation(*pairs, ended=11), np.array(stamps))
     late_pairs = [*pairs[:9], (18_000_000, 18_000_050)]
-    late = bias.beyond(conversation(*late_pairs, ended=11), np.array(stamps))
+    late = timestamps.beyond(conversation(*late_pairs, ended=11), np.array(stamps))
 
     assert seen.short == 0
     assert late.short == 1
-    assert not bias.told([late], [late]).held
+    assert not timestamps.requirement_of([late], [late]).held
 
 
 @pytest.mark.parametrize(("ended", "unfinished", "stamps"), [(1, 0, 2), (1, 1, 3), (2, 0, 1)])
@@ -265,7 +263,7 @@ def test_compares_nothing_where_it_does_not_add_up(
 ) -> None:
     observation = conversation((0, 50), ended=ended, unfinished=unfinished)
     with pytest.raises(CalcbenchError, match="two conversations"):
-        bias.beyond(observation, np.array([(101, 120)] * stamps))
+        timestamps.beyond(observation, np.array([(101, 120)] * stamps))
 
 
 def test_is_answered_rightly_by_the_server_that_stamps() -> None:
@@ -276,13 +274,13 @@ def test_is_answered_rightly_by_the_server_that_stamps() -> None:
     assert answer_to(b"GET /sub/2/3 HTTP/1.1\r\n\r\n").endswith(b"2\r\n\r\n-1")
 
 
-@pytest.mark.parametrize("who", [bias.by_driver, bias.by_bare_client])
+@pytest.mark.parametrize("who", [timestamps.by_driver, timestamps.by_bare_client])
 def test_the_server_that_stamps_and_its_clients_have_one_clock(
-    who: Callable[[Pinning], bias.Beyond], monkeypatch: pytest.MonkeyPatch
+    who: Callable[[Pinning], timestamps.Beyond], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever the noise: a server's stamps lie within its client's."""
-    monkeypatch.setattr(bias, "DURATION_S", 1.0)  # so that a busy machine gets to one request
-    monkeypatch.setattr(bias, "BARE", 50)
+    monkeypatch.setattr(timestamps, "DURATION_S", 1.0)  # so that a busy machine gets to one request
+    monkeypatch.setattr(timestamps, "BARE", 50)
     seen = who(choose_cores())
 
     assert len(seen.before) > 0
@@ -323,9 +321,7 @@ def test_adds_what_wrk_adds() -> None:
     """Two clients, 12 answers in 60 ns: each is expected to ask every 10 ns."""
     latency = np.array([5] * 8 + [19, 20, 25, 31])
 
-    assert sorted(opinion.correct(latency, 60, 2).tolist()) == sorted(
-        [*latency.tolist(), 15, 21, 11]
-    )
+    assert sorted(wrk.correct(latency, 60, 2).tolist()) == sorted([*latency.tolist(), 15, 21, 11])
 
 
 @pytest.mark.parametrize(
@@ -338,18 +334,18 @@ def test_adds_what_wrk_adds() -> None:
     ],
 )
 def test_says_whether_wrk_agrees(ratios: list[float], held: bool | None) -> None:
-    told = opinion.agreement([((ratio * 1e4, 5e5), (1e4, 1e6)) for ratio in ratios])
+    requirement_of = wrk.agreement([((ratio * 1e4, 5e5), (1e4, 1e6)) for ratio in ratios])
 
-    assert told.held is held
-    assert "p50 0.500" in told.measured
+    assert requirement_of.held is held
+    assert "p50 0.500" in requirement_of.measured
 
 
 def test_does_without_wrk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    [told] = opinion.promises()
+    [requirement_of] = wrk.requirements()
 
-    assert told.verdict == "not measured"
-    assert told.measured == "wrk is not installed"
+    assert requirement_of.verdict == "not measured"
+    assert requirement_of.measured == "wrk is not installed"
 
 
 def test_the_noise_of_five_strategies_is_that_of_their_ratios() -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from calcbench.bench.analysis.inference import NOTHING_TOLD, Comparison, adjust, compare_apart
 from calcbench.bench.analysis.metrics import FIGURES, Metric
 from calcbench.bench.analysis.summary import Row, Summary
-from calcbench.bench.analysis.thresholds import CANNOT_TELL, Gate, Judged, too_few
+from calcbench.bench.analysis.thresholds import CANNOT_TELL, Judged, Threshold, too_few
 from calcbench.bench.schema.judgements import UNRANKED
 from calcbench.core.errors import UsageError
 
@@ -30,7 +30,7 @@ class Pair:
         return f"{at.strategy}, {at.workload}, {at.reuse}, {at.connections:,}"
 
     @property
-    def trouble(self) -> str:
+    def failure_reason(self) -> str:
         """Say why nothing can be told of the two, or nothing."""
         for label, row in (("A", self.first), ("B", self.second)):
             if row.status != "ok":
@@ -51,8 +51,8 @@ class Change:
     @property
     def verdict(self) -> str:
         """Say whether B is better, in words; and where nobody knows, what would have been seen."""
-        if self.pair.trouble:
-            return self.pair.trouble
+        if self.pair.failure_reason:
+            return self.pair.failure_reason
         if self.told.clear:
             return "better" if (self.told.ratio > 1) == self.metric.more_is_better else "worse"
         if self.told == NOTHING_TOLD:
@@ -93,16 +93,18 @@ def compare_all(pairs: Sequence[Pair]) -> list[Change]:
     """Compare *pairs* by every metric; the comparisons of one metric are one family."""
     changes = []
     for metric in FIGURES:
-        family = sum(not pair.trouble for pair in pairs)
+        family = sum(not pair.failure_reason for pair in pairs)
         told = [compare_pair(pair, metric, family) for pair in pairs]
-        sound = [index for index, pair in enumerate(pairs) if not pair.trouble]
+        sound = [index for index, pair in enumerate(pairs) if not pair.failure_reason]
         for index, adjusted in zip(sound, adjust([told[at] for at in sound]), strict=True):
             told[index] = adjusted
         changes += [
             Change(pair, metric, one)
             for pair, one in zip(pairs, told, strict=True)
             # Of somebody else's server nobody knows the CPU time.
-            if pair.trouble or metric.spread(pair.first).rounds or metric.spread(pair.second).rounds
+            if pair.failure_reason
+            or metric.spread(pair.first).rounds
+            or metric.spread(pair.second).rounds
         ]
     places = {id(pair): place for place, pair in enumerate(pairs)}
     return sorted(changes, key=lambda change: places[id(change.pair)])
@@ -110,26 +112,26 @@ def compare_all(pairs: Sequence[Pair]) -> list[Change]:
 
 def compare_pair(pair: Pair, metric: Metric, family: int) -> Comparison:
     """Compare the two of *pair* by *metric*; nothing is told where they say nothing."""
-    if pair.trouble:
+    if pair.failure_reason:
         return NOTHING_TOLD
     return compare_apart(
         metric.spread(pair.second).values, metric.spread(pair.first).values, family
     )
 
 
-def judge(gate: Gate, pair: Pair) -> Judged:
-    """Return what comes of *gate* for *pair*."""
-    metric, where = gate.metric, pair.where
-    if pair.trouble:
-        return Judged(gate, where, CANNOT_TELL, pair.trouble)
-    if gate.relative:
+def judge_pair(threshold: Threshold, pair: Pair) -> Judged:
+    """Return what comes of *threshold* for *pair*."""
+    metric, where = threshold.metric, pair.where
+    if pair.failure_reason:
+        return Judged(threshold, where, CANNOT_TELL, pair.failure_reason)
+    if threshold.relative:
         told = compare_pair(pair, metric, 1)
         if told == NOTHING_TOLD:
             rounds = min(metric.spread(row).rounds for row in (pair.first, pair.second))
-            return Judged(gate, where, CANNOT_TELL, too_few(rounds))
-        return gate.judged(where, told.ratio, (told.low, told.high))
+            return Judged(threshold, where, CANNOT_TELL, too_few(rounds))
+        return threshold.judged(where, told.ratio, (told.low, told.high))
     spread = metric.spread(pair.second)
     if spread.interval is None:
-        return Judged(gate, where, CANNOT_TELL, too_few(spread.rounds))
+        return Judged(threshold, where, CANNOT_TELL, too_few(spread.rounds))
     low, high = (end * metric.scale for end in spread.interval)
-    return gate.judged(where, metric.median(pair.second), (low, high))
+    return threshold.judged(where, metric.median(pair.second), (low, high))

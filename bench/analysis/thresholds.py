@@ -26,7 +26,7 @@ EXAMPLES = "as in 'p99>50ms' or 'throughput<-10%'"
 
 
 @dataclass(frozen=True)
-class Gate:
+class Threshold:
     """A condition, as *text*: it fails where *metric* is on the *sign* side of *limit*.
 
     *limit* is a ratio of the two results when *relative*, and otherwise in the metric's own unit.
@@ -40,9 +40,9 @@ class Gate:
 
     def judged(self, where: str, value: float, interval: tuple[float, float]) -> "Judged":
         """Return what comes of this where the figure is *value*, and lies in *interval*."""
-        return Judged(self, where, self.judge(interval), "", value, interval)
+        return Judged(self, where, self.status_for(interval), "", value, interval)
 
-    def judge(self, interval: tuple[float, float] | None) -> int:
+    def status_for(self, interval: tuple[float, float] | None) -> int:
         """Return the exit status for a figure that lies in *interval*, None if nobody knows."""
         if interval is None:
             return CANNOT_TELL
@@ -54,13 +54,13 @@ class Gate:
 
 @dataclass(frozen=True)
 class Judged:
-    """What came of a *gate* under the condition that *where* names.
+    """What came of a *threshold* under the condition that *where* names.
 
-    *value* and the *interval* around it are in the unit of the gate's limit; without an interval
-    *reason* says why there is none.
+    *value* and the *interval* around it are in the unit of the threshold's limit; without an
+    interval *reason* says why there is none.
     """
 
-    gate: Gate
+    threshold: Threshold
     where: str
     status: int
     reason: str = ""
@@ -68,7 +68,7 @@ class Judged:
     interval: tuple[float, float] | None = None
 
 
-def parse_gate(text: str, flag: str = "--fail-if", examples: str = EXAMPLES) -> Gate:
+def parse_threshold(text: str, flag: str = "--fail-if", examples: str = EXAMPLES) -> Threshold:
     """Return the condition that *text* states; raises UsageError where it states none.
 
     *flag* is the option that it stands behind, and *examples* are what would be right there.
@@ -82,17 +82,17 @@ def parse_gate(text: str, flag: str = "--fail-if", examples: str = EXAMPLES) -> 
     if unit == "%":
         if number <= -100:
             raise UsageError(f"{flag} {text!r}: nothing falls by 100% or more")
-        return Gate(text, metric, sign, 1 + number / 100, relative=True)
+        return Threshold(text, metric, sign, 1 + number / 100, relative=True)
     if number < 0:
         raise UsageError(f"{flag} {text!r}: {metric.name} is never below 0; a change is in %")
     if metric.unit == "/s":
         if unit not in ("", "/s"):
             raise UsageError(f"{flag} {text!r}: {metric.name} should be in /s, or in %")
-        return Gate(text, metric, sign, number, relative=False)
+        return Threshold(text, metric, sign, number, relative=False)
     if unit not in TIMES:
         raise UsageError(f"{flag} {text!r}: {metric.name} should be in ms, us or s, or in %")
     in_unit = number * TIMES[unit] * (1 if metric.unit == " ms" else 1e3)
-    return Gate(text, metric, sign, in_unit, relative=False)
+    return Threshold(text, metric, sign, in_unit, relative=False)
 
 
 def metric_named(name: str) -> Metric:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import click
 
-from calcbench.bench.analysis.compare import compare_all, judge, matched
+from calcbench.bench.analysis.compare import compare_all, judge_pair, matched
 from calcbench.bench.analysis.summary import summarise
-from calcbench.bench.analysis.thresholds import exit_status, parse_gate
+from calcbench.bench.analysis.thresholds import exit_status, parse_threshold
 from calcbench.bench.cli.base import Command
 from calcbench.bench.schema.result import read_run
 from calcbench.bench.views.compare_table import comparison_as_json, lines
@@ -39,11 +39,11 @@ def compare_command(first: Path, second: Path, conditions: tuple[str, ...], as_j
     Prints how each metric changed, its 95% interval and a verdict. With conditions it exits 99
     where one is broken for any strategy, else 98 where the data cannot tell, else 0.
     """
-    gates = [parse_gate(text) for text in conditions]
+    thresholds = [parse_threshold(text) for text in conditions]
     runs = read_run(first), read_run(second)
     pairs = matched(summarise(runs[0], first), summarise(runs[1], second))
     changes = compare_all(pairs)
-    judged = [judge(gate, pair) for gate in gates for pair in pairs]
+    judged = [judge_pair(threshold, pair) for threshold in thresholds for pair in pairs]
     if as_json:
         text = json.dumps(comparison_as_json(runs, changes, judged), indent=1, ensure_ascii=False)
         click.echo(text)

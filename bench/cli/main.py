@@ -86,7 +86,7 @@ def main() -> None:
             sys.stdout.flush()
     except OSError as error:
         if error.errno == errno.ENOSPC and not status:
-            complain(FULL)
+            print_error(FULL)
         elif error.errno not in (errno.ENOSPC, errno.EPIPE):
             raise
         # The reader, `head` perhaps, has seen enough, or the disk is full: forget the rest.
@@ -102,23 +102,23 @@ def run() -> int:
     try:
         return cli.main(prog_name="calcbench", standalone_mode=False) or 0
     except CalcbenchError as error:
-        complain(str(error))
+        print_error(str(error))
         return error.exit_status
     except click.UsageError as error:
-        complain(usage_message(error))
+        print_error(usage_message(error))
         return 2
     except click.ClickException as error:
-        complain(error.format_message())
+        print_error(error.format_message())
         return 1
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        complain(FULL)
+        print_error(FULL)
         return 1
 
 
-def complain(message: str) -> None:
+def print_error(message: str) -> None:
     """Print *message* in one line to standard error."""
     click.echo(f"calcbench: {' '.join(message.split())}", err=True)

@@ -121,7 +121,7 @@ def wait_for_stop(server: Server, watched: set[signal.Signals]) -> None:
     while not server.died():
         if signal.sigwait(watched) != signal.SIGCHLD:
             return
-    raise complaint(server.stop(0), f"the {server.spec.strategy} server died")
+    raise failure(server.stop(0), f"the {server.spec.strategy} server died")
 
 
 def stop(server: Server, watched: set[signal.Signals]) -> int:
@@ -143,11 +143,11 @@ def stop(server: Server, watched: set[signal.Signals]) -> int:
             return 128 + caught.si_signo
     stopped = server.stop(0)
     if not stopped.clean:
-        raise complaint(stopped, f"the {server.spec.strategy} server did not stop well")
+        raise failure(stopped, f"the {server.spec.strategy} server did not stop well")
     return 0
 
 
-def complaint(stopped: Stopped, what: str) -> CalcbenchError:
+def failure(stopped: Stopped, what: str) -> CalcbenchError:
     """Return *what* happened as an error, after passing on what the server itself has said."""
     if stopped.stderr:  # a traceback, for whoever is writing a strategy
         click.echo(stopped.stderr, err=True)

@@ -121,7 +121,7 @@ def run_plan(plan: Plan, subject: "Subject", output: Output) -> int:
     why = "the reasons are below the table"
     if output.quiet:
         why = f"{shlex.join(['calcbench', 'report', str(folder)])} says why"
-    return judge(summary, run, why)
+    return exit_status_of(summary, run, why)
 
 
 def announce(text: str) -> None:
@@ -182,12 +182,12 @@ def whole_result(summary: "Summary", run: "Run") -> str:
     return json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False)
 
 
-def judge(summary: "Summary", run: "Run", why: str) -> int:
+def exit_status_of(summary: "Summary", run: "Run", why: str) -> int:
     """Return the exit status for *summary* of *run*; raises CalcbenchError where one failed.
 
     *why* says where the reasons are.
     A server that failed in some rounds has failed. One that cannot run here has not, as long as
-    another one could be measured, and the driver's own trouble in some rounds is nobody's.
+    another one could be measured, and what a driver did in some rounds is nobody's failure.
     """
     broken = {m.condition.variant for m in run.measurements if is_servers_failure(m)}
     lost = {row.condition.strategy for row in summary.rows if row.status == "failed"} - broken
@@ -201,11 +201,11 @@ def judge(summary: "Summary", run: "Run", why: str) -> int:
 
 def is_servers_failure(measurement: "Measurement") -> bool:
     """Tell whether *measurement* failed by its server, and not by its drivers or by itself."""
-    from calcbench.bench.diagnosis.classify import judge as judge_evidence
+    from calcbench.bench.diagnosis.classify import classify
     from calcbench.bench.schema.judgements import INVALID
 
     evidence = measurement.evidence
-    doubtful = evidence.get("lost") or judge_evidence(evidence).name == INVALID
+    doubtful = evidence.get("lost") or classify(evidence).name == INVALID
     return (
         measurement.status == "failed" and measurement.judgement in ("", INVALID) and not doubtful
     )

@@ -50,14 +50,14 @@ class Contest:
 
 @dataclass(frozen=True)
 class Figures:
-    """What one server did in one round; *trouble* says why it does not count, or is empty."""
+    """What one server did in one round; *failure_reason* is empty where it counts."""
 
     server: str
     round: int
     cpu_us: float = 0  # of the server, for each right answer
     per_second: float = 0  # right answers
     driver_share: float = 0  # of its core, 0–1
-    trouble: str = ""
+    failure_reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Standing:
     behind_in_cpu: int
     behind_in_rate: int
     rounds: int
-    trouble: str
+    failure_reason: str
 
 
 def make_path(folder: Path) -> None:
@@ -101,7 +101,7 @@ def compete(
             try:
                 figures.append(measure(contest, server, number))
             except (CalcbenchError, OSError) as error:
-                figures.append(Figures(server, number, trouble=str(error)))
+                figures.append(Figures(server, number, failure_reason=str(error)))
     return figures
 
 
@@ -124,7 +124,7 @@ def measure(contest: Contest, server: str, number: int) -> Figures:
     right = observation.outcomes.ok
     if not right or observation.outcomes.total > right:
         return Figures(
-            server, number, trouble=f"not every answer was right: {observation.outcomes}"
+            server, number, failure_reason=f"not every answer was right: {observation.outcomes}"
         )
     return Figures(
         server,
@@ -148,18 +148,18 @@ def serving(contest: Contest, server: str) -> Iterator[tuple[int, int]]:
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port = probe.getsockname()[1]  # free until the server takes it, a moment later
-    with tempfile.TemporaryFile() as complaints:
+    with tempfile.TemporaryFile() as stderr:
         process = subprocess.Popen(
             command_of(contest, server, port),
             cwd=contest.path,  # granian looks for an application in the working directory first
             env={**os.environ, "PYTHONPATH": str(contest.path)},
             stdin=subprocess.DEVNULL,
-            stdout=complaints,
-            stderr=complaints,
+            stdout=stderr,
+            stderr=stderr,
             process_group=0,
         )
         try:
-            wait_until_ready(server, process, port, complaints.fileno())
+            wait_until_ready(server, process, port, stderr.fileno())
             yield port, process.pid
         finally:
             with contextlib.suppress(ProcessLookupError):
@@ -182,7 +182,7 @@ def command_of(contest: Contest, server: str, port: int) -> list[str]:
 
 
 def wait_until_ready(
-    server: str, process: "subprocess.Popen[bytes]", port: int, complaints: int
+    server: str, process: "subprocess.Popen[bytes]", port: int, stderr: int
 ) -> None:
     """Return when *server* has answered a request. Raises CalcbenchError when it will not."""
     request = b"GET /add/1/2 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
@@ -193,7 +193,7 @@ def wait_until_ready(
             if sock.recv(1):
                 return
         if process.poll() is not None:
-            text = os.pread(complaints, 1 << 16, 0).decode(errors="replace").strip()
+            text = os.pread(stderr, 1 << 16, 0).decode(errors="replace").strip()
             last = text.rpartition("\n")[2] or "without a word"
             raise CalcbenchError(f"{server} died at its start: {last}")
         time.sleep(WAIT_S)
@@ -209,24 +209,28 @@ def standings(figures: Sequence[Figures]) -> list[Standing]:
     names = list(dict.fromkeys(one.server for one in figures))
     table = []
     for name in names:
-        good = [one for one in figures if one.server == name and not one.trouble]
+        good = [one for one in figures if one.server == name and not one.failure_reason]
         bare = [(one, found.get((BARE, one.round))) for one in good]
         ours = [(one, found.get((OURS, one.round))) for one in good]
-        pairs = [(one, other) for one, other in ours if other and not other.trouble]
-        troubles = [one.trouble for one in figures if one.server == name and one.trouble]
+        pairs = [(one, other) for one, other in ours if other and not other.failure_reason]
+        reasons = [
+            one.failure_reason for one in figures if one.server == name and one.failure_reason
+        ]
         table.append(
             Standing(
                 server=name,
                 per_second=spread(one.per_second for one in good),
                 cpu_us=spread(one.cpu_us for one in good),
                 of_limit=spread(
-                    limit.cpu_us / one.cpu_us for one, limit in bare if limit and not limit.trouble
+                    limit.cpu_us / one.cpu_us
+                    for one, limit in bare
+                    if limit and not limit.failure_reason
                 ),
                 driver_share=max((one.driver_share for one in good), default=0),
                 behind_in_cpu=sum(other.cpu_us < one.cpu_us for one, other in pairs),
                 behind_in_rate=sum(other.per_second > one.per_second for one, other in pairs),
                 rounds=len(pairs),
-                trouble=troubles[0] if troubles else "",
+                failure_reason=reasons[0] if reasons else "",
             )
         )
 

@@ -133,9 +133,9 @@ def contest_lines(
             " fewer requests for each look at its sockets, takes more CPU for each."
         )
     for one in table:
-        if one.trouble:
+        if one.failure_reason:
             kept = f"{one.cpu_us.rounds} of {rounds} rounds count" if one.cpu_us.rounds else "none"
-            lines += wrap(f"{one.server}: {one.trouble} ({kept})")
+            lines += wrap(f"{one.server}: {one.failure_reason} ({kept})")
     return lines
 
 

@@ -10,7 +10,7 @@
 ============== =================================================================================
 
 Where several hold, all are in the evidence, and the judgement is the gravest: invalid, then
-driver-bound, contended, unsteady. `judge` is a function of the evidence alone, so that a result
+driver-bound, contended, unsteady. `classify` is a function of the evidence alone, so that a result
 can be judged again.
 """
 
@@ -47,7 +47,7 @@ class Judgement:
     why: tuple[str, ...]
 
 
-def judge(evidence: Mapping[str, Any], reason: str = "") -> Judgement:
+def classify(evidence: Mapping[str, Any], reason: str = "") -> Judgement:
     """Return what *evidence* says; *reason* is why there is no measurement, if there is none.
 
     The names in *evidence* are those that `calcbench.bench.diagnosis.evidence` gives; what is
@@ -76,8 +76,8 @@ def judge(evidence: Mapping[str, Any], reason: str = "") -> Judgement:
         found[DRIVER_BOUND].append(f"the driver was busy {busy:.0%} of the time{how}")
     if near := over("ceiling_ratio", BUSY):
         found[DRIVER_BOUND].append(f"{near:.0%} of the driver's ceiling")
-    if excuse := evidence.get("excuse"):
-        found[DRIVER_BOUND].append(str(excuse))
+    if driver_fault := evidence.get("excuse"):
+        found[DRIVER_BOUND].append(str(driver_fault))
     sent = evidence.get("sent_ratio")
     if sent is not None and sent < 1 - OFFERED and not evidence.get("waited_ratio"):
         found[DRIVER_BOUND].append(f"the driver sent {sent:.1%} of what was due")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from calcbench.bench.diagnosis import littles_law as selfcheck
-from calcbench.bench.diagnosis.classify import Judgement, judge
+from calcbench.bench.diagnosis.classify import Judgement, classify
 from calcbench.bench.diagnosis.littles_law import times
 from calcbench.bench.diagnosis.steady_state import Steadiness, settle
 from calcbench.bench.schema.outcomes import OK, OUTCOMES, Outcomes
@@ -30,10 +30,10 @@ class Window:
 
     *opened_ns* is by `time.perf_counter_ns`. *offered_per_s* 0 is a closed loop; of the
     *due* requests of an open one, *late* left late by the driver's fault, *waited* for a free
-    connection, and *excuse* says that the driver could not keep its schedule. *begun*, *ended* and
-    *unfinished* count every request since the driver started, -1 where nobody counts them.
-    *driver_delay_ns* is how long the drivers were ready to run and waited for a core. The cores
-    are empty where nobody is pinned; there are *drivers*, each with one thread.
+    connection, and *driver_fault* says that the driver could not keep its schedule. *begun*,
+    *ended* and *unfinished* count every request since the driver started, -1 where nobody counts
+    them. *driver_delay_ns* is how long the drivers were ready to run and waited for a core. The
+    cores are empty where nobody is pinned; there are *drivers*, each with one thread.
     """
 
     connections: int
@@ -47,7 +47,7 @@ class Window:
     due: int = 0
     late: int = 0
     waited: int = 0
-    excuse: str = ""
+    driver_fault: str = ""
     driver_delay_ns: int = 0
     begun: int = -1
     ended: int = -1
@@ -151,7 +151,7 @@ def of_the_schedule(window: Window, samples: "Samples") -> dict[str, Any]:
     due = max(window.due, 1)
     rate = window.answers * 1e9 / window.elapsed_ns
     return {
-        "excuse": window.excuse,
+        "excuse": window.driver_fault,
         "sent_ratio": selfcheck.sent_ratio(samples, window.elapsed_ns),
         "achieved_ratio": round(rate / window.offered_per_s, 4),
         "late_ratio": round(window.late / due, 4),
@@ -230,7 +230,7 @@ def assess(
     evidence = gather(
         window, observation.samples, observed.usage_samples, steadiness, way.get("ceiling_per_s")
     )
-    judgement = judge(evidence, reason)
+    judgement = classify(evidence, reason)
     resources = resource_usage(
         observed.usage_samples,
         window.opened_ns,
@@ -259,7 +259,7 @@ def window_of(observation: "Observation", condition: Condition, pinning: Pinning
         due=observation.outcomes.total,
         late=observation.late,
         waited=observation.waited,
-        excuse=observation.excuse,
+        driver_fault=observation.driver_fault,
         begun=observation.begun,
         ended=observation.ended,
         unfinished=observation.unfinished,

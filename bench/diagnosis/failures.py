@@ -8,21 +8,21 @@ from calcbench.core.serving.launcher import Stopped
 WAYS = {"http_error": "of another status", "timed_out": "timed out"}  # of ending, in words
 
 
-def trouble(observation: Observation, died: bool, stopped: Stopped) -> str:
+def failure_reason(observation: Observation, died: bool, stopped: Stopped) -> str:
     """Return in one line why a measurement does not count, or nothing when it does."""
-    complaint = stopped.stderr.rpartition("\n")[2]
+    printed = stopped.stderr.rpartition("\n")[2]
     if died:
-        return f"the server died with status {stopped.status}: {complaint or 'without a word'}"
+        return f"the server died with status {stopped.status}: {printed or 'without a word'}"
     if stopped.killed:
         return "the server did not stop when asked to, and was killed"
     if stopped.status:
-        return f"the server ended with status {stopped.status}: {complaint or 'without a word'}"
-    if complaint:
-        return f"the server complained: {complaint}"
-    return trouble_of_answers(observation)
+        return f"the server ended with status {stopped.status}: {printed or 'without a word'}"
+    if printed:
+        return f"the server printed: {printed}"
+    return failure_reason_of_responses(observation)
 
 
-def trouble_of_answers(observation: Observation) -> str:
+def failure_reason_of_responses(observation: Observation) -> str:
     """Return why no answers of an *observation* count, or nothing when they do."""
     if observation.lost:
         return observation.lost
@@ -39,7 +39,7 @@ def trouble_of_answers(observation: Observation) -> str:
     return ""
 
 
-def trouble_of_totals(observation: Observation, answers: int) -> str:
+def contradiction_of_totals(observation: Observation, answers: int) -> str:
     """Return how an *observation* contradicts the *answers* that the server counted, if it does.
 
     Both count since the start. An answer that a client gave up or lost is the server's alone, and

@@ -63,7 +63,7 @@ def settle(
     place = np.clip(done_ns * bins // elapsed_ns, 0, bins - 1)
     counts = np.bincount(place, minlength=bins).astype(float)
     series = medians(place, latency_ns, counts) if by_latency else counts
-    settled, why, cut = judge_series(series)
+    settled, why, cut = assess_series(series)
     bin_ns = elapsed_ns // bins
     shown = tuple(round(float(value), 1) for value in series)
     return Steadiness(settled, why, cut * bin_ns, bin_ns, shown)
@@ -86,7 +86,7 @@ def medians(
     return np.array(filled)
 
 
-def judge_series(series: "NDArray[np.float64]") -> tuple[bool, str, int]:
+def assess_series(series: "NDArray[np.float64]") -> tuple[bool, str, int]:
     """Return whether *series* settled, in words why, and how many bins lie before that."""
     bins = len(series)
     cut = mser(series)

@@ -147,7 +147,7 @@ def measure_lateness(pinning: Pinning, rate: float, duration_s: float) -> dict[s
         "p50_ns": p50,
         "p99_ns": p99,
         "max_ns": most,
-        "kept": not observation.excuse,
+        "kept": not observation.driver_fault,
     }
 
 

@@ -86,7 +86,7 @@ class Observation:
         return found
 
     @property
-    def excuse(self) -> str:
+    def driver_fault(self) -> str:
         """Why this is not what was asked for, because a driver could not keep its schedule."""
         total = self.outcomes.total
         if self.offered_per_s and self.late > LATE_SHARE * total:

@@ -67,11 +67,11 @@ end
 """
 
 
-def understand(output: str, complaint: str = "") -> dict[str, Any]:
+def understand(output: str, stderr: str = "") -> dict[str, Any]:
     """Return the figures in the *output* of wrk; raises CalcbenchError where there are none."""
     rate = RATE.search(output)
     if not rate:
-        last = (complaint or output).strip().rpartition("\n")[2]
+        last = (stderr or output).strip().rpartition("\n")[2]
         raise CalcbenchError(f"wrk says nothing of a rate: {last or 'not a word'}")
     quantiles = {
         f"p{percent}_ns": round(float(number) * UNITS_NS[unit])

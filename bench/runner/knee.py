@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from calcbench.bench.analysis.summary import summarise_condition
-from calcbench.bench.analysis.thresholds import Gate, parse_gate
+from calcbench.bench.analysis.thresholds import Threshold, parse_threshold
 from calcbench.bench.runner.race import pinning_of
 from calcbench.bench.runner.subject import Setup, Subject
 from calcbench.bench.schema.judgements import UNRANKED
@@ -67,12 +67,16 @@ class Knee:
     note: str = ""
 
 
-def parse_objective(text: str) -> Gate:
+def parse_objective(text: str) -> Threshold:
     """Return the objective that *text*, ``p99<20ms``, states; raises UsageError."""
-    gate = parse_gate(text, "--slo", "as in 'p99<20ms'")
-    if gate.relative or gate.sign != "<" or gate.metric.name not in ("p50", "p90", "p99", "max"):
+    threshold = parse_threshold(text, "--slo", "as in 'p99<20ms'")
+    if (
+        threshold.relative
+        or threshold.sign != "<"
+        or threshold.metric.name not in ("p50", "p90", "p99", "max")
+    ):
         raise UsageError(f"--slo {text!r} should be a latency, < and a time, as in 'p99<20ms'")
-    return gate
+    return threshold
 
 
 def search(attempt: Callable[[float], Try], start: float) -> tuple[float, float, list[Try], str]:
@@ -114,7 +118,7 @@ def decide(attempt: Callable[[float], Try], rate: float, tries: list[Try]) -> tu
     return NOT_KEPT, last.why
 
 
-def judge(measurement: Measurement, objective: Gate, folder: Path) -> Try:
+def judge_try(measurement: Measurement, objective: Threshold, folder: Path) -> Try:
     """Return whether *measurement*, of an open loop, kept the *objective*."""
     rate, outcomes = measurement.offered_per_s, measurement.outcomes
     if measurement.status == "unavailable":
@@ -136,7 +140,7 @@ def judge(measurement: Measurement, objective: Gate, folder: Path) -> Try:
 def find_knees(
     plan: Plan,
     subject: Subject,
-    objective: Gate,
+    objective: Threshold,
     folder: Path,
     announce: Callable[[str], None] = lambda _: None,
     prepare: Callable[[], Mapping[str, Any]] = dict,
@@ -161,7 +165,7 @@ def find_knees(
 
     def knee_of(condition: Condition) -> Knee:
         def attempt(rate: float) -> Try:
-            one = judge(measure(condition, rate), objective, folder)
+            one = judge_try(measure(condition, rate), objective, folder)
             one = dataclasses.replace(one, rate=rate)
             announce(f"{condition.strategy}, {condition.workload}: {tried(one)}")
             return one
@@ -185,7 +189,7 @@ def tried(one: Try) -> str:
     return f"{format_rate(one.rate)} {one.outcome}: {one.why}"
 
 
-def write_knees(knees: Sequence[Knee], plan: Plan, objective: Gate, folder: Path) -> None:
+def write_knees(knees: Sequence[Knee], plan: Plan, objective: Threshold, folder: Path) -> None:
     """Write *knees* and every try to ``knee.json``; raises CalcbenchError when that fails."""
     values = {
         "objective": objective.text,
@@ -203,7 +207,7 @@ def finite(value: float) -> float | None:
     return None if math.isinf(value) else value
 
 
-def lines(knees: Sequence[Knee], objective: Gate) -> Iterator[str]:
+def lines(knees: Sequence[Knee], objective: Threshold) -> Iterator[str]:
     """Yield the lines that show *knees*."""
     yield f"Highest rate sustained with {objective.text.strip()}:"
     width = max((len(knee.condition.strategy) for knee in knees), default=0)

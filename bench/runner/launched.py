@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 
 from calcbench.bench.diagnosis.evidence import ServerUsage
-from calcbench.bench.diagnosis.failures import trouble, trouble_of_totals
+from calcbench.bench.diagnosis.failures import contradiction_of_totals, failure_reason
 from calcbench.bench.loadgen.spec import LoadSpec, load_spec_of
 from calcbench.bench.runner.subject import Setup, Subject, conclude
 from calcbench.bench.schema.judgements import INVALID
@@ -44,7 +44,7 @@ def measure(
 ) -> Measurement:
     """Return the measurement of *condition* in round *number*, with its samples written.
 
-    A server that cannot start, dies, complains, answers wrongly or will not stop cleanly makes
+    A server that cannot start, dies, prints, answers wrongly or will not stop cleanly makes
     it a failed one. Raises CalcbenchError only when the samples cannot be written.
     """
     plan, pinning = setup.plan, setup.pinning
@@ -80,7 +80,9 @@ def measure(
     answers = sum(worker.answers for worker in workers)
     life = Life(after[0] - before[0], after[1] - before[1], answers)
     seen = ServerUsage(sampling.samples, workers, life)
-    reason = trouble(observation, died, stopped) or trouble_of_totals(observation, answers)
+    reason = failure_reason(observation, died, stopped) or contradiction_of_totals(
+        observation, answers
+    )
     reason = without_paths(reason)
     return conclude(setup, condition, number, step, observation, seen, reason)
 

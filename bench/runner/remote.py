@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from calcbench.bench.diagnosis.evidence import ServerUsage
-from calcbench.bench.diagnosis.failures import trouble_of_answers
+from calcbench.bench.diagnosis.failures import failure_reason_of_responses
 from calcbench.bench.loadgen.spec import Ask, load_spec_of
 from calcbench.bench.runner.subject import Setup, Subject, conclude
 from calcbench.bench.schema.judgements import INVALID
@@ -166,5 +166,5 @@ def measure_target(
         reason = without_paths(str(error))
         return Measurement(condition, number, "failed", reason, judgement=INVALID)
     unseen = ServerUsage((), (), Life(0, 0, 0))
-    reason = trouble_of_answers(observation)
+    reason = failure_reason_of_responses(observation)
     return conclude(setup, condition, number, step, observation, unseen, reason)

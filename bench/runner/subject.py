@@ -73,7 +73,7 @@ def conclude(
     """
     plan, pinning = setup.plan, setup.pinning
     assessed = assess(observation, seen, condition, pinning, setup.calibration, reason)
-    reason = reason or observation.excuse
+    reason = reason or observation.driver_fault
     if assessed.judgement.name == INVALID:
         reason = reason or assessed.judgement.why[0]
     observation = assessed.observation

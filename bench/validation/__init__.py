@@ -1,1 +1,1 @@
-"""What was promised of the measuring itself, and what a machine makes of it: ``make validate``."""
+"""What is required of the measuring itself, and what a machine makes of it: ``make validate``."""

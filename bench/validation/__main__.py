@@ -1,7 +1,7 @@
-"""``make validate``: a table of what was promised, what was measured here, and whether it held.
+"""``make validate``: a table of what is required, what was measured here, and whether it held.
 
-The exit status is 1 when a promise is broken. Parts: `driver` (what it can do, and that it adds
-up), `truth` (servers about which the truth is known), `wrk` (a second opinion), `statistics`
+The exit status is 1 when a requirement is broken. Parts: `driver` (what it can do, and that it adds
+up), `truth` (servers about which the truth is known), `wrk` (a cross-check), `statistics`
 (simulated with this machine's noise).
 """
 
@@ -14,19 +14,16 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from calcbench.bench.system.machine import describe_machine
-from calcbench.bench.validation import driver as instrument
-from calcbench.bench.validation import statistics as simulation
-from calcbench.bench.validation import truth
-from calcbench.bench.validation import wrk as opinion
-from calcbench.bench.validation.promise import Promise, print_promises
+from calcbench.bench.validation import driver, statistics, truth, wrk
+from calcbench.bench.validation.requirement import Requirement, print_requirements
 from calcbench.core.errors import CalcbenchError, UsageError
 from calcbench.core.options import nearest
 
-PARTS: dict[str, Callable[[], Iterator[Promise]]] = {
-    "driver": instrument.promises,
-    "truth": truth.promises,
-    "wrk": opinion.promises,
-    "statistics": simulation.promises,
+PARTS: dict[str, Callable[[], Iterator[Requirement]]] = {
+    "driver": driver.requirements,
+    "truth": truth.requirements,
+    "wrk": wrk.requirements,
+    "statistics": statistics.requirements,
 }
 
 
@@ -39,12 +36,12 @@ def chosen(only: str) -> list[str]:
     return [name for name in PARTS if name in names] or list(PARTS)
 
 
-def measured(name: str) -> Iterator[Promise]:
-    """Yield the promises of the part *name*; where it cannot go on, that is a broken one."""
+def measured(name: str) -> Iterator[Requirement]:
+    """Yield the requirements of the part *name*; where it cannot go on, that is a broken one."""
     try:
         yield from PARTS[name]()
     except CalcbenchError as error:
-        yield Promise(f"the part {name}", "can be measured", str(error), False)
+        yield Requirement(f"the part {name}", "can be measured", str(error), False)
 
 
 def run(words: Sequence[str] | None = None) -> int:
@@ -55,7 +52,7 @@ def run(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", default="", help=f"some of {','.join(PARTS)}")
     parts = chosen(parser.parse_args(words).only)
     load, began = os.getloadavg()[0], time.monotonic()
-    held = print_promises(itertools.chain.from_iterable(map(measured, parts)))
+    held = print_requirements(itertools.chain.from_iterable(map(measured, parts)))
     machine = describe_machine()
     python = f"{platform.python_implementation()} {platform.python_version()}"
     print(

@@ -1,4 +1,4 @@
-"""What was promised of the driver: how much it can do, how punctually, and that it adds up.
+"""What is required of the driver: how much it can do, how punctually, and that it adds up.
 
 Its ceiling is by CPU: what one core has room for at the driver's CPU time for each request. On
 two cores that the null responder and strangers share, less is reached, and that says something
@@ -32,7 +32,7 @@ from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, Plan
 from calcbench.bench.schema.result import Measurement
 from calcbench.bench.system.cpus import Pinning, choose_cores
 from calcbench.bench.units import format_ns, format_rate
-from calcbench.bench.validation.promise import Promise
+from calcbench.bench.validation.requirement import Requirement
 
 CLOSED_PER_S, OPEN_PER_S = 80_000, 40_000
 RECORDING_NS = 300
@@ -57,8 +57,8 @@ OPEN_LOOP = Plan(
 )
 
 
-def promises() -> Iterator[Promise]:
-    """Yield each promise, as it is measured."""
+def requirements() -> Iterator[Requirement]:
+    """Yield each requirement, as it is measured."""
     pinning = choose_cores()
     closed = measure_way(pinning, True, CLIENTS, DURATION_S, ROUNDS)
     costs = closed["cost_lowest_ns"], closed["cost_ns"]
@@ -70,10 +70,10 @@ def promises() -> Iterator[Promise]:
     yield from self_checks(measurements(CLOSED_LOOP), measurements(OPEN_LOOP))
 
 
-def ceiling(loop: str, least: int, cost_ns: float, usual_ns: float, reached: float) -> Promise:
-    """Promise at least so many requests a second, by what one costs the driver in a quiet round."""
+def ceiling(loop: str, least: int, cost_ns: float, usual_ns: float, reached: float) -> Requirement:
+    """Require so many requests a second, by what one costs the driver in a quiet round."""
     by_cpu = 1e9 / cost_ns
-    return Promise(
+    return Requirement(
         f"{loop}, every answer checked, one core, by CPU",
         f"≥ {format_rate(least)}",
         f"{format_rate(by_cpu)} ({format_ns(cost_ns)} each, usually {format_ns(usual_ns)});"
@@ -121,9 +121,9 @@ def recording_ns(samples: int) -> float:
         os.close(fd)
 
 
-def recording(each_ns: float) -> Promise:
-    """Promise what it takes to record one sample."""
-    return Promise(
+def recording(each_ns: float) -> Requirement:
+    """Require what it takes to record one sample."""
+    return Requirement(
         "recording a sample, packing included",
         f"≤ {format_ns(RECORDING_NS)}",
         format_ns(each_ns),
@@ -131,10 +131,10 @@ def recording(each_ns: float) -> Promise:
     )
 
 
-def lateness(rounds: list[dict[str, Any]]) -> Promise:
-    """Promise how late requests leave in an open loop; the middle one of *rounds* counts."""
+def lateness(rounds: list[dict[str, Any]]) -> Requirement:
+    """Require how late requests leave in an open loop; the middle one of *rounds* counts."""
     middle = sorted(rounds, key=lambda one: one["p99_ns"])[len(rounds) // 2]
-    return Promise(
+    return Requirement(
         f"lateness in an open loop at {LATENESS_SHARE:.0%} of the ceiling, p99",
         f"≤ {format_ns(LATE_NS)}",
         f"p50 {format_ns(middle['p50_ns'])}, p99 {format_ns(middle['p99_ns'])}"
@@ -153,7 +153,7 @@ def measurements(plan: Plan) -> list[Measurement]:
     return [one for one in found if one.status == "ok"]
 
 
-def self_checks(closed: list[Measurement], offered: list[Measurement]) -> Iterator[Promise]:
+def self_checks(closed: list[Measurement], offered: list[Measurement]) -> Iterator[Requirement]:
     """Yield what each measurement must agree with, whatever the server did; the worst counts.
 
     While a driver does not run its clients make pauses that no request accounts for, so that
@@ -162,14 +162,14 @@ def self_checks(closed: list[Measurement], offered: list[Measurement]) -> Iterat
     stalls = ("driver_delay_ratio", "steal_ratio")
     allowed = [LITTLE + sum(one.evidence.get(name) or 0 for name in stalls) for one in closed]
     off = [abs(one.evidence["little_ratio"] - 1) for one in closed]
-    yield Promise(
+    yield Requirement(
         "Little's law in a closed loop: clients = rate x time",
         f"within {LITTLE:.0%}",
         worst(off),
         all(one <= most for one, most in zip(off, allowed, strict=True)) if off else None,
     )
     off = [abs(one.evidence["achieved_ratio"] - 1) for one in offered]
-    yield Promise(
+    yield Requirement(
         "answered a second against offered in an open loop",
         f"within {OFFERED:.0%}",
         worst(off),
@@ -177,7 +177,7 @@ def self_checks(closed: list[Measurement], offered: list[Measurement]) -> Iterat
     )
     lost = [one.evidence["unaccounted"] for one in (*closed, *offered)]
     total = sum(one.outcomes.total for one in (*closed, *offered))
-    yield Promise(
+    yield Requirement(
         "conservation: begun = ended + in flight",
         "exactly",
         f"{sum(map(abs, lost))} of {total:,} requests are missing",

@@ -1,4 +1,4 @@
-"""What the statistics promise against what they do, with this machine's noise.
+"""What the statistics are required to do against what they do, with this machine's noise.
 
 One strategy is raced against itself, and from how its rounds differ many more races are drawn
 whose answer is known, because we put it there. A share that was counted is allowed the error of
@@ -28,7 +28,7 @@ from calcbench.bench.analysis.stopping import FIRST_LOOK, is_known
 from calcbench.bench.analysis.summary import Row, summarise
 from calcbench.bench.schema.plan import Plan
 from calcbench.bench.units import format_number
-from calcbench.bench.validation.promise import Promise, at_most, between, percentages, share
+from calcbench.bench.validation.requirement import Requirement, at_most, between, percentages, share
 from calcbench.core.errors import CalcbenchError
 
 if TYPE_CHECKING:
@@ -38,11 +38,11 @@ if TYPE_CHECKING:
 CPU = next(metric for metric in FIGURES if metric.name == "cpu")
 STRATEGY = "selectors"
 ROUNDS = 24  # of the race that shows the noise
-COMPARISONS = 200  # as they were promised
+COMPARISONS = 200  # as they are required
 DRAWN = 3_000  # for each share; its standard error near 5 % is 0.4 %
 TRUE = 0.05  # the difference that is to be found
 MOST_ROUNDS = 30  # in which it is looked for
-PROMISED_ROUNDS = 10  # in which it is to be found
+REQUIRED_ROUNDS = 10  # in which it is to be found
 FEW = (3, 6, 10)  # rounds of a race
 COVERED = (0.93, 0.97)  # what 95 % intervals are to cover
 FEW_NAMES = "3, 6, 10 rounds"
@@ -50,13 +50,13 @@ FEW_NAMES = "3, 6, 10 rounds"
 Draw = Callable[[int], "NDArray[np.float64]"]
 
 
-def promises() -> Iterator[Promise]:
-    """Yield each promise, as it is measured."""
+def requirements() -> Iterator[Requirement]:
+    """Yield each requirement, as it is measured."""
     yield from counted(noise_race())
 
 
-def counted(rows: Sequence[Row]) -> Iterator[Promise]:
-    """Yield each promise, as it is counted, with the noise that *rows* show."""
+def counted(rows: Sequence[Row]) -> Iterator[Requirement]:
+    """Yield each requirement, as it is counted, with the noise that *rows* show."""
     draw = drawing(differences(rows, THROUGHPUT))
     yield false_positives(draw)
     yield false_positives_of_five(draw)
@@ -147,22 +147,22 @@ def pair(draw: Draw, rounds: int, shift: float = 0.0) -> Comparison:
     return compare_paired(np.exp(draw(rounds) + shift).tolist(), [1.0] * rounds)
 
 
-def false_positives(draw: Draw) -> Promise:
+def false_positives(draw: Draw) -> Requirement:
     """Count how often strategies that are alike are said to differ."""
-    first = [pair(draw, PROMISED_ROUNDS).clear for _ in range(COMPARISONS)]
+    first = [pair(draw, REQUIRED_ROUNDS).clear for _ in range(COMPARISONS)]
     longer = [[pair(draw, rounds).clear for _ in range(DRAWN)] for rounds in FEW]
-    return Promise(
-        f"A/A called different, {PROMISED_ROUNDS} rounds; longer: {FEW_NAMES}",
+    return Requirement(
+        f"A/A called different, {REQUIRED_ROUNDS} rounds; longer: {FEW_NAMES}",
         f"≤ {ALPHA:.0%}",
         f"{percentages([first])}; {percentages(longer)}",
         all(at_most(ALPHA, flags) for flags in (first, *longer)),
     )
 
 
-def false_positives_of_five(draw: Draw) -> Promise:
+def false_positives_of_five(draw: Draw) -> Requirement:
     """Count how often of five strategies that are alike any two are said to differ."""
-    flags = [any_of_five(draw, PROMISED_ROUNDS) for _ in range(COMPARISONS)]
-    return Promise(
+    flags = [any_of_five(draw, REQUIRED_ROUNDS) for _ in range(COMPARISONS)]
+    return Requirement(
         "A/A of five: any of the ten pairs called different",
         f"≤ {ALPHA:.0%}",
         percentages([flags]),
@@ -177,17 +177,22 @@ def any_of_five(draw: Draw, rounds: int) -> bool:
     # The noise of a ratio is that of two strategies: each has its share of the variance.
     values = [np.exp(draw(rounds) / math.sqrt(2)).tolist() for _ in range(5)]
     pairs = list(itertools.combinations(values, 2))
-    return any(told.clear for told in adjust([compare_paired(*two, len(pairs)) for two in pairs]))
+    return any(
+        requirement_of.clear
+        for requirement_of in adjust([compare_paired(*two, len(pairs)) for two in pairs])
+    )
 
 
-def coverage_of_ratios(draw: Draw) -> Promise:
+def coverage_of_ratios(draw: Draw) -> Requirement:
     """Count how often the interval of a ratio holds the one that we put there."""
     shift = math.log(1 + TRUE)
-    told = [[pair(draw, rounds, shift) for _ in range(DRAWN)] for rounds in FEW]
-    return covered("ratio", [[one.low <= 1 + TRUE <= one.high for one in some] for some in told])
+    requirement_of = [[pair(draw, rounds, shift) for _ in range(DRAWN)] for rounds in FEW]
+    return covered(
+        "ratio", [[one.low <= 1 + TRUE <= one.high for one in some] for some in requirement_of]
+    )
 
 
-def coverage_of_medians(draw: Draw) -> Promise:
+def coverage_of_medians(draw: Draw) -> Requirement:
     """Count how often the interval of a median holds the one that we put there."""
     import numpy as np
 
@@ -198,10 +203,10 @@ def coverage_of_medians(draw: Draw) -> Promise:
     return covered("median", flags)
 
 
-def covered(what: str, counted: Sequence[Sequence[bool]]) -> Promise:
-    """Promise that 95 % intervals of *what* hold it as often as they should."""
+def covered(what: str, counted: Sequence[Sequence[bool]]) -> Requirement:
+    """Require that 95 % intervals of *what* hold it as often as they should."""
     low, high = COVERED
-    return Promise(
+    return Requirement(
         f"95% interval of a {what} holds it, {FEW_NAMES}",
         f"{low:.0%} to {high:.0%}",
         percentages(counted),
@@ -209,11 +214,11 @@ def covered(what: str, counted: Sequence[Sequence[bool]]) -> Promise:
     )
 
 
-def stopping(draw: Draw, precision: float = 0.05, most: int = MOST_ROUNDS) -> Promise:
-    """Count what looking after each round, as ``--precision`` does, does to the promises."""
+def stopping(draw: Draw, precision: float = 0.05, most: int = MOST_ROUNDS) -> Requirement:
+    """Count what looking after each round, as ``--precision`` does, does to the requirements."""
     import numpy as np
 
-    told = []
+    requirement_of = []
     for _ in range(COMPARISONS):
         one, other = np.exp(draw(most)).tolist(), [1.0] * most
         rounds = FIRST_LOOK
@@ -221,10 +226,10 @@ def stopping(draw: Draw, precision: float = 0.05, most: int = MOST_ROUNDS) -> Pr
             [dict(enumerate(of[:rounds])) for of in (one, other)], precision, most - FIRST_LOOK + 1
         ):
             rounds += 1
-        told.append(compare_paired(one[:rounds], other[:rounds]))
-    clear = [one.clear for one in told]
-    holds = [one.low <= 1 <= one.high for one in told]
-    return Promise(
+        requirement_of.append(compare_paired(one[:rounds], other[:rounds]))
+    clear = [one.clear for one in requirement_of]
+    holds = [one.low <= 1 <= one.high for one in requirement_of]
+    return Requirement(
         f"A/A with --precision {precision:.0%} called different; 95% interval holds",
         f"≤ {ALPHA:.0%}; {COVERED[0]:.0%} to {COVERED[1]:.0%}",
         f"{share(clear):.1%}; {percentages([holds])}",
@@ -232,7 +237,7 @@ def stopping(draw: Draw, precision: float = 0.05, most: int = MOST_ROUNDS) -> Pr
     )
 
 
-def detection(noise: "NDArray[np.float64]", name: str) -> Promise:
+def detection(noise: "NDArray[np.float64]", name: str) -> Requirement:
     """Count how often a true difference is found, and in how many rounds."""
     draw, shift = drawing(noise), math.log(1 + TRUE)
     needed = next(
@@ -244,11 +249,11 @@ def detection(noise: "NDArray[np.float64]", name: str) -> Promise:
         None,
     )
     found = f"in {needed} rounds" if needed else f"not in {MOST_ROUNDS} rounds"
-    ratio = share([pair(draw, PROMISED_ROUNDS, shift).clear for _ in range(DRAWN)])
-    return Promise(
+    ratio = share([pair(draw, REQUIRED_ROUNDS, shift).clear for _ in range(DRAWN)])
+    return Requirement(
         f"a true {TRUE:.0%} of {name} is found, four times in five",
-        f"≤ {PROMISED_ROUNDS} rounds",
-        f"{found}, by {PROMISED_ROUNDS} in {ratio:.0%};"
+        f"≤ {REQUIRED_ROUNDS} rounds",
+        f"{found}, by {REQUIRED_ROUNDS} in {ratio:.0%};"
         f" noise of a ratio {format_number(100 * float(noise.std(ddof=1)))}%",
         ratio >= POWER,
     )

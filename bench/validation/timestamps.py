@@ -1,10 +1,10 @@
 """The driver's times beside those of a server that stamps every request itself.
 
 The driver's service time of a request has to hold the server's own, at both ends: less would be a
-wrong clock or a wrong request. That is promised for every request, for no noise can break it.
+wrong clock or a wrong request. That is required for every request, for no noise can break it.
 What it has beyond that is the way there and back through the kernel, two awakenings, and what
 the driver adds. The first two are anybody's: a bare client, which does nothing but send and
-receive, has them too, in the same minute and on the same core. So the median is promised by what
+receive, has them too, in the same minute and on the same core. So the median is required by what
 it lies above the bare client's, in the quietest of a few rounds of each, because noise only adds:
 20 µs, for an epoll, the checks of a turn of the loop, and caches that have cooled meanwhile.
 """
@@ -24,7 +24,7 @@ from calcbench.bench.loadgen.pool import Drivers
 from calcbench.bench.loadgen.spec import LoadSpec, ring
 from calcbench.bench.system.cpus import Pinning, on_cores
 from calcbench.bench.units import format_ns
-from calcbench.bench.validation.promise import Promise
+from calcbench.bench.validation.requirement import Requirement
 from calcbench.core.errors import CalcbenchError
 from calcbench.core.serving.sockets import listen
 
@@ -64,20 +64,20 @@ class Beyond:
         return quantile(np.sort(self.before + self.after), q)
 
 
-def promise(pinning: Pinning) -> Promise:
+def requirement(pinning: Pinning) -> Requirement:
     """Measure, and say what there is."""
     rounds = [(by_driver(pinning), by_bare_client(pinning)) for _ in range(ROUNDS)]
-    return told([driver for driver, _ in rounds], [bare for _, bare in rounds])
+    return requirement_of([driver for driver, _ in rounds], [bare for _, bare in rounds])
 
 
-def told(driver: list[Beyond], bare: list[Beyond]) -> Promise:
-    """Return the promise, from the rounds of the driver and of a bare client."""
+def requirement_of(driver: list[Beyond], bare: list[Beyond]) -> Requirement:
+    """Return the requirement, from the rounds of the driver and of a bare client."""
     quietest = min(driver, key=lambda one: one.median_ns)
     bare_ns = min(one.median_ns for one in bare)
     least = min(int(min(one.before.min(), one.after.min())) for one in driver)
     count = sum(len(one.before) for one in driver)
     added_ns = quietest.median_ns - bare_ns
-    return Promise(
+    return Requirement(
         f"service time beyond the server's own stamps, {count:,} requests",
         f"≥ 0, p50 ≤ bare + {ADDED_NS // 1_000} µs",
         f"≥ {format_ns(least)} an end, p50 {format_ns(quietest.median_ns)}"

@@ -22,8 +22,8 @@ from calcbench.bench.loadgen.pool import Drivers
 from calcbench.bench.loadgen.spec import LoadSpec
 from calcbench.bench.system.cpus import Pinning, choose_cores
 from calcbench.bench.units import format_ns, format_ratio
-from calcbench.bench.validation import timestamps as bias
-from calcbench.bench.validation.promise import Promise
+from calcbench.bench.validation import timestamps
+from calcbench.bench.validation.requirement import Requirement
 from calcbench.core.errors import CalcbenchError
 from calcbench.core.serving.launcher import ServerSpec, launch
 
@@ -34,15 +34,15 @@ QUANTILES = (0.9, 0.95, 0.99)
 FREEZE_ERROR = 0.05
 
 
-def promises() -> Iterator[Promise]:
-    """Yield each promise, as it is measured."""
+def requirements() -> Iterator[Requirement]:
+    """Yield each requirement, as it is measured."""
     pinning = choose_cores()
     yield quantiles()
-    yield bias.promise(pinning)
+    yield timestamps.requirement(pinning)
     yield freeze(pinning)
 
 
-def quantiles() -> Promise:
+def quantiles() -> Requirement:
     """Compare our quantiles with numpy's, of arrays of all sizes, with ties and without."""
     import numpy as np
 
@@ -53,7 +53,7 @@ def quantiles() -> Promise:
         values = np.sort(random.integers(0, most, size))
         for q in (0.5, 0.9, 0.99, 0.999, float(random.random())):
             differ += quantile(values, q) != np.quantile(values, q, method="inverted_cdf")
-    return Promise(
+    return Requirement(
         "quantiles are numpy's inverted_cdf",
         "exactly",
         f"{differ} of {ARRAYS * 5:,} differ",
@@ -61,7 +61,7 @@ def quantiles() -> Promise:
     )
 
 
-def freeze(pinning: Pinning) -> Promise:
+def freeze(pinning: Pinning) -> Requirement:
     """Stop a server in the middle of open loops and of a closed one."""
     import numpy as np
 
@@ -75,7 +75,7 @@ def freeze(pinning: Pinning) -> Promise:
     error = freeze_error(seen, frozen_ns)
     seen_ns = quantile(np.sort(seen.samples["latency_ns"]), 0.99)
     missed_ns = quantile(np.sort(closed.samples["latency_ns"]), 0.99)
-    return Promise(
+    return Requirement(
         f"open loop, server stopped {FROZEN_S:g} of {FREEZE_S:g} s: p90, p95, p99",
         f"within {FREEZE_ERROR:.0%}",
         f"{error:.1%} off; p99 {format_ns(seen_ns)}; a closed loop says {format_ns(missed_ns)},"

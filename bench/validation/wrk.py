@@ -1,11 +1,11 @@
-"""What wrk says of the same server in the same minutes: a second opinion on the driver.
+"""What wrk says of the same server in the same minutes: a cross-check on the driver.
 
 Both drive the calculator of one `selectors` server, from the same core, with the very same
 requests and as many connections, in turns. wrk checks the status of an answer; our driver also
 its framing and its number. So agreement of the rates shows that this costs no throughput here,
 where the server is the slower one, and not that the two do equal work. Two tools that time the
-same loop should differ by less than the 10 % that a reader would act upon. The promise is held, or
-broken, where the whole interval of the ratio says so, and not measured where it is too wide.
+same loop should differ by less than the 10 % that a reader would act upon. The requirement is held,
+or broken, where the whole interval of the ratio says so, and not measured where it is too wide.
 
 wrk's quantiles are not of latencies that happened: before it prints them it corrects for
 coordinated omission (`stats_correct` in its stats.c). So ours are corrected in the same way
@@ -23,7 +23,7 @@ from calcbench.bench.loadgen.spec import LoadSpec
 from calcbench.bench.loadgen.wrk import WRK, cross_check
 from calcbench.bench.system.cpus import choose_cores
 from calcbench.bench.units import format_number
-from calcbench.bench.validation.promise import Promise
+from calcbench.bench.validation.requirement import Requirement
 from calcbench.core.serving.launcher import ServerSpec, launch
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ AGREE = 0.10  # what the two may differ by
 Figures = tuple[float, float]  # answers a second, and the median latency in nanoseconds
 
 
-def promises() -> Iterator[Promise]:
-    """Yield the promise, as it is measured."""
+def requirements() -> Iterator[Requirement]:
+    """Yield the requirement, as it is measured."""
     rounds = measure() if shutil.which(WRK) else []
     yield agreement(rounds)
 
@@ -51,8 +51,8 @@ def measure() -> list[tuple[Figures, Figures]]:
         spec = LoadSpec(server.host, server.port, CONNECTIONS, True, 1.0, 0.1, cpus=pinning.driver)
         for number in range(ROUNDS):
             if number % 2:
-                told = wrks(spec)
-                found.append((ours(spec), told))
+                requirement_of = wrks(spec)
+                found.append((ours(spec), requirement_of))
             else:
                 found.append((ours(spec), wrks(spec)))
     return found
@@ -88,21 +88,21 @@ def correct(
 
 def wrks(spec: LoadSpec) -> Figures:
     """Return what wrk sees."""
-    told = cross_check(spec)
-    return told["per_s"], told["p50_ns"]
+    requirement_of = cross_check(spec)
+    return requirement_of["per_s"], requirement_of["p50_ns"]
 
 
-def agreement(rounds: Sequence[tuple[Figures, Figures]]) -> Promise:
-    """Promise that both say the same, from what they said in *rounds*; none: there is no wrk.
+def agreement(rounds: Sequence[tuple[Figures, Figures]]) -> Requirement:
+    """Require that both say the same, from what they said in *rounds*; none: there is no wrk.
 
     Where they differ so much that either may be true, that is not measured.
     """
-    what, promised = (
+    what, required = (
         f"ours / {WRK}'s: answers a second; p50 corrected as theirs",
         f"within {AGREE:.0%}",
     )
     if not rounds:
-        return Promise(what, promised, f"{WRK} is not installed", None)
+        return Requirement(what, required, f"{WRK} is not installed", None)
     rate, latency = (
         compare_paired([ours[n] for ours, _ in rounds], [wrks[n] for _, wrks in rounds])
         for n in (0, 1)
@@ -112,12 +112,12 @@ def agreement(rounds: Sequence[tuple[Figures, Figures]]) -> Promise:
         held = True
     elif rate.high < 1 - AGREE or rate.low > 1 + AGREE:
         held = False
-    return Promise(
-        what, promised, f"{interval(rate)}; p50 {interval(latency)}; {rate.rounds} rounds", held
+    return Requirement(
+        what, required, f"{interval(rate)}; p50 {interval(latency)}; {rate.rounds} rounds", held
     )
 
 
-def interval(told: Comparison) -> str:
+def interval(requirement_of: Comparison) -> str:
     """Return a ratio and where it lies."""
-    low, high = format_number(told.low), format_number(told.high)
-    return f"{format_number(told.ratio)} ({low} to {high})"
+    low, high = format_number(requirement_of.low), format_number(requirement_of.high)
+    return f"{format_number(requirement_of.ratio)} ({low} to {high})"

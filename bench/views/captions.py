@@ -13,7 +13,7 @@ from calcbench.bench.schema.result import Run
 from calcbench.bench.units import format_seconds
 from calcbench.bench.views.wording import NO_BREAK, REUSE, enumerate_few, plural, served, shorten
 
-TROUBLE_LENGTH = 160  # characters of it on a chart; all of it is below the table and in the files
+REASON_LENGTH = 160  # characters of it on a chart; all of it is below the table and in the files
 DRIVER_LIMIT = 0.95  # share of its core from which the driver may have been what was measured
 
 
@@ -64,7 +64,7 @@ def notes(rows: Sequence[Row]) -> list[str]:
         for row in sorted(rows, key=lambda row: row.condition.connections)
         if row.starves
     }
-    found = [shorten(trouble, TROUBLE_LENGTH) for trouble in troubles(rows)]
+    found = [shorten(note, REASON_LENGTH) for note in failure_notes(rows)]
     for judgement, points in doubts(rows).items():
         whole = len(points) == sum(row.status == "ok" for row in rows) > 1
         who = "every point" if whole else enumerate_few(points)
@@ -75,7 +75,7 @@ def notes(rows: Sequence[Row]) -> list[str]:
     return found
 
 
-def troubles(rows: Sequence[Row]) -> list[str]:
+def failure_notes(rows: Sequence[Row]) -> list[str]:
     """Say which of *rows* did not measure a server, or not in every round, and why."""
     levels: dict[tuple[str, str, str], list[str]] = {}
     limited: dict[str, list[str]] = {}

@@ -49,7 +49,7 @@ def lines(
     if judged:
         yield ""
     for one in judged:
-        yield f"{WORDS[one.status]}: fail if {one.gate.text.strip()}: {one.where}: {seen(one)}"
+        yield f"{WORDS[one.status]}: fail if {one.threshold.text.strip()}: {one.where}: {seen(one)}"
 
 
 def seen(judged: Judged) -> str:
@@ -57,9 +57,9 @@ def seen(judged: Judged) -> str:
     if judged.interval is None:
         return judged.reason
     low, high = judged.interval
-    if judged.gate.relative:
+    if judged.threshold.relative:
         return f"{percent(judged.value)}, {percent(low)} to {percent(high)}"
-    unit = judged.gate.metric.unit
+    unit = judged.threshold.metric.unit
     return (
         f"{format_number(judged.value)}{unit}, {format_number(low)} to {format_number(high)}{unit}"
     )
@@ -142,7 +142,7 @@ def comparison_as_json(
         ],
         "conditions": [
             {
-                "condition": one.gate.text,
+                "condition": one.threshold.text,
                 "where": one.where,
                 "status": WORDS[one.status],
                 "seen": seen(one),

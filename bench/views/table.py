@@ -14,7 +14,7 @@ from calcbench.bench.analysis.summary import Row, Spread, Summary
 from calcbench.bench.schema.judgements import CONTENDED, DRIVER_BOUND, UNSTEADY
 from calcbench.bench.schema.result import Run
 from calcbench.bench.units import format_number
-from calcbench.bench.views.captions import doubts, troubles
+from calcbench.bench.views.captions import doubts, failure_notes
 from calcbench.bench.views.remarks import remarks
 from calcbench.bench.views.wording import break_name, group, heading, served
 
@@ -27,12 +27,12 @@ GAP = "  "
 
 @dataclass(frozen=True)
 class Section:
-    """One table: the *rows*' cells, and the summary's *sources* that they show."""
+    """One table: the *rows*' cells, the *sources* that they show, and the *notes* below."""
 
     heading: str
     sources: list[Row]
     rows: list[list[str]]
-    troubles: list[str]
+    notes: list[str]
 
 
 HEADINGS = (
@@ -70,7 +70,7 @@ def sections(summary: Summary, run: Run) -> list[Section]:
     for rows in group(summary.rows):
         ranked = sorted(rows, key=rank)
         cells = [show(row, numbers.get(row.condition)) for row in ranked]
-        below = [*troubles(rows), *marks(rows), *remarks(ranked, run), *fairness(rows)]
+        below = [*failure_notes(rows), *marks(rows), *remarks(ranked, run), *fairness(rows)]
         found.append(Section(heading(rows[0].condition, run.plan), ranked, cells, below))
     return found
 
@@ -167,7 +167,7 @@ def plain_lines(summary: Summary, run: Run) -> Iterator[str]:
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
         for cells in table:
             yield GAP.join(align(cells, widths)).rstrip()
-        yield from section.troubles
+        yield from section.notes
         yield ""
     yield from legends(summary)
 
@@ -206,8 +206,8 @@ def print_colourful(summary: Summary, run: Run, file: TextIO) -> None:
         if console.measure(table, options=wide).maximum > console.width:
             table = colourful(section, narrow=True)
         console.print(table)
-        for trouble in section.troubles:
-            console.print(Text(trouble, "yellow"))
+        for note in section.notes:
+            console.print(Text(note, "yellow"))
         console.print()
     for legend in legends(summary):
         console.print(Text(legend, "dim"))

@@ -61,7 +61,7 @@ class ClientHost(Protocol):
         """Return what *head* says; raises FramingError."""
         ...
 
-    def judge(self, incoming: Incoming, expected: bytes | None) -> int:
+    def outcome_of(self, incoming: Incoming, expected: bytes | None) -> int:
         """Return the outcome of a whole answer."""
         ...
 
@@ -135,7 +135,7 @@ class BackgroundClient:
     def end(self) -> None:
         """Take it that the server has closed."""
         if self.incoming is not None and self.incoming.ends_here():
-            self.tally[OUTCOMES[self.host.judge(self.incoming, self.expected)]] += 1
+            self.tally[OUTCOMES[self.host.outcome_of(self.incoming, self.expected)]] += 1
             self.leave("")
         else:
             self.leave("closed" if self.incoming is None else OUTCOMES[WRONG])
@@ -174,7 +174,7 @@ class BackgroundClient:
             self.leave(OUTCOMES[WRONG])
             return False
         assert incoming.head
-        self.tally[OUTCOMES[self.host.judge(incoming, self.expected)]] += 1
+        self.tally[OUTCOMES[self.host.outcome_of(incoming, self.expected)]] += 1
         self.incoming = None
         if not incoming.head.keep_alive or self.unsent:
             self.leave("")

@@ -69,7 +69,7 @@ class Loop:
         self.request = itertools.cycle(
             self.ring.requests
         ).__next__  # those of background clients are not counted
-        self.judge, self.learn = self.checker.judge, self.checker.learn
+        self.outcome_of, self.learn = self.checker.outcome_of, self.checker.learn
         self.timeout_ns = round(spec.timeout_s * 1e9)
         self.epoll = select.epoll()
         with socket() as none:
@@ -319,7 +319,7 @@ class Loop:
             if incoming is None or not incoming.ends_here():
                 self.fail(client, RESET if incoming is None else WRONG, now)
                 return
-            self.record(client, self.judge(incoming, client.expected), now)
+            self.record(client, self.outcome_of(incoming, client.expected), now)
             self.disconnect(client)
             self.start_over(client)
             return
@@ -334,7 +334,7 @@ class Loop:
             self.fail(client, WRONG, now)
             return
         assert incoming.head
-        outcome = self.judge(incoming, client.expected)
+        outcome = self.outcome_of(incoming, client.expected)
         client.incoming = None
         if incoming.head.keep_alive and self.spec.keep_alive:
             self.record(client, outcome, now)

@@ -257,7 +257,7 @@ class Checker:
         self.heads: dict[bytes, Head] = {}
         self.lengths: dict[bytes, int] = {}
 
-    def judge(self, incoming: Incoming, expected: bytes | None) -> int:
+    def outcome_of(self, incoming: Incoming, expected: bytes | None) -> int:
         """Return the outcome of a whole answer where *expected* is the right body, None: any."""
         assert incoming.head
         if not self.is_right_status(incoming.head.status):

@@ -164,7 +164,7 @@ class Client:
         if not data and not incoming.ends_here():
             raise FramingError("an answer without its end")
         assert incoming.head
-        outcome = loop.checker.judge(incoming, expected)
+        outcome = loop.checker.outcome_of(incoming, expected)
         if not (incoming.head.keep_alive and loop.spec.keep_alive):
             self.wait_for_close(closed=not data)
         return outcome, now

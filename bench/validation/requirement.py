@@ -1,4 +1,4 @@
-"""One promise, what was measured of it, and whether it held: a line of the table.
+"""One requirement, what was measured of it, and whether it held: a line of the table.
 
 The table is Markdown, so that what the terminal shows is what a README can quote.
 """
@@ -7,19 +7,19 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-HEAD = ("what", "promised", "measured", "verdict")
+HEAD = ("what", "required", "measured", "verdict")
 WIDTHS = (66, 24, 66, 12)  # characters of each column; a longer cell only bends the table
-# Standard errors. Some shares lie at the edge of what is promised, such as 1 - 2/2^6 = 96.9 % for
+# Standard errors. Some shares lie at the edge of what is required, such as 1 - 2/2^6 = 96.9 % for
 # six rounds; a dozen are counted, and with two errors one of them would be out in every fifth run.
 ERRORS = 3
 
 
 @dataclass(frozen=True)
-class Promise:
-    """*what* was *promised*, and whether what was *measured* held it; None: it was not measured."""
+class Requirement:
+    """*what* was *required*, and whether what was *measured* held it; None: it was not measured."""
 
     what: str
-    promised: str
+    required: str
     measured: str
     held: bool | None
 
@@ -37,14 +37,14 @@ def line(cells: Sequence[str], fill: str = " ") -> str:
     return f"| {' | '.join(padded)} |"
 
 
-def print_promises(promises: Iterable[Promise]) -> bool:
-    """Print each of *promises* when it has been measured; tell whether none was broken."""
+def print_requirements(requirements: Iterable[Requirement]) -> bool:
+    """Print each of *requirements* when it has been measured; tell whether none was broken."""
     held = True
     print(line(HEAD))
     print(line([""] * len(HEAD), "-"), flush=True)
-    for one in promises:
+    for one in requirements:
         held &= one.held is not False
-        print(line((one.what, one.promised, one.measured, one.verdict)), flush=True)
+        print(line((one.what, one.required, one.measured, one.verdict)), flush=True)
     return held
 
 
@@ -58,9 +58,9 @@ def counting_error(ratio: float, count: int) -> float:
     return ERRORS * math.sqrt(ratio * (1 - ratio) / count)
 
 
-def at_most(promised: float, flags: Sequence[bool]) -> bool:
-    """Tell whether at most a share *promised* is true, but for the error of counting *flags*."""
-    return share(flags) <= promised + counting_error(promised, len(flags))
+def at_most(required: float, flags: Sequence[bool]) -> bool:
+    """Tell whether at most a share *required* is true, but for the error of counting *flags*."""
+    return share(flags) <= required + counting_error(required, len(flags))
 
 
 def between(low: float, high: float, flags: Sequence[bool]) -> bool:
