@@ -1,4 +1,4 @@
-"""What the driver takes for a right answer."""
+"""What the driver takes for a right response."""
 
 import pytest
 

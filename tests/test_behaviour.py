@@ -5,13 +5,13 @@ from collections import Counter
 from contextlib import suppress
 
 import pytest
-from truth import always, answer, drive, only, requests, truth
+from truth import always, drive, only, requests, response_to, truth
 
 from calcbench.bench.loadgen.driver.background import BURST, KINDS
 from calcbench.bench.schema.behaviours import BEHAVIOURS, Behaviour, mix, parse_behaviour
 from calcbench.core.errors import UsageError
 
-right = always(answer)
+right = always(response_to)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_counts_silent_clients_apart_from_the_others(rate: float) -> None:
         asked = False
         for number in requests(conn):
             asked = True
-            conn.sendall(answer(number))
+            conn.sendall(response_to(number))
         silent["silent" if not asked else "normal"] += 1
 
     with truth(behave) as port:
@@ -107,7 +107,7 @@ def test_reads_so_slowly_that_the_server_cannot_send() -> None:
         conn.settimeout(0.1)
         with suppress(TimeoutError):
             while data := conn.recv(4096):
-                conn.sendall(answer(5) * data.count(b"\r\n\r\n"))
+                conn.sendall(response_to(5) * data.count(b"\r\n\r\n"))
             return
         stuck.append(1)
 
@@ -154,7 +154,7 @@ def test_comes_again_when_a_server_sends_it_away(kind: str) -> None:
 
 
 def test_counts_the_wrong_responses_that_a_background_client_gets() -> None:
-    with truth(always(lambda number: answer(number + 1))) as port:
+    with truth(always(lambda number: response_to(number + 1))) as port:
         seen = drive(port, background={"burst": 1}, duration_s=0.5)
 
     assert seen.background["burst"]["wrong"] >= BURST

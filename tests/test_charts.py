@@ -348,7 +348,7 @@ def test_lets_nobody_lead_who_leaves_clients_without_an_answer() -> None:
     assert finding(THROUGHPUT, [starving]) == "at 32 connections, nobody answers every client"
     assert "only fork answers every client" in finding(THROUGHPUT, rows[:2])
     assert notes(rows) == [
-        "Open marker: only some clients ever got an answer (blocking\u00a01\u00a0of\u00a032)."
+        "Open marker: only some clients ever got a response (blocking\u00a01\u00a0of\u00a032)."
     ]
 
 
@@ -356,14 +356,14 @@ def test_says_what_could_not_be_measured_and_why() -> None:
     rows = [
         Row(at_32("fork"), "unavailable", "needs os.fork", failed_rounds=3),
         Row(at_32("selectors"), "failed", "the server died", failed_rounds=3),
-        row(at_32("threadpool"), 1_000, failed_rounds=1, reason="2 wrong answers"),
+        row(at_32("threadpool"), 1_000, failed_rounds=1, reason="2 wrong responses"),
     ]
 
     assert finding(THROUGHPUT, rows[:2]) == "nothing could be measured"
     assert notes(rows) == [
         "fork cannot run here: needs os.fork",
         "selectors at 32 does not count: the server died",
-        "threadpool at 32 does not count in some rounds: 2 wrong answers",
+        "threadpool at 32 does not count in some rounds: 2 wrong responses",
     ]
 
 

@@ -632,7 +632,7 @@ def test_says_where_the_reasons_are_when_quiet(tmp_path: Path) -> None:
     why = f"calcbench report {folder_of(tmp_path)}"
     assert done.returncode == 1
     assert done.stderr.endswith(f"; {why} says why\n")
-    assert "no right answer" in calcbench_run(*why.split()[1:]).stdout
+    assert "no right response" in calcbench_run(*why.split()[1:]).stdout
 
 
 def test_prints_the_whole_result_as_json(tmp_path: Path) -> None:

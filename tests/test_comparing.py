@@ -38,19 +38,19 @@ def result(
     prepare_folder(folder)
     measurements = []
     for number, share in enumerate(noise, 1):
-        answers = round(200 * scale * share)
+        responses = round(200 * scale * share)
         name = f"samples/{number}.npz"
         samples = {
-            "sent_ns": np.arange(answers),
-            "latency_ns": np.full(answers, round(4e7 / scale / share)),
-            "client": np.arange(answers) % 4,
-            "outcome": np.zeros(answers, int),
+            "sent_ns": np.arange(responses),
+            "latency_ns": np.full(responses, round(4e7 / scale / share)),
+            "client": np.arange(responses) % 4,
+            "outcome": np.zeros(responses, int),
         }
         write_samples(folder, name, samples)
         values: dict[str, Any] = {
             "status": "ok",
             "elapsed_ns": 10**9,
-            "outcomes": Outcomes(ok=answers),
+            "outcomes": Outcomes(ok=responses),
             "clients_served": 4,
             "samples": name,
             "server_cpu_ns": round(10**8 / share),

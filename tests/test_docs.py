@@ -161,7 +161,7 @@ def test_tables_have_the_columns_of_today(page: str) -> None:
 
 
 class AnyDate(doctest.OutputChecker):
-    """Takes one date of an answer for another."""
+    """Takes one date of a response for another."""
 
     def check_output(self, want: str, got: str, optionflags: int) -> bool:
         return super().check_output(DATE.sub("DATE", want), DATE.sub("DATE", got), optionflags)

@@ -1,4 +1,4 @@
-"""The driver against servers whose every answer is known to be right, wrong, or missing."""
+"""The driver against servers whose every response is known to be right, wrong, or missing."""
 
 import signal
 import socket
@@ -8,7 +8,7 @@ import threading
 
 import numpy as np
 import pytest
-from truth import LONG_S, Behaviour, always, answer, drive, once, only, requests, truth
+from truth import LONG_S, Behaviour, always, drive, once, only, requests, response_to, truth
 
 from calcbench.bench.loadgen.driver import loop
 from calcbench.bench.loadgen.pool import COMMAND, DriverProcess
@@ -17,13 +17,13 @@ from calcbench.bench.loadgen.spec import LoadSpec, ring
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.core.errors import CalcbenchError
 
-right = always(answer)
+right = always(response_to)
 
 
 @pytest.mark.parametrize("post_share", [0, 0.5, 1])
 @pytest.mark.parametrize("keep_alive", [True, False])
 def test_counts_right_answers(keep_alive: bool, post_share: float) -> None:
-    behave = right if keep_alive else once(answer)
+    behave = right if keep_alive else once(response_to)
     with truth(behave) as port:
         seen = drive(port, keep_alive=keep_alive, post_share=post_share)
 
@@ -47,7 +47,7 @@ def test_samples_only_what_ended_within_the_window() -> None:
 def bytewise(conn: socket.socket) -> None:
     conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     for number in requests(conn):
-        for octet in answer(number):
+        for octet in response_to(number):
             conn.send(bytes([octet]))
 
 
@@ -55,10 +55,10 @@ def bytewise(conn: socket.socket) -> None:
     "behave",
     [
         bytewise,
-        always(lambda number: answer(f"{number}.0\n")),
-        always(lambda number: answer(number, "200 Very Well")),
-        always(lambda number: answer(number, fields=f"X-Request: {number}\r\n")),
-        once(lambda number: answer(number, fields="Connection: close\r\n")),
+        always(lambda number: response_to(f"{number}.0\n")),
+        always(lambda number: response_to(number, "200 Very Well")),
+        always(lambda number: response_to(number, fields=f"X-Request: {number}\r\n")),
+        once(lambda number: response_to(number, fields="Connection: close\r\n")),
     ],
     ids=["byte by byte", "another spelling", "another reason", "a head of its own", "closing"],
 )
@@ -72,23 +72,23 @@ def test_accepts_whatever_is_right(behave: Behaviour) -> None:
 @pytest.mark.parametrize(
     "behave",
     [
-        always(lambda number: answer(number + 1)),
-        always(lambda _: answer("")),
-        always(lambda number: answer(number) + b"\n"),
-        always(lambda number: answer(number) * 2),
+        always(lambda number: response_to(number + 1)),
+        always(lambda _: response_to("")),
+        always(lambda number: response_to(number) + b"\n"),
+        always(lambda number: response_to(number) * 2),
         always(lambda number: b"HTTP/1.1 200 OK\r\n\r\n%d" % number),
         always(
             lambda _: b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n5\r\n0\r\n\r\n"
         ),
         always(lambda _: b"x" * 100_000),
-        once(lambda number: answer(number)[:-1]),
-        once(lambda number: answer(number)[:20]),
+        once(lambda number: response_to(number)[:-1]),
+        once(lambda number: response_to(number)[:20]),
     ],
     ids=[
         "another number",
         "nothing",
         "an octet too many",
-        "two answers",
+        "two responses",
         "no length",
         "chunked",
         "no head",
@@ -106,7 +106,7 @@ def test_counts_wrong_answers(behave: Behaviour) -> None:
 
 def test_notices_one_wrong_answer_among_many() -> None:
     turn = iter(range(1_000_000))
-    with truth(always(lambda number: answer(number + (next(turn) % 10 == 0)))) as port:
+    with truth(always(lambda number: response_to(number + (next(turn) % 10 == 0)))) as port:
         seen = drive(port)
 
     assert seen.outcomes.wrong > 0
@@ -117,7 +117,7 @@ def test_notices_one_wrong_answer_among_many() -> None:
 def test_reads_on_to_the_close_that_it_asked_for() -> None:
     def late(conn: socket.socket) -> None:
         conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        conn.sendall(answer(next(requests(conn))))
+        conn.sendall(response_to(next(requests(conn))))
         conn.sendall(b"!")
 
     with truth(late) as port:
@@ -128,14 +128,14 @@ def test_reads_on_to_the_close_that_it_asked_for() -> None:
 
 @pytest.mark.parametrize("status", ["500 Internal Server Error", "503 Busy", "404 No", "204 None"])
 def test_counts_http_errors(status: str) -> None:
-    with truth(always(lambda number: answer(number, status))) as port:
+    with truth(always(lambda number: response_to(number, status))) as port:
         seen = drive(port)
 
     assert only(seen, "http_error")
 
 
 def test_counts_http_errors_of_closing_connections() -> None:
-    busy = once(lambda number: answer(number, "503 Busy", "Connection: close\r\n"))
+    busy = once(lambda number: response_to(number, "503 Busy", "Connection: close\r\n"))
     with truth(busy) as port:
         seen = drive(port)
 
@@ -158,7 +158,7 @@ def abort(conn: socket.socket) -> None:
 
 
 def abort_within(conn: socket.socket) -> None:
-    conn.sendall(answer(next(requests(conn)))[:20])
+    conn.sendall(response_to(next(requests(conn)))[:20])
     abort(conn)
 
 
@@ -182,10 +182,10 @@ def stall(conn: socket.socket) -> None:
 
 def stall_within(conn: socket.socket) -> None:
     for number in requests(conn):
-        conn.sendall(answer(number)[:-1])
+        conn.sendall(response_to(number)[:-1])
 
 
-@pytest.mark.parametrize("behave", [stall, stall_within], ids=["no answer", "half an answer"])
+@pytest.mark.parametrize("behave", [stall, stall_within], ids=["no response", "half a response"])
 def test_counts_time_outs(behave: Behaviour) -> None:
     with truth(behave) as port:
         seen = drive(port, timeout_s=0.02, duration_s=0.2)
@@ -290,7 +290,7 @@ def test_leaves_ctrl_c_to_the_harness() -> None:
         def interrupt(conn: socket.socket) -> None:
             for number in requests(conn):
                 process.process.send_signal(signal.SIGINT)
-                conn.sendall(answer(number))
+                conn.sendall(response_to(number))
 
         with truth(interrupt) as port:
             seen = process.drive(LoadSpec("127.0.0.1", port, 1, True, 0.1))

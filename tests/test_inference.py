@@ -1,4 +1,4 @@
-"""Inference on data whose answer is known: from tables, by hand, or from another program."""
+"""Inference on data whose response is known: from tables, by hand, or from another program."""
 
 import itertools
 import math
@@ -12,7 +12,7 @@ from scipy import stats
 
 from calcbench.bench.analysis.inference import (
     ALPHA,
-    NOTHING_TOLD,
+    NO_COMPARISON,
     Comparison,
     adjust,
     cliffs_delta,
@@ -83,7 +83,12 @@ def test_agrees_with_scipy_on_rank_sums(ours: list[float], others: list[float]) 
 def test_adjusts_as_holm_did() -> None:
     family = [Comparison(p=p) for p in (0.01, 0.04, 0.03, 0.005)]
 
-    assert [round(told.adjusted, 9) for told in adjust(family)] == [0.03, 0.06, 0.06, 0.02]
+    assert [round(comparison.adjusted, 9) for comparison in adjust(family)] == [
+        0.03,
+        0.06,
+        0.06,
+        0.02,
+    ]
     assert adjust([]) == []
 
 
@@ -105,41 +110,41 @@ def test_knows_wilcoxons_table(rounds: int, critical: int | None) -> None:
 def test_compares_rounds_by_the_middle_of_their_ratios() -> None:
     others = [100.0, 110, 90, 105, 95, 102]
     ours = [2 * value for value in others]
-    told = compare_paired(ours, others)
+    comparison = compare_paired(ours, others)
 
-    assert told.ratio == pytest.approx(2)
-    assert [told.low, told.high] == pytest.approx([2, 2])
-    assert told.test == "exact signed-rank"
-    assert told.p == 2 / 2**6
-    assert told.effect == 1
-    assert told.rounds == 6
-    assert told.ahead
-    assert not told.behind
+    assert comparison.ratio == pytest.approx(2)
+    assert [comparison.low, comparison.high] == pytest.approx([2, 2])
+    assert comparison.test == "exact signed-rank"
+    assert comparison.p == 2 / 2**6
+    assert comparison.effect == 1
+    assert comparison.rounds == 6
+    assert comparison.ahead
+    assert not comparison.behind
 
 
 @pytest.mark.parametrize("rounds", [6, 9, 12, 15])
 def test_gives_the_interval_of_all_that_the_test_does_not_reject(rounds: int) -> None:
     logs = np.array(DARWIN[:rounds]) / 100
-    told = compare_paired(np.exp(logs).tolist(), [1.0] * rounds)
-    low, high = math.log(told.low), math.log(told.high)
+    comparison = compare_paired(np.exp(logs).tolist(), [1.0] * rounds)
+    low, high = math.log(comparison.low), math.log(comparison.high)
 
     assert signed_rank_p(logs - low - 1e-9) > ALPHA
     assert signed_rank_p(logs - low + 1e-9) <= ALPHA
     assert signed_rank_p(logs - high + 1e-9) > ALPHA
     assert signed_rank_p(logs - high - 1e-9) <= ALPHA
-    assert low < math.log(told.ratio) < high
+    assert low < math.log(comparison.ratio) < high
 
 
 def test_speaks_by_students_t_where_rounds_are_too_few_to_rank() -> None:
     logs = [0.10, 0.12, 0.14]
-    told = compare_paired([math.exp(value) for value in logs], [1.0] * 3)
+    comparison = compare_paired([math.exp(value) for value in logs], [1.0] * 3)
     right: Any = stats.ttest_1samp(logs, 0)
     interval = right.confidence_interval(0.95)
 
-    assert told.test == "paired t"
-    assert told.p == pytest.approx(right.pvalue)
-    assert math.log(told.low) == pytest.approx(interval.low)
-    assert math.log(told.high) == pytest.approx(interval.high)
+    assert comparison.test == "paired t"
+    assert comparison.p == pytest.approx(right.pvalue)
+    assert math.log(comparison.low) == pytest.approx(interval.low)
+    assert math.log(comparison.high) == pytest.approx(interval.high)
 
 
 def test_takes_the_exact_test_as_soon_as_it_can_speak_for_the_whole_family() -> None:
@@ -170,9 +175,9 @@ def test_compares_what_was_measured_at_different_times() -> None:
     ("ours", "others"), [([], []), ([1.0], [2.0]), ([1.0, 0, 3], [1.0, 2, 3]), ([1, 2], [-1, 2])]
 )
 def test_tells_nothing_from_nothing(ours: list[float], others: list[float]) -> None:
-    assert compare_paired(ours, others) == NOTHING_TOLD
-    assert compare_apart(ours, others) == NOTHING_TOLD
-    assert not NOTHING_TOLD.clear
+    assert compare_paired(ours, others) == NO_COMPARISON
+    assert compare_apart(ours, others) == NO_COMPARISON
+    assert not NO_COMPARISON.clear
 
 
 def test_knows_the_p_of_no_noise() -> None:

@@ -182,7 +182,7 @@ WINDOW = Window(
     opened_ns=0,
     elapsed_ns=S,
     in_flight=8,
-    answers=7_000,
+    responses=7_000,
     server_cpu_ns=900 * MS,
     driver_cpu_ns=400 * MS,
     begun=8_000,
@@ -260,7 +260,7 @@ def test_gathers_the_evidence_of_an_open_loop() -> None:
         "client": intended % 8,
         "outcome": intended * 0,
     }
-    window = dataclasses.replace(WINDOW, offered_per_s=1000, answers=900, due=1000, late=499)
+    window = dataclasses.replace(WINDOW, offered_per_s=1000, responses=900, due=1000, late=499)
     evidence = gather(window, samples, [], steadiness_of(window, samples))
 
     assert evidence["sent_ratio"] == 0.9
@@ -297,7 +297,7 @@ def test_begins_a_window_after_the_warm_up_that_it_finds() -> None:
         driver_cpu_ns=S,
         samples=samples,
         opened_ns=5 * S,
-        answered=len(samples["client"]),
+        responses=len(samples["client"]),
     )
     seen = [
         Sample(Counters(at_ns=at * S, cpu_ns=cpu * MS), Levels())
@@ -314,7 +314,7 @@ def test_begins_a_window_after_the_warm_up_that_it_finds() -> None:
         == len(told.observation.samples["client"])
         < len(samples["client"])
     )
-    assert told.observation.answered == told.observation.outcomes.ok
+    assert told.observation.responses == told.observation.outcomes.ok
     assert told.observation.server_cpu_ns == pytest.approx(S - 0.7 * told.cut_ns, rel=0.01)
     assert told.evidence["settled"]
     assert told.judgement.name == SERVER_BOUND

@@ -75,7 +75,7 @@ def test_gives_up_on_what_keeps_no_rate() -> None:
 def measured(
     folder: Path, rate: float, latency_ns: int, failed: int = 0, **more: object
 ) -> Measurement:
-    """Return a measurement of a second at *rate*, in which every answer took as long."""
+    """Return a measurement of a second at *rate*, in which every response took as long."""
     count = round(rate)
     due = (np.arange(count) * 1e9 / rate).astype(np.int64)
     samples = {

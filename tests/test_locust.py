@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from namespaces import Machines, machines, why_denied
-from truth import LONG_S, Behaviour, always, answer, once, only, requests, truth
+from truth import LONG_S, Behaviour, always, once, only, requests, response_to, truth
 
 from calcbench.bench.cli.worker import master
 from calcbench.bench.diagnosis.failures import contradiction_of_totals
@@ -46,7 +46,7 @@ SCRIPTS = Path(sysconfig.get_path("scripts"))
 PATIENCE_S = 90  # for what should take a moment, on a laden machine
 FOREIGN = {"locust", "gevent", "greenlet", "zmq"}
 
-right = always(answer)
+right = always(response_to)
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def leaving(conn: socket.socket) -> None:
 
 def closing(conn: socket.socket) -> None:
     for served, number in enumerate(requests(conn)):
-        conn.sendall(answer(number))
+        conn.sendall(response_to(number))
         if served == 4:
             return
 
@@ -87,23 +87,23 @@ def closing(conn: socket.socket) -> None:
 def bytewise(conn: socket.socket) -> None:
     conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     for number in requests(conn):
-        for octet in answer(number):
+        for octet in response_to(number):
             conn.send(bytes([octet]))
 
 
 AS_IT_IS = {
     "right": (right, "ok"),
     "byte by byte": (bytewise, "ok"),
-    "closing": (once(lambda number: answer(number, fields="Connection: close\r\n")), "ok"),
-    "another number": (always(lambda number: answer(number + 1)), "wrong"),
-    "an octet too many": (always(lambda number: answer(number) + b"!"), "wrong"),
+    "closing": (once(lambda number: response_to(number, fields="Connection: close\r\n")), "ok"),
+    "another number": (always(lambda number: response_to(number + 1)), "wrong"),
+    "an octet too many": (always(lambda number: response_to(number) + b"!"), "wrong"),
     "no head": (always(lambda _: b"HTTP/1.1 200\r\n\r\n"), "wrong"),
     "truncated": (truncating, "wrong"),
-    "an error": (always(lambda number: answer(number, "500 Oh")), "http_error"),
-    "no answer": (leaving, "reset"),
+    "an error": (always(lambda number: response_to(number, "500 Oh")), "http_error"),
+    "no response": (leaving, "reset"),
     "silence": (silent, "timed_out"),
 }
-IN_AN_OPEN_LOOP = ("right", "closing", "truncated", "no answer", "silence")
+IN_AN_OPEN_LOOP = ("right", "closing", "truncated", "no response", "silence")
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_has_fewer_connections_than_workers(cluster: Cluster) -> None:
 def test_asks_for_what_is_due_and_nothing_else(
     cluster: Cluster, arrivals: str, keep_alive: bool
 ) -> None:
-    with truth(right if keep_alive else once(answer)) as port:
+    with truth(right if keep_alive else once(response_to)) as port:
         seen = drive(
             cluster,
             port,
@@ -214,7 +214,7 @@ def test_sees_as_many_answers_as_the_server_counted(
         counted = sum(worker.answers for worker in server.watch.workers())
 
     assert only(seen, "ok")
-    assert counted == seen.seen_answers == seen.begun > seen.outcomes.ok
+    assert counted == seen.responses_seen == seen.begun > seen.outcomes.ok
     assert contradiction_of_totals(seen, counted) == ""
     assert "the server counted" in contradiction_of_totals(seen, counted + 1)
     assert "the server counted" in contradiction_of_totals(seen, counted - 1)
@@ -264,7 +264,7 @@ def test_puts_windows_of_different_clocks_at_one_instant() -> None:
     assert both.samples["intended_ns"].tolist() == [10, 10]
     assert both.samples["done_ns"].tolist() == [44, 47]
     assert both.samples["client"].tolist() == [2, 1]
-    assert both.seen_answers == 2
+    assert both.responses_seen == 2
 
 
 def test_refuses_a_message_that_would_never_end() -> None:
@@ -287,7 +287,7 @@ def test_refuses_to_drive_with_fewer_users() -> None:
         (OPENED, b"{}"),
         (REPORT, b"\xff"),
         (REPORT, b"{'"),
-        (REPORT, b'{"answers": "many"}'),
+        (REPORT, b'{"responses": "many"}'),
         (SAMPLES, b"123"),
         (SAMPLES, b"12345678"),
     ],
@@ -297,12 +297,12 @@ def test_a_drive_fails_whose_worker_talks_nonsense(kind: bytes, content: bytes) 
     session = LoadSession(LoadSpec("", 0, 1, True, duration_s=1.0))
     session.assign({0: 1})
     session.begin()
-    opened, seen = b'{"opened_ns": 5}', b'{"answers": 1, "elapsed_ns": 1, "background": {}}'
+    opened, seen = b'{"opened_ns": 5}', b'{"responses": 1, "elapsed_ns": 1, "background": {}}'
 
     def announce(kind: bytes, content: bytes) -> None:
         session.take(0, MESSAGE.pack(kind, len(content)) + content)
 
-    with pytest.raises(CalcbenchError, match="tells what cannot be understood"):
+    with pytest.raises(CalcbenchError, match="reports what cannot be understood"):
         announce(OPENED, opened)
         announce(kind, content)
         announce(REPORT, seen)
@@ -310,7 +310,7 @@ def test_a_drive_fails_whose_worker_talks_nonsense(kind: bytes, content: bytes) 
 
 
 def kill_when_asked(times: int, end: Callable[[], None]) -> Behaviour:
-    """Answer rightly, and call *end* before the answer to request number *times* of all."""
+    """Response rightly, and call *end* before the response to request number *times* of all."""
     number, lock = itertools.count(1), threading.Lock()
 
     def behave(conn: socket.socket) -> None:
@@ -318,7 +318,7 @@ def kill_when_asked(times: int, end: Callable[[], None]) -> Behaviour:
             with lock:
                 if next(number) == times:
                     end()
-            conn.sendall(answer(result))
+            conn.sendall(response_to(result))
 
     return behave
 
@@ -339,7 +339,7 @@ def test_a_newcomer_waits_for_the_next_drive() -> None:
             with truth(right) as port:
                 again = drive(one, port, connections=4)
             assert (seen.drivers, again.drivers) == (1, 2)
-            assert seen.begun == seen.ended == seen.seen_answers >= 40  # nobody was cut off
+            assert seen.begun == seen.ended == seen.responses_seen >= 40  # nobody was cut off
             assert only(again, "ok")
             assert again.clients_served == 4
 
@@ -739,7 +739,7 @@ def test_no_core_is_given_to_drivers_on_other_machines() -> None:
     [(9, 9, 9, True), (9, 8, 7, True), (9, 10, 9, False), (9, 8, 9, False), (9, 5, -1, True)],
 )
 def test_the_totals_must_agree(begun: int, counted: int, seen: int, holds: bool) -> None:
-    one = Observation(1, Outcomes(ok=1), 1, 0, 1, 1, {}, begun=begun, seen_answers=seen)
+    one = Observation(1, Outcomes(ok=1), 1, 0, 1, 1, {}, begun=begun, responses_seen=seen)
 
     assert (contradiction_of_totals(one, counted) == "") == holds
 
@@ -785,7 +785,9 @@ def test_never_lets_locust_into_our_process(tmp_path: Path) -> None:
 
 # The file for plain Locust.
 
-ANSWERS = re.compile(r"exactly, of ([\d,]+) right answers:\n((?:  [\d.]+% within [\d.]+ ms\n){5})")
+ANSWERS = re.compile(
+    r"exactly, of ([\d,]+) right responses:\n((?:  [\d.]+% within [\d.]+ ms\n){5})"
+)
 
 
 @pytest.fixture
@@ -807,7 +809,7 @@ def headless(url: str) -> tuple[object, ...]:
 
 
 def exact(printed: str) -> tuple[int, list[float]]:
-    """Return how many answers a run has *printed* that it had, and their quantiles."""
+    """Return how many responses a run has *printed* that it had, and their quantiles."""
     found = ANSWERS.search(printed)
     assert found, printed
     return int(found[1].replace(",", "")), [float(n) for n in re.findall(r"([\d.]+) ms", found[2])]
@@ -840,7 +842,7 @@ def test_plain_locust_runs_our_file(locustfile: Path, distributed: bool) -> None
 
 
 def test_plain_locust_sees_what_is_wrong(locustfile: Path) -> None:
-    with truth(always(lambda number: answer(number + 1))) as port:
+    with truth(always(lambda number: response_to(number + 1))) as port:
         run = locust(locustfile, *headless(f"http://127.0.0.1:{port}"))
         with ended(run):
             status, out, err = finish(run)
@@ -858,11 +860,11 @@ def test_plain_locust_shows_exact_quantiles_on_a_page(locustfile: Path) -> None:
         run = locust(locustfile, *words, "-u", 2, "-r", 2, "-t", "1s", "--autostart")
         with ended(run):
             until_it_listens(port, run)
-            with urllib.request.urlopen(page, timeout=PATIENCE_S) as answered:
-                assert b"<html" in answered.read()
+            with urllib.request.urlopen(page, timeout=PATIENCE_S) as responses:
+                assert b"<html" in responses.read()
             while True:
-                with urllib.request.urlopen(f"{page}/exact", timeout=PATIENCE_S) as answered:
-                    shown = answered.read().decode().replace("<br>", "\n") + "\n"
+                with urllib.request.urlopen(f"{page}/exact", timeout=PATIENCE_S) as responses:
+                    shown = responses.read().decode().replace("<br>", "\n") + "\n"
                 if ANSWERS.search(shown):
                     break
             run.send_signal(signal.SIGTERM)

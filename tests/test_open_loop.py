@@ -13,7 +13,7 @@ import time
 
 import numpy as np
 import pytest
-from truth import LONG_S, Behaviour, always, answer, drive, once, only, requests, truth
+from truth import LONG_S, Behaviour, always, drive, once, only, requests, response_to, truth
 
 from calcbench.bench.analysis.summary import quantile
 from calcbench.bench.loadgen import collector as collecting
@@ -24,14 +24,14 @@ from calcbench.bench.schema.arrivals import ARRIVALS, CONSTANT, schedule
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.core.serving.launcher import ServerSpec, launch
 
-right = always(answer)
+right = always(response_to)
 
 
 def waits(seconds: float) -> Behaviour:
     def behave(conn: socket.socket) -> None:
         for number in requests(conn):
             time.sleep(seconds)  # the delay that is to be measured
-            conn.sendall(answer(number))
+            conn.sendall(response_to(number))
 
     return behave
 
@@ -40,7 +40,7 @@ def waits(seconds: float) -> Behaviour:
 @pytest.mark.parametrize("keep_alive", [True, False])
 @pytest.mark.parametrize("arrivals", ARRIVALS)
 def test_asks_for_what_is_due_and_nothing_else(arrivals: str, keep_alive: bool, count: int) -> None:
-    with truth(right if keep_alive else once(answer)) as port:
+    with truth(right if keep_alive else once(response_to)) as port:
         seen = drive(
             port,
             count,
@@ -102,7 +102,7 @@ def test_sees_every_delay_of_a_known_distribution() -> None:
             time.sleep(delay)
             with lock:
                 waited.append(time.perf_counter_ns() - began)
-            conn.sendall(answer(number))
+            conn.sendall(response_to(number))
 
     with truth(behave) as port:
         seen = drive(port, rate=200, connections=50, warmup_s=0, duration_s=0.6, timeout_s=LONG_S)
@@ -155,7 +155,7 @@ def test_sees_a_freeze_as_everybody_who_came_meanwhile_did() -> None:
     intended, response = seen.samples["intended_ns"], np.sort(seen.samples["latency_ns"])
     frozen_ns = went_on - stopped
 
-    # Nobody who came during the freeze has an answer before its end.
+    # Nobody who came during the freeze has a response before its end.
     came = (intended > stopped) & (intended < went_on)
     assert came.sum() >= frozen_ns * 400 // 1_000_000_000 - 1
     assert (seen.samples["done_ns"][came] >= went_on).all()
@@ -199,7 +199,7 @@ def test_asks_again_at_once_where_nobody_listens() -> None:
 def test_replaces_a_connection_that_the_server_closed_in_peace() -> None:
     def closing(conn: socket.socket) -> None:
         for served, number in enumerate(requests(conn)):
-            conn.sendall(answer(number))
+            conn.sendall(response_to(number))
             if served == 4:
                 return
 
@@ -231,12 +231,12 @@ def test_says_that_it_could_not_keep_its_schedule() -> None:
     assert "1.1% of the requests" in observation(late=11, lateness_ns=2_000_000).driver_fault
     assert "worst by 2 ms" in observation(late=11, lateness_ns=2_000_000).driver_fault
     assert observation(late=11, offered_per_s=0).driver_fault == ""
-    assert observation(answered=500).driver_fault == ""  # a server that is full
-    assert "500 were answered" in observation(answered=500, driver_cpu_ns=950_000_000).driver_fault
+    assert observation(responses=500).driver_fault == ""  # a server that is full
+    assert "500 were answered" in observation(responses=500, driver_cpu_ns=950_000_000).driver_fault
     assert (
-        "500 were answered" in observation(answered=500, driver_delay_ns=300_000_000).driver_fault
+        "500 were answered" in observation(responses=500, driver_delay_ns=300_000_000).driver_fault
     )
-    assert observation(answered=1000, driver_cpu_ns=950_000_000).driver_fault == ""
+    assert observation(responses=1000, driver_cpu_ns=950_000_000).driver_fault == ""
 
 
 def test_counts_as_late_what_it_sent_late_without_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:

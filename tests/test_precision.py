@@ -1,4 +1,4 @@
-"""Racing on until the answer is clear: on rounds whose noise is known."""
+"""Racing on until the response is clear: on rounds whose noise is known."""
 
 import dataclasses
 from collections.abc import Iterator, Sequence
@@ -108,21 +108,21 @@ def race_with(noise: Sequence[float], tmp_path: Path) -> tuple[Run, list[Progres
         return known[condition.strategy, number]
 
     plan = Plan(("fork", "selectors"), connections=(8,), precision=0.05, most_rounds=10)
-    told: list[Progress] = []
-    return race(plan, Subject(measure, {}), tmp_path / "run", told.append), told
+    comparison: list[Progress] = []
+    return race(plan, Subject(measure, {}), tmp_path / "run", comparison.append), comparison
 
 
 def test_races_on_until_it_is_precise(tmp_path: Path) -> None:
-    quiet, told = race_with(QUIET, tmp_path / "quiet")
+    quiet, comparison = race_with(QUIET, tmp_path / "quiet")
     loud, _ = race_with(LOUD, tmp_path / "loud")
 
     assert max(measurement.round for measurement in quiet.measurements) == 6
     assert max(measurement.round for measurement in loud.measurements) == 10
     assert len(loud.measurements) == 20
     assert not quiet.partial
-    assert told[-1].condition is None
-    assert told[-1].done == told[-1].total == 12
-    assert all(progress.done < progress.total for progress in told[:-1])
+    assert comparison[-1].condition is None
+    assert comparison[-1].done == comparison[-1].total == 12
+    assert all(progress.done < progress.total for progress in comparison[:-1])
 
 
 def test_serves_a_control_as_what_it_is(tmp_path: Path) -> None:

@@ -319,7 +319,7 @@ CLEAN = Stopped(0, False, "")
         (GOOD, False, Stopped(-9, True, ""), "the server did not stop when asked to"),
         (GOOD, False, Stopped(3, False, ""), "the server ended with status 3: without a word"),
         (GOOD, False, Stopped(0, False, "one\ntwo"), "the server printed: two"),
-        (Outcomes(ok=9, wrong=1), False, CLEAN, "1 wrong answer among 10"),
+        (Outcomes(ok=9, wrong=1), False, CLEAN, "1 wrong response among 10"),
         (Outcomes(reset=2, timed_out=1), False, CLEAN, "but 2 reset and 1 timed out"),
         (Outcomes(), False, CLEAN, "but nothing at all"),
     ],

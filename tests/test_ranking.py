@@ -1,4 +1,4 @@
-"""Tiers, families and controls on rounds whose answer is plain to see."""
+"""Tiers, families and controls on rounds whose response is plain to see."""
 
 import json
 import math
@@ -54,11 +54,11 @@ def test_puts_those_who_cannot_be_told_apart_into_one_tier() -> None:
 def test_ends_no_tier_between_two_who_cannot_be_told_apart() -> None:
     """Of a chain in which each is like the next, the ends may differ: it is one tier."""
     rows = [row("a", 1_000), row("b", 1_017), row("c", 1_034)]
-    told = contests(rows)
+    comparison = contests(rows)
 
-    assert told["c", "a"].ahead
-    assert not told["c", "b"].clear
-    assert not told["b", "a"].clear
+    assert comparison["c", "a"].ahead
+    assert not comparison["c", "b"].clear
+    assert not comparison["b", "a"].clear
     assert names(tiers(rows)) == [["c", "b", "a"]]
 
 
@@ -77,13 +77,13 @@ def test_compares_only_rounds_that_both_have() -> None:
 
 
 def test_looks_at_a_pair_from_both_sides() -> None:
-    told = contests([row("a", 1_000), row("b", 2_000)])
+    comparison = contests([row("a", 1_000), row("b", 2_000)])
 
-    assert told["a", "b"].behind
-    assert told["b", "a"].ahead
-    assert told["b", "a"].ratio == pytest.approx(1 / told["a", "b"].ratio)
-    assert told["b", "a"].low == pytest.approx(1 / told["a", "b"].high)
-    assert turned(turned(told["a", "b"])).ratio == pytest.approx(told["a", "b"].ratio)
+    assert comparison["a", "b"].behind
+    assert comparison["b", "a"].ahead
+    assert comparison["b", "a"].ratio == pytest.approx(1 / comparison["a", "b"].ratio)
+    assert comparison["b", "a"].low == pytest.approx(1 / comparison["a", "b"].high)
+    assert turned(turned(comparison["a", "b"])).ratio == pytest.approx(comparison["a", "b"].ratio)
 
 
 def test_asks_more_of_a_larger_family() -> None:
@@ -115,8 +115,8 @@ def test_compares_a_control_with_what_it_is() -> None:
     [control] = controls(rows)
 
     assert control.condition == rows[0].condition
-    assert not control.told.clear
-    assert control.told.ratio == pytest.approx(1, abs=0.02)
+    assert not control.comparison.clear
+    assert control.comparison.ratio == pytest.approx(1, abs=0.02)
     assert without_controls(Summary(2, "name", False, rows)).rows == rows[:2]
     assert controls(rows[:2]) == []
 

@@ -114,7 +114,7 @@ def test_never_counts_wrong_answers(path: Path) -> None:
     asked = Contest(KEEP_ALIVE, sys.executable, path, Pinning(), 0.1, 1)
     figures = contest.measure(asked, "a bare loop, asked many things", 1)
 
-    assert figures.failure_reason.startswith("not every answer was right")
+    assert figures.failure_reason.startswith("not every response was right")
     assert figures.cpu_us == 0
 
 

@@ -1,4 +1,4 @@
-"""Statistics on data whose answer is known by hand, and on a recorded race."""
+"""Statistics on data whose response is known by hand, and on a recorded race."""
 
 import csv
 import dataclasses

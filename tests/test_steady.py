@@ -20,7 +20,7 @@ S = 1_000_000_000
 
 
 def noise(seed: int, bins: int = 60, level: float = 500.0) -> Series:
-    """Counts of answers in each bin as chance has them, with a disturbance that lasts a while."""
+    """Counts of responses in each bin as chance has them, with a disturbance that lasts a while."""
     draw = np.random.default_rng(seed)
     slow = np.zeros(bins)
     for place in range(1, bins):
@@ -110,10 +110,10 @@ def test_carries_the_latency_over_a_bin_without_answers() -> None:
 
 
 @pytest.mark.parametrize("answers", [0, 1, 30, 200])
-def test_says_nothing_about_too_few_answers(answers: int) -> None:
-    done = np.linspace(0, S - 1, answers).astype(np.int64)
+def test_says_nothing_about_too_few_answers(responses: int) -> None:
+    done = np.linspace(0, S - 1, responses).astype(np.int64)
 
-    assert settle(done, np.full(answers, 1000), S).settled is None
+    assert settle(done, np.full(responses, 1000), S).settled is None
 
 
 def test_makes_bins_that_hold_several_latencies() -> None:

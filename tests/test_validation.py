@@ -1,4 +1,4 @@
-"""The validation itself, on data whose answer is known: it must find what is broken."""
+"""The validation itself, on data whose response is known: it must find what is broken."""
 
 import math
 import sys
@@ -17,7 +17,7 @@ from calcbench.bench.system.cpus import Pinning, choose_cores
 from calcbench.bench.validation import __main__ as program
 from calcbench.bench.validation import driver, statistics, timestamps, truth, wrk
 from calcbench.bench.validation.requirement import Requirement, at_most, between, share
-from calcbench.bench.validation.stamping_server import answer_to
+from calcbench.bench.validation.stamping_server import response_to
 from calcbench.bench.validation.statistics import differences, drawing, residuals
 from calcbench.core.errors import CalcbenchError
 
@@ -213,7 +213,7 @@ def conversation(*pairs: tuple[int, int], ended: int, unfinished: int = 0) -> Ob
 
 
 def test_finds_the_bias_by_the_order_of_the_requests() -> None:
-    """Two requests of the warm-up, two that count, and one whose answer nobody waited for."""
+    """Two requests of the warm-up, two that count, and one whose response nobody waited for."""
     observation = conversation((0, 50), (60, 99), ended=4, unfinished=1)
     stamps = np.array([(20, 30), (50, 70), (107, 120), (161, 195), (230, 250)])
     seen = timestamps.beyond(observation, stamps)
@@ -269,9 +269,9 @@ def test_compares_nothing_where_it_does_not_add_up(
 def test_is_answered_rightly_by_the_server_that_stamps() -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n"
 
-    assert answer_to(b"GET /add/2/3 HTTP/1.1\r\nHost: a/b\r\n\r\n") == head + b"5"
-    assert answer_to(b"GET /mult/2/3 HTTP/1.1\r\n\r\n") == head + b"6"
-    assert answer_to(b"GET /sub/2/3 HTTP/1.1\r\n\r\n").endswith(b"2\r\n\r\n-1")
+    assert response_to(b"GET /add/2/3 HTTP/1.1\r\nHost: a/b\r\n\r\n") == head + b"5"
+    assert response_to(b"GET /mult/2/3 HTTP/1.1\r\n\r\n") == head + b"6"
+    assert response_to(b"GET /sub/2/3 HTTP/1.1\r\n\r\n").endswith(b"2\r\n\r\n-1")
 
 
 @pytest.mark.parametrize("who", [timestamps.by_driver, timestamps.by_bare_client])

@@ -4,7 +4,7 @@ import shutil
 import socket
 
 import pytest
-from truth import answer, requests, truth
+from truth import requests, response_to, truth
 
 from calcbench.bench.cli.param_types import engine
 from calcbench.bench.loadgen.pool import Drivers
@@ -60,7 +60,7 @@ def test_asks_the_same_server_the_same() -> None:
     def behave(conn: socket.socket) -> None:
         for number in requests(conn):
             seen.add(number)
-            conn.sendall(answer(number))
+            conn.sendall(response_to(number))
 
     with truth(behave) as port, Drivers(engine="wrk") as drivers:
         spec = LoadSpec("127.0.0.1", port, 2, True, 0.1, variety=8)

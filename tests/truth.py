@@ -1,4 +1,4 @@
-"""Servers whose answers are known to be right, wrong, late or missing, and how to drive them."""
+"""Servers whose responses are known to be right, wrong, late or missing, and how to drive them."""
 
 import re
 import socket
@@ -57,7 +57,7 @@ def truth(behave: Behaviour, listener: socket.socket | None = None) -> Iterator[
 
 
 def requests(conn: socket.socket) -> Iterator[int]:
-    """Yield the right answer to each request that comes on *conn*."""
+    """Yield the right response to each request that comes on *conn*."""
     data = b""
     while True:
         received = conn.recv(4096)
@@ -71,14 +71,14 @@ def requests(conn: socket.socket) -> Iterator[int]:
             yield {b"add": one + other, b"sub": one - other, b"mult": one * other}[op]
 
 
-def answer(body: object, status: str = "200 OK", fields: str = "") -> bytes:
-    """Return an answer with *body* and a Content-Length that is right."""
+def response_to(body: object, status: str = "200 OK", fields: str = "") -> bytes:
+    """Return a response with *body* and a Content-Length that is right."""
     text = str(body)
     return f"HTTP/1.1 {status}\r\n{fields}Content-Length: {len(text)}\r\n\r\n{text}".encode()
 
 
 def always(make: Callable[[int], bytes]) -> Behaviour:
-    """Answer every request of a connection with what *make* makes of the right number."""
+    """Response every request of a connection with what *make* makes of the right number."""
 
     def behave(conn: socket.socket) -> None:
         for right in requests(conn):
@@ -88,7 +88,7 @@ def always(make: Callable[[int], bytes]) -> Behaviour:
 
 
 def once(make: Callable[[int], bytes]) -> Behaviour:
-    """Answer the first request, then close."""
+    """Response the first request, then close."""
 
     def behave(conn: socket.socket) -> None:
         conn.sendall(make(next(requests(conn))))

@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from calcbench.bench.analysis.inference import NOTHING_TOLD, Comparison, adjust, compare_apart
+from calcbench.bench.analysis.inference import NO_COMPARISON, Comparison, adjust, compare_apart
 from calcbench.bench.analysis.metrics import FIGURES, Metric
 from calcbench.bench.analysis.summary import Row, Summary
 from calcbench.bench.analysis.thresholds import CANNOT_TELL, Judged, Threshold, too_few
@@ -42,22 +42,24 @@ class Pair:
 
 @dataclass(frozen=True)
 class Change:
-    """How *metric* changed between the two of *pair*; *told* has the ratio of B to A."""
+    """How *metric* changed between the two of *pair*; *comparison* has the ratio of B to A."""
 
     pair: Pair
     metric: Metric
-    told: Comparison
+    comparison: Comparison
 
     @property
     def verdict(self) -> str:
         """Say whether B is better, in words; and where nobody knows, what would have been seen."""
         if self.pair.failure_reason:
             return self.pair.failure_reason
-        if self.told.clear:
-            return "better" if (self.told.ratio > 1) == self.metric.more_is_better else "worse"
-        if self.told == NOTHING_TOLD:
+        if self.comparison.clear:
+            return (
+                "better" if (self.comparison.ratio > 1) == self.metric.more_is_better else "worse"
+            )
+        if self.comparison == NO_COMPARISON:
             return "cannot tell: too few rounds"
-        seen = self.told.detectable - 1
+        seen = self.comparison.detectable - 1
         return f"no clear difference (seen from {seen:.0%})" if seen < 10 else "no clear difference"
 
 
@@ -94,13 +96,13 @@ def compare_all(pairs: Sequence[Pair]) -> list[Change]:
     changes = []
     for metric in FIGURES:
         family = sum(not pair.failure_reason for pair in pairs)
-        told = [compare_pair(pair, metric, family) for pair in pairs]
+        comparisons = [compare_pair(pair, metric, family) for pair in pairs]
         sound = [index for index, pair in enumerate(pairs) if not pair.failure_reason]
-        for index, adjusted in zip(sound, adjust([told[at] for at in sound]), strict=True):
-            told[index] = adjusted
+        for index, adjusted in zip(sound, adjust([comparisons[at] for at in sound]), strict=True):
+            comparisons[index] = adjusted
         changes += [
             Change(pair, metric, one)
-            for pair, one in zip(pairs, told, strict=True)
+            for pair, one in zip(pairs, comparisons, strict=True)
             # Of somebody else's server nobody knows the CPU time.
             if pair.failure_reason
             or metric.spread(pair.first).rounds
@@ -113,7 +115,7 @@ def compare_all(pairs: Sequence[Pair]) -> list[Change]:
 def compare_pair(pair: Pair, metric: Metric, family: int) -> Comparison:
     """Compare the two of *pair* by *metric*; nothing is told where they say nothing."""
     if pair.failure_reason:
-        return NOTHING_TOLD
+        return NO_COMPARISON
     return compare_apart(
         metric.spread(pair.second).values, metric.spread(pair.first).values, family
     )
@@ -125,11 +127,11 @@ def judge_pair(threshold: Threshold, pair: Pair) -> Judged:
     if pair.failure_reason:
         return Judged(threshold, where, CANNOT_TELL, pair.failure_reason)
     if threshold.relative:
-        told = compare_pair(pair, metric, 1)
-        if told == NOTHING_TOLD:
+        comparison = compare_pair(pair, metric, 1)
+        if comparison == NO_COMPARISON:
             rounds = min(metric.spread(row).rounds for row in (pair.first, pair.second))
             return Judged(threshold, where, CANNOT_TELL, too_few(rounds))
-        return threshold.judged(where, told.ratio, (told.low, told.high))
+        return threshold.judged(where, comparison.ratio, (comparison.low, comparison.high))
     spread = metric.spread(pair.second)
     if spread.interval is None:
         return Judged(threshold, where, CANNOT_TELL, too_few(spread.rounds))

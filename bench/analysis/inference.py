@@ -2,7 +2,7 @@
 
 The round is the unit; requests within one are not independent of each other. Two strategies are
 compared by the logarithm of their ratio in each round, because noise here multiplies: an
-interrupt costs a share of the work, not a number of answers. Of two strategies with the same
+interrupt costs a share of the work, not a number of responses. Of two strategies with the same
 kind of noise that difference is symmetric, which is all that the rank tests below ask for.
 
 A rank test is exact but needs rounds: of n paired ones it cannot give a p below 2/2^n. Where it
@@ -70,7 +70,7 @@ class Comparison:
         return self.clear and self.ratio < 1
 
 
-NOTHING_TOLD = Comparison()
+NO_COMPARISON = Comparison()
 
 
 def median_interval(values: Sequence[float]) -> tuple[float, float] | None:
@@ -111,7 +111,7 @@ def compare_paired(ours: Sequence[float], others: Sequence[float], family: int =
     Tells nothing where a figure is not above 0 or there are fewer than two rounds.
     """
     if len(ours) < 2 or min(*ours, *others) <= 0:
-        return NOTHING_TOLD
+        return NO_COMPARISON
     import numpy as np
 
     logs = np.log(np.asarray(ours, np.float64)) - np.log(np.asarray(others, np.float64))
@@ -123,7 +123,7 @@ def compare_paired(ours: Sequence[float], others: Sequence[float], family: int =
     counts = signed_rank_counts(tuple(range(2, 2 * rounds + 1, 2)))
     exact = 2 / 2**rounds * family <= ALPHA
     p = signed_rank_p(logs) if exact else student_p(float(logs.mean()), error, rounds - 1)
-    return told(
+    return make_comparison(
         walsh,
         counts,
         by_student=(float(logs.mean()), error, rounds - 1),
@@ -141,7 +141,7 @@ def compare_apart(ours: Sequence[float], others: Sequence[float], family: int = 
     The rest is as for `compare_paired`.
     """
     if min(len(ours), len(others)) < 2 or min(*ours, *others) <= 0:
-        return NOTHING_TOLD
+        return NO_COMPARISON
     import numpy as np
 
     one, other = (np.log(np.asarray(values, np.float64)) for values in (ours, others))
@@ -158,7 +158,7 @@ def compare_apart(ours: Sequence[float], others: Sequence[float], family: int = 
         else len(one) + len(other) - 2
     )
     mean = float(one.mean() - other.mean())
-    return told(
+    return make_comparison(
         differences,
         counts[least:],
         by_student=(mean, error, freedom),
@@ -170,7 +170,7 @@ def compare_apart(ours: Sequence[float], others: Sequence[float], family: int = 
     )
 
 
-def told(
+def make_comparison(
     candidates: "NDArray[np.float64]",
     counts: Sequence[int],
     *,
@@ -250,7 +250,7 @@ def signed_rank_p(differences: "NDArray[np.float64]") -> float:
     return two_sided(counts, int(ranks[differences > 0].sum()))
 
 
-@functools.cache  # without ties there is one answer for each number of rounds
+@functools.cache  # without ties there is one response for each number of rounds
 def signed_rank_counts(ranks: tuple[int, ...]) -> Sequence[int]:
     """Return in how many of all subsets of *ranks* the sum is 0, 1, 2 and so on."""
     counts = [1]

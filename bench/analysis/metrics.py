@@ -53,8 +53,8 @@ METRICS = (
     Metric(
         name="throughput",
         file="throughput",
-        title="Right answers per second: more is better",
-        axis="right answers per second",
+        title="Right responses per second: more is better",
+        axis="right responses per second",
         unit="/s",
         more_is_better=True,
         scale=1,
@@ -63,7 +63,7 @@ METRICS = (
     Metric(
         name="p50",
         file="latency-p50",
-        title="Latency, p50: half of the answers take longer; less is better",
+        title="Latency, p50: half of the responses take longer; less is better",
         axis="p50 latency in ms",
         unit=" ms",
         more_is_better=False,
@@ -73,7 +73,7 @@ METRICS = (
     Metric(
         name="p99",
         file="latency-p99",
-        title="Latency, p99: one answer in 100 takes longer; less is better",
+        title="Latency, p99: one response in 100 takes longer; less is better",
         axis="p99 latency in ms",
         unit=" ms",
         more_is_better=False,
@@ -109,8 +109,8 @@ FIGURES = (
     Metric(
         name="cpu",
         file="",
-        title="CPU time of the server for each right answer",
-        axis="CPU µs for each answer",
+        title="CPU time of the server for each right response",
+        axis="CPU µs for each response",
         unit=" µs",
         more_is_better=False,
         scale=1,

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from calcbench.bench.analysis.inference import (
-    NOTHING_TOLD,
+    NO_COMPARISON,
     Comparison,
     adjust,
     compare_paired,
@@ -29,10 +29,10 @@ Contests = dict[tuple[str, str], Comparison]
 
 @dataclass(frozen=True)
 class Control:
-    """What an A/A control gave under its *condition*: *told* of a strategy against itself."""
+    """What an A/A control gave under its *condition*: *comparison* of a strategy against itself."""
 
     condition: Condition
-    told: Comparison
+    comparison: Comparison
 
 
 def leading(rows: Iterable[Row]) -> Metric:
@@ -53,7 +53,7 @@ def ranked(rows: Iterable[Row]) -> list[Row]:
     """Return those of *rows*, of one group, that can be ranked.
 
     Not those without figures, nor the control, nor those whose figures are the driver's. Those
-    that leave clients without any answer are ranked only where all do.
+    that leave clients without any response are ranked only where all do.
     """
     measured = [
         row
@@ -68,7 +68,7 @@ def compare(one: Row, other: Row, metric: Metric, family: int = 1) -> Comparison
     ours, others = (by_round(row, metric) for row in (one, other))
     both = [number for number in ours if number in others]
     if len(both) < 2:
-        return NOTHING_TOLD
+        return NO_COMPARISON
     return compare_paired(
         [ours[number] for number in both], [others[number] for number in both], family
     )
@@ -85,26 +85,26 @@ def by_round(row: Row, metric: Metric) -> dict[int, float]:
 def contests(rows: Sequence[Row], metric: Metric | None = None) -> Contests:
     """Compare each of *rows*, of one group, with each other; adjusted for how many that are.
 
-    Every pair is in the answer both ways.
+    Every pair is in the response both ways.
     """
     metric = metric or leading(rows)
     pairs = list(itertools.combinations(rows, 2))
-    told = adjust([compare(one, other, metric, len(pairs)) for one, other in pairs])
+    comparisons = adjust([compare(one, other, metric, len(pairs)) for one, other in pairs])
     found: Contests = {}
-    for (one, other), comparison in zip(pairs, told, strict=True):
+    for (one, other), comparison in zip(pairs, comparisons, strict=True):
         found[one.condition.strategy, other.condition.strategy] = comparison
         found[other.condition.strategy, one.condition.strategy] = turned(comparison)
     return found
 
 
-def turned(told: Comparison) -> Comparison:
-    """Return what *told* says, from the other side."""
+def turned(comparison: Comparison) -> Comparison:
+    """Return what *comparison* says, from the other side."""
     return dataclasses.replace(
-        told,
-        ratio=1 / told.ratio if told.ratio else float("inf"),
-        low=1 / told.high if told.high else float("inf"),
-        high=1 / told.low if told.low else float("inf"),
-        effect=-told.effect,
+        comparison,
+        ratio=1 / comparison.ratio if comparison.ratio else float("inf"),
+        low=1 / comparison.high if comparison.high else float("inf"),
+        high=1 / comparison.low if comparison.low else float("inf"),
+        effect=-comparison.effect,
     )
 
 
@@ -112,10 +112,10 @@ def tiers(rows: Sequence[Row], metric: Metric | None = None) -> list[list[Row]]:
     """Return *rows*, of one group, in tiers, the best first, and the best first within each."""
     metric = metric or leading(rows)
     order = sorted(rows, key=metric.median, reverse=metric.more_is_better)
-    told = contests(order, metric)
+    comparisons = contests(order, metric)
 
     def ahead(one: Row, other: Row) -> bool:
-        comparison = told[one.condition.strategy, other.condition.strategy]
+        comparison = comparisons[one.condition.strategy, other.condition.strategy]
         return comparison.ahead if metric.more_is_better else comparison.behind
 
     found: list[list[Row]] = []
@@ -152,10 +152,10 @@ def controls(rows: Iterable[Row]) -> list[Control]:
         in known
         and row.status == known[original].status == "ok"
     ]
-    told = adjust([compare(again, first, metric, len(pairs)) for again, first in pairs])
+    comparisons = adjust([compare(again, first, metric, len(pairs)) for again, first in pairs])
     return [
         Control(first.condition, comparison)
-        for (_, first), comparison in zip(pairs, told, strict=True)
+        for (_, first), comparison in zip(pairs, comparisons, strict=True)
     ]
 
 

@@ -1,6 +1,6 @@
 """Models beside the data: what queueing would predict, and Gunther's law fitted to the levels.
 
-Both are about a closed loop: so many clients, each asking again when it has its answer.
+Both are about a closed loop: so many clients, each asking again when it has its response.
 
 The prediction needs one figure only, the time S that a request takes while nobody else is there.
 One server can then answer 1/S, and c servers as much as min(clients, c)/S, whatever their times
@@ -130,7 +130,7 @@ def family(line: Mapping[int, Row], run: Run) -> Family:
     """Return how the strategy with the rows *line*, by level, serves.
 
     As many at once as it has workers; where it says nothing of workers, everybody, unless some
-    clients never got an answer: then as many as did, and never more at any level. Raises
+    clients never got a response: then as many as did, and never more at any level. Raises
     CalcbenchError without one connection alone.
     """
     if 1 not in line or not line[1].throughput.median:

@@ -1,4 +1,4 @@
-"""Race on until the answer is clear: `calcbench run --precision 5%`.
+"""Race on until the response is clear: `calcbench run --precision 5%`.
 
 A pair of strategies is settled when its ratio is known within the precision, whether or not they
 differ, or when it differs by more than the precision for sure. To look after every round and stop
@@ -31,7 +31,7 @@ def enough(plan: Plan, measurements: Sequence[Measurement]) -> bool:
 
 
 def settled(plan: Plan, measurements: Sequence[Measurement]) -> bool:
-    """Tell whether *measurements* say all that *plan* wants to know of the right answers a second.
+    """Tell whether *measurements* say all that *plan* wants to know of the rates.
 
     Conditions that failed in some round are left out: no more rounds would mend them.
     """
@@ -45,7 +45,7 @@ def settled(plan: Plan, measurements: Sequence[Measurement]) -> bool:
 
 
 def by_condition(measurements: Sequence[Measurement]) -> dict[Condition, dict[int, float]]:
-    """Return the right answers a second of each condition that never failed, by round.
+    """Return the right responses a second of each condition that never failed, by round.
 
     As in the summary, rounds in which the driver was the limit do not count.
     """
@@ -76,8 +76,8 @@ def is_settled(
     """Tell whether the two of *pair* are known to differ by more than *precision*, or by what."""
     one, other = pair
     both = [number for number in one if number in other]
-    told = compare_paired([one[n] for n in both], [other[n] for n in both], family)
-    return is_narrow(told.low, told.high, precision) or is_beyond(told, precision)
+    comparison = compare_paired([one[n] for n in both], [other[n] for n in both], family)
+    return is_narrow(comparison.low, comparison.high, precision) or is_beyond(comparison, precision)
 
 
 def is_narrow(low: float, high: float, precision: float) -> bool:
@@ -85,6 +85,8 @@ def is_narrow(low: float, high: float, precision: float) -> bool:
     return 0 < high <= low * (1 + precision) ** 2
 
 
-def is_beyond(told: Comparison, precision: float) -> bool:
-    """Tell whether *told* is a difference of more than *precision*, for sure."""
-    return told.clear and (told.low > 1 + precision or told.high * (1 + precision) < 1)
+def is_beyond(comparison: Comparison, precision: float) -> bool:
+    """Tell whether *comparison* is a difference of more than *precision*, for sure."""
+    return comparison.clear and (
+        comparison.low > 1 + precision or comparison.high * (1 + precision) < 1
+    )

@@ -60,10 +60,10 @@ class Row:
 
     *status* is ``ok`` when at least one round counts; *rounds* is how many do, *failed_rounds*
     how many do not, and *reason* says why the first of those does not. *requests* are right
-    answers, *throughput* is those for each second. *clients_served* is the fewest of any round.
+    responses, *throughput* is those for each second. *clients_served* is the fewest of any round.
     *counted* are the numbers of the rounds that count. *judgement* is what most of them were
     judged to be, empty where nobody judged. *client_fairness* and *worker_fairness* are Jain's
-    index of the right answers that each client got, and that each worker gave, where that is
+    index of the right responses that each client got, and that each worker gave, where that is
     known. *driver_share* is the share of its core, 0–1, that the driver used in its busiest
     round: near 1, the driver was measured and not the server.
 
@@ -100,7 +100,7 @@ class Row:
 
     @property
     def starves(self) -> bool:
-        """Tell whether some client never got an answer within a window."""
+        """Tell whether some client never got a response within a window."""
         return self.status == "ok" and self.clients_served < self.condition.connections
 
 
@@ -122,7 +122,7 @@ def quantile(sorted_ns: "Sequence[int] | NDArray[np.int64]", q: float) -> int:
     """Return the smallest latency that at least a fraction *q* of requests met.
 
     *sorted_ns* is ascending nanoseconds, at least one; *q* is in 0–1. No interpolation, so the
-    answer is a latency that happened (Hyndman & Fan 1996, definition 1); the same as numpy's
+    figure is a latency that happened (Hyndman & Fan 1996, definition 1); the same as numpy's
     ``inverted_cdf``. Raises ValueError for an empty sequence or a *q* out of range.
     """
     if len(sorted_ns) == 0:
@@ -168,7 +168,7 @@ def summarise_condition(condition: Condition, rounds: list[Measurement], folder:
     reason = why_not(bad[0]) if bad else ""
     if not good:
         return Row(condition, bad[0].status, reason, failed_rounds=len(bad))
-    samples = [right_answers(measurement, folder) for measurement in good]
+    samples = [right_responses(measurement, folder) for measurement in good]
     latencies = [latency_ns for latency_ns, _ in samples]
     return Row(
         condition,
@@ -177,13 +177,15 @@ def summarise_condition(condition: Condition, rounds: list[Measurement], folder:
         rounds=len(good),
         failed_rounds=len(bad),
         requests=sum(m.outcomes.ok for m in good),
-        throughput=spread(answered(m) * 1e9 / m.elapsed_ns for m in good),
+        throughput=spread(responses_in_window(m) * 1e9 / m.elapsed_ns for m in good),
         p50_ns=spread(quantile(ns, 0.5) for ns in latencies),
         p90_ns=spread(quantile(ns, 0.9) for ns in latencies),
         p99_ns=spread(quantile(ns, 0.99) for ns in latencies),
         max_ns=spread(quantile(ns, 1) for ns in latencies),
         cpu_us_per_request=spread(
-            m.server_cpu_ns / 1000 / answered(m) for m in good if m.server_cpu_ns and answered(m)
+            m.server_cpu_ns / 1000 / responses_in_window(m)
+            for m in good
+            if m.server_cpu_ns and responses_in_window(m)
         ),
         outcomes=total(m.outcomes for m in good),
         clients_served=min(m.clients_served for m in good),
@@ -207,8 +209,8 @@ def why_not(measurement: Measurement) -> str:
     return measurement.reason or "; ".join([DRIVER_BOUND, *measurement.evidence.get("why", [])[:1]])
 
 
-def answered(measurement: Measurement) -> int:
-    """Return how many right answers came within the window of *measurement*.
+def responses_in_window(measurement: Measurement) -> int:
+    """Return how many right responses came within the window of *measurement*.
 
     In an open loop those are not the requests that were due in it, for which latencies are known.
     """
@@ -228,10 +230,10 @@ def parts(rounds: list[Measurement], folder: Path) -> dict[str, Spread]:
     return found
 
 
-def right_answers(
+def right_responses(
     measurement: Measurement, folder: Path
 ) -> "tuple[Sequence[int], NDArray[np.int64]]":
-    """Return the latencies of the right answers, ascending, and the client that got each one."""
+    """Return the latencies of the right responses, ascending, and the client that got each one."""
     samples = read_samples(folder, measurement)
     right = samples["outcome"] == OK
     return sorted_times(samples, "response"), samples["client"][right]

@@ -50,7 +50,7 @@ def contents(text: str) -> bytes:
         "calcbench load http://127.0.0.1:8080/": "8 clients for 2 seconds, three times",
         "calcbench load http://[::1]:8080/ --rate 5000": "an open loop",
         "calcbench load http://a/ http://b/": "one beside the other, in turns",
-        "calcbench load URL --body '{\"a\":1}' --expect 201": "a POST, and which answer is right",
+        "calcbench load URL --body '{\"a\":1}' --expect 201": "a POST, and which response is right",
         "calcbench load URL --unix-socket /run/app.sock": "over a Unix socket",
         "calcbench load URL --connections 16 --behaviour idle=20": "20 silent clients beside 16",
         "calcbench load URL --find-knee --slo 'p99<20ms'": "the highest rate that it sustains",
@@ -99,7 +99,7 @@ def contents(text: str) -> bytes:
 def load_command(urls: tuple[str, ...], unix_socket: str, **more: Any) -> int:
     """Load any HTTP/1.1 server, print a table, draw charts.
 
-    Every answer is read to its end and counted as what it is. URL is http only; several are
+    Every response is read to its end and counted as what it is. URL is http only; several are
     measured in turns. Load only servers that are yours to load.
     """
     targets = {target.label: target for target in (parse_target(url, unix_socket) for url in urls)}
@@ -141,7 +141,7 @@ def question_of(
     if not TOKEN.fullmatch(method) or method == "CONNECT":
         raise UsageError(f"method {method!r} should be one like {', '.join(METHODS)}")
     if expect is not None and expect < 200:
-        raise UsageError(f"--expect {expect} should be the status of an answer, 200 to 599")
+        raise UsageError(f"--expect {expect} should be the status of a response, 200 to 599")
     return Question(
         method,
         parse_fields(headers),

@@ -36,7 +36,7 @@ from calcbench.core.errors import UsageError
         "calcbench run --strategy fork,selectors": "two of them",
         "calcbench run --strategy threadpool:workers=4": "a variant of one",
         "calcbench run --connections 1,16,256 --reuse close": "without keep-alive",
-        "calcbench run --workload cpu=2ms --rounds 9": "slow answers, less noise",
+        "calcbench run --workload cpu=2ms --rounds 9": "slow responses, less noise",
         "calcbench run --rate 2000 --arrivals poisson": "an open loop, as of independent users",
         "calcbench run --connections 16 --behaviour idle=20": "20 silent clients beside 16",
         "calcbench run --precision 5%": "until differences are clear",
@@ -62,7 +62,7 @@ from calcbench.core.errors import UsageError
     default=["add,wait=10ms"],
     show_default=True,
     shell_complete=complete_words(*WORKLOADS),
-    help=f"What an answer costs: {', '.join(WORKLOADS)}. Repeats.",
+    help=f"What a response costs: {', '.join(WORKLOADS)}. Repeats.",
 )
 @click.option(
     "--host",

@@ -1,6 +1,6 @@
 """The options that commands have in common which race or load: three groups, each with its reader.
 
-How is measured and where the result goes; how the load is offered; how sure the answer must be:
+How is measured and where the result goes; how the load is offered; how sure the response must be:
 either all is measured in rounds, as many as were asked for or as a precision needs, or the
 highest rate is searched that keeps an objective. A reader takes the options of its group out of
 what click has read, and returns them as fields of a `Plan`.
@@ -188,8 +188,8 @@ offering_options = options(
         show_default=True,
         shell_complete=complete_words(*ENGINES),
         help="wrk: behind each measurement wrk, where it is installed, asks the same in a closed"
-        " loop, and what it saw is told. locust: the load comes from Locust's workers, which can be"
-        " on other machines.",
+        " loop, and what it saw is shown. locust: the load comes from Locust's workers, which can"
+        " be on other machines.",
     ),
     click.option(
         "--join",
@@ -226,7 +226,7 @@ def offered(ctx: click.Context, params: dict[str, Any]) -> dict[str, Any]:
     fields |= {name: fields[name] or 0 for name in ("join", "master_port")}
     fields["behaviours"] = flatten(params.pop("behaviours"))
     if fields["rate"] is None and ctx.get_parameter_source("arrivals") != default:
-        raise UsageError("--arrivals needs --rate: a closed loop waits for its answers")
+        raise UsageError("--arrivals needs --rate: a closed loop waits for its responses")
     if fields["rate"] is not None and ctx.get_parameter_source("connections") == default:
         fields["connections"] = (OPEN_CONNECTIONS,)
     return fields

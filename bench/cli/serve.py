@@ -36,7 +36,7 @@ def host_name(text: str) -> str:
         "calcbench serve --strategy threadpool": "on http://127.0.0.1:8080",
         "calcbench serve --strategy threadpool -o workers=4": "with an option of the strategy",
         "calcbench serve --strategy fork --port 0": "on any free port",
-        "calcbench serve --strategy fork --workload cpu=2ms": "every answer computes 2 ms",
+        "calcbench serve --strategy fork --workload cpu=2ms": "every response computes 2 ms",
     },
 )
 @click.option(
@@ -76,7 +76,7 @@ def host_name(text: str) -> str:
     default="add",
     show_default=True,
     shell_complete=complete_words(*WORKLOADS),
-    help=f"What an answer costs: {', '.join(WORKLOADS)}.",
+    help=f"What a response costs: {', '.join(WORKLOADS)}.",
 )
 @policy_options
 def serve_command(

@@ -81,7 +81,7 @@ def worker_command(address: tuple[str, int], wait: float) -> None:
 def locustfile_command() -> None:
     """Print a file for plain Locust.
 
-    Its users ask a calculator over raw sockets and check every answer, and exact quantiles stand
+    Its users ask a calculator over raw sockets and check every response, and exact quantiles stand
     beside Locust's own, which are rounded. It needs Locust alone, with its web page or without,
     and with --master and --worker on several machines.
     """

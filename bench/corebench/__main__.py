@@ -90,10 +90,10 @@ def print_parsing(interpreter: Interpreter, path: Path, pinning: Pinning, rounds
     if "httptools" not in interpreter.versions:
         print("Without a socket: not measured, httptools is not installed for that Python")
         return
-    order = json.dumps({"cpus": pinning.server, "rounds": rounds, "seed": SEED})
+    config = json.dumps({"cpus": pinning.server, "rounds": rounds, "seed": SEED})
     announce(f"without a socket: {rounds} rounds")
     done = subprocess.run(
-        [interpreter.python, "-P", "-m", "calcbench.bench.corebench.parsing", order],
+        [interpreter.python, "-P", "-m", "calcbench.bench.corebench.parsing", config],
         env={**os.environ, "PYTHONPATH": str(path)},
         stdout=subprocess.PIPE,
         text=True,

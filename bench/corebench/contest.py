@@ -54,8 +54,8 @@ class Figures:
 
     server: str
     round: int
-    cpu_us: float = 0  # of the server, for each right answer
-    per_second: float = 0  # right answers
+    cpu_us: float = 0  # of the server, for each right response
+    per_second: float = 0  # right responses
     driver_share: float = 0  # of its core, 0–1
     failure_reason: str = ""
 
@@ -115,7 +115,7 @@ def measure(contest: Contest, server: str, number: int) -> Figures:
             keep_alive=contest.reuse == KEEP_ALIVE,
             duration_s=contest.duration_s,
             warmup_s=WARM_UP_S,
-            variety=1 if server == BARE else VARIETY,  # a bare loop has but one answer
+            variety=1 if server == BARE else VARIETY,  # a bare loop has but one response
             seed=contest.seed,
             cpus=contest.pinning.driver,
             server_group=group,
@@ -124,7 +124,7 @@ def measure(contest: Contest, server: str, number: int) -> Figures:
     right = observation.outcomes.ok
     if not right or observation.outcomes.total > right:
         return Figures(
-            server, number, failure_reason=f"not every answer was right: {observation.outcomes}"
+            server, number, failure_reason=f"not every response was right: {observation.outcomes}"
         )
     return Figures(
         server,
@@ -169,16 +169,16 @@ def serving(contest: Contest, server: str) -> Iterator[tuple[int, int]]:
 
 def command_of(contest: Contest, server: str, port: int) -> list[str]:
     """Return the command that starts *server*, a bare loop or a rival, on *port*."""
-    order: dict[str, object] = {"port": port, "cpus": contest.pinning.server}
+    config: dict[str, object] = {"port": port, "cpus": contest.pinning.server}
     if server in SERVERS:
         module = "reference_servers"
-        order |= {"name": server}
+        config |= {"name": server}
     else:
         module = "bare_loop"
         spec = LoadSpec(HOST, port, 1, contest.reuse == KEEP_ALIVE, 1, seed=contest.seed, variety=1)
         constant = ring(spec)[0][1] or b""
-        order |= {"reuse": contest.reuse, "answer": constant.decode()}
-    return [contest.python, "-P", "-m", f"calcbench.bench.corebench.{module}", json.dumps(order)]
+        config |= {"reuse": contest.reuse, "response": constant.decode()}
+    return [contest.python, "-P", "-m", f"calcbench.bench.corebench.{module}", json.dumps(config)]
 
 
 def wait_until_ready(

@@ -1,7 +1,7 @@
-"""Without a socket: our whole answer to a request, beside a parser in C that only parses it.
+"""Without a socket: our whole response to a request, beside a parser in C that only parses it.
 
-``python -m calcbench.bench.corebench.parsing ORDER`` measures in the interpreter that runs it and
-writes one line of JSON, `Timing`s; its order is JSON. *Ours* is the whole way of one request on a
+``python -m calcbench.bench.corebench.parsing CONFIG`` measures in the interpreter that runs it and
+writes one line of JSON, `Timing`s; its config is JSON. *Ours* is the whole way of one request on a
 kept connection: hear, handle, respond, sent. *httptools* is, for the same octets:
 
 - ``server``: one parser for the connection, with callbacks that keep what a server needs: the
@@ -74,7 +74,7 @@ class Timing:
 
 
 def request_of(case: Case, draw: random.Random, serial: int) -> tuple[bytes, int]:
-    """Return one request as *case* has it, with the right answer."""
+    """Return one request as *case* has it, with the right response."""
     one, other = draw.randrange(10_000), draw.randrange(10_000)
     number = f"{serial:06}"
     lines = [f"GET /add/{one}/{other} HTTP/1.1"]
@@ -203,13 +203,13 @@ def timings_from_json(text: str) -> list[Timing]:
 
 
 def main() -> None:
-    """Measure as the order says: for how many rounds, on which cores."""
-    order = json.loads(sys.argv[1])
-    if order["cpus"]:
-        os.sched_setaffinity(0, order["cpus"])
+    """Measure as the config says: for how many rounds, on which cores."""
+    config = json.loads(sys.argv[1])
+    if config["cpus"]:
+        os.sched_setaffinity(0, config["cpus"])
     for case in CASES:
         check(case)
-    print(json.dumps([asdict(timing) for timing in measure(order["rounds"], order["seed"])]))
+    print(json.dumps([asdict(timing) for timing in measure(config["rounds"], config["seed"])]))
 
 
 if __name__ == "__main__":

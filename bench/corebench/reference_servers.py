@@ -1,9 +1,9 @@
 """The rivals: other people's servers, each serving the calculator in its own way.
 
-``python -m calcbench.bench.corebench.reference_servers ORDER`` runs one of them until it is killed;
-its order is JSON. All of them get what makes them fast: one process on one core, uvloop where they
-can use it, no access log. They are imported by name, because they live in a virtual environment of
-their own that neither the type checkers nor our tests see.
+``python -m calcbench.bench.corebench.reference_servers CONFIG`` runs one of them until it is
+killed; its config is JSON. All of them get what makes them fast: one process on one core, uvloop
+where they can use it, no access log. They are imported by name, because they live in a virtual
+environment of their own that neither the type checkers nor our tests see.
 
 Each answers ``GET /op/a/b`` through `answer`, and nothing else: no error page, no JSON. So each
 does a little less than ours.
@@ -31,7 +31,7 @@ NEEDS = {
 
 
 def answer(path: str) -> bytes:
-    """Return the right answer to ``/op/a/b``."""
+    """Return the right response to ``/op/a/b``."""
     _, name, left, right = path.encode().split(b"/")
     return write_number(calculate(name, parse_number(left), parse_number(right)))
 
@@ -131,11 +131,11 @@ SERVERS = {
 
 
 def main() -> None:
-    """Serve as the order says: which rival, on which port and cores."""
-    order = json.loads(sys.argv[1])
-    if order["cpus"]:
-        os.sched_setaffinity(0, order["cpus"])
-    SERVERS[order["name"]](order["port"])
+    """Serve as the config says: which rival, on which port and cores."""
+    config = json.loads(sys.argv[1])
+    if config["cpus"]:
+        os.sched_setaffinity(0, config["cpus"])
+    SERVERS[config["name"]](config["port"])
 
 
 if __name__ == "__main__":

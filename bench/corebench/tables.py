@@ -16,7 +16,7 @@ from calcbench.bench.units import format_ns, format_number, format_seconds
 WIDTH = 100  # columns
 BUSY = 0.95  # share of the driver's core above which the driver was measured, and not the server
 
-# What we aim for, from the issue that this benchmark answers. In the first, at most so many times
+# What we aim for. In the first, at most so many times
 # httptools; in the second, at least so much of the bare loop.
 PARSING_TARGETS = {
     Case("small", REPEAT): 2.0,
@@ -35,10 +35,10 @@ PARSING_LEGEND = (
     " operands are drawn from 0 to 9,999."
 )
 CONTEST_LEGEND = (
-    "CPU: user and system time of the server's processes for a right answer. Of the limit: the"
+    "CPU: user and system time of the server's processes for a right response. Of the limit: the"
     " bare loop's CPU time by this server's, in the same round, with the lowest and the highest"
     " round. Won: rounds in which selectors took less CPU, and answered more. Medians of the"
-    " rounds; every answer was checked. The bare loop is no limit where it is beaten: with new"
+    " rounds; every response was checked. The bare loop is no limit where it is beaten: with new"
     " connections, a loop that finds several waiting can save some of its looks at the sockets."
 )
 

@@ -40,7 +40,7 @@ class Window:
     opened_ns: int
     elapsed_ns: int
     in_flight: int
-    answers: int
+    responses: int
     server_cpu_ns: int
     driver_cpu_ns: int
     offered_per_s: float = 0
@@ -101,7 +101,7 @@ def of_the_driver(window: Window, ceiling_per_s: float | None) -> dict[str, Any]
     at_once = min(window.drivers, len(window.driver_cores) or window.drivers)
     used = min(window.driver_cpu_ns / window.elapsed_ns / at_once, 1)  # after a cut, estimated
     waited = window.driver_delay_ns / window.elapsed_ns / window.drivers
-    rate = window.answers * 1e9 / window.elapsed_ns
+    rate = window.responses * 1e9 / window.elapsed_ns
     ceiling = (ceiling_per_s or 0) * at_once
     return {
         "driver_cpu_ratio": round(used, 4),
@@ -149,7 +149,7 @@ def of_the_schedule(window: Window, samples: "Samples") -> dict[str, Any]:
     A request that found every connection taken waited for the server, and not for the driver.
     """
     due = max(window.due, 1)
-    rate = window.answers * 1e9 / window.elapsed_ns
+    rate = window.responses * 1e9 / window.elapsed_ns
     return {
         "excuse": window.driver_fault,
         "sent_ratio": selfcheck.sent_ratio(samples, window.elapsed_ns),
@@ -160,7 +160,7 @@ def of_the_schedule(window: Window, samples: "Samples") -> dict[str, Any]:
 
 
 def steadiness_of(window: Window, samples: "Samples") -> Steadiness:
-    """Return whether the right answers of a measurement settled."""
+    """Return whether the right responses of a measurement settled."""
     right = samples["outcome"] == 0
     sent, done = (column[right] for column in selfcheck.times(samples))
     inside = done < window.elapsed_ns
@@ -240,8 +240,8 @@ def assess(
         observed.workers,
         observed.life,
     )
-    told = {"why": list(judgement.why), "all": list(judgement.all), **evidence}
-    return Assessed(observation, judgement, told, resources, cut_ns)
+    whole = {"why": list(judgement.why), "all": list(judgement.all), **evidence}
+    return Assessed(observation, judgement, whole, resources, cut_ns)
 
 
 def window_of(observation: "Observation", condition: Condition, pinning: Pinning) -> Window:
@@ -251,7 +251,7 @@ def window_of(observation: "Observation", condition: Condition, pinning: Pinning
         opened_ns=observation.opened_ns,
         elapsed_ns=observation.elapsed_ns,
         in_flight=observation.in_flight,
-        answers=observation.answered,
+        responses=observation.responses,
         server_cpu_ns=observation.server_cpu_ns,
         driver_cpu_ns=observation.driver_cpu_ns,
         driver_delay_ns=observation.driver_delay_ns,
@@ -292,7 +292,7 @@ def without_warmup(
     requests = outcomes.total / max(observation.outcomes.total, 1)
     right = samples["outcome"] == OK
     done = times(observation.samples)[1]
-    answered = (
+    responses = (
         (observation.samples["outcome"] == OK) & (done >= cut_ns) & (done <= observation.elapsed_ns)
     )
     served = observation.clients_served if open_loop else len(np.unique(samples["client"][right]))
@@ -301,7 +301,7 @@ def without_warmup(
         opened_ns=opened_ns + cut_ns,
         elapsed_ns=observation.elapsed_ns - cut_ns,
         outcomes=outcomes,
-        answered=int(np.count_nonzero(answered)),
+        responses=int(np.count_nonzero(responses)),
         clients_served=served,
         server_cpu_ns=round(observation.server_cpu_ns * server),
         driver_cpu_ns=round(observation.driver_cpu_ns * requests),

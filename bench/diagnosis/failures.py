@@ -1,4 +1,4 @@
-"""Why a measurement does not count: what its server, its workers or its answers have done."""
+"""Why a measurement does not count: what its server, its workers or its responses have done."""
 
 from dataclasses import asdict
 
@@ -23,31 +23,34 @@ def failure_reason(observation: Observation, died: bool, stopped: Stopped) -> st
 
 
 def failure_reason_of_responses(observation: Observation) -> str:
-    """Return why no answers of an *observation* count, or nothing when they do."""
+    """Return why no responses of an *observation* count, or nothing when they do."""
     if observation.lost:
         return observation.lost
     if observation.outcomes.wrong:
         wrong, total = observation.outcomes.wrong, observation.outcomes.total
-        return f"{wrong:,} wrong {'answer' if wrong == 1 else 'answers'} among {total:,}"
+        return f"{wrong:,} wrong {'response' if wrong == 1 else 'responses'} among {total:,}"
     if not observation.outcomes.ok:
         seen = [
             f"{count:,} {WAYS.get(way, way)}"
             for way, count in asdict(observation.outcomes).items()
             if count
         ]
-        return f"no right answer within the window, but {' and '.join(seen) or 'nothing at all'}"
+        return f"no right response within the window, but {' and '.join(seen) or 'nothing at all'}"
     return ""
 
 
-def contradiction_of_totals(observation: Observation, answers: int) -> str:
-    """Return how an *observation* contradicts the *answers* that the server counted, if it does.
+def contradiction_of_totals(observation: Observation, responses: int) -> str:
+    """Return how an *observation* contradicts the *responses* that the server counted, if it does.
 
-    Both count since the start. An answer that a client gave up or lost is the server's alone, and
+    Both count since the start. A response that a client gave up or lost is the server's alone, and
     it answers no more than it was asked; so where nothing failed all three are equal.
     """
-    if observation.seen_answers < 0 or observation.seen_answers <= answers <= observation.begun:
+    if (
+        observation.responses_seen < 0
+        or observation.responses_seen <= responses <= observation.begun
+    ):
         return ""
     return (
         f"the counts contradict one another: {observation.begun:,} requests were begun, the server"
-        f" counted {answers:,} answers and the workers {observation.seen_answers:,}"
+        f" counted {responses:,} responses and the workers {observation.responses_seen:,}"
     )

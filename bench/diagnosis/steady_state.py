@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MOST_BINS, FEWEST_BINS = 60, 12
-ANSWERS_PER_BIN = 20  # so that chance alone moves a bin by a quarter, and not by half
+RESPONSES_PER_BIN = 20  # so that chance alone moves a bin by a quarter, and not by half
 LATENCIES_PER_BIN = 4  # clients in lockstep answer in bursts, one in each latency
 MATTERS = 0.10  # a change of the rate by less than this is what machines do
 SURE = 0.001  # chance of seeing a change where none is: the split was chosen after looking
@@ -43,23 +43,23 @@ def settle(
     *,
     by_latency: bool = False,
 ) -> Steadiness:
-    """Return whether answers that came at *done_ns* of a window of *elapsed_ns* settled.
+    """Return whether responses that came at *done_ns* of a window of *elapsed_ns* settled.
 
     It goes by their rate; where that is prescribed, *by_latency*, by the median in each bin.
     """
     import numpy as np
 
-    answers = len(done_ns)
+    responses = len(done_ns)
     bins = 0
-    if answers:
+    if responses:
         width = max(
             elapsed_ns / MOST_BINS,
-            ANSWERS_PER_BIN * elapsed_ns / answers,
+            RESPONSES_PER_BIN * elapsed_ns / responses,
             LATENCIES_PER_BIN * float(np.median(latency_ns)),
         )
         bins = math.floor(elapsed_ns / width)
     if bins < FEWEST_BINS:
-        return Steadiness(None, "too few answers to say whether it settled")
+        return Steadiness(None, "too few responses to say whether it settled")
     place = np.clip(done_ns * bins // elapsed_ns, 0, bins - 1)
     counts = np.bincount(place, minlength=bins).astype(float)
     series = medians(place, latency_ns, counts) if by_latency else counts

@@ -165,8 +165,8 @@ def responder(spec: LoadSpec, pinning: Pinning) -> Iterator[int]:
     """Yield the port of a null responder that answers *spec* rightly: it asks one thing only."""
     body = (ring(spec)[0][1] or b"").decode()
     connection = "" if spec.keep_alive else "Connection: close\r\n"
-    answer = f"HTTP/1.1 200 OK\r\n{connection}Content-Length: {len(body)}\r\n\r\n{body}"
-    order = json.dumps({"answer": answer, "close": not spec.keep_alive})
+    response = f"HTTP/1.1 200 OK\r\n{connection}Content-Length: {len(body)}\r\n\r\n{body}"
+    config = json.dumps({"response": response, "close": not spec.keep_alive})
     with listen("127.0.0.1", 0) as listener:
         module = "calcbench.bench.loadgen.null_server"
         command = [sys.executable, "-P", "-m", module, str(listener.fileno())]
@@ -177,7 +177,7 @@ def responder(spec: LoadSpec, pinning: Pinning) -> Iterator[int]:
                 assert process.stdin
                 if pinning.server:
                     os.sched_setaffinity(process.pid, pinning.server)
-                process.stdin.write(order.encode() + b"\n")
+                process.stdin.write(config.encode() + b"\n")
                 process.stdin.flush()
                 yield listener.getsockname()[1]
             finally:

@@ -1,4 +1,4 @@
-"""Collect what drivers tell: understand their messages, merge their samples, count."""
+"""Collect what drivers report: read their messages, merge their samples, count."""
 
 import json
 from collections import Counter
@@ -33,7 +33,7 @@ MAX_SAMPLES = 20_000_000  # 40 bytes each; beyond them there are histograms inst
 
 @dataclass
 class ReportReader:
-    """What one driver has told until now."""
+    """The messages of one driver, and what it has reported until now."""
 
     data: bytearray = field(default_factory=bytearray)
     is_ready: bool = False
@@ -55,7 +55,7 @@ class ReportReader:
         while len(self.data) >= MESSAGE.size:
             kind, length = MESSAGE.unpack_from(self.data)
             if length < 0:  # of a stranger who has joined; it would never be taken in
-                raise CalcbenchError("what a driver told has no sense")
+                raise CalcbenchError("what a driver reports makes no sense")
             end = MESSAGE.size + length
             if len(self.data) < end:
                 break
@@ -182,7 +182,7 @@ class Collector:
             server_cpu_ns=max(scaled(one, "server_cpu_ns", closed - opened) for one in report),
             driver_cpu_ns=sum(scaled(one, "driver_cpu_ns", closed - opened) for one in report),
             samples=samples,
-            answered=self.tally.answered,
+            responses=self.tally.responses,
             offered_per_s=self.specs[0].rate,
             late=self.tally.late,
             lateness_ns=self.tally.lateness_ns,
@@ -197,7 +197,7 @@ class Collector:
         )
 
     def clients_served(self) -> int:
-        """Return how many clients got an answer; in an open loop, all that did not ask in vain."""
+        """Return how many clients got a response; in an open loop, all that did not ask in vain."""
         if not self.specs[0].rate:
             return len(self.tally.served)
         connections = sum(spec.connections for spec in self.specs)
@@ -216,7 +216,7 @@ class Tally:
     ways: "list[int]" = field(default_factory=lambda: [0] * len(OUTCOMES))
     served: set[int] = field(default_factory=set)
     asked: set[int] = field(default_factory=set)
-    answered: int = 0
+    responses: int = 0
     late: int = 0
     lateness_ns: int = 0
     waited: int = 0
@@ -232,7 +232,7 @@ class Tally:
         counted = ended
         if open_loop:
             counted = (columns["intended_ns"] >= 0) & (columns["intended_ns"] < closed - opened)
-        self.answered += int(np.count_nonzero(right & ended))
+        self.responses += int(np.count_nonzero(right & ended))
         ways = np.bincount(columns["outcome"][counted], minlength=len(OUTCOMES))
         self.ways = [have + int(new) for have, new in zip(self.ways, ways, strict=True)]
         self.served |= set(np.unique(columns["client"][counted & right]).tolist())

@@ -1,8 +1,9 @@
 """The null responder: answers every request with the same octets, whatever it asked.
 
 ``python -m calcbench.bench.loadgen.null_server FD`` serves the listening socket FD until its
-standard input ends. The first line of that is JSON: the ``answer``, and whether to ``close`` behind
-it. It parses nothing and checks nothing, so that of any pair with it the driver is the slower one.
+standard input ends. The first line of that is JSON: the ``response``, and whether to ``close``
+behind it. It parses nothing and checks nothing, so that of any pair with it the driver is the
+slower one.
 """
 
 import json
@@ -14,7 +15,7 @@ from socket import socket
 READ_SIZE = 4096  # bytes asked of each recv; a request of the driver's comes whole
 
 
-def respond(listener: socket, answer: bytes, *, close: bool) -> None:
+def respond(listener: socket, response: bytes, *, close: bool) -> None:
     """Answer whoever comes until standard input ends."""
     listener.setblocking(False)
     epoll = select.epoll()
@@ -28,7 +29,7 @@ def respond(listener: socket, answer: bytes, *, close: bool) -> None:
                 try:
                     data = client.recv(READ_SIZE)
                     if data:
-                        client.send(answer)
+                        client.send(response)
                 except OSError:  # it is gone: as good as closed
                     data = b""
                 if close or not data:
@@ -48,10 +49,10 @@ def respond(listener: socket, answer: bytes, *, close: bool) -> None:
 def main() -> None:
     """Serve as the command line and the first line of standard input say."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is the harness's to handle
-    order = json.loads(sys.stdin.buffer.readline() or b"null")
-    if order is not None:
+    config = json.loads(sys.stdin.buffer.readline() or b"null")
+    if config is not None:
         with socket(fileno=int(sys.argv[1])) as listener:
-            respond(listener, order["answer"].encode(), close=order["close"])
+            respond(listener, config["response"].encode(), close=config["close"])
 
 
 if __name__ == "__main__":

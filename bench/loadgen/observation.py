@@ -1,4 +1,4 @@
-"""What drivers have seen together, and whether they have driven as they were told to."""
+"""What drivers have seen together, and whether they have driven as they should."""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -24,16 +24,16 @@ KEPT_SHARE = 0.99  # of the requests that were due; less is answered only by a s
 class Observation:
     """What drivers have seen in their window; most names are those of `Measurement`.
 
-    *opened_ns* is when the window opened, of the monotonic clock. *answered* counts the right
-    answers that came within the window; in an open loop *outcomes* are those of the requests that
+    *opened_ns* is when the window opened, of the monotonic clock. *responses* counts the right
+    responses that came within the window; in an open loop *outcomes* are those of the requests that
     were due within it. *late* of those were sent more than `LATE_NS` after they were due though a
     connection was free, the worst by *lateness_ns*, and *waited* found none free.
     *driver_delay_ns* is for how long the drivers waited for a core of theirs. *background* is what
     the others have met, by behaviour. *begun* requests, of which *ended* have an outcome and
     *unfinished* have not, are all since the drivers started. *histograms* take the place of
     *samples* when there are too many. *wrk* is its opinion, where that was asked for.
-    *seen_answers* counts every answer since the drivers started, -1 where nobody does, and *lost*
-    says which of them died and what is lost with it.
+    *responses_seen* counts every response since the drivers started, -1 where nobody does, and
+    *lost* says which of them died and what is lost with it.
     """
 
     elapsed_ns: int
@@ -44,7 +44,7 @@ class Observation:
     driver_cpu_ns: int
     samples: "Samples"
     opened_ns: int = 0
-    answered: int = 0
+    responses: int = 0
     offered_per_s: float = 0.0
     late: int = 0
     lateness_ns: int = 0
@@ -57,7 +57,7 @@ class Observation:
     begun: int = -1
     ended: int = -1
     unfinished: int = 0
-    seen_answers: int = -1
+    responses_seen: int = -1
     lost: str = ""
 
     @property
@@ -72,7 +72,7 @@ class Observation:
         if self.background:
             found["guests"] = self.background
         if self.offered_per_s:
-            found["answered"] = self.answered
+            found["answered"] = self.responses
             found["lateness_ns"] = self.lateness_ns
         if self.histograms:
             found["histograms"] = True
@@ -80,8 +80,8 @@ class Observation:
             found["wrk"] = self.wrk
         if self.lost:
             found["lost"] = self.lost
-        if self.seen_answers >= 0:
-            found["seen_answers"] = self.seen_answers
+        if self.responses_seen >= 0:
+            found["seen_answers"] = self.responses_seen
             found["begun"] = self.begun
         return found
 
@@ -98,7 +98,7 @@ class Observation:
         whole = self.elapsed_ns * self.drivers
         busy = self.driver_cpu_ns + self.driver_delay_ns > BUSY_SHARE * whole
         busy = busy or self.driver_delay_ns > DELAYED_SHARE * whole
-        kept = self.answered * 1e9 / self.elapsed_ns if self.elapsed_ns else 0
+        kept = self.responses * 1e9 / self.elapsed_ns if self.elapsed_ns else 0
         if self.offered_per_s and busy and kept < KEPT_SHARE * self.offered_per_s:
             return (
                 "the driver could not keep its schedule: it was busy or waited for a core, and of"

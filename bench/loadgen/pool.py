@@ -20,7 +20,7 @@ from calcbench.bench.schema.plan import OURS
 from calcbench.core.errors import CalcbenchError
 
 COMMAND = (sys.executable, "-P", "-m", "calcbench.bench.loadgen.driver.process")
-PATIENCE_S = 30.0  # beyond what its load should take; a driver that is later than that hangs
+TIMEOUT_S = 30.0  # beyond what its load should take; a driver that is later than that hangs
 TOGETHER_NS = 20_000_000  # from when several drivers are ready to when they begin
 
 
@@ -115,14 +115,14 @@ def drive_together(processes: list[DriverProcess], specs: list[LoadSpec]) -> Obs
         readers[fd], owners[fd] = ReportReader(), process
     first = specs[0]
     drain_s = 2 * first.timeout_s if first.rate else 0
-    patience_s = first.warmup_s + first.duration_s + drain_s + PATIENCE_S
+    timeout_s = first.warmup_s + first.duration_s + drain_s + TIMEOUT_S
     collector = Collector(specs, list(readers.values()))
     waiting = set(readers)
-    end = time.monotonic() + patience_s
+    end = time.monotonic() + timeout_s
     while waiting:
         ready, _, _ = select.select(list(waiting), (), (), max(end - time.monotonic(), 0))
         if not ready:
-            raise CalcbenchError(f"the driver has not answered for {patience_s:.0f} s")
+            raise CalcbenchError(f"the driver has not answered for {timeout_s:.0f} s")
         for fd in ready:
             chunk = os.read(fd, 1 << 20)
             reader = readers[fd]

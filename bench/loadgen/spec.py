@@ -12,13 +12,13 @@ from calcbench.bench.schema.arrivals import CONSTANT
 from calcbench.bench.schema.behaviours import mix
 from calcbench.bench.schema.plan import KEEP_ALIVE, Condition, Plan
 
-Request = tuple[bytes, bytes | None]  # as it is sent, and the body of its right answer
+Request = tuple[bytes, bytes | None]  # as it is sent, and the body of its right response
 VARIETY = 4096  # requests made in advance, so that none of them repeats soon
 
 
 @dataclass(frozen=True)
 class Ask:
-    """What to ask of a server that is no calculator, and which answer is right.
+    """What to ask of a server that is no calculator, and which response is right.
 
     *request* is sent as it is, each character an octet (ISO-8859-1, so that JSON can carry it).
     *status* 0 stands for anything from 200 to 399; *body* None for any body.
@@ -34,7 +34,7 @@ class Ask:
 class LoadSpec:
     """What to drive: *connections* clients of one server, for *duration_s* after *warmup_s*.
 
-    In a closed loop, *rate* 0, each asks again when it has its answer. In an open loop requests
+    In a closed loop, *rate* 0, each asks again when it has its response. In an open loop requests
     are due *rate* times a second, as `calcbench.bench.schema.arrivals` draws them from the *seed*,
     and go out over as many connections as they need, up to *connections*.
 
@@ -124,7 +124,7 @@ def host_field(spec: LoadSpec) -> str:
 
 
 def ring(spec: LoadSpec) -> list[Request]:
-    """Return requests as sent, each with the body of its right answer, drawn from the seed.
+    """Return requests as sent, each with the body of its right response, drawn from the seed.
 
     The body is None where any is right.
     """
@@ -144,17 +144,17 @@ def ring(spec: LoadSpec) -> list[Request]:
             body = json.dumps({"op": op, "arg1": one, "arg2": other})
             length = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
             request = f"POST /calc HTTP/1.1\r\n{fields}{length}\r\n{body}"
-            answer = json.dumps({"result": right})
+            response = json.dumps({"result": right})
         else:
-            request, answer = f"GET /{op}/{one}/{other} HTTP/1.1\r\n{fields}\r\n", str(right)
-        requests.append((request.encode(), answer.encode()))
+            request, response = f"GET /{op}/{one}/{other} HTTP/1.1\r\n{fields}\r\n", str(right)
+        requests.append((request.encode(), response.encode()))
     # Drivers beside one another begin at different places of the same ring.
     start = spec.number * len(requests) // spec.drivers
     return requests[start:] + requests[:start]
 
 
 class Ring:
-    """The requests, again and again; `take` gives the next and the body of its right answer."""
+    """The requests, again and again; `take` gives the next and the body of its right response."""
 
     def __init__(self, spec: LoadSpec) -> None:
         self.requests = ring(spec)

@@ -1,9 +1,9 @@
 """Let wrk ask the same of the same server, right behind our driver: a second opinion.
 
 wrk sends the very requests that our driver does, from one thread, over as many connections, in a
-closed loop. It checks no answer but for its status, and takes whole seconds only. Before it prints
-quantiles it corrects them for coordinated omission: it adds latencies that nobody had
-(`stats_correct` in the stats.c of wrk 4), so where answers stall they lie above ours. Its rate is
+closed loop. It checks no response but for its status, and takes whole seconds only. Before it
+prints quantiles it corrects them for coordinated omission: it adds latencies that nobody had
+(`stats_correct` in the stats.c of wrk 4), so where responses stall they lie above ours. Its rate is
 as it was.
 """
 
@@ -19,7 +19,7 @@ from calcbench.bench.loadgen.spec import LoadSpec, ring
 from calcbench.core.errors import CalcbenchError, UsageError
 
 WRK = "wrk"
-PATIENCE_S = 30.0  # beyond what it should take
+TIMEOUT_S = 30.0  # beyond what it should take
 QUANTILE = re.compile(r"^ +(50|99)(?:[.]0+)?% +([0-9.]+)(us|ms|s|m)$", re.MULTILINE)
 RATE = re.compile(r"^Requests/sec: +([0-9.]+)$", re.MULTILINE)
 ERRORS = re.compile(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)")
@@ -48,7 +48,7 @@ def cross_check(spec: LoadSpec) -> dict[str, Any]:
         ]
         try:
             done = subprocess.run(
-                command, capture_output=True, text=True, timeout=seconds + PATIENCE_S, check=False
+                command, capture_output=True, text=True, timeout=seconds + TIMEOUT_S, check=False
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise CalcbenchError(f"wrk did not run: {error}") from None

@@ -77,11 +77,11 @@ def measure(
         return Measurement(
             condition, number, "failed", without_paths(str(error)), judgement=INVALID
         )
-    answers = sum(worker.answers for worker in workers)
-    life = Life(after[0] - before[0], after[1] - before[1], answers)
+    responses = sum(worker.answers for worker in workers)
+    life = Life(after[0] - before[0], after[1] - before[1], responses)
     seen = ServerUsage(sampling.samples, workers, life)
     reason = failure_reason(observation, died, stopped) or contradiction_of_totals(
-        observation, answers
+        observation, responses
     )
     reason = without_paths(reason)
     return conclude(setup, condition, number, step, observation, seen, reason)

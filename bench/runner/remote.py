@@ -40,7 +40,7 @@ class Target:
 class Question:
     """What all targets are asked; *fields* are texts like ``Accept: text/html``.
 
-    *status* 0 takes any answer from 200 to 399, *right_body* None any body.
+    *status* 0 takes any response from 200 to 399, *right_body* None any body.
     """
 
     method: str = "GET"
@@ -148,7 +148,7 @@ def measure_target(
 ) -> Measurement:
     """Return the measurement of *target* under *condition* in round *number*.
 
-    Nothing is known of the server but its answers: it is not ours to watch. Raises CalcbenchError
+    Nothing is known of the server but its responses: it is not ours to watch. Raises CalcbenchError
     only when the samples cannot be written.
     """
     spec = load_spec_of(

@@ -78,8 +78,8 @@ def conclude(
         reason = reason or assessed.judgement.why[0]
     observation = assessed.observation
     evidence = assessed.evidence | observation.details
-    if observation.seen_answers >= 0 and seen.workers:
-        evidence["server_answers"] = seen.life.answers
+    if observation.responses_seen >= 0 and seen.workers:
+        evidence["server_answers"] = seen.life.responses
     words = f"{condition.strategy} {condition.workload} {condition.reuse} {condition.connections}"
     name = f"samples/{step + 1:04d}-{re.sub(r'[^a-z0-9]+', '-', words.lower()).strip('-')}.npz"
     write_samples(setup.folder, name, observation.columns)

@@ -1,7 +1,7 @@
 """When the requests of an open loop are due: fixed in advance, whatever the server does.
 
-A closed loop asks when it has its answer, so a server that stalls is asked less and its stall is
-one slow answer. Independent users do not wait for one another: each comes when it comes. Their
+A closed loop asks when it has its response, so a server that stalls is asked less and its stall is
+one slow response. Independent users do not wait for one another: each comes when it comes. Their
 times depend on the rate, the kind of arrivals and the seed alone, so they are the same in every
 run, and the same whether one driver keeps them or several share them.
 """

@@ -31,7 +31,7 @@ HGRM_TICKS = 5  # lines between one half and the next of what is left to 100 %
 
 
 class Histograms:
-    """The response time, service time and dispatch delay of right answers."""
+    """The response time, service time and dispatch delay of right responses."""
 
     def __init__(self) -> None:
         self.of = {name: new_histogram() for name in TIMES}
@@ -63,7 +63,7 @@ def times(columns: "Samples") -> "Samples":
 
 
 def sorted_times(samples: "Samples", name: str) -> "Sequence[int]":
-    """Return one of the `TIMES` of right answers, ascending, in nanoseconds.
+    """Return one of the `TIMES` of right responses, ascending, in nanoseconds.
 
     *samples* are those of a file: samples, or histograms in place of them, or, of an older file,
     latencies that are both response and service times.

@@ -31,5 +31,5 @@ class Outcomes:
 
     @property
     def failed(self) -> int:
-        """How many of them got anything but the right answer."""
+        """How many of them got anything but the right response."""
         return self.total - self.ok

@@ -54,7 +54,7 @@ class Condition:
 class Plan:
     """What a race measures; times are in seconds, *policy* holds texts like ``max_body=100``.
 
-    Each measurement warms up for *warmup_s*, whose answers are thrown away, and then counts for
+    Each measurement warms up for *warmup_s*, whose responses are thrown away, and then counts for
     *duration_s*. A request that has waited *timeout_s* is given up. *control* is the one of the
     strategies that is raced against itself, at the most connections: an A/A control.
     With a *precision*, a ratio, there are *rounds* at least and *most_rounds* at most, and no more

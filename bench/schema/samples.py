@@ -3,7 +3,7 @@
 In memory every request has its four times, ``intended_ns``, ``sent_ns``, ``first_ns`` and
 ``done_ns``, from the opening of the window. They lie close to one another, so a file has one of
 them and the distances: how long the sending was delayed (nothing at all in a closed loop), how
-long the answer took, and how long its last octet came behind its first (mostly nothing).
+long the response took, and how long its last octet came behind its first (mostly nothing).
 """
 
 import zipfile
@@ -67,7 +67,7 @@ def read_samples(folder: Path, measurement: Measurement) -> "Samples":
 
     In the order in which the requests ended: ``sent_ns`` counts from the opening of the window
     (negative: sent during the warm-up), ``latency_ns`` from the moment for which the request was
-    intended, in a closed loop that one, to the last octet of the answer, ``client`` from 0, and
+    intended, in a closed loop that one, to the last octet of the response, ``client`` from 0, and
     ``outcome`` is a place in `calcbench.bench.schema.outcomes.OUTCOMES`.
     Columns that the file has beyond those come after them: ``intended_ns``, ``first_ns`` and
     ``done_ns``, or the histograms of `calcbench.bench.schema.histogram` and no samples at all.

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-SO_MEMINFO, DROPS = 55, 8  # socket(7), and the place of SK_MEMINFO_DROPS in its answer
+SO_MEMINFO, DROPS = 55, 8  # socket(7), and the place of SK_MEMINFO_DROPS in its response
 UNACKED = 24  # bytes into tcp_info: for a listener, how many wait to be accepted
 PROC = Path("/proc")
 TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")

@@ -12,7 +12,7 @@ What the kernel forgets, and what is done about it:
   ``/proc/<pid>/status`` has those of the first thread only, whatever it looks like). We add up
   those of every thread that was seen. The kernel's own sum, told when the server has ended, says
   whether those were all: where threads came and went unseen, the switches are that sum, shared
-  among all answers, and the delay is marked as a lower bound.
+  among all responses, and the delay is marked as a lower bound.
 - User and system time come in whole ticks (mostly 10 ms) for each process, so they only divide the
   exact sum of both, and where most of it fell between the ticks nobody knows how.
 """

@@ -38,23 +38,23 @@ def jain(values: Sequence[float]) -> float:
 
 @dataclass(frozen=True)
 class Life:
-    """What a server did from its start to its end: switches by the kernel's sum, and answers."""
+    """What a server did from its start to its end: switches by the kernel's sum, and responses."""
 
     voluntary: int
     involuntary: int
-    answers: int
+    responses: int
 
 
 def resource_usage(
     samples: Sequence[Sample],
     opened_ns: int,
     closed_ns: int,
-    answers: int,
+    responses: int,
     cpu_ns: int = 0,
     workers: Sequence[Worker] = (),
     life: Life | None = None,
 ) -> dict[str, Any]:
-    """Return what the server used from *opened_ns* to *closed_ns*, while it gave *answers*.
+    """Return what the server used from *opened_ns* to *closed_ns*, while it gave *responses*.
 
     *cpu_ns* is its CPU time where that is known more exactly than by *samples*. Empty for fewer
     than two samples. Names carry their units. ``peak_bytes``, ``threads``, ``processes`` and
@@ -76,9 +76,9 @@ def resource_usage(
         last = samples[-1].counters
         seen = last.voluntary + last.involuntary + SEEN_SLACK
         complete = seen >= SEEN_RATIO * (life.voluntary + life.involuntary)
-        if not complete and life.answers:
+        if not complete and life.responses:
             first = samples[0].counters  # before that it was starting
-            share = answers / life.answers
+            share = responses / life.responses
             voluntary = round(max(life.voluntary - first.voluntary, 0) * share)
             involuntary = round(max(life.involuntary - first.involuntary, 0) * share)
     counted = sorted(workers, key=lambda worker: -worker.answers)
@@ -87,7 +87,7 @@ def resource_usage(
         "cpu_ns": cpu_ns,
         "cpu_user_ns": user_ns,
         "cpu_system_ns": system_ns,
-        "cpu_us_per_request": round(cpu_ns / 1000 / answers, 3) if answers else None,
+        "cpu_us_per_request": round(cpu_ns / 1000 / responses, 3) if responses else None,
         "voluntary_switches": voluntary,
         "involuntary_switches": involuntary,
         "switches_from": "every thread" if complete else "the whole life",

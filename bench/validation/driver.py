@@ -3,7 +3,7 @@
 Its ceiling is by CPU: what one core has room for at the driver's CPU time for each request. On
 two cores that the null responder and strangers share, less is reached, and that says something
 about them. Strangers also make each request dearer, by what they leave of the caches and by
-answers that come one at a time instead of in batches, as they do at the ceiling; so the cheapest
+responses that come one at a time instead of in batches, as they do at the ceiling; so the cheapest
 of a few rounds decides. The middle one, and what was reached at the best, stand beside it.
 """
 
@@ -74,7 +74,7 @@ def ceiling(loop: str, least: int, cost_ns: float, usual_ns: float, reached: flo
     """Require so many requests a second, by what one costs the driver in a quiet round."""
     by_cpu = 1e9 / cost_ns
     return Requirement(
-        f"{loop}, every answer checked, one core, by CPU",
+        f"{loop}, every response checked, one core, by CPU",
         f"≥ {format_rate(least)}",
         f"{format_rate(by_cpu)} ({format_ns(cost_ns)} each, usually {format_ns(usual_ns)});"
         f" {format_rate(reached)} reached",
@@ -88,9 +88,9 @@ def measure_open_loop(pinning: Pinning) -> tuple[float, float, float]:
     costs, rates = [], []
     for _ in range(ROUNDS):
         observation = drive_null(spec, pinning)
-        answered = max(observation.answered, 1)
-        costs.append(observation.driver_cpu_ns / answered)
-        rates.append(answered * 1e9 / observation.elapsed_ns)
+        responses = max(observation.responses, 1)
+        costs.append(observation.driver_cpu_ns / responses)
+        rates.append(responses * 1e9 / observation.elapsed_ns)
     return min(costs), sorted(costs)[ROUNDS // 2], max(rates)
 
 

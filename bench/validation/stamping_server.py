@@ -1,11 +1,11 @@
-"""A server that tells the truth: when it had each request, and when it let the answer go.
+"""A server that tells the truth: when it had each request, and when it let the response go.
 
 ``python -m calcbench.bench.validation.stamping_server FD DELAY_NS EVERY`` serves the listening
 socket FD, and answers each EVERY-th request DELAY_NS late. When its standard input ends it writes
 its stamps to its standard output: native integers, for each request the time right behind `recv`
 and the one right before `send`. They are of the driver's clock, which is one for all processes.
 
-It sleeps where it stands when it delays an answer, so it is meant for one client.
+It sleeps where it stands when it delays a response, so it is meant for one client.
 """
 
 import select
@@ -20,8 +20,8 @@ OPERATIONS = {b"add": add, b"sub": sub, b"mult": mul}
 clock = time.perf_counter_ns
 
 
-def answer_to(request: bytes) -> bytes:
-    """Return the right answer to *request*, such as ``GET /add/2/3 HTTP/1.1``."""
+def response_to(request: bytes) -> bytes:
+    """Return the right response to *request*, such as ``GET /add/2/3 HTTP/1.1``."""
     _, operation, one, other = request.partition(b" HTTP/")[0].split(b"/")
     body = b"%d" % OPERATIONS[operation](int(one), int(other))
     return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
@@ -42,11 +42,11 @@ def serve(listener: socket, delay_ns: int, every: int) -> "array[int]":
                     data = client.recv(READ_SIZE)
                     received = clock()
                     if data:
-                        answer = answer_to(data)
+                        response = response_to(data)
                         if len(stamps) // 2 % every == 0:
                             time.sleep(delay_ns / 1e9)  # the delay that is to be measured
                         sending = clock()
-                        client.send(answer)
+                        client.send(response)
                         stamps.extend((received, sending))
                 except OSError:  # the driver's window has closed, and it is gone
                     data = b""

@@ -1,7 +1,7 @@
 """What the statistics are required to do against what they do, with this machine's noise.
 
 One strategy is raced against itself, and from how its rounds differ many more races are drawn
-whose answer is known, because we put it there. A share that was counted is allowed the error of
+whose response is known, because we put it there. A share that was counted is allowed the error of
 counting. What is slow in one round is mostly slow for both, and comparing within rounds cancels
 that: so the noise of a comparison is drawn from how the two differed in each round, and that of a
 median from how the rounds of one differed.

@@ -35,17 +35,17 @@ if TYPE_CHECKING:
 Seen = TypeVar("Seen")
 
 ROUNDS, DURATION_S = 6, 0.4
-DELAY_NS, DELAYED = 1_000_000, 10  # how late every tenth answer is
+DELAY_NS, DELAYED = 1_000_000, 10  # how late every tenth response is
 BARE = 2_000  # requests of a bare client in a round
 ADDED_NS = 20_000  # what the driver may add
-PATIENCE_S = 30.0  # for the stamps, which are there
+TIMEOUT_S = 30.0  # for the stamps, which are there
 
 
 @dataclass(frozen=True)
 class Beyond:
     """How much earlier than the server a client began, and how much later it ended, in ns.
 
-    *short* counts the delayed answers whose service time was shorter than the delay.
+    *short* counts the delayed responses whose service time was shorter than the delay.
     """
 
     before: "NDArray[np.int64]"
@@ -169,7 +169,7 @@ def with_stamps(pinning: Pinning, ask: Callable[[int], Seen]) -> "tuple[Seen, ND
                 if pinning.server:
                     os.sched_setaffinity(server.pid, pinning.server)
                 seen = ask(listener.getsockname()[1])
-                stamps, _ = server.communicate(timeout=PATIENCE_S)
+                stamps, _ = server.communicate(timeout=TIMEOUT_S)
             finally:
                 server.kill()
     return seen, np.frombuffer(stamps, np.int64).reshape(-1, 2)

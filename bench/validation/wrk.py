@@ -1,7 +1,7 @@
 """What wrk says of the same server in the same minutes: a cross-check on the driver.
 
 Both drive the calculator of one `selectors` server, from the same core, with the very same
-requests and as many connections, in turns. wrk checks the status of an answer; our driver also
+requests and as many connections, in turns. wrk checks the status of a response; our driver also
 its framing and its number. So agreement of the rates shows that this costs no throughput here,
 where the server is the slower one, and not that the two do equal work. Two tools that time the
 same loop should differ by less than the 10 % that a reader would act upon. The requirement is held,
@@ -34,7 +34,7 @@ ROUNDS = 8
 CONNECTIONS = 32
 AGREE = 0.10  # what the two may differ by
 
-Figures = tuple[float, float]  # answers a second, and the median latency in nanoseconds
+Figures = tuple[float, float]  # right responses a second, and the median latency in nanoseconds
 
 
 def requirements() -> Iterator[Requirement]:
@@ -98,7 +98,7 @@ def agreement(rounds: Sequence[tuple[Figures, Figures]]) -> Requirement:
     Where they differ so much that either may be true, that is not measured.
     """
     what, required = (
-        f"ours / {WRK}'s: answers a second; p50 corrected as theirs",
+        f"ours / {WRK}'s: right responses a second; p50 corrected as theirs",
         f"within {AGREE:.0%}",
     )
     if not rounds:

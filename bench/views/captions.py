@@ -20,7 +20,7 @@ DRIVER_LIMIT = 0.95  # share of its core from which the driver may have been wha
 def finding(metric: Metric, rows: Sequence[Row]) -> str:
     """Say who is best at the most connections that *rows*, of one panel, were measured with.
 
-    A strategy that leaves clients without any answer cannot be the best of them, and nobody is
+    A strategy that leaves clients without any response cannot be the best of them, and nobody is
     who shares the first tier.
     """
     measured = [row for row in rows if row.status == "ok" and not row.condition.is_control]
@@ -53,8 +53,8 @@ def finding(metric: Metric, rows: Sequence[Row]) -> str:
 
 def level_or_ahead(row: Row, best: Row, metric: Metric) -> bool:
     """Tell whether *row* is not clearly worse than *best*."""
-    told = compare(best, row, metric)
-    return not (told.ahead if metric.more_is_better else told.behind)
+    comparison = compare(best, row, metric)
+    return not (comparison.ahead if metric.more_is_better else comparison.behind)
 
 
 def notes(rows: Sequence[Row]) -> list[str]:
@@ -71,7 +71,7 @@ def notes(rows: Sequence[Row]) -> list[str]:
         found.append(f"{judgement}, says the measurement of itself: {who}")
     if starved:
         who = enumerate_few([f"{name}{NO_BREAK}{count}" for name, count in starved.items()])
-        found.insert(0, f"Open marker: only some clients ever got an answer ({who}).")
+        found.insert(0, f"Open marker: only some clients ever got a response ({who}).")
     return found
 
 

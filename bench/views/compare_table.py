@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from calcbench.bench.analysis.compare import Change
-from calcbench.bench.analysis.inference import NOTHING_TOLD, Comparison
+from calcbench.bench.analysis.inference import NO_COMPARISON, Comparison
 from calcbench.bench.analysis.thresholds import WORDS, Judged, exit_status
 from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Run
@@ -96,16 +96,16 @@ def listed(texts: Sequence[str]) -> str:
 
 def show(change: Change) -> list[str]:
     """Return the cells of *change*."""
-    first, second, told = change.pair.first, change.pair.second, change.told
-    known = told != NOTHING_TOLD
+    first, second, comparison = change.pair.first, change.pair.second, change.comparison
+    known = comparison != NO_COMPARISON
     return [
         f"{second.condition.connections:,}",
         second.condition.strategy,
         change.metric.name,
         change.metric.text(first) if first.status == "ok" else "",
         change.metric.text(second) if second.status == "ok" else "",
-        percent(told.ratio) if known else "",
-        show_interval(told) if known else "",
+        percent(comparison.ratio) if known else "",
+        show_interval(comparison) if known else "",
         change.verdict,
     ]
 
@@ -119,9 +119,9 @@ def percent(ratio: float) -> str:
     return f"{change:+.{digits}%}".replace("-", "−")
 
 
-def show_interval(told: Comparison) -> str:
-    """Return the interval of *told*: ``−2.0% to +3.1%``."""
-    return f"{percent(told.low)} to {percent(told.high)}"
+def show_interval(comparison: Comparison) -> str:
+    """Return the interval of *comparison*: ``−2.0% to +3.1%``."""
+    return f"{percent(comparison.low)} to {percent(comparison.high)}"
 
 
 def comparison_as_json(
@@ -135,7 +135,7 @@ def comparison_as_json(
             {
                 **dataclasses.asdict(change.pair.second.condition),
                 "metric": change.metric.name,
-                **as_json(change.told),
+                **as_json(change.comparison),
                 "verdict": change.verdict,
             }
             for change in changes

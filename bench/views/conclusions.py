@@ -8,7 +8,7 @@ import itertools
 import math
 from collections.abc import Iterable, Sequence
 
-from calcbench.bench.analysis.inference import NOTHING_TOLD, Comparison
+from calcbench.bench.analysis.inference import NO_COMPARISON, Comparison
 from calcbench.bench.analysis.metrics import P99, THROUGHPUT
 from calcbench.bench.analysis.ranking import (
     Contests,
@@ -71,7 +71,7 @@ def leader(rows: list[Row]) -> str:
         return f"{name(best)} answers {value}" if metric is THROUGHPUT else f"{name(best)}: {value}"
     if len(fair) == 1:
         return f"{name(best)} alone serves every client ({value})"
-    told = contests(fair)
+    comparisons = contests(fair)
     if best.rounds < 2:
         second = sorted(fair, key=metric.median, reverse=metric.more_is_better)[1]
         ratio = format_ratio(metric.median(best) / metric.median(second))
@@ -80,17 +80,19 @@ def leader(rows: list[Row]) -> str:
     if near:
         names = enumerate_names([name(row) for row in tiers[0]])
         of_fair = ", which serve every client" if of_fair else ""
-        seen = detectable(tiers[0], told)
+        seen = detectable(tiers[0], comparisons)
         return f"no clear difference between {names}{of_fair} (about {value}{seen})"
     second = tiers[1][0]
-    ratio = sure_ratio(told[name(best), name(second)])
+    ratio = sure_ratio(comparisons[name(best), name(second)])
     return f"{name(best)} is fastest{of_fair} ({value}, {ratio} {name(second)})"
 
 
-def sure_ratio(told: Comparison) -> str:
-    """Return the ratio that *told* holds and its interval: ``2.1x [1.9x to 2.3x]``."""
-    ratio = format_ratio(told.ratio) if told.ratio >= 1 else fine_ratio(told.ratio)
-    return f"{ratio} [{fine_ratio(told.low)} to {fine_ratio(told.high)}]"
+def sure_ratio(comparison: Comparison) -> str:
+    """Return the ratio that *comparison* holds and its interval: ``2.1x [1.9x to 2.3x]``."""
+    ratio = (
+        format_ratio(comparison.ratio) if comparison.ratio >= 1 else fine_ratio(comparison.ratio)
+    )
+    return f"{ratio} [{fine_ratio(comparison.low)} to {fine_ratio(comparison.high)}]"
 
 
 def fine_ratio(ratio: float) -> str:
@@ -100,10 +102,11 @@ def fine_ratio(ratio: float) -> str:
     return f"{ratio:.2f}x" if ratio < 2 else format_ratio(ratio)
 
 
-def detectable(rows: Sequence[Row], told: Contests) -> str:
+def detectable(rows: Sequence[Row], comparisons: Contests) -> str:
     """Say how large a difference between *rows* had to be to be seen, where that is known."""
     most = max(
-        told[name(one), name(other)].detectable for one, other in itertools.combinations(rows, 2)
+        comparisons[name(one), name(other)].detectable
+        for one, other in itertools.combinations(rows, 2)
     )
     if not math.isfinite(most):
         return ""
@@ -119,30 +122,32 @@ def control_sentences(found: Sequence[Control]) -> list[str]:
     if not found:
         return []
     who = found[0].condition.strategy
-    parts = [f"{control.condition.workload} {found_ratio(control.told)}" for control in found]
+    parts = [f"{control.condition.workload} {found_ratio(control.comparison)}" for control in found]
     same = f"A/A control, {who} against itself: {'; '.join(parts)}"
-    if any(control.told.clear for control in found):
+    if any(control.comparison.clear for control in found):
         return [f"{same}. It differs from itself, so trust no difference of that size here."]
-    if all(control.told == NOTHING_TOLD for control in found):
+    if all(control.comparison == NO_COMPARISON for control in found):
         return [f"{same}."]
     return [f"{same}: no clear difference, as it should be."]
 
 
-def found_ratio(told: Comparison) -> str:
+def found_ratio(comparison: Comparison) -> str:
     """Return the ratio of a strategy to itself and its interval, or that nobody can tell."""
-    if told == NOTHING_TOLD:
+    if comparison == NO_COMPARISON:
         return "cannot tell, too few rounds count"
-    return f"{fine_ratio(told.ratio)} [{fine_ratio(told.low)} to {fine_ratio(told.high)}]"
+    low, high = fine_ratio(comparison.low), fine_ratio(comparison.high)
+    return f"{fine_ratio(comparison.ratio)} [{low} to {high}]"
 
 
 def flip(workloads: dict[str, list[Row]]) -> list[str]:
     """Return a sentence on the widest change of places between two of *workloads*, if any."""
-    told = {workload: contests(rows, THROUGHPUT) for workload, rows in workloads.items()}
+    comparisons = {workload: contests(rows, THROUGHPUT) for workload, rows in workloads.items()}
     found = [
         (min(ahead, behind), first, second, *pair, ahead, behind)
-        for first, second in itertools.combinations(told, 2)
-        for pair in told[first].keys() & told[second].keys()
-        if (ahead := lead(told[first][pair])) and (behind := lead(told[second][pair[1], pair[0]]))
+        for first, second in itertools.combinations(comparisons, 2)
+        for pair in comparisons[first].keys() & comparisons[second].keys()
+        if (ahead := lead(comparisons[first][pair]))
+        and (behind := lead(comparisons[second][pair[1], pair[0]]))
     ]
     if not found:
         return []
@@ -152,9 +157,9 @@ def flip(workloads: dict[str, list[Row]]) -> list[str]:
     return [f"The ranking flips: {there}, {back}."]
 
 
-def lead(told: Comparison) -> float:
+def lead(comparison: Comparison) -> float:
     """Return how many times the other ours is, or 0 where it is not clearly ahead."""
-    return told.ratio if told.ahead else 0
+    return comparison.ratio if comparison.ahead else 0
 
 
 def unranked(rows: list[Row]) -> list[str]:
@@ -168,7 +173,7 @@ def unranked(rows: list[Row]) -> list[str]:
 
 
 def starvation(rows: list[Row], connections: int) -> list[str]:
-    """Return a sentence on the strategies that left some client without any answer, if any."""
+    """Return a sentence on the strategies that left some client without any response, if any."""
     served: dict[str, int] = {}
     for row in rows:
         if row.starves and not row.condition.is_control:
@@ -177,7 +182,7 @@ def starvation(rows: list[Row], connections: int) -> list[str]:
     if not served:
         return []
     counts = enumerate_names([f"{strategy} served {count}" for strategy, count in served.items()])
-    return [f"Of {connections} clients {counts}; the others never got an answer."]
+    return [f"Of {connections} clients {counts}; the others never got a response."]
 
 
 def failures(rows: Iterable[Row]) -> list[str]:

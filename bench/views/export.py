@@ -75,10 +75,10 @@ def ranking_as_json(summary: Summary) -> dict[str, Any]:
             "connections": rows[0].condition.connections,
             "strategy": pair[0],
             "other": pair[1],
-            **as_json(told),
+            **as_json(comparison),
         }
         for rows in groups(summary.rows)
-        for pair, told in contests(ranked(rows)).items()
+        for pair, comparison in contests(ranked(rows)).items()
         if pair[0] < pair[1]
     ]
     return {
@@ -88,16 +88,16 @@ def ranking_as_json(summary: Summary) -> dict[str, Any]:
         ],
         "comparisons": comparisons,
         "controls": [
-            {**dataclasses.asdict(control.condition), **as_json(control.told)}
+            {**dataclasses.asdict(control.condition), **as_json(control.comparison)}
             for control in controls(summary.rows)
         ],
     }
 
 
-def as_json(told: Comparison) -> dict[str, Any]:
-    """Return *told* as JSON can carry it: what is infinite is null."""
+def as_json(comparison: Comparison) -> dict[str, Any]:
+    """Return *comparison* as JSON can carry it: what is infinite is null."""
     values = {
         name: None if value == float("inf") else value
-        for name, value in dataclasses.asdict(told).items()
+        for name, value in dataclasses.asdict(comparison).items()
     }
-    return {**values, "clear": told.clear}
+    return {**values, "clear": comparison.clear}

@@ -96,7 +96,7 @@ def measured(rows: Iterable[Row]) -> list[Row]:
 
 
 def draw_marker(ax: "Axes", x: float, y: float, row: Row, style: Style) -> None:
-    """Draw the marker of *row*: open when some clients never got an answer."""
+    """Draw the marker of *row*: open when some clients never got a response."""
     ax.plot(
         [x],
         [y],

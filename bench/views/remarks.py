@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from calcbench.bench.analysis.summary import Row, Spread, answered
+from calcbench.bench.analysis.summary import Row, Spread, responses_in_window
 from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Measurement, Run
 from calcbench.bench.units import format_number, format_rate
@@ -11,9 +11,9 @@ from calcbench.bench.units import format_number, format_rate
 MET = {
     "connections": "{} connections",
     "asked": "{} requests",
-    "ok": "{} right answers",
-    "wrong": "{} wrong answers",
-    "http_error": "{} error answers",
+    "ok": "{} right responses",
+    "wrong": "{} wrong responses",
+    "http_error": "{} error responses",
     "closed": "{} times closed by the server",
     "reset": "{} times broken by the server",
     "refused": "{} times refused",
@@ -85,7 +85,7 @@ def wrk_remarks(measurements: Iterable[Measurement]) -> list[str]:
         f"wrk, behind {m.condition.strategy} at {m.condition.connections:,}, round {m.round}:"
         f" {format_rate(seen['per_s'])}, p50 {format_number(seen.get('p50_ns', 0) / 1e6)} ms,"
         f" p99 {format_number(seen.get('p99_ns', 0) / 1e6)} ms, {seen['errors']:,} errors;"
-        f" ours there: {format_rate(answered(m) * 1e9 / m.elapsed_ns)}"
+        f" ours there: {format_rate(responses_in_window(m) * 1e9 / m.elapsed_ns)}"
         for m in measurements
         if (seen := m.evidence.get("wrk"))
     ]

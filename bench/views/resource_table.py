@@ -26,7 +26,7 @@ TIME_LEGEND = (
 THINGS_LEGEND = (
     "PSS: memory, shared pages divided; peak: the most of one process, in MB; drops: clients turned"
     " away by a full backlog; TIME_WAIT: closed connections that the kernel still held in the end,"
-    " of everybody here; workers: threads and processes that gave answers, and Jain's index of how"
+    " of everybody here; workers: threads and processes that responded, and Jain's index of how"
     " evenly, 1 at best"
 )
 

@@ -48,8 +48,8 @@ HEADINGS = (
     "errors",
 )
 LEGEND = (
-    "tier: who shares one cannot be told apart; req/s: right answers per second; all figures are"
-    " medians of the rounds, ±: where it lies, at 95%; served: clients that got any answer"
+    "tier: who shares one cannot be told apart; req/s: right responses per second; all figures are"
+    " medians of the rounds, ±: where it lies, at 95%; served: clients that got any response"
 )
 AGAIN_LEGEND = "A/A: the same strategy once more, a control that shows what chance does"
 CONTROL = "A/A"  # in place of a tier

@@ -10,15 +10,15 @@ NO_BREAK = "\u00a0"  # a space at which a line does not end
 FEW = 5  # names in one sentence
 ABOUT = {
     "add": "the calculator alone",
-    "wait": "each answer waits {} for simulated I/O",
-    "cpu": "each answer takes {} of computing",
-    "block": "each answer sleeps {} where it is handled",
+    "wait": "each response waits {} for simulated I/O",
+    "cpu": "each response takes {} of computing",
+    "block": "each response sleeps {} where it is handled",
 }
 REUSE = {KEEP_ALIVE: "connections kept alive", CLOSE: "a new connection for each request"}
 
 
 def about(workload: str) -> str:
-    """Say what *workload* asks of a server: ``wait=10ms: each answer waits 10 ms for …``."""
+    """Say what *workload* asks of a server: ``wait=10ms: each response waits 10 ms for …``."""
     kind, _, length = workload.partition("=")
     number = length.rstrip("mus")
     sentence = ABOUT.get(kind, "").format(f"{number} {length[len(number) :]}".replace("us", "µs"))
@@ -41,7 +41,7 @@ def heading(condition: Condition, plan: Plan) -> str:
 
 
 def served(row: Row) -> str:
-    """Say how many clients of *row* ever got an answer: ``8 of 32``, or ``all``."""
+    """Say how many clients of *row* ever got a response: ``8 of 32``, or ``all``."""
     return f"{row.clients_served:,} of {row.condition.connections:,}" if row.starves else "all"
 
 

@@ -2,7 +2,7 @@
 
 Each is an object in the driver's epoll loop: `ready` is called when its socket has something to
 say, and it asks to be called `later` for the rest. None of them is sampled; what they met is
-counted for each behaviour: connections made, requests asked, answers by their outcome, and
+counted for each behaviour: connections made, requests asked, responses by their outcome, and
 connections that the server refused, broke or closed. Their times are fixed: a server that is
 slow to them is slow to nobody else by that.
 """
@@ -54,7 +54,7 @@ class ClientHost(Protocol):
         ...
 
     def request(self) -> tuple[bytes, bytes | None]:
-        """Return the next request, and its right answer if only one is right."""
+        """Return the next request, and its right response if only one is right."""
         ...
 
     def learn(self, head: bytes) -> Head:
@@ -62,7 +62,7 @@ class ClientHost(Protocol):
         ...
 
     def outcome_of(self, incoming: Incoming, expected: bytes | None) -> int:
-        """Return the outcome of a whole answer."""
+        """Return the outcome of a whole response."""
         ...
 
     def now(self) -> int:
@@ -163,7 +163,7 @@ class BackgroundClient:
             self.tally["asked"] += 1
 
     def understand(self, data: bytes) -> bool:
-        """Take *data* of an answer; tell whether it is whole and another may be asked for."""
+        """Take *data* of a response; tell whether it is whole and another may be asked for."""
         if self.incoming is None:
             self.incoming = Incoming(self.host.learn, keep=self.expected is not None)
         incoming = self.incoming
@@ -215,7 +215,7 @@ class SlowSender(BackgroundClient):
         """Leave the sending to the ticks."""
 
     def hear(self, data: bytes) -> None:
-        """Take the answer, and ask again."""
+        """Take the response, and ask again."""
         if self.understand(data) and self.sock:
             self.again(self.sock)
 
@@ -259,7 +259,7 @@ class SlowReader(BackgroundClient):
         self.host.later(self.host.now() + TICK_NS, lambda: self.read_slowly(sock))
 
     def understand_octet(self, octet: int) -> bool:
-        """Take one octet, behind which another answer may begin; tell whether that was the end."""
+        """Take one octet, behind which a response may begin; tell whether that was the end."""
         unsent, self.unsent = self.unsent, b""  # half a request may be on its way: no matter
         self.understand(bytes([octet]))
         self.unsent = unsent
@@ -332,7 +332,7 @@ class Burst(BackgroundClient):
             self.ask()
 
     def hear(self, data: bytes) -> None:
-        """Take an answer; ask again, or rest."""
+        """Take a response; ask again, or rest."""
         if self.understand(data) and self.sock:
             self.left -= 1
             if self.left > 0:

@@ -8,7 +8,7 @@ from calcbench.bench.schema.outcomes import OK
 
 # What a client is doing. In PAUSING it has no socket. In SENDING its epoll entry waits for room
 # to write (or for the connection, which is the same to epoll), in the others for octets to read.
-# In READING `incoming` holds what has come of an incomplete answer; in CLOSING the answer is
+# In READING `incoming` holds what has come of an incomplete response; in CLOSING the response is
 # complete, `outcome` and `done` are known, and only the server's close is still to come. In IDLE,
 # which only an open loop knows, it has a connection and no request.
 PAUSING, SENDING, READING, CLOSING, IDLE = range(5)

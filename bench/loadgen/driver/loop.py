@@ -1,6 +1,6 @@
 """The driver's loop: one epoll, all clients, and what time it is.
 
-What the words mean, and what counts, is told in `calcbench.bench.loadgen.driver.process`.
+What the terms mean, and what counts, is said in `calcbench.bench.loadgen.driver.process`.
 """
 
 import errno
@@ -36,8 +36,8 @@ from calcbench.bench.schema.outcomes import REFUSED, RESET, TIMED_OUT, WRONG
 
 clock = time.perf_counter_ns  # CLOCK_MONOTONIC: nanoseconds that never run backwards
 
-READ_SIZE = 4096  # bytes asked of each recv: many times an answer, and cheap to allocate
-BODY_SIZE = 256 * 1024  # bytes asked where more of an answer is known to come
+READ_SIZE = 4096  # bytes asked of each recv: many times a response, and cheap to allocate
+BODY_SIZE = 256 * 1024  # bytes asked where more of a response is known to come
 PAUSE_NS = 50_000_000  # a client that lost its connection by a failure waits before the next
 SWEEPS = 8  # searches for requests that have timed out, in the time that one may take
 SPIN_NS = 20_000  # about what it takes to fall asleep and to wake: for less we look again at once
@@ -137,15 +137,15 @@ class Loop:
                 self.check_times(now)
             if now >= self.next_due:
                 self.send_what_is_due(now)
-            patience = min(due, self.next_check, self.next_due) - now
+            wait_ns = min(due, self.next_check, self.next_due) - now
             if self.open_loop:
-                if patience > SPIN_NS:
-                    select.select(epolls, (), (), patience / 1e9)  # epoll waits whole milliseconds
+                if wait_ns > SPIN_NS:
+                    select.select(epolls, (), (), wait_ns / 1e9)  # epoll waits whole milliseconds
                 batch = poll(0, most)
-                if not batch and 0 < patience <= SPIN_NS:
+                if not batch and 0 < wait_ns <= SPIN_NS:
                     self.spun += clock() - now
             else:
-                batch = poll(patience / 1e9 if patience > 0 else 0, most)
+                batch = poll(wait_ns / 1e9 if wait_ns > 0 else 0, most)
             for fd, events in batch:
                 client = clients.get(fd)
                 if client is None:
@@ -163,7 +163,7 @@ class Loop:
                     head, _, body = data.partition(HEAD_END)
                     expected = client.expected
                     if lengths.get(head) == len(body) and (body == expected or expected is None):
-                        # The whole of a right answer in one piece, with a head seen before.
+                        # The whole of a right response in one piece, with a head seen before.
                         add((client.intended, client.sent, now, now, client.tag))
                         go_on(client)
                     else:
@@ -302,7 +302,7 @@ class Loop:
     def read(self, client: Client, data: bytes, now: int) -> None:
         """Take in *data*, what was read at *now*; empty: the server has closed."""
         if client.state == CLOSING:
-            if data:  # octets behind the end of the answer
+            if data:  # octets behind the end of the response
                 self.fail(client, WRONG, now)
             else:
                 self.record(client, client.outcome, client.done)
@@ -352,7 +352,7 @@ class Loop:
         if isinstance(error, BlockingIOError):
             return  # nothing to read after all, as select(2) warns: the epoll will tell
         outcome = self.failure(error)
-        if client.state == CLOSING:  # the answer was whole: how the server closes is its affair
+        if client.state == CLOSING:  # the response was whole: how the server closes is its affair
             self.read(client, b"", client.done)
         elif client.state == IDLE:
             self.read(client, b"", clock())

@@ -1,4 +1,4 @@
-"""The load driver: a process of its own, one epoll loop, every answer checked.
+"""The load driver: a process of its own, one epoll loop, every response checked.
 
 ``python -m calcbench.bench.loadgen.driver.process`` reads one line of JSON from its standard input,
 a `LoadSpec`, and drives. What it has to tell goes to its standard output in messages, each behind
@@ -7,24 +7,24 @@ window showed (`calcbench.bench.loadgen.pool` reads all that). One of several dr
 is ready, and then reads from a second line when all of them begin. When its standard input ends, so
 does it: whoever started it is gone or does not want it any more.
 
-In a closed loop each of N clients sends a request, waits for the whole answer, and sends the next.
-In an open loop requests are due at times that are fixed in advance
+In a closed loop each of N clients sends a request, waits for the whole response, and sends the
+next. In an open loop requests are due at times that are fixed in advance
 (`calcbench.bench.schema.arrivals`). When one is due it goes out over a connection that is free, or
 over a new one while there are fewer than N, or else waits for the first that becomes free. What the
 words of a result mean:
 
 - A request is *intended* for the moment when it is due, in a closed loop for the one when its
   client starts on it. It is *sent* when its client starts on it: when it calls `send`, or, where
-  it needs a connection first, when it calls `connect`. The *first* octet of the answer and the
+  it needs a connection first, when it calls `connect`. The *first* octet of the response and the
   last, when it is *done*, are timed when they have been read. A request that never got a
   connection is sent, and done, when it is given up.
-- *ok*, *wrong*, *http_error*: an answer came and was the right one, was not (another number, or
+- *ok*, *wrong*, *http_error*: a response came and was the right one, was not (another number, or
   framing that does not hold: a malformed head, an octet too many, a close before the last one),
   or had a status other than the one that is right.
-- *refused*, *reset*: nobody listened; the connection broke, or was closed without an answer.
+- *refused*, *reset*: nobody listened; the connection broke, or was closed without a response.
 - *timed_out*: it had not ended ``timeout_s`` after it was intended. Seen up to an eighth of that
   later.
-- After an answer that ends its connection, the client waits until the server has closed, as it
+- After a response that ends its connection, the client waits until the server has closed, as it
   must (RFC 9112 §9.6), before it goes on: so there are never more than N connections.
 - The window opens and closes between two batches of events, at times that are measured and not
   assumed. In a closed loop it counts the requests that end within it, also those that began
@@ -61,7 +61,7 @@ def run(spec: LoadSpec, loop: Loop, start_ns: int) -> dict[str, object]:
     loop.begin_all(start_ns)
     loop.run_until(start_ns + round(spec.warmup_s * 1e9))
 
-    # Answers wait for us while we read /proc: settle, so that this is in nobody's latency,
+    # Responses wait for us while we read /proc: settle, so that this is in nobody's latency,
     # and scale the server's time to the window at the end.
     before = clock()
     server_cpu, read = group_cpu_ns(group) if group else 0, clock()

@@ -1,9 +1,9 @@
-"""Check an answer as strictly as a client may: its status, its framing, and its number.
+"""Check a response as strictly as a client may: its status, its framing, and its number.
 
 A request ends in exactly one of the `OUTCOMES`; their places in that tuple are the codes which
 the driver records and the sample files hold.
 
-An answer of our own servers is read by `parse_head`, which knows what they may say and takes
+A response of our own servers is read by `parse_head`, which knows what they may say and takes
 nothing else. That of any other server is read by `parse_any_head`, as RFC 9112 §6.3 has it.
 """
 
@@ -27,16 +27,16 @@ CHUNK = re.compile(rb"([0-9A-Fa-f]{1,12})[\t ]*(?:;[\t -\xff]*)?")  # RFC 9112 �
 NUMBER = re.compile(rb"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]{1,3})?")  # RFC 8259 §6
 HEAD_END = b"\r\n\r\n"
 MAX_HEADS = 256  # memoised heads; a server has a handful for each second (Date, Content-Length)
-MAX_HEAD = 64 * 1024  # octets; a longer head is no answer to a calculator's client
+MAX_HEAD = 64 * 1024  # octets; a longer head is no response to a calculator's client
 
 
 class FramingError(Exception):
-    """Where this answer ends cannot be known, so nothing behind it can be trusted."""
+    """Where this response ends cannot be known, so nothing behind it can be trusted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What the head of an answer says: its *status*, its body's *length*, and what follows.
+    """What the head of a response says: its *status*, its body's *length*, and what follows.
 
     The length of a *chunked* body is in the body, and is UNKNOWN here like that of one which the
     close of the connection ends.
@@ -55,7 +55,7 @@ def parse_head(head: bytes) -> Head:
     """Return what *head*, without the empty line at its end, says.
 
     Raises FramingError for anything but a status line and well-formed fields with exactly one
-    Content-Length and no Transfer-Encoding: our servers know the length of every answer.
+    Content-Length and no Transfer-Encoding: our servers know the length of every response.
     """
     status, persists, lengths, codings = parse_fields(head)
     if codings:
@@ -66,9 +66,9 @@ def parse_head(head: bytes) -> Head:
 
 
 def parse_any_head(head: bytes, *, method: str = "GET") -> Head:
-    """Return what *head*, of the answer to a request with *method*, says (RFC 9112 §6.3).
+    """Return what *head*, of the response to a request with *method*, says (RFC 9112 §6.3).
 
-    Raises FramingError where it does not say where the answer ends.
+    Raises FramingError where it does not say where the response ends.
     """
     status, persists, lengths, codings = parse_fields(head)
     if method == "HEAD" or status < 200 or status in (204, 304):
@@ -115,7 +115,7 @@ def parse_fields(head: bytes) -> tuple[int, bool, list[bytes], list[bytes]]:
 
 
 class Incoming:
-    """An answer that comes in pieces; its *head* is None until all of that is there.
+    """A response that comes in pieces; its *head* is None until all of that is there.
 
     *understand* makes a `Head` of octets; the body is kept, in `body`, only if *keep* says so.
     """
@@ -137,7 +137,7 @@ class Incoming:
         return b"".join(self.taken)
 
     def feed(self, data: bytes) -> bool:
-        """Take the next octets; tell whether the answer is whole. Raises FramingError."""
+        """Take the next octets; tell whether the response is whole. Raises FramingError."""
         while self.head is None:
             self.pending += data
             start, end, data = self.pending.partition(HEAD_END)
@@ -148,7 +148,7 @@ class Incoming:
             head = self.understand(start)
             self.pending = b""
             if head.status < 200 and head.status != 101:
-                continue  # RFC 9110 §15.2: an interim answer; the one that counts comes behind it
+                continue  # RFC 9110 §15.2: an interim response; the one that counts comes behind it
             self.head = head
             self.chunks = Chunks() if head.chunked else None
         if self.chunks:
@@ -159,11 +159,11 @@ class Incoming:
                 self.taken.append(data)
             whole = self.size == self.head.length
             if self.size > self.head.length >= 0:
-                raise FramingError("octets behind the end of the answer")
+                raise FramingError("octets behind the end of the response")
         return whole
 
     def ends_here(self) -> bool:
-        """Tell whether the answer is whole now that the server has closed (RFC 9112 §8)."""
+        """Tell whether the response is whole now that the server has closed (RFC 9112 §8)."""
         return self.head is not None and self.head.length == UNKNOWN and not self.head.chunked
 
 
@@ -217,7 +217,7 @@ class Chunks:
                 if not FIELD.fullmatch(line):
                     raise FramingError(f"not a trailer: {line[:80]!r}")
             elif start < len(data):
-                raise FramingError("octets behind the end of the answer")
+                raise FramingError("octets behind the end of the response")
             else:
                 return True
         self.pending = data[start:]
@@ -237,18 +237,18 @@ def stated_number(body: bytes) -> Decimal | None:
     body = body.strip()
     if body.startswith(b"{"):
         try:
-            answer = json.loads(body, parse_int=Decimal, parse_float=Decimal)
+            found = json.loads(body, parse_int=Decimal, parse_float=Decimal)
         except (ValueError, ArithmeticError, RecursionError):
             return None
-        result = answer.get("result")
+        result = found.get("result")
         return result if isinstance(result, Decimal) else None
     return Decimal(body.decode()) if NUMBER.fullmatch(body) else None
 
 
 class Checker:
-    """What the right answers to a load are; without an *ask*, those of a calculator.
+    """What the right responses to a load are; without an *ask*, those of a calculator.
 
-    *lengths* holds the heads of right answers that need no second look, with the length of the
+    *lengths* holds the heads of right responses that need no second look, with the length of the
     body behind them, where the connection stays.
     """
 
@@ -258,7 +258,7 @@ class Checker:
         self.lengths: dict[bytes, int] = {}
 
     def outcome_of(self, incoming: Incoming, expected: bytes | None) -> int:
-        """Return the outcome of a whole answer where *expected* is the right body, None: any."""
+        """Return the outcome of a whole response where *expected* is the right body, None: any."""
         assert incoming.head
         if not self.is_right_status(incoming.head.status):
             return HTTP_ERROR
@@ -279,11 +279,11 @@ class Checker:
         if known:
             return known
         ask = self.ask
-        answer = parse_any_head(head, method=ask.method) if ask else parse_head(head)
+        found = parse_any_head(head, method=ask.method) if ask else parse_head(head)
         if len(self.heads) >= MAX_HEADS:  # they change with the Date: start afresh
             self.heads.clear()
             self.lengths.clear()
-        self.heads[head] = answer
-        if self.is_right_status(answer.status) and answer.keep_alive and self.keep_alive:
-            self.lengths[head] = answer.length
-        return answer
+        self.heads[head] = found
+        if self.is_right_status(found.status) and found.keep_alive and self.keep_alive:
+            self.lengths[head] = found.length
+        return found

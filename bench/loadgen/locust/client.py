@@ -1,6 +1,6 @@
-"""One connection of a load, in a greenlet of its own: ask, wait for the whole answer, record.
+"""One connection of a load, in a greenlet of its own: ask, wait for the whole response, record.
 
-What the outcomes and the moments mean is told in `calcbench.bench.loadgen.driver.process`. A
+What the outcomes and the moments mean is said in `calcbench.bench.loadgen.driver.process`. A
 greenlet may be written as if it were alone: where it waits, gevent's hub runs the others.
 """
 
@@ -47,7 +47,7 @@ class ClientLoop(Protocol):
 
     @property
     def take(self) -> Callable[[], Request]:
-        """Return the next request and its right answer, when it is called."""
+        """Return the next request and its right response, when it is called."""
         ...
 
     def fail(self, error: Exception) -> None:
@@ -131,7 +131,7 @@ class Client:
             done = clock()
             head, _, body = data.partition(HEAD_END)
             if loop.lengths.get(head) == len(body) and (body == expected or expected is None):
-                # The whole of a right answer in one piece, with a head seen before.
+                # The whole of a right response in one piece, with a head seen before.
                 self.first, outcome = done, OK
             else:
                 outcome, done = self.read(data, done, expected)
@@ -149,20 +149,20 @@ class Client:
         return not failed
 
     def read(self, data: bytes, now: int, expected: bytes | None) -> tuple[int, int]:
-        """Read an answer of which *data* came at *now*; return its outcome and when it was whole.
+        """Read a response of which *data* came at *now*; return its outcome and when it was whole.
 
         Closes a connection that is not to be kept, as the server does. Raises OSError and
         FramingError.
         """
         loop = self.loop
         if not data:
-            raise ConnectionResetError(errno.ECONNRESET, "closed without an answer")
+            raise ConnectionResetError(errno.ECONNRESET, "closed without a response")
         self.first = now
         incoming = Incoming(loop.checker.learn, keep=expected is not None)
         while data and not incoming.feed(data):
             data, now = self.receive()
         if not data and not incoming.ends_here():
-            raise FramingError("an answer without its end")
+            raise FramingError("a response without its end")
         assert incoming.head
         outcome = loop.checker.outcome_of(incoming, expected)
         if not (incoming.head.keep_alive and loop.spec.keep_alive):
@@ -173,8 +173,8 @@ class Client:
         """Hang up when the server has closed (RFC 9112 §9.6), unless it has *closed* already."""
         try:
             if not closed and self.receive()[0]:
-                raise FramingError("octets behind the end of the answer")
-        except OSError as error:  # the answer was whole: how the server closes is its affair
+                raise FramingError("octets behind the end of the response")
+        except OSError as error:  # the response was whole: how the server closes is its affair
             if error.errno == errno.ETIMEDOUT:
                 raise
         self.hang_up()
@@ -215,7 +215,7 @@ class Client:
 
     def expire(self) -> None:
         """Have the request time out that is out."""
-        self.hub.cancel_wait(self.waits_for, TimeoutError(errno.ETIMEDOUT, "no answer in time"))
+        self.hub.cancel_wait(self.waits_for, TimeoutError(errno.ETIMEDOUT, "no response in time"))
 
     def is_quiet(self) -> bool:
         """Tell whether the connection stands and nothing has come on it unasked."""

@@ -34,7 +34,7 @@ START_S = 60.0  # for a master or a worker of this machine to be there
 JOIN_S = 600.0  # for somebody to type a command on other machines
 ASSIGN_S = 30.0  # for the users of a load to be there, and for their workers to be ready
 SHUT_DOWN_S = 3.0  # for the master to shut the workers down, which takes it half a second
-PATIENCE_S = 30.0  # beyond what its load should take
+TIMEOUT_S = 30.0  # beyond what its load should take
 
 
 @dataclass
@@ -89,10 +89,10 @@ class Cluster:
             self.send("begin")
             session.begin()
             needed_s = spec.warmup_s + spec.duration_s + 2 * spec.timeout_s
-            self.until(lambda: session.is_over, needed_s + PATIENCE_S, "the workers told all")
+            self.until(lambda: session.is_over, needed_s + TIMEOUT_S, "the workers had reported")
             if not session.readers:
                 raise CalcbenchError(session.losses(self.names) or "no worker took a connection")
-            self.until(lambda: len(session.cpu_readings) == 2, PATIENCE_S, "the window closed")
+            self.until(lambda: len(session.cpu_readings) == 2, TIMEOUT_S, "the window closed")
             return session.result(self.names)
         finally:
             self.session = None
@@ -178,26 +178,26 @@ class Cluster:
             self.master.stdin.write(json.dumps(message).encode() + b"\n")
             self.master.stdin.flush()
 
-    def until(self, true: Callable[[], bool], patience_s: float, what: str) -> None:
+    def until(self, true: Callable[[], bool], timeout_s: float, what: str) -> None:
         """Take in what comes until it is *true*; raises CalcbenchError if that takes too long.
 
         *what* says in words what should be true by then.
         """
-        end = time.perf_counter_ns() + patience_s * 1e9
+        end = time.perf_counter_ns() + timeout_s * 1e9
         while not true():
             now = time.perf_counter_ns()
             if now >= end:
-                raise CalcbenchError(f"{patience_s:g} s have gone by before {what}")
+                raise CalcbenchError(f"{timeout_s:g} s have gone by before {what}")
             wake = min(end, self.session.next_reading if self.session else end)
             self.take_in(max(wake - now, 0) / 1e9)
             if self.session:
                 self.session.read_cpu()
 
-    def take_in(self, patience_s: float) -> None:
+    def take_in(self, timeout_s: float) -> None:
         """Wait so long for the master's next message, or the end of a worker, and act on it."""
         assert self.master.stdout
         messages = self.master.stdout.fileno()
-        ready, _, _ = select.select([messages, *self.children], (), (), patience_s)
+        ready, _, _ = select.select([messages, *self.children], (), (), timeout_s)
         for fd in set(ready) & set(self.children):
             self.reap(fd)
         if messages in ready:
@@ -269,14 +269,14 @@ class Cluster:
         """End them all: the master when its input ends, and its workers because it says so."""
         assert self.master.stdin
         assert self.master.stdout
-        patience_s = SHUT_DOWN_S if self.present else 0
+        timeout_s = SHUT_DOWN_S if self.present else 0
         try:
             with contextlib.suppress(BrokenPipeError):
                 self.master.stdin.close()
             self.master.stdout.close()
             for process in (self.master, *self.children.values()):
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(patience_s)
+                    process.wait(timeout_s)
         finally:
             for fd, child in self.children.items():
                 os.close(fd)

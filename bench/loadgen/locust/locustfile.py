@@ -1,4 +1,4 @@
-"""Load a calculator with plain Locust: raw sockets, every answer checked, exact quantiles.
+"""Load a calculator with plain Locust: raw sockets, every response checked, exact quantiles.
 
     calcbench serve --strategy selectors
     locust -f locustfile.py --host http://127.0.0.1:8080
@@ -26,12 +26,12 @@ from locust.env import Environment
 TIMEOUT_S = 2.0  # for each wait on the socket
 OPERATIONS = {"add": int.__add__, "sub": int.__sub__, "mult": int.__mul__}
 
-seen: Counter[int] = Counter()  # nanoseconds of a right answer → how often; the master has all
+seen: Counter[int] = Counter()  # nanoseconds of a right response → how often; the master has all
 unsent: Counter[int] = Counter()  # what a worker has not reported yet
 
 
 class Calculating(User):
-    """One client with one connection, which asks again as soon as it has its answer."""
+    """One client with one connection, which asks again as soon as it has its response."""
 
     wait_time = constant(0)
 
@@ -77,7 +77,7 @@ class Calculating(User):
             time.sleep(0.05)  # Locust has made this one let the other users run
 
     def ask(self, path: str) -> bytes:
-        """Return the body of the answer; raises OSError, or ValueError for one that is not 200."""
+        """Return the body of a response; raises OSError, or ValueError for one that is not 200."""
         url = urlsplit(self.host or "http://127.0.0.1:8080")
         if self.sock is None:
             self.sock = socket.create_connection(
@@ -92,7 +92,7 @@ class Calculating(User):
                 break
             received = self.sock.recv(65_536)
             if not received:
-                raise ConnectionError("closed before the end of the answer")
+                raise ConnectionError("closed before the end of the response")
             data += received
         if len(body) > length or not head.startswith(b"HTTP/1.1 200 "):
             raise ValueError(head.partition(b"\r\n")[0].decode("latin-1"))
@@ -111,25 +111,25 @@ def content_length(head: bytes) -> int:
 
 
 def quantile(q: float) -> int:
-    """Return the smallest latency, in ns, that at least a fraction *q* of the answers met."""
+    """Return the smallest latency, in ns, that at least a fraction *q* of the responses met."""
     rank = max(math.ceil(q * seen.total()), 1)
     for latency_ns in sorted(seen):
         rank -= seen[latency_ns]
         if rank <= 0:
             return latency_ns
-    raise ValueError("no answers")
+    raise ValueError("no responses")
 
 
 def lines() -> Iterator[str]:
-    """Yield what there is to say of all answers."""
-    yield f"exactly, of {seen.total():,} right answers:"
+    """Yield what there is to say of all responses."""
+    yield f"exactly, of {seen.total():,} right responses:"
     for q in (0.5, 0.9, 0.99, 0.999, 1) if seen else ():
         yield f"  {100 * q:g}% within {quantile(q) / 1e6:.6f} ms"
 
 
 @events.test_start.add_listener
 def forget(**_: Any) -> None:
-    """Begin a test with no answers."""
+    """Begin a test with no responses."""
     seen.clear()
     unsent.clear()
 

@@ -113,7 +113,7 @@ class Loop:
             "begun": self.ring.begun(),
             "ended": sum(ways) - self.never_begun,
             "unfinished": self.unfinished(),
-            "answers": ways[OK] + ways[WRONG] + ways[HTTP_ERROR],
+            "responses": ways[OK] + ways[WRONG] + ways[HTTP_ERROR],
         }
 
     def unfinished(self) -> int:

@@ -178,9 +178,9 @@ class Master:
         self.wait_until(lambda: not any(self.users().values()), 5 * CHECK_S)
         self.runner.stop()
 
-    def wait_until(self, true: Callable[[], bool], patience_s: float = GATHER_S) -> None:
+    def wait_until(self, true: Callable[[], bool], timeout_s: float = GATHER_S) -> None:
         """Return when *true* says so, or when it has not for too long."""
-        end = time.monotonic() + patience_s
+        end = time.monotonic() + timeout_s
         while not true() and time.monotonic() < end:
             gevent.sleep(POLL_S)
 

@@ -9,12 +9,12 @@ from calcbench.bench.schema.outcomes import OUTCOMES
 
 
 class Reporter:
-    """What one load has to tell: `add` takes a sample, `take` gives what nobody took yet."""
+    """What one load has to report: `add` takes a sample, `take` gives what nobody took yet."""
 
     def __init__(self) -> None:
         self.fresh: list[int] = []
         self.packed = bytearray()
-        self.told: list[bytes] = []
+        self.messages: list[bytes] = []
         self.counting = False  # before the window samples are counted and forgotten
         self.ways = [0] * len(OUTCOMES)  # requests by outcome since the start
 
@@ -35,18 +35,18 @@ class Reporter:
         """Make a message of the samples that are there."""
         self.tidy()
         if self.packed:
-            self.told.append(MESSAGE.pack(SAMPLES, len(self.packed)) + self.packed)
+            self.messages.append(MESSAGE.pack(SAMPLES, len(self.packed)) + self.packed)
             self.packed.clear()
 
     def send(self, kind: bytes, message: Mapping[str, object]) -> None:
         """Add a message that is not samples, behind those that there are."""
         self.bundle()
         text = json.dumps(message).encode()
-        self.told.append(MESSAGE.pack(kind, len(text)) + text)
+        self.messages.append(MESSAGE.pack(kind, len(text)) + text)
 
     def take(self) -> bytes:
         """Return all messages since the last time."""
         self.bundle()
-        taken = b"".join(self.told)
-        self.told.clear()
+        taken = b"".join(self.messages)
+        self.messages.clear()
         return taken

@@ -1,4 +1,4 @@
-"""One load of all workers, as the harness sees it: who has which part, and what they tell."""
+"""One load of all workers, as the harness sees it: who has which part, and what they report."""
 
 import contextlib
 import dataclasses
@@ -17,7 +17,7 @@ NEVER = float("inf")
 
 @contextlib.contextmanager
 def understanding() -> Iterator[None]:
-    """Have what a worker says and nobody can understand fail the load, and not the race.
+    """Have a report that nobody can understand fail the load, and not the race.
 
     Who joins from elsewhere may be anybody.
     """
@@ -25,7 +25,7 @@ def understanding() -> Iterator[None]:
         yield
     except (LookupError, TypeError, ValueError) as error:
         problem = plain(f"{type(error).__name__}: {error}")
-        raise CalcbenchError(f"a worker tells what cannot be understood ({problem})") from None
+        raise CalcbenchError(f"a worker reports what cannot be understood ({problem})") from None
 
 
 class LoadSession:
@@ -40,7 +40,7 @@ class LoadSession:
         self.spec = spec
         self.shares: dict[int, int] | None = None  # connections, by the number of the worker
         self.readers: dict[int, ReportReader] = {}  # of the workers that are there
-        self.lost: dict[int, str] = {}  # how those have gone that have not told all
+        self.lost: dict[int, str] = {}  # how those have gone whose report has not come
         self.collector = Collector([], [])
         self.opens = NEVER  # of `time.perf_counter_ns`
         self.cpu_readings: list[tuple[int, int]] = []  # when, and the server's CPU until then
@@ -73,7 +73,7 @@ class LoadSession:
 
     @property
     def is_over(self) -> bool:
-        """Whether everybody who is there has told all."""
+        """Whether everybody who is there has reported."""
         return all(reader.report for reader in self.readers.values())
 
     def begin(self) -> None:
@@ -81,7 +81,7 @@ class LoadSession:
         self.opens = time.perf_counter_ns() + self.spec.warmup_s * 1e9
 
     def take(self, number: int, octets: bytes) -> None:
-        """Take in what worker *number* has told; raises CalcbenchError if it cannot drive."""
+        """Take in what worker *number* reports; raises CalcbenchError if it cannot drive."""
         reader = self.readers.get(number)
         if reader is None:  # it had been given up
             return
@@ -94,7 +94,7 @@ class LoadSession:
                 self.collector.add(reader, piece)
 
     def lose(self, number: int, how: str) -> None:
-        """Go on without worker *number*; *how* it has gone matters if it has not told all."""
+        """Go on without worker *number*; *how* it has gone matters if it has not reported."""
         reader = self.readers.get(number)
         if reader is not None and not reader.report:
             self.lost[number] = how
@@ -121,7 +121,7 @@ class LoadSession:
         """
         with understanding():
             observation = self.collector.collect()
-            seen_answers = sum(int(one.report["answers"]) for one in self.readers.values())
+            responses_seen = sum(int(one.report["responses"]) for one in self.readers.values())
         (opened, before), (closed, after) = self.cpu_readings
         late_s = (opened - self.opens) / 1e9
         if self.spec.server_group and late_s > self.spec.duration_s / 2:
@@ -133,7 +133,7 @@ class LoadSession:
             server_cpu_ns=max(after - before, 0)
             * observation.elapsed_ns
             // max(closed - opened, 1),
-            seen_answers=seen_answers,
+            responses_seen=responses_seen,
             lost=self.losses(names),
         )
 

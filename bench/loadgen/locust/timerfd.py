@@ -23,14 +23,14 @@ class Alarm:
             raise OSError(ctypes.get_errno(), "no timer")
         self.ring = ring
         self.watcher = gevent.get_hub().loop.io(self.fd, READABLE)
-        self.watcher.start(self.answer)
+        self.watcher.start(self.on_readable)
 
     def set(self, moment_ns: int) -> None:
         """Ring at *moment_ns* of `time.perf_counter_ns`, the same clock; at once if it is past."""
         moment = TIME.pack(0, 0, *divmod(max(moment_ns, 1), 1_000_000_000))  # 0 would disarm it
         LIBC.timerfd_settime(self.fd, ABSOLUTE, moment, None)
 
-    def answer(self) -> None:
+    def on_readable(self) -> None:
         """Take note that the time has come."""
         try:
             os.read(self.fd, 8)

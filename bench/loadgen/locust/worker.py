@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from locust.runners import WorkerRunner
 
 REPORT_S = 0.1  # Locust's own reports come every 3 s, and a load ends with one
-HELLO_S = 10.0  # at most, for one answer of the master's; it has nothing else to do
+HELLO_S = 10.0  # at most, for one response of the master's; it has nothing else to do
 SILENCE_S = 20.0  # a master that says nothing for so long has gone; it answers every second
 RETRY_S = 0.2  # between two tries whether the master is there
 EXIT_BYE_S = 0.2  # for a last word to leave
@@ -134,12 +134,12 @@ class Worker:
         os._exit(128 + number)
 
 
-def wait_for_master(host: str, port: int, patience_s: float) -> None:
+def wait_for_master(host: str, port: int, wait_s: float) -> None:
     """Return when something listens at *host*, *port*; exits when nothing does in time."""
-    end = time.monotonic() + patience_s
+    end = time.monotonic() + wait_s
     while True:
         try:
-            timeout_s = min(max(patience_s, RETRY_S), HELLO_S)
+            timeout_s = min(max(wait_s, RETRY_S), HELLO_S)
             socket.create_connection((host, port), timeout=timeout_s).close()
         except socket.gaierror as error:
             sys.exit(f"calcbench: no host {host!r}: {error.strerror}")
@@ -147,7 +147,7 @@ def wait_for_master(host: str, port: int, patience_s: float) -> None:
             if time.monotonic() >= end:
                 why = error.strerror or str(error)
                 sys.exit(
-                    f"calcbench: no master at {place(host, port)} within {patience_s:g} s ({why});"
+                    f"calcbench: no master at {place(host, port)} within {wait_s:g} s ({why});"
                     " is calcbench run --engine locust --join waiting there?"
                 )
             time.sleep(RETRY_S)
@@ -155,15 +155,15 @@ def wait_for_master(host: str, port: int, patience_s: float) -> None:
             return
 
 
-def join(host: str, port: int, patience_s: float, *, local: bool) -> Worker:
+def join(host: str, port: int, wait_s: float, *, local: bool) -> Worker:
     """Return a worker that the master at *host*, *port* knows; exits when it wants none."""
-    patience_s = min(max(patience_s, 1), HELLO_S)
+    wait_s = min(max(wait_s, 1), HELLO_S)
     stranger = (
         f"calcbench: what listens at {place(host, port)} is no calcbench run that waits for us"
     )
     environment = Environment(user_classes=[Connection])
     try:
-        with gevent.Timeout(patience_s):
+        with gevent.Timeout(wait_s):
             runner = environment.create_worker_runner(host, port)
     except gevent.Timeout:
         sys.exit(stranger)
@@ -177,7 +177,7 @@ def join(host: str, port: int, patience_s: float, *, local: bool) -> Worker:
             "pid": os.getpid(),
         },
     )
-    if not worker.welcomed.wait(patience_s):
+    if not worker.welcomed.wait(wait_s):
         sys.exit(stranger)
     if worker.refused:
         sys.exit(f"calcbench: the master at {place(host, port)} does not take us: {worker.refused}")
@@ -196,8 +196,8 @@ def serve(worker: Worker) -> bool:
 
 def main() -> None:
     """Join, and work until the race is over."""
-    host, number, wait_s, *parent = sys.argv[1:]
-    port, patience_s = int(number), float(wait_s)
+    host, number, longest, *parent = sys.argv[1:]
+    port, wait_s = int(number), float(longest)
     if parent:
         die_with_parent(int(parent[0]))
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is the harness's to handle
@@ -205,8 +205,8 @@ def main() -> None:
         signal.signal(signal.SIGINT, lambda number, _: os._exit(128 + number))
     logging.disable(logging.WARNING)  # Locust's advice is for other ways to use it
     locust.runners.WORKER_REPORT_INTERVAL = REPORT_S
-    wait_for_master(host, port, patience_s)
-    worker = join(host, port, patience_s, local=bool(parent))
+    wait_for_master(host, port, wait_s)
+    worker = join(host, port, wait_s, local=bool(parent))
     if not parent:
         ends = [signal.SIGINT, signal.SIGTERM]
         if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as nohup leaves it
