@@ -109,7 +109,7 @@ def test_carries_the_latency_over_a_bin_without_answers() -> None:
     assert medians(place, latency, np.array([0.0, 2, 0, 1])).tolist() == [15, 15, 15, 40]
 
 
-@pytest.mark.parametrize("answers", [0, 1, 30, 200])
+@pytest.mark.parametrize("responses", [0, 1, 30, 200])
 def test_says_nothing_about_too_few_answers(responses: int) -> None:
     done = np.linspace(0, S - 1, responses).astype(np.int64)
 
