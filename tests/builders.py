@@ -1,7 +1,16 @@
 """Make what tests need, with only what a test cares about spelt out."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
+from calcbench.bench.analysis.summary import Row, spread
+from calcbench.bench.loadgen.observation import Observation
+from calcbench.bench.schema.condition import Condition
+from calcbench.bench.schema.outcomes import Outcomes
+from calcbench.bench.schema.plan import KEEP_ALIVE, Plan
+from calcbench.bench.schema.result import Measurement, Run
+from calcbench.bench.schema.upgrade import SCHEMA_VERSION
+from calcbench.bench.system.usage import ResourceUsage
 from calcbench.core.http.limits import Policy
 from calcbench.core.http.message import Request
 from calcbench.core.http.parser import Parser, parse_start
@@ -18,3 +27,88 @@ def make_request(
     request = parse_start(method.encode("latin-1"), target.encode("latin-1"), fields)
     request.body = body
     return request
+
+
+def make_condition(
+    strategy: str = "selectors",
+    connections: int = 8,
+    workload: str = "add",
+    reuse: str = KEEP_ALIVE,
+    **more: str,
+) -> Condition:
+    return Condition(strategy, workload, reuse, connections, **more)
+
+
+def make_run(plan: Plan, *measurements: Measurement, **more: Any) -> Run:
+    """Return a whole run of *plan*."""
+    usual: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "name": "20261122-181500",
+        "command": "calcbench run",
+        "started": "",
+        "finished": "",
+        "partial": False,
+        "machine": {},
+        "versions": {},
+    }
+    return Run(plan=plan, measurements=measurements, **(usual | more))
+
+
+def make_row(condition: Condition, rates: Iterable[float], **more: Any) -> Row:
+    """Return a row whose rounds had these *rates*, and in which every client was served."""
+    rates = tuple(rates)
+    usual: dict[str, Any] = {
+        "status": "ok",
+        "rounds": len(rates),
+        "counted": tuple(range(1, len(rates) + 1)),
+        "throughput": spread(rates),
+        "clients_served": condition.connections,
+    }
+    return Row(condition, **(usual | more))
+
+
+def make_observation(**more: Any) -> Observation:
+    """Return what drivers saw of a second in which 8 clients were answered 7,000 times."""
+    usual: dict[str, Any] = {
+        "elapsed_ns": 1_000_000_000,
+        "outcomes": Outcomes(ok=7_000),
+        "clients_served": 8,
+        "in_flight": 8,
+        "server_cpu_ns": 900_000_000,
+        "driver_cpu_ns": 400_000_000,
+        "samples": {},
+        "responses": 7_000,
+        "begun": 8_000,
+        "ended": 7_992,
+        "unfinished": 8,
+    }
+    return Observation(**(usual | more))
+
+
+def make_usage(**more: Any) -> ResourceUsage:
+    """Return what a server used that is one process with one thread."""
+    usual: dict[str, Any] = {
+        "samples": 9,
+        "cpu_ns": 16_000_000,
+        "cpu_user_ns": 12_000_000,
+        "cpu_system_ns": 4_000_000,
+        "cpu_us_per_request": 16.0,
+        "voluntary_switches": 500,
+        "involuntary_switches": 20,
+        "switches_from": "every thread",
+        "run_queue_ns": 250_000_000,
+        "run_queue_complete": True,
+        "pss_bytes": 11_500_000,
+        "peak_bytes": 17_000_000,
+        "threads": 1,
+        "processes": 1,
+        "listen_overflows": 3,
+        "listen_drops": 3,
+        "accept_queue": 0,
+        "time_wait": 1234,
+        "time_wait_grown": 0,
+        "workers": (),
+        "workers_counted": 1,
+        "workers_jain": 0.98,
+    }
+    return ResourceUsage(**(usual | more))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from builders import make_condition, make_run
 from click.testing import CliRunner
 
 from calcbench.bench.cli import doctor as checking
@@ -21,7 +22,8 @@ from calcbench.bench.loadgen.calibration import (
     recall,
 )
 from calcbench.bench.loadgen.spec import LoadSpec
-from calcbench.bench.schema.plan import Condition, Plan
+from calcbench.bench.schema.evidence import Evidence
+from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Measurement, Run
 from calcbench.bench.system import doctor
 from calcbench.bench.system.cpus import choose_cores
@@ -109,12 +111,11 @@ def test_tells_people_what_it_means() -> None:
 
 
 def run_of(known: dict[str, Any], *ratios: float | None) -> Run:
-    condition = Condition("fork", "add", "keep-alive", 8)
-    measurements = tuple(
-        Measurement(condition, 1, "ok", evidence={"ceiling_ratio": ratio}) for ratio in ratios
-    )
-    plan = Plan(("fork",))
-    return Run(2, "", "", "", "", False, plan, {}, {}, measurements, calibration=known)
+    measurements = [
+        Measurement(make_condition(), 1, "ok", evidence=Evidence(ceiling_ratio=ratio))
+        for ratio in ratios
+    ]
+    return make_run(Plan(("selectors",)), *measurements, calibration=known)
 
 
 def test_every_run_refers_to_it() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import matplotlib as mpl
 import pytest
+from builders import make_row, make_run
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -16,7 +17,8 @@ from matplotlib.text import Text
 
 from calcbench.bench.analysis.metrics import METRICS
 from calcbench.bench.analysis.summary import Row, Summary, spread
-from calcbench.bench.schema.plan import KEEP_ALIVE, Condition, Plan
+from calcbench.bench.schema.condition import Condition
+from calcbench.bench.schema.plan import KEEP_ALIVE, Plan
 from calcbench.bench.schema.result import Run
 from calcbench.bench.views.captions import finding, footer, notes
 from calcbench.bench.views.charts import DPI, LONGEST_LINE, STYLE, WIDTH, draw, draw_charts
@@ -43,15 +45,11 @@ def row(condition: Condition, rate: float, **more: Any) -> Row:
     latency = condition.connections / rate * 1e9
     noise, turn = (1, 0.95, 1.02), len(condition.strategy) % 3  # no two have it in one order
     figures: dict[str, Any] = {
-        "status": "ok",
-        "rounds": 3,
-        "counted": (1, 2, 3),
-        "throughput": spread(rate * share for share in (noise[turn:] + noise[:turn])),
         "p50_ns": spread([latency, latency * 0.9, latency * 1.1]),
         "p99_ns": spread([latency * 3, latency * 2, latency * 5]),
-        "clients_served": condition.connections,
     }
-    return Row(condition, **(figures | more))
+    rates = [rate * share for share in (noise[turn:] + noise[:turn])]
+    return make_row(condition, rates, **(figures | more))
 
 
 def race(plan: Plan, rates: Sequence[float], **more: Any) -> tuple[Summary, Run]:
@@ -60,7 +58,7 @@ def race(plan: Plan, rates: Sequence[float], **more: Any) -> tuple[Summary, Run]
         for condition in plan.conditions()
     )
     machine = {"cpu": "A Processor With A Name", "cores": 2, "virtual": True, "kernel": "6.1"}
-    run = Run(1, "20261122-181500", "calcbench run", "", "", False, plan, machine, {}, ())
+    run = make_run(plan, machine=machine)
     return Summary(1, run.name, False, rows), run
 
 
@@ -371,9 +369,9 @@ def test_says_what_could_not_be_measured_and_why() -> None:
     ("workload", "expected"),
     [
         ("add", "add: the calculator alone"),
-        ("wait=10ms", "wait=10ms: each answer waits 10 ms for simulated I/O"),
-        ("cpu=500us", "cpu=500us: each answer takes 500 µs of computing"),
-        ("block=1.5s", "block=1.5s: each answer sleeps 1.5 s where it is handled"),
+        ("wait=10ms", "wait=10ms: each response waits 10 ms for simulated I/O"),
+        ("cpu=500us", "cpu=500us: each response takes 500 µs of computing"),
+        ("block=1.5s", "block=1.5s: each response sleeps 1.5 s where it is handled"),
         ("other=3", "other=3"),
     ],
 )

@@ -17,9 +17,9 @@ import sysconfig
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from builders import make_condition, make_run
 
 import calcbench
 from calcbench.bench.analysis.summary import Row, Summary
@@ -27,8 +27,9 @@ from calcbench.bench.cli.completion import SHELLS
 from calcbench.bench.cli.param_types import parse_strategies, split_variants
 from calcbench.bench.cli.progress import say_left
 from calcbench.bench.cli.session import exit_status_of
-from calcbench.bench.schema.plan import Condition, Plan
-from calcbench.bench.schema.result import Measurement, Run
+from calcbench.bench.schema.evidence import Evidence
+from calcbench.bench.schema.plan import Plan
+from calcbench.bench.schema.result import Measurement
 from calcbench.core.errors import CalcbenchError
 from calcbench.core.serving import catalogue
 
@@ -714,15 +715,12 @@ def test_leaves_nothing_running_when_it_is_killed(
     assert not list(folder_of(tmp_path).glob("result.json"))
 
 
-def row(strategy: str, status: str) -> Row:
-    return Row(Condition(strategy, "add", "keep-alive", 1), status)
-
-
 def test_fails_when_a_strategy_failed_and_not_when_it_cannot_run_here() -> None:
-    run = Run(2, "", "", "", "", False, Plan(("fork", "selectors")), {}, {}, ())
+    run = make_run(Plan(("fork", "selectors")))
 
     def status(*statuses: str) -> int:
-        rows = map(row, ("fork", "selectors"), statuses)
+        names = ("fork", "selectors")[: len(statuses)]
+        rows = [Row(make_condition(name), one) for name, one in zip(names, statuses, strict=True)]
         return exit_status_of(Summary(1, "", False, tuple(rows)), run, "")
 
     assert status("unavailable", "ok") == 0
@@ -735,17 +733,17 @@ def test_fails_when_a_strategy_failed_and_not_when_it_cannot_run_here() -> None:
 @pytest.mark.parametrize(
     ("judgement", "evidence", "fails"),
     [
-        ("invalid", {}, True),  # the server died, or never started
-        ("invalid", {"little_ratio": 0.5}, False),  # the measurement contradicts itself
-        ("driver-bound", {"excuse": "late"}, False),
+        ("invalid", Evidence(), True),  # the server died, or never started
+        ("invalid", Evidence(little_ratio=0.5), False),  # the measurement contradicts itself
+        ("driver-bound", Evidence(driver_fault="late"), False),
     ],
 )
 def test_fails_when_a_server_failed_in_some_round(
-    judgement: str, evidence: dict[str, Any], *, fails: bool
+    judgement: str, evidence: Evidence, *, fails: bool
 ) -> None:
-    good = row("fork", "ok")
+    good = Row(make_condition("fork"), "ok")
     bad = Measurement(good.condition, 2, "failed", "why", judgement=judgement, evidence=evidence)
-    run = Run(2, "", "", "", "", False, Plan(("fork",)), {}, {}, (bad,))
+    run = make_run(Plan(("fork",)), bad)
 
     expected = pytest.raises(CalcbenchError, match="fork failed")
     with expected if fails else contextlib.nullcontext():

@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from builders import make_run
 
 from calcbench.bench.analysis.thresholds import BROKEN, CANNOT_TELL, HELD, parse_threshold
 from calcbench.bench.cli import main as cli
+from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.outcomes import Outcomes
-from calcbench.bench.schema.plan import KEEP_ALIVE, Condition, Plan
+from calcbench.bench.schema.plan import KEEP_ALIVE, Plan
 from calcbench.bench.schema.result import (
-    SCHEMA_VERSION,
     Measurement,
-    Run,
     prepare_folder,
     write_run,
 )
@@ -59,7 +59,7 @@ def result(
         measurements.append(Measurement(condition, number, **(values | more)))
     plan = Plan((strategy,), connections=(4,), rounds=len(noise))
     write_run(
-        Run(SCHEMA_VERSION, folder.name, "", "", "", False, plan, {}, {}, tuple(measurements)),
+        make_run(plan, *measurements, name=folder.name),
         folder,
     )
     return folder

@@ -10,6 +10,7 @@ import pytest
 from hdrh.histogram import HdrHistogram
 
 from calcbench.bench.analysis.summary import quantile
+from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.histogram import (
     HIGHEST_NS,
     TIMES,
@@ -22,7 +23,7 @@ from calcbench.bench.schema.histogram import (
     sorted_times,
     write_hgrm,
 )
-from calcbench.bench.schema.plan import Condition, Plan
+from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Measurement, Run, prepare_folder
 from calcbench.bench.schema.samples import compact, expand, read_samples, write_samples
 from calcbench.bench.views.hdr_export import export

@@ -1,4 +1,4 @@
-"""Inference on data whose response is known: from tables, by hand, or from another program."""
+"""Inference on data whose answer is known: from tables, by hand, or from another program."""
 
 import itertools
 import math

@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from builders import make_condition, make_observation
 from numpy.typing import NDArray
 
-from calcbench.bench.diagnosis import littles_law as selfcheck
+from calcbench.bench.diagnosis import littles_law
 from calcbench.bench.diagnosis.classify import classify
 from calcbench.bench.diagnosis.evidence import (
-    ServerUsage,
-    Window,
+    ServerWatch,
     assess,
     begin_later,
     gather,
@@ -19,6 +19,7 @@ from calcbench.bench.diagnosis.evidence import (
     steadiness_of,
 )
 from calcbench.bench.loadgen.observation import Observation
+from calcbench.bench.schema.evidence import Evidence
 from calcbench.bench.schema.judgements import (
     CONTENDED,
     DRIVER_BOUND,
@@ -28,7 +29,6 @@ from calcbench.bench.schema.judgements import (
     UNSTEADY,
 )
 from calcbench.bench.schema.outcomes import Outcomes
-from calcbench.bench.schema.plan import Condition
 from calcbench.bench.system.cpus import Pinning
 from calcbench.bench.system.sampler import Counters, Levels, Sample
 from calcbench.bench.system.usage import Life
@@ -58,7 +58,7 @@ CALM: dict[str, Any] = {
         ({"ceiling_ratio": None, "steal_ratio": None, "settled": None}, SERVER_BOUND, ""),
         ({"driver_busy_ratio": 0.95}, DRIVER_BOUND, "busy 95% of the time"),
         ({"ceiling_ratio": 0.97}, DRIVER_BOUND, "97% of the driver's ceiling"),
-        ({"excuse": "it could not keep up"}, DRIVER_BOUND, "could not keep up"),
+        ({"driver_fault": "it could not keep up"}, DRIVER_BOUND, "could not keep up"),
         ({"sent_ratio": 0.9}, DRIVER_BOUND, "sent 90.0% of what was due"),
         ({"sent_ratio": 0.9, "waited_ratio": 0.4}, SERVER_BOUND, ""),
         ({"steal_ratio": 0.04}, CONTENDED, "the host took 4% of a core"),
@@ -73,7 +73,7 @@ CALM: dict[str, Any] = {
     ],
 )
 def test_judges_by_what_was_seen(seen: dict[str, Any], name: str, word: str) -> None:
-    judgement = classify(CALM | seen)
+    judgement = classify(Evidence(**(CALM | seen)))
 
     assert judgement.name == name
     assert name in judgement.all
@@ -82,28 +82,36 @@ def test_judges_by_what_was_seen(seen: dict[str, Any], name: str, word: str) -> 
 
 
 def test_judges_nothing_that_nobody_looked_at() -> None:
-    assert classify({}).name == SERVER_BOUND
+    assert classify(Evidence()).name == SERVER_BOUND
 
 
 def test_names_the_gravest_and_keeps_all() -> None:
     seen = {"driver_busy_ratio": 1, "steal_ratio": 0.5, "settled": False}
-    judgement = classify(CALM | seen)
+    judgement = classify(Evidence(**(CALM | seen)))
 
     assert judgement.all == (DRIVER_BOUND, CONTENDED, UNSTEADY)
-    assert classify(CALM | seen, "the server died").all == (INVALID, *judgement.all)
-    assert classify(CALM | seen, "the server died").why[0] == "the server died"
+    assert classify(Evidence(**(CALM | seen)), "the server died").all == (INVALID, *judgement.all)
+    assert classify(Evidence(**(CALM | seen)), "the server died").why[0] == "the server died"
     assert set(judgement.all) < set(JUDGEMENTS)
 
 
 def test_says_that_a_driver_was_busy_waiting() -> None:
-    [busy, *_] = classify(CALM | {"driver_busy_ratio": 0.97, "driver_delay_ratio": 0.4}).why
+    [busy, *_] = classify(
+        Evidence(**(CALM | {"driver_busy_ratio": 0.97, "driver_delay_ratio": 0.4}))
+    ).why
 
     assert busy == "the driver was busy 97% of the time, 40% of it waiting for its core"
 
 
 def test_allows_little_what_the_driver_itself_has_lost() -> None:
-    assert classify(CALM | {"little_ratio": 0.85, "driver_delay_ratio": 0.12}).name == CONTENDED
-    assert classify(CALM | {"little_ratio": 0.75, "driver_delay_ratio": 0.12}).name == INVALID
+    assert (
+        classify(Evidence(**(CALM | {"little_ratio": 0.85, "driver_delay_ratio": 0.12}))).name
+        == CONTENDED
+    )
+    assert (
+        classify(Evidence(**(CALM | {"little_ratio": 0.75, "driver_delay_ratio": 0.12}))).name
+        == INVALID
+    )
 
 
 def closed_loop(connections: int, latency: int, pause: int, elapsed: int, seed: int = 1) -> Samples:
@@ -138,7 +146,7 @@ def without(samples: Samples, share: float) -> Samples:
 def test_littles_law_holds_in_a_closed_loop(connections: int, latency: int, pause: int) -> None:
     elapsed = 40 * latency
     samples = closed_loop(connections, latency, pause, elapsed)
-    ratio = selfcheck.little_ratio(samples, elapsed, connections, connections, keep_alive=True)
+    ratio = littles_law.little_ratio(samples, elapsed, connections, connections, keep_alive=True)
 
     assert ratio == pytest.approx(1, abs=0.02)
 
@@ -147,7 +155,7 @@ def test_littles_law_finds_lost_and_doubled_and_wrong_samples() -> None:
     samples = closed_loop(8, MS, 5_000, S)
 
     def ratio(of: Samples) -> float:
-        return selfcheck.little_ratio(of, S, 8, 8, keep_alive=True) or 0
+        return littles_law.little_ratio(of, S, 8, 8, keep_alive=True) or 0
 
     twice = {name: np.concatenate([column, column]) for name, column in samples.items()}
     long = samples | {"latency_ns": samples["latency_ns"] + MS // 5}
@@ -160,37 +168,26 @@ def test_littles_law_finds_lost_and_doubled_and_wrong_samples() -> None:
 def test_littles_law_counts_clients_that_are_never_served() -> None:
     samples = closed_loop(2, MS, 5_000, S)
 
-    assert selfcheck.little_ratio(samples, S, 8, 8, keep_alive=True) == pytest.approx(1, abs=0.01)
+    assert littles_law.little_ratio(samples, S, 8, 8, keep_alive=True) == pytest.approx(1, abs=0.01)
     none = {name: column[:0] for name, column in samples.items()}
-    assert selfcheck.little_ratio(none, S, 8, 8, keep_alive=True) is None
+    assert littles_law.little_ratio(none, S, 8, 8, keep_alive=True) is None
 
 
 def test_littles_law_takes_pauses_as_they_are_where_the_server_makes_them() -> None:
     samples = closed_loop(8, MS, MS, S)
     samples["outcome"][::10] = 4
 
-    assert selfcheck.little_ratio(samples, S, 8, 8, keep_alive=False) == pytest.approx(1, abs=0.01)
+    assert littles_law.little_ratio(samples, S, 8, 8, keep_alive=False) == pytest.approx(
+        1, abs=0.01
+    )
 
 
 def test_every_request_that_began_must_have_ended() -> None:
-    assert selfcheck.unaccounted(100, 92, 8) == 0
-    assert selfcheck.unaccounted(100, 90, 8) == 2
+    assert littles_law.unaccounted(100, 92, 8) == 0
+    assert littles_law.unaccounted(100, 90, 8) == 2
 
 
-WINDOW = Window(
-    connections=8,
-    opened_ns=0,
-    elapsed_ns=S,
-    in_flight=8,
-    responses=7_000,
-    server_cpu_ns=900 * MS,
-    driver_cpu_ns=400 * MS,
-    begun=8_000,
-    ended=7_992,
-    unfinished=8,
-    server_cores=(1,),
-    driver_cores=(0,),
-)
+PINNING = Pinning(server=(1,), driver=(0,))
 
 
 def usage_samples(
@@ -205,7 +202,9 @@ def usage_samples(
 
 
 def test_sees_what_others_took_from_each_core() -> None:
-    seen = of_the_cores(WINDOW, usage_samples((920 * MS, 700 * MS), (0, 30 * MS), 50 * MS, 1))
+    seen = of_the_cores(
+        make_observation(), PINNING, usage_samples((920 * MS, 700 * MS), (0, 30 * MS), 50 * MS, 1)
+    )
 
     assert seen == {
         "server_busy_ratio": 0.9,
@@ -213,25 +212,28 @@ def test_sees_what_others_took_from_each_core() -> None:
         "steal_ratio": 0.03,
         "other_load_ratio": 0.3,
     }
-    assert of_the_cores(WINDOW, []) == {}
+    assert of_the_cores(make_observation(), PINNING, []) == {}
 
 
 def test_does_not_blame_others_for_a_server_that_waits_for_itself() -> None:
-    seen = of_the_cores(WINDOW, usage_samples((920 * MS, 400 * MS), (0, 0), 5 * S, 9))
+    seen = of_the_cores(
+        make_observation(), PINNING, usage_samples((920 * MS, 400 * MS), (0, 0), 5 * S, 9)
+    )
 
     assert seen["server_delay_ratio"] is None
 
 
 def test_sees_others_where_nobody_is_pinned() -> None:
-    free = dataclasses.replace(WINDOW, server_cores=(), driver_cores=())
-    seen = of_the_cores(free, usage_samples((900 * MS, 900 * MS), (0, 0), 0, 1))
+    seen = of_the_cores(
+        make_observation(), Pinning(), usage_samples((900 * MS, 900 * MS), (0, 0), 0, 1)
+    )
 
     assert seen["other_load_ratio"] == pytest.approx((1800 - 1300) / 2 / 1000)
 
 
 def test_sees_others_beside_a_server_whose_drivers_are_on_other_machines() -> None:
-    far = dataclasses.replace(WINDOW, driver_cores=())
-    seen = of_the_cores(far, usage_samples((950 * MS,), (0,), 0, 1))
+    far = dataclasses.replace(PINNING, driver=())
+    seen = of_the_cores(make_observation(), far, usage_samples((950 * MS,), (0,), 0, 1))
 
     assert seen["other_load_ratio"] == 0.05
 
@@ -239,13 +241,14 @@ def test_sees_others_beside_a_server_whose_drivers_are_on_other_machines() -> No
 def test_gathers_the_evidence_of_a_closed_loop() -> None:
     samples = closed_loop(8, MS, 5_000, S)
     quiet = usage_samples((920 * MS, 420 * MS), (0, 0), 0, 1)
-    evidence = gather(WINDOW, samples, quiet, steadiness_of(WINDOW, samples), 10_000)
+    seen = make_observation(samples=samples)
+    evidence = gather(seen, make_condition(), PINNING, quiet, steadiness_of(seen), 10_000)
 
-    assert evidence["driver_busy_ratio"] == 0.4
-    assert evidence["ceiling_ratio"] == 0.7
-    assert evidence["little_ratio"] == pytest.approx(1, abs=0.01)
-    assert evidence["unaccounted"] == 0
-    assert evidence["settled"]
+    assert evidence.driver_busy_ratio == 0.4
+    assert evidence.ceiling_ratio == 0.7
+    assert evidence.little_ratio == pytest.approx(1, abs=0.01)
+    assert evidence.unaccounted == 0
+    assert evidence.settled
     assert classify(evidence).name == SERVER_BOUND
 
 
@@ -260,15 +263,24 @@ def test_gathers_the_evidence_of_an_open_loop() -> None:
         "client": intended % 8,
         "outcome": intended * 0,
     }
-    window = dataclasses.replace(WINDOW, offered_per_s=1000, responses=900, due=1000, late=499)
-    evidence = gather(window, samples, [], steadiness_of(window, samples))
+    seen = make_observation(
+        samples=samples,
+        offered_per_s=1000,
+        responses=900,
+        outcomes=Outcomes(ok=1000),
+        late=499,
+    )
+    evidence = gather(seen, make_condition(), PINNING, [], steadiness_of(seen))
 
-    assert evidence["sent_ratio"] == 0.9
-    assert evidence["achieved_ratio"] == 0.9
-    assert evidence["late_ratio"] == 0.499
-    assert "little_ratio" not in evidence
+    assert evidence.sent_ratio == 0.9
+    assert evidence.achieved_ratio == 0.9
+    assert evidence.late_ratio == 0.499
+    assert evidence.little_ratio is None
     assert classify(evidence).name == DRIVER_BOUND
-    assert classify(evidence | {"waited_ratio": 0.5}).name != DRIVER_BOUND
+    assert (
+        classify(dataclasses.replace(evidence, waited_ratio=0.5, driver_fault="")).name
+        != DRIVER_BOUND
+    )
 
 
 def test_a_window_can_begin_later() -> None:
@@ -278,7 +290,7 @@ def test_a_window_can_begin_later() -> None:
 
     assert done.min() >= 0
     assert len(done) == np.count_nonzero(samples["sent_ns"] + samples["latency_ns"] >= S // 4)
-    ratio = selfcheck.little_ratio(rest, S - S // 4, 8, 8, keep_alive=True)
+    ratio = littles_law.little_ratio(rest, S - S // 4, 8, 8, keep_alive=True)
     assert ratio == pytest.approx(1, abs=0.02)
     due = begin_later(samples | {"intended_ns": samples["sent_ns"]}, S // 4, open_loop=True)
     assert due["intended_ns"].min() >= 0
@@ -303,8 +315,8 @@ def test_begins_a_window_after_the_warm_up_that_it_finds() -> None:
         Sample(Counters(at_ns=at * S, cpu_ns=cpu * MS), Levels())
         for at, cpu in ((5, 0), (6, 700), (7, 1000))
     ]
-    condition = Condition("selectors", "add", "keep-alive", 8)
-    told = assess(observation, ServerUsage(seen, (), Life(0, 0, 0)), condition, Pinning(), {})
+    condition = make_condition()
+    told = assess(observation, ServerWatch(seen, (), Life(0, 0, 0)), condition, Pinning(), {})
 
     assert 0.4 * S < told.cut_ns < 0.7 * S
     assert told.observation.opened_ns == 5 * S + told.cut_ns
@@ -316,5 +328,5 @@ def test_begins_a_window_after_the_warm_up_that_it_finds() -> None:
     )
     assert told.observation.responses == told.observation.outcomes.ok
     assert told.observation.server_cpu_ns == pytest.approx(S - 0.7 * told.cut_ns, rel=0.01)
-    assert told.evidence["settled"]
+    assert told.evidence.settled
     assert told.judgement.name == SERVER_BOUND

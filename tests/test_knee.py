@@ -25,8 +25,9 @@ from calcbench.bench.runner.knee import (
     search,
 )
 from calcbench.bench.runner.subject import Setup, Subject
+from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.outcomes import Outcomes
-from calcbench.bench.schema.plan import KEEP_ALIVE, Condition, Plan
+from calcbench.bench.schema.plan import KEEP_ALIVE, Plan
 from calcbench.bench.schema.result import Measurement, prepare_folder, read_run
 from calcbench.bench.schema.samples import write_samples
 from calcbench.core.errors import CalcbenchError, UsageError

@@ -6,28 +6,24 @@ from typing import Any
 
 import numpy as np
 import pytest
+from builders import make_condition, make_row, make_run
 
 from calcbench.bench.analysis.scaling import bound, family, fit, law, lines_of
 from calcbench.bench.analysis.summary import Row, spread
-from calcbench.bench.schema.plan import AGAIN, KEEP_ALIVE, Condition, Plan
-from calcbench.bench.schema.result import Run
+from calcbench.bench.schema.condition import AGAIN
+from calcbench.bench.schema.plan import Plan
 from calcbench.bench.system.cpus import Pinning
 from calcbench.bench.views.scaling import FITTED, PREDICTED, curves, describe
 from calcbench.core.errors import CalcbenchError
 
 LEVELS = (1, 2, 4, 8, 16, 32, 64)
-RUN = Run(1, "", "", "", "", False, Plan(("a",)), {"cores": 2}, {}, ())
+RUN = make_run(Plan(("a",)), machine={"cores": 2})
 
 
 def row(level: int, rate: float, strategy: str = "a", **more: Any) -> Row:
-    values: dict[str, Any] = {
-        "rounds": 3,
-        "counted": (1, 2, 3),
-        "throughput": spread([rate, rate * 0.99, rate * 1.01]),
-        "cpu_us_per_request": spread([50, 50, 50]),
-        "clients_served": level,
-    }
-    return Row(Condition(strategy, "wait=1ms", KEEP_ALIVE, level), "ok", **(values | more))
+    condition = make_condition(strategy, level, "wait=1ms")
+    cpu = {"cpu_us_per_request": spread([50, 50, 50])}
+    return make_row(condition, [rate, rate * 0.99, rate * 1.01], **(cpu | more))
 
 
 def test_finds_the_law_that_made_the_data() -> None:

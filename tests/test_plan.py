@@ -4,9 +4,11 @@ import dataclasses
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
-from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, Condition, Plan, plan_from_json
+from calcbench.bench.schema.condition import Condition
+from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, Plan
 from calcbench.core.errors import UsageError
 
 PLAN = Plan(
@@ -53,7 +55,7 @@ def test_knows_how_long_its_measurements_last() -> None:
 
 
 def test_survives_json() -> None:
-    assert plan_from_json(json.loads(json.dumps(dataclasses.asdict(PLAN)))) == PLAN
+    assert msgspec.convert(json.loads(json.dumps(dataclasses.asdict(PLAN))), Plan) == PLAN
 
 
 @pytest.mark.parametrize(

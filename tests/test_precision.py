@@ -5,13 +5,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from builders import make_run
 
 from calcbench.bench.analysis.stopping import enough, is_narrow, settled
 from calcbench.bench.runner.launched import among_strategies
 from calcbench.bench.runner.race import Progress, race
 from calcbench.bench.runner.subject import Subject
+from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.outcomes import Outcomes
-from calcbench.bench.schema.plan import KEEP_ALIVE, Condition, Plan
+from calcbench.bench.schema.plan import KEEP_ALIVE, Plan
 from calcbench.bench.schema.result import Measurement, Run
 from calcbench.bench.views.report import note
 
@@ -88,7 +90,7 @@ def test_knows_a_narrow_interval(low: float, high: float, narrow: bool) -> None:
 
 
 def test_says_whether_it_is_precise() -> None:
-    run = Run(1, "", "", "", "", False, PLAN, {}, {}, tuple(two(10_000, 10_010, QUIET, 8)))
+    run = make_run(PLAN, *two(10_000, 10_010, QUIET, 8))
     vague = dataclasses.replace(run, measurements=tuple(two(10_000, 10_010, LOUD, 8)))
 
     assert note(run) == "Every difference is known to 5% after 8 rounds."

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
+from builders import make_usage
 
 from calcbench import strategies
 from calcbench.bench.diagnosis.failures import failure_reason
@@ -20,9 +21,10 @@ from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.runner.launched import Start, among_strategies
 from calcbench.bench.runner.race import Progress, race
 from calcbench.bench.runner.subject import Setup, Subject
+from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.judgements import JUDGEMENTS
 from calcbench.bench.schema.outcomes import Outcomes
-from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, Condition, Plan
+from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, Plan
 from calcbench.bench.schema.result import Measurement, Run, read_run
 from calcbench.bench.schema.samples import read_samples
 from calcbench.bench.system.cpus import choose_cores
@@ -106,27 +108,28 @@ def test_judges_every_measurement_and_says_what_it_rests_on(tmp_path: Path) -> N
     assert read_run(tmp_path) == run
     assert run.calibration == known
     for measurement in run.measurements:
-        evidence, spent = measurement.evidence, measurement.resources
+        evidence, usage = measurement.evidence, measurement.resource_usage
+        assert usage
         assert measurement.judgement in JUDGEMENTS
-        assert measurement.judgement in evidence["all"]
-        assert bool(evidence["why"]) == (measurement.judgement != "server-bound")
-        assert evidence["unaccounted"] == 0
-        assert 0 < evidence["driver_cpu_ratio"] <= evidence["driver_busy_ratio"]
-        assert evidence["ceiling_ratio"] > 0
+        assert measurement.judgement in evidence.judgements
+        assert bool(evidence.reasons) == (measurement.judgement != "server-bound")
+        assert evidence.unaccounted == 0
+        assert 0 < (evidence.driver_cpu_ratio or 0) <= (evidence.driver_busy_ratio or 0)
+        assert (evidence.ceiling_ratio or 0) > 0
         assert measurement.warmup_ns >= 20_000_000
-        assert spent["cpu_ns"] == measurement.server_cpu_ns
-        if spent["cpu_user_ns"] is not None:
-            assert spent["cpu_user_ns"] + spent["cpu_system_ns"] == spent["cpu_ns"]
-        assert spent["peak_bytes"] > spent["pss_bytes"] / 10 > 0
-        assert spent["voluntary_switches"] + spent["involuntary_switches"] > 0
-        answered = sum(worker["requests"] for worker in spent["workers"])
-        assert answered >= measurement.outcomes.ok  # the rest was warm-up
-        assert 0 < spent["workers_jain"] <= 1
-    seen = {m.condition.strategy: m.resources for m in run.measurements}
-    assert seen["selectors"]["workers_counted"] == seen["selectors"]["threads"] == 1
-    assert 1 <= seen["fork"]["processes"] <= 4
-    assert seen["fork"]["workers_counted"] == 3
-    assert seen["threadpool"]["threads"] == 9
+        assert usage.cpu_ns == measurement.server_cpu_ns
+        if usage.cpu_user_ns is not None:
+            assert usage.cpu_user_ns + (usage.cpu_system_ns or 0) == usage.cpu_ns
+        assert usage.peak_bytes > (usage.pss_bytes or 0) / 10 > 0
+        assert usage.voluntary_switches + usage.involuntary_switches > 0
+        responses = sum(worker.responses for worker in usage.workers)
+        assert responses >= measurement.outcomes.ok  # the rest was warm-up
+        assert 0 < (usage.workers_jain or 0) <= 1
+    seen = {m.condition.strategy: m.resource_usage or make_usage() for m in run.measurements}
+    assert seen["selectors"].workers_counted == seen["selectors"].threads == 1
+    assert 1 <= seen["fork"].processes <= 4
+    assert seen["fork"].workers_counted == 3
+    assert seen["threadpool"].threads == 9
 
 
 BURN = """
@@ -150,9 +153,9 @@ def test_sees_a_stranger_on_the_server_s_core(tmp_path: Path) -> None:
     [measurement] = run.measurements
 
     assert measurement.status == "ok"
-    assert "contended" in measurement.evidence["all"]
-    assert measurement.evidence["other_load_ratio"] > 0.1
-    assert any("others used" in sentence for sentence in measurement.evidence["why"])
+    assert "contended" in measurement.evidence.judgements
+    assert (measurement.evidence.other_load_ratio or 0) > 0.1
+    assert any("others used" in sentence for sentence in measurement.evidence.reasons)
 
 
 def test_calls_invalid_what_could_not_be_measured(tmp_path: Path) -> None:
@@ -164,7 +167,7 @@ def test_calls_invalid_what_could_not_be_measured(tmp_path: Path) -> None:
     [measurement] = races(SHORT, tmp_path, start).measurements
 
     assert (measurement.status, measurement.judgement) == ("failed", "invalid")
-    assert measurement.evidence["why"][0] == "the server printed: I lost count"
+    assert measurement.evidence.reasons[0] == "the server printed: I lost count"
 
 
 def test_says_that_one_core_pins_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ import json
 import math
 
 import pytest
+from builders import make_condition, make_row
 
 from calcbench.bench.analysis.metrics import P50, THROUGHPUT
 from calcbench.bench.analysis.ranking import (
@@ -18,7 +19,8 @@ from calcbench.bench.analysis.ranking import (
     without_controls,
 )
 from calcbench.bench.analysis.summary import Row, Summary, spread
-from calcbench.bench.schema.plan import AGAIN, KEEP_ALIVE, Condition
+from calcbench.bench.schema.condition import AGAIN, Condition
+from calcbench.bench.schema.plan import KEEP_ALIVE
 from calcbench.bench.views.export import ranking_as_json
 
 NOISE = (1.00, 0.98, 1.02, 0.99, 1.01, 0.97, 1.03, 1.00, 0.985, 1.015)
@@ -28,15 +30,8 @@ def row(strategy: str, rate: float, rounds: int = 10, **more: object) -> Row:
     """Return a row with *rounds* near *rate*; each strategy has the noise in another order."""
     turn = sum(map(ord, strategy)) % len(NOISE)
     values = [rate * noise for noise in (NOISE[turn:] + NOISE[:turn])[:rounds]]
-    figures = {
-        "rounds": rounds,
-        "counted": tuple(range(1, rounds + 1)),
-        "throughput": spread(values),
-        "p50_ns": spread(1e9 / value for value in values),
-        "clients_served": 8,
-    }
-    condition = Condition(strategy, "add", KEEP_ALIVE, 8)
-    return Row(condition, "ok", **(figures | more))  # type: ignore[arg-type]  # checked by Row
+    figures = {"p50_ns": spread(1e9 / value for value in values)}
+    return make_row(make_condition(strategy), values, **(figures | more))
 
 
 def names(found: list[list[Row]]) -> list[list[str]]:

@@ -210,7 +210,7 @@ def test_never_counts_backwards() -> None:
     assert between(seen, 0, 1000 * MS).voluntary == 0
 
 
-def test_tells_what_a_server_spent() -> None:
+def test_says_what_a_server_used() -> None:
     seen = samples(
         (0, {"user_ns": 0, "system_ns": 0, "cpu_ns": 0}),
         (1000, {"user_ns": 300 * MS, "system_ns": 100 * MS, "cpu_ns": 440 * MS, "voluntary": 8}),
@@ -220,31 +220,37 @@ def test_tells_what_a_server_spent() -> None:
         time_wait=2,
     )
     workers = [Worker(9, 9, 25), Worker(9, 10, 75)]
-    told = resource_usage(seen, 0, 1000 * MS, 100, workers=workers, life=Life(9, 0, 100))
-
-    assert told["cpu_us_per_request"] == 4400
-    assert (told["cpu_user_ns"], told["cpu_system_ns"]) == (330 * MS, 110 * MS)
-    assert (told["voluntary_switches"], told["switches_from"]) == (8, "every thread")
-    assert told["run_queue_complete"]
-    assert told["pss_bytes"] is None
-    assert [worker["requests"] for worker in told["workers"]] == [75, 25]
-    assert told["workers_jain"] == pytest.approx(0.8)
-    assert resource_usage(seen, 0, 1000 * MS, 100, cpu_ns=800_000)["cpu_us_per_request"] == 8
+    usage = resource_usage(seen, 0, 1000 * MS, 100, workers=workers, life=Life(9, 0, 100))
+    exact = resource_usage(seen, 0, 1000 * MS, 100, cpu_ns=800_000)
     most = resource_usage(seen, 0, 1000 * MS, 100, cpu_ns=900 * MS)
-    assert most["cpu_user_ns"] is most["cpu_system_ns"] is None  # most of it between the ticks
-    assert resource_usage(seen[:1], 0, 1, 1) == {}
+
+    assert usage
+    assert exact
+    assert most
+    assert usage.cpu_us_per_request == 4400
+    assert (usage.cpu_user_ns, usage.cpu_system_ns) == (330 * MS, 110 * MS)
+    assert (usage.voluntary_switches, usage.switches_from) == (8, "every thread")
+    assert usage.run_queue_complete
+    assert usage.pss_bytes is None
+    assert [worker.responses for worker in usage.workers] == [75, 25]
+    assert usage.workers_jain == pytest.approx(0.8)
+    assert exact.cpu_us_per_request == 8
+    assert most.cpu_user_ns is most.cpu_system_ns is None  # most of it between the ticks
+    assert resource_usage(seen[:1], 0, 1, 1) is None
 
 
 def test_asks_the_kernel_for_the_switches_of_threads_that_came_and_went() -> None:
     seen = samples((0, {}), (1000, {"voluntary": 8}))
-    told = resource_usage(seen, 0, 1000 * MS, 50, life=Life(4_000, 200, 100))
+    usage = resource_usage(seen, 0, 1000 * MS, 50, life=Life(4_000, 200, 100))
 
-    assert (told["voluntary_switches"], told["involuntary_switches"]) == (2_000, 100)
-    assert told["switches_from"] == "the whole life"
-    assert not told["run_queue_complete"]
+    assert usage
+    assert (usage.voluntary_switches, usage.involuntary_switches) == (2_000, 100)
+    assert usage.switches_from == "the whole life"
+    assert not usage.run_queue_complete
 
 
 def test_knows_how_fair_a_share_is() -> None:
     assert jain([3, 3, 3]) == 1
     assert jain([9, 0, 0]) == pytest.approx(1 / 3)
-    assert jain([]) == jain([0, 0]) == 0
+    assert jain([1, 2, 3]) == pytest.approx(36 / 42)
+    assert jain([]) is jain([0, 0]) is None

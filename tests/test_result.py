@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from calcbench.bench.schema import result
+from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.outcomes import Outcomes
-from calcbench.bench.schema.plan import KEEP_ALIVE, Condition, Plan
+from calcbench.bench.schema.plan import KEEP_ALIVE, Plan
 from calcbench.bench.schema.result import (
-    SCHEMA_VERSION,
     Measurement,
     Run,
     default_folder,
@@ -24,9 +24,11 @@ from calcbench.bench.schema.result import (
     write_run,
 )
 from calcbench.bench.schema.samples import COLUMNS, read_samples, write_samples
+from calcbench.bench.schema.upgrade import SCHEMA_VERSION
 from calcbench.bench.system.cpus import Pinning
 from calcbench.core.errors import CalcbenchError, UsageError
 
+RECORDED = Path(__file__).with_name("recorded")
 CONDITION = Condition("fork:children=3", "wait=10ms", KEEP_ALIVE, 8)
 GOOD = Measurement(
     CONDITION, 1, "ok", "", 10**9, Outcomes(ok=3, reset=1), 2, 8, "samples/1.npz", 5_000, 6_000
@@ -73,14 +75,65 @@ def test_keeps_every_sample_exactly(tmp_path: Path) -> None:
         assert back[column].tolist() == SAMPLES[column].tolist()
 
 
-def test_reads_what_the_first_version_wrote(tmp_path: Path) -> None:
-    values: dict[str, Any] = dataclasses.asdict(RUN) | {"schema_version": 1}
-    for measurement in values["measurements"]:
-        for name in ("judgement", "evidence", "resources", "warmup_ns", "offered_per_s"):
-            del measurement[name]
-    (tmp_path / result.RESULT).write_text(json.dumps(values))
+@pytest.mark.parametrize("version", range(1, SCHEMA_VERSION))
+def test_reads_what_older_versions_wrote(version: int) -> None:
+    """Each folder was written by that version, and never edited."""
+    run = read_run(RECORDED / f"schema-{version}")
 
-    assert read_run(tmp_path) == dataclasses.replace(RUN, schema_version=1)
+    assert run.schema_version == version
+    assert all(len(read_samples(RECORDED / f"schema-{version}", m)) for m in run.measurements)
+    for one in run.measurements:
+        assert one.status in ("ok", "failed")
+        assert (one.resource_usage is None) == (version == 1)
+
+
+def test_reads_the_second_version_by_its_own_names() -> None:
+    values = json.loads((RECORDED / "schema-2" / "result.json").read_text())
+    run = read_run(RECORDED / "schema-2")
+
+    for old, one in zip(values["measurements"], run.measurements, strict=True):
+        evidence, usage = old["evidence"], old["resources"]
+        assert one.evidence.reasons == tuple(evidence["why"])
+        assert one.evidence.judgements == tuple(evidence["all"])
+        assert one.evidence.driver_fault == evidence["excuse"]
+        assert one.evidence.background_clients == evidence["guests"]
+        assert one.evidence.series == tuple(evidence["series"])
+        assert one.right_responses == evidence["answered"]
+        assert one.resource_usage
+        assert one.resource_usage.samples == usage["looks"]
+        workers = [worker.responses for worker in one.resource_usage.workers]
+        assert workers == [worker["requests"] for worker in usage["workers"]]
+
+
+def changed(keys: str, value: object) -> str:
+    """Return a result as text in which the value at *keys*, with dots between, is another."""
+    values: Any = json.loads(json.dumps(dataclasses.asdict(RUN)))
+    *folders, last = keys.split(".")
+    place = values
+    for key in folders:
+        place = place[int(key) if isinstance(place, list) else key]
+    place[last] = value
+    return json.dumps(values)
+
+
+@pytest.mark.parametrize(
+    ("keys", "value", "complaint"),
+    [
+        ("measurements.0.round", "1", r"expected int, got str at measurements\[0\]\.round"),
+        ("measurements.0.condition", None, r"got null at measurements\[0\]\.condition"),
+        ("measurements.0.evidence.series", [1, "x"], r"got str at .*evidence\.series\[1\]"),
+        ("measurements.0.evidence.why", [], r"nothing is called measurements\.0\.evidence\.why"),
+        ("measurements.0.outcomes.ok", 1.5, r"expected int, got float at .*outcomes\.ok"),
+        ("plan.rounds", 0, "rounds 0 should be at least 1"),
+        ("pinning.server", 1, r"expected array, got int at pinning\.server"),
+    ],
+)
+def test_says_which_key_of_a_result_is_wrong(
+    keys: str, value: object, complaint: str, tmp_path: Path
+) -> None:
+    (tmp_path / result.RESULT).write_text(changed(keys, value))
+    with pytest.raises(UsageError, match=f"result.json is not a whole result: .*{complaint}"):
+        read_run(tmp_path)
 
 
 def test_keeps_columns_that_not_every_file_has(tmp_path: Path) -> None:

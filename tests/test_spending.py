@@ -4,43 +4,29 @@ import dataclasses
 import re
 from typing import Any
 
+from builders import make_condition, make_run, make_usage
+
 from calcbench.bench.schema.outcomes import Outcomes
-from calcbench.bench.schema.plan import Condition, Plan
+from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Measurement, Run
 from calcbench.bench.views.resource_table import THINGS, TIME, resource_lines
 
 PLAN = Plan(("fork", "selectors"), connections=(8,), duration_s=1, rounds=3)
-SPENT: dict[str, Any] = {
-    "cpu_ns": 16_000_000,
-    "cpu_system_ns": 4_000_000,
-    "voluntary_switches": 500,
-    "involuntary_switches": 20,
-    "run_queue_ns": 250_000_000,
-    "run_queue_complete": True,
-    "pss_bytes": 11_500_000,
-    "peak_bytes": 17_000_000,
-    "processes": 1,
-    "threads": 1,
-    "listen_drops": 3,
-    "time_wait": 1234,
-    "workers_counted": 1,
-    "workers_jain": 0.98,
-}
 
 
 def measurement(strategy: str, number: int, **more: Any) -> Measurement:
     return Measurement(
-        Condition(strategy, "add", "keep-alive", 8),
+        make_condition(strategy),
         number,
         "ok",
         elapsed_ns=10**9,
         outcomes=Outcomes(ok=1000),
-        resources=SPENT | more,
+        resource_usage=make_usage(**more),
     )
 
 
 def run(*measurements: Measurement) -> Run:
-    return Run(2, "20261122-181500", "calcbench run", "", "", False, PLAN, {}, {}, measurements)
+    return make_run(PLAN, *measurements)
 
 
 def test_shows_what_each_request_and_each_server_cost() -> None:
@@ -58,7 +44,7 @@ def test_shows_what_each_request_and_each_server_cost() -> None:
 
 def test_leaves_out_what_does_not_count_or_was_not_seen() -> None:
     failed = dataclasses.replace(measurement("fork", 1), status="failed")
-    unseen = dataclasses.replace(measurement("fork", 2), resources={})
+    unseen = dataclasses.replace(measurement("fork", 2), resource_usage=None)
     some = measurement("selectors", 1, pss_bytes=None, workers_jain=None, cpu_system_ns=None)
 
     assert list(resource_lines(run(failed, unseen))) == ["Nobody sampled what the servers used."]

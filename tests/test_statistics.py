@@ -1,4 +1,4 @@
-"""Statistics on data whose response is known by hand, and on a recorded race."""
+"""Statistics on data whose answer is known by hand, and on a recorded race."""
 
 import csv
 import dataclasses
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from builders import make_run
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,21 +18,22 @@ from calcbench.bench.analysis.summary import (
     Row,
     Spread,
     Summary,
-    jain,
     quantile,
     spread,
     summarise,
     summarise_condition,
 )
+from calcbench.bench.schema.condition import Condition
+from calcbench.bench.schema.evidence import Evidence
 from calcbench.bench.schema.outcomes import Outcomes
-from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, Condition, Plan
-from calcbench.bench.schema.result import SCHEMA_VERSION, Measurement, Run, prepare_folder, read_run
+from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, Plan
+from calcbench.bench.schema.result import Measurement, prepare_folder, read_run
 from calcbench.bench.schema.samples import write_samples
 from calcbench.bench.views.conclusions import verdict
 from calcbench.bench.views.export import ranking_as_json, to_csv, to_json
 from calcbench.core.errors import CalcbenchError
 
-RECORDED = Path(__file__).with_name("recorded")
+RECORDED = Path(__file__).with_name("recorded") / "schema-1"
 
 
 @pytest.mark.parametrize(
@@ -87,18 +89,7 @@ def test_spreads_over_rounds(values: list[float], right: Spread) -> None:
 
 POINT = Condition("selectors", "add", KEEP_ALIVE, 2)
 OTHER = Condition("fork", "add", KEEP_ALIVE, 2)
-EMPTY = Run(
-    SCHEMA_VERSION,
-    "name",
-    "",
-    "",
-    "",
-    False,
-    Plan(("selectors", "fork"), connections=(2,)),
-    {},
-    {},
-    (),
-)
+EMPTY = make_run(Plan(("selectors", "fork"), connections=(2,)))
 
 
 def measured(folder: Path, number: int, latencies: list[int], wrong: int = 0) -> Measurement:
@@ -169,7 +160,7 @@ def test_never_averages_a_failed_round_in(tmp_path: Path) -> None:
 def test_never_averages_in_a_round_in_which_the_driver_was_the_limit(tmp_path: Path) -> None:
     prepare_folder(tmp_path)
     own = measured(tmp_path, 1, [100])
-    why = {"why": ["the driver was busy 97% of the time"]}
+    why = Evidence(reasons=("the driver was busy 97% of the time",))
     bound = [
         dataclasses.replace(
             measured(tmp_path, number, [10**9]), judgement="driver-bound", evidence=why
@@ -225,14 +216,6 @@ def test_writes_what_there_is_not_as_null_and_as_nothing() -> None:
     assert [line["throughput_per_s_median"] for line in table] == ["2.5", ""]
     assert table[1]["reason"] == "needs os.fork, here"
     assert to_csv(Summary(1, "name", False, ())).count("\n") == 1
-
-
-@pytest.mark.parametrize(
-    ("shares", "index"),
-    [([5, 5, 5], 1), ([6, 0, 0], 1 / 3), ([1, 2], 0.9), ([4], 1), ([], 1), ([0, 0], 1)],
-)
-def test_knows_how_fair_shares_are(shares: list[float], index: float) -> None:
-    assert jain(shares) == pytest.approx(index)
 
 
 def test_counts_a_client_that_got_nothing_as_unfair(tmp_path: Path) -> None:

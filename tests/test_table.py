@@ -5,10 +5,12 @@ import re
 from typing import Any
 
 import pytest
+from builders import make_condition, make_row, make_run
 
 from calcbench.bench.analysis.summary import Row, Spread, Summary, spread
+from calcbench.bench.schema.condition import AGAIN, Condition
 from calcbench.bench.schema.outcomes import Outcomes
-from calcbench.bench.schema.plan import AGAIN, Condition, Plan
+from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Run
 from calcbench.bench.views.table import plain_lines, print_table, show_spread
 
@@ -17,16 +19,12 @@ PLAN = Plan(("fork", "selectors"), connections=(1, 32), duration_s=1, rounds=3)
 
 def row(strategy: str, connections: int, throughput: float, **more: Any) -> Row:
     figures: dict[str, Any] = {
-        "status": "ok",
-        "rounds": 3,
-        "counted": (1, 2, 3),
-        "throughput": spread([throughput, throughput * 0.99, throughput * 1.01]),
         "p50_ns": Spread(83_400, 80_000, 90_000, 3),
         "p99_ns": Spread(2_345_678, 2_000_000, 3_000_000, 3),
         "cpu_us_per_request": Spread(52.34, 50, 55, 3),
-        "clients_served": connections,
     }
-    return Row(Condition(strategy, "add", "keep-alive", connections), **(figures | more))
+    rates = [throughput, throughput * 0.99, throughput * 1.01]
+    return make_row(make_condition(strategy, connections), rates, **(figures | more))
 
 
 def summary(*rows: Row, partial: bool = False) -> Summary:
@@ -34,7 +32,7 @@ def summary(*rows: Row, partial: bool = False) -> Summary:
 
 
 def run(plan: Plan = PLAN) -> Run:
-    return Run(1, "20261122-181500", "calcbench run", "", "", False, plan, {}, {}, ())
+    return make_run(plan)
 
 
 ROWS = (

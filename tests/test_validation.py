@@ -1,17 +1,21 @@
-"""The validation itself, on data whose response is known: it must find what is broken."""
+"""The validation itself, on data whose answer is known: it must find what is broken."""
 
 import math
 import sys
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
+from builders import make_condition
 
 from calcbench.bench.analysis.metrics import THROUGHPUT
 from calcbench.bench.analysis.summary import Row, quantile, spread
 from calcbench.bench.loadgen.observation import Observation
+from calcbench.bench.schema.condition import AGAIN, Condition
+from calcbench.bench.schema.evidence import Evidence
 from calcbench.bench.schema.outcomes import Outcomes
-from calcbench.bench.schema.plan import AGAIN, KEEP_ALIVE, Condition
+from calcbench.bench.schema.plan import KEEP_ALIVE
 from calcbench.bench.schema.result import Measurement
 from calcbench.bench.system.cpus import Pinning, choose_cores
 from calcbench.bench.validation import __main__ as program
@@ -158,11 +162,14 @@ def test_counts_the_middle_round_of_lateness() -> None:
     assert not driver.lateness([rounds[1], rounds[1], rounds[2]]).held
 
 
-def measurement(**evidence: float) -> Measurement:
-    usual = {"little_ratio": 1.0, "achieved_ratio": 1.0, "unaccounted": 0}
-    condition = Condition("selectors", "add", KEEP_ALIVE, 8)
+def measurement(**evidence: Any) -> Measurement:
+    usual: dict[str, Any] = {"little_ratio": 1.0, "achieved_ratio": 1.0, "unaccounted": 0}
     return Measurement(
-        condition, 1, "ok", outcomes=Outcomes(ok=1_000), evidence={**usual, **evidence}
+        make_condition(),
+        1,
+        "ok",
+        outcomes=Outcomes(ok=1_000),
+        evidence=Evidence(**(usual | evidence)),
     )
 
 
@@ -221,10 +228,10 @@ def test_finds_the_bias_by_the_order_of_the_requests() -> None:
     assert seen.before.tolist() == [7, 1]
     assert seen.after.tolist() == [30, 4]
     assert seen.short == 0
-    requirement_of = timestamps.requirement_of([seen], [seen])
-    assert requirement_of.held
-    assert "2 requests" in requirement_of.what
-    assert requirement_of.measured == "≥ 1 ns an end, p50 5 ns (bare client 5 ns), p99 37 ns"
+    requirement = timestamps.requirement_of([seen], [seen])
+    assert requirement.held
+    assert "2 requests" in requirement.what
+    assert requirement.measured == "≥ 1 ns an end, p50 5 ns (bare client 5 ns), p99 37 ns"
 
 
 def test_a_service_time_within_the_servers_own_breaks_the_requirement() -> None:
@@ -334,18 +341,18 @@ def test_adds_what_wrk_adds() -> None:
     ],
 )
 def test_says_whether_wrk_agrees(ratios: list[float], held: bool | None) -> None:
-    requirement_of = wrk.agreement([((ratio * 1e4, 5e5), (1e4, 1e6)) for ratio in ratios])
+    requirement = wrk.agreement([((ratio * 1e4, 5e5), (1e4, 1e6)) for ratio in ratios])
 
-    assert requirement_of.held is held
-    assert "p50 0.500" in requirement_of.measured
+    assert requirement.held is held
+    assert "p50 0.500" in requirement.measured
 
 
 def test_does_without_wrk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    [requirement_of] = wrk.requirements()
+    [requirement] = wrk.requirements()
 
-    assert requirement_of.verdict == "not measured"
-    assert requirement_of.measured == "wrk is not installed"
+    assert requirement.verdict == "not measured"
+    assert requirement.measured == "wrk is not installed"
 
 
 def test_the_noise_of_five_strategies_is_that_of_their_ratios() -> None:

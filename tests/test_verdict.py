@@ -2,8 +2,11 @@
 
 import dataclasses
 
+from builders import make_condition, make_row
+
 from calcbench.bench.analysis.summary import Row, Summary, spread
-from calcbench.bench.schema.plan import AGAIN, CLOSE, KEEP_ALIVE, Condition
+from calcbench.bench.schema.condition import AGAIN, Condition
+from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE
 from calcbench.bench.views.conclusions import verdict
 
 OTHER = Condition("fork", "add", KEEP_ALIVE, 2)
@@ -24,15 +27,9 @@ def row(
     """Return a row whose rounds lie between *low* and *high*, the median in the middle."""
     turn = sum(map(ord, strategy)) % len(PLACES)
     places = (PLACES[turn:] + PLACES[:turn])[:rounds] if rounds > 1 else [0.0]
-    throughput = spread((low + high) / 2 + place * (high - low) / 2 for place in places)
-    condition = Condition(strategy, workload, KEEP_ALIVE, 32)
-    figures = {
-        "rounds": rounds,
-        "counted": tuple(range(1, rounds + 1)),
-        "throughput": throughput,
-        "clients_served": served,
-    }
-    return Row(condition, "ok", **(figures | more))  # type: ignore[arg-type]  # checked by Row
+    rates = ((low + high) / 2 + place * (high - low) / 2 for place in places)
+    condition = make_condition(strategy, 32, workload)
+    return make_row(condition, rates, **({"clients_served": served} | more))
 
 
 def judge(*rows: Row, partial: bool = False) -> str:

@@ -10,6 +10,7 @@ from calcbench.bench.cli.param_types import engine
 from calcbench.bench.loadgen.pool import Drivers
 from calcbench.bench.loadgen.spec import LoadSpec, ring
 from calcbench.bench.loadgen.wrk import lua, understand
+from calcbench.bench.schema.evidence import WrkFigures
 from calcbench.core.errors import CalcbenchError, UsageError
 
 SAID = """Running 1s test @ http://127.0.0.1:8080/
@@ -31,12 +32,9 @@ Transfer/sec:      3.45MB
 
 
 def test_understands_what_wrk_says() -> None:
-    assert understand(SAID) == {
-        "per_s": 48201.12,
-        "p50_ns": 93_000,
-        "p99_ns": 1_020_000_000,
-        "errors": 15,
-    }
+    assert understand(SAID) == WrkFigures(
+        per_s=48201.12, errors=15, p50_ns=93_000, p99_ns=1_020_000_000
+    )
     with pytest.raises(CalcbenchError, match="says nothing of a rate: unable to connect"):
         understand("", "unable to connect\n")
 
@@ -66,7 +64,7 @@ def test_asks_the_same_server_the_same() -> None:
         spec = LoadSpec("127.0.0.1", port, 2, True, 0.1, variety=8)
         observation = drivers.drive(spec)
 
-    assert observation.wrk["per_s"] > 0
-    assert observation.wrk["errors"] == 0
-    assert observation.details["wrk"] == observation.wrk
+    assert observation.wrk
+    assert observation.wrk.per_s > 0
+    assert observation.wrk.errors == 0
     assert seen <= {int(right) for _, right in ring(spec) if right is not None}

@@ -4,7 +4,6 @@ The two were measured at different times, so no round of one has a partner in th
 else changed on the machine in between is in the difference as well.
 """
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -74,15 +73,11 @@ def matched(first: Summary, second: Summary) -> list[Pair]:
     )
     names = [{row.condition.strategy for row in rows} for rows in (ours, theirs)]
     alone = all(len(found) == 1 for found in names)
-    known = {
-        dataclasses.replace(row.condition, strategy="" if alone else row.condition.strategy): row
-        for row in ours
-    }
-    pairs = []
-    for row in theirs:
-        at = dataclasses.replace(row.condition, strategy="" if alone else row.condition.strategy)
-        if at in known:
-            pairs.append(Pair(known[at], row))
+    apart = ("strategy",) if alone else ()
+    known = {row.condition.without(*apart): row for row in ours}
+    pairs = [
+        Pair(known[at], row) for row in theirs if (at := row.condition.without(*apart)) in known
+    ]
     if not pairs:
         raise UsageError(
             f"{first.run} and {second.run} have nothing in common: no strategy, workload, way of"

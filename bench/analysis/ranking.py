@@ -21,8 +21,8 @@ from calcbench.bench.analysis.inference import (
 )
 from calcbench.bench.analysis.metrics import P99, THROUGHPUT, Metric
 from calcbench.bench.analysis.summary import Row, Summary
+from calcbench.bench.schema.condition import Condition, group_by
 from calcbench.bench.schema.judgements import UNRANKED
-from calcbench.bench.schema.plan import Condition
 
 Contests = dict[tuple[str, str], Comparison]
 
@@ -41,12 +41,8 @@ def leading(rows: Iterable[Row]) -> Metric:
 
 
 def groups(rows: Iterable[Row]) -> list[list[Row]]:
-    """Return *rows* in groups of one workload, way of connecting and number of connections."""
-    found: dict[tuple[str, str, int], list[Row]] = {}
-    for row in rows:
-        at = row.condition
-        found.setdefault((at.reuse, at.workload, at.connections), []).append(row)
-    return list(found.values())
+    """Return *rows* in groups that differ in their strategies only: those are compared."""
+    return list(group_by(rows, lambda row: row.condition, "strategy").values())
 
 
 def ranked(rows: Iterable[Row]) -> list[Row]:

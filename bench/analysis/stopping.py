@@ -12,8 +12,9 @@ import itertools
 from collections.abc import Sequence
 
 from calcbench.bench.analysis.inference import Comparison, compare_paired, median_interval
+from calcbench.bench.schema.condition import Condition, group_by
 from calcbench.bench.schema.judgements import DRIVER_BOUND
-from calcbench.bench.schema.plan import Condition, Plan
+from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Measurement
 
 FIRST_LOOK = 6  # rounds: the first interval that takes nothing for normal
@@ -35,13 +36,13 @@ def settled(plan: Plan, measurements: Sequence[Measurement]) -> bool:
 
     Conditions that failed in some round are left out: no more rounds would mend them.
     """
-    groups: dict[tuple[str, str, int], list[dict[int, float]]] = {}
-    for condition, rates in by_condition(measurements).items():
-        if not condition.is_control:
-            key = (condition.reuse, condition.workload, condition.connections)
-            groups.setdefault(key, []).append(rates)
+    known = by_condition(measurements)
+    raced = [condition for condition in known if not condition.is_control]
     looks = plan.most_rounds - FIRST_LOOK + 1
-    return all(is_known(rates, plan.precision, looks) for rates in groups.values())
+    return all(
+        is_known([known[condition] for condition in contest], plan.precision, looks)
+        for contest in group_by(raced, lambda condition: condition, "strategy").values()
+    )
 
 
 def by_condition(measurements: Sequence[Measurement]) -> dict[Condition, dict[int, float]]:

@@ -10,6 +10,7 @@ The history of `SCHEMA_VERSION`:
 1. The first.
 2. Each figure has its rounds' values and the 95 % interval of its median, each row the numbers of
    its rounds, its judgement and how fairly its clients and workers were served.
+3. A condition names its interpreter, application and target too.
 """
 
 import collections
@@ -21,18 +22,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from calcbench.bench.analysis.inference import median_interval
+from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.histogram import sorted_times
 from calcbench.bench.schema.judgements import DRIVER_BOUND
 from calcbench.bench.schema.outcomes import OK, Outcomes
-from calcbench.bench.schema.plan import Condition
 from calcbench.bench.schema.result import Measurement, Run
 from calcbench.bench.schema.samples import read_samples
+from calcbench.bench.system.usage import jain
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -177,15 +179,15 @@ def summarise_condition(condition: Condition, rounds: list[Measurement], folder:
         rounds=len(good),
         failed_rounds=len(bad),
         requests=sum(m.outcomes.ok for m in good),
-        throughput=spread(responses_in_window(m) * 1e9 / m.elapsed_ns for m in good),
+        throughput=spread(m.right_responses * 1e9 / m.elapsed_ns for m in good),
         p50_ns=spread(quantile(ns, 0.5) for ns in latencies),
         p90_ns=spread(quantile(ns, 0.9) for ns in latencies),
         p99_ns=spread(quantile(ns, 0.99) for ns in latencies),
         max_ns=spread(quantile(ns, 1) for ns in latencies),
         cpu_us_per_request=spread(
-            m.server_cpu_ns / 1000 / responses_in_window(m)
+            m.server_cpu_ns / 1000 / m.right_responses
             for m in good
-            if m.server_cpu_ns and responses_in_window(m)
+            if m.server_cpu_ns and m.right_responses
         ),
         outcomes=total(m.outcomes for m in good),
         clients_served=min(m.clients_served for m in good),
@@ -194,10 +196,14 @@ def summarise_condition(condition: Condition, rounds: list[Measurement], folder:
         counted=tuple(m.round for m in good),
         judgement=most_frequent(m.judgement for m in good),
         client_fairness=spread(
-            jain(count(clients, condition.connections)) for _, clients in samples if len(clients)
+            index
+            for _, clients in samples
+            if (index := jain(count(clients, condition.connections))) is not None
         ),
         worker_fairness=spread(
-            index for m in good if (index := m.resources.get("workers_jain")) is not None
+            index
+            for m in good
+            if m.resource_usage and (index := m.resource_usage.workers_jain) is not None
         ),
         offered_per_s=max(m.offered_per_s for m in good),
         **parts(good, folder),
@@ -206,15 +212,7 @@ def summarise_condition(condition: Condition, rounds: list[Measurement], folder:
 
 def why_not(measurement: Measurement) -> str:
     """Return why *measurement* does not count."""
-    return measurement.reason or "; ".join([DRIVER_BOUND, *measurement.evidence.get("why", [])[:1]])
-
-
-def responses_in_window(measurement: Measurement) -> int:
-    """Return how many right responses came within the window of *measurement*.
-
-    In an open loop those are not the requests that were due in it, for which latencies are known.
-    """
-    return int(measurement.evidence.get("answered", measurement.outcomes.ok))
+    return measurement.reason or "; ".join([DRIVER_BOUND, *measurement.evidence.reasons[:1]])
 
 
 def parts(rounds: list[Measurement], folder: Path) -> dict[str, Spread]:
@@ -245,15 +243,6 @@ def count(clients: "NDArray[np.int64]", connections: int) -> list[int]:
 
     found: list[int] = np.bincount(clients, minlength=connections).tolist()
     return found
-
-
-def jain(shares: Sequence[float]) -> float:
-    """Return Jain's fairness index of *shares*: 1 where all are equal, 1/n where one has all.
-
-    Jain, Chiu & Hawe 1984. Of nothing at all, everybody has the same.
-    """
-    squares = len(shares) * sum(share * share for share in shares)
-    return sum(shares) ** 2 / squares if squares else 1.0
 
 
 def most_frequent(judgements: Iterable[str]) -> str:

@@ -41,7 +41,7 @@ def report_command(folder: Path, models: bool, resources: bool, hgrm: bool) -> N
     from calcbench.bench.views.report import print_report, write_views
     from calcbench.bench.views.resource_table import resource_lines
     from calcbench.bench.views.scaling import describe as describe_models
-    from calcbench.bench.views.wording import group, heading
+    from calcbench.bench.views.wording import heading, panels
 
     run = read_run(folder)
     summary = summarise(run, folder)
@@ -49,7 +49,7 @@ def report_command(folder: Path, models: bool, resources: bool, hgrm: bool) -> N
         write_views(summary, run, folder, models=models)
     finally:  # a folder that cannot be written can be read
         print_report(summary, run, folder, sys.stdout)
-        for rows in group(summary.rows) if models else ():
+        for rows in panels(summary.rows).values() if models else ():
             click.echo(
                 "\n".join(["", *describe_models(heading(rows[0].condition, run.plan), rows, run)])
             )

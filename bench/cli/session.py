@@ -205,7 +205,7 @@ def is_servers_failure(measurement: "Measurement") -> bool:
     from calcbench.bench.schema.judgements import INVALID
 
     evidence = measurement.evidence
-    doubtful = evidence.get("lost") or classify(evidence).name == INVALID
+    doubtful = evidence.lost or classify(evidence).name == INVALID
     return (
         measurement.status == "failed" and measurement.judgement in ("", INVALID) and not doubtful
     )

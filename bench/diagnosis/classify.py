@@ -14,10 +14,9 @@ driver-bound, contended, unsteady. `classify` is a function of the evidence alon
 can be judged again.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from calcbench.bench.schema.evidence import Evidence
 from calcbench.bench.schema.judgements import (
     CONTENDED,
     DRIVER_BOUND,
@@ -47,52 +46,48 @@ class Judgement:
     why: tuple[str, ...]
 
 
-def classify(evidence: Mapping[str, Any], reason: str = "") -> Judgement:
+def classify(evidence: Evidence, reason: str = "") -> Judgement:
     """Return what *evidence* says; *reason* is why there is no measurement, if there is none.
 
-    The names in *evidence* are those that `calcbench.bench.diagnosis.evidence` gives; what is
-    missing or None could not be seen, and says nothing.
+    What is None could not be seen, and says nothing.
     """
     found: dict[str, list[str]] = {name: [] for name in JUDGEMENTS}
 
-    def over(name: str, most: float) -> float:
-        value = evidence.get(name)
-        return float(value) if value is not None and value > most else 0.0
+    def note(name: str, value: float | None, most: float, sentence: str) -> None:
+        if value is not None and value > most:
+            found[name].append(sentence.format(value))
 
     if reason:
         found[INVALID].append(reason)
-    little = evidence.get("little_ratio")
+    little, lost = evidence.little_ratio, evidence.unaccounted
     # A driver that does not run makes pauses that no request accounts for.
-    stalled = sum(evidence.get(name) or 0 for name in ("driver_delay_ratio", "steal_ratio"))
+    stalled = (evidence.driver_delay_ratio or 0) + (evidence.steal_ratio or 0)
     if little is not None and abs(little - 1) > LITTLE + stalled:
         found[INVALID].append(f"Little's law: its requests account for {little:.0%} of the clients")
-    lost = evidence.get("unaccounted")
     if lost:
         found[INVALID].append(f"{lost:+} requests were begun and not accounted for")
 
-    if busy := over("driver_busy_ratio", BUSY):
-        waited = evidence.get("driver_delay_ratio") or 0
-        how = f", {waited:.0%} of it waiting for its core" if waited > DELAY else ""
-        found[DRIVER_BOUND].append(f"the driver was busy {busy:.0%} of the time{how}")
-    if near := over("ceiling_ratio", BUSY):
-        found[DRIVER_BOUND].append(f"{near:.0%} of the driver's ceiling")
-    if driver_fault := evidence.get("excuse"):
-        found[DRIVER_BOUND].append(str(driver_fault))
-    sent = evidence.get("sent_ratio")
-    if sent is not None and sent < 1 - OFFERED and not evidence.get("waited_ratio"):
+    waited = evidence.driver_delay_ratio or 0
+    how = f", {waited:.0%} of it waiting for its core" if waited > DELAY else ""
+    busy = "the driver was busy {:.0%} of the time" + how
+    note(DRIVER_BOUND, evidence.driver_busy_ratio, BUSY, busy)
+    note(DRIVER_BOUND, evidence.ceiling_ratio, BUSY, "{:.0%} of the driver's ceiling")
+    if evidence.driver_fault:
+        found[DRIVER_BOUND].append(evidence.driver_fault)
+    sent = evidence.sent_ratio
+    if sent is not None and sent < 1 - OFFERED and not evidence.waited_ratio:
         found[DRIVER_BOUND].append(f"the driver sent {sent:.1%} of what was due")
 
-    if steal := over("steal_ratio", STEAL):
-        found[CONTENDED].append(f"the host took {steal:.0%} of a core (steal)")
-    if other := over("other_load_ratio", OTHER_LOAD):
-        found[CONTENDED].append(f"others used {other:.0%} of a core")
-    if delay := over("driver_delay_ratio", DELAY):
-        found[CONTENDED].append(f"the driver waited for its core {delay:.0%} of the time")
-    if delay := over("server_delay_ratio", DELAY):
-        found[CONTENDED].append(f"the server waited for its core {delay:.0%} of the time")
+    note(CONTENDED, evidence.steal_ratio, STEAL, "the host took {:.0%} of a core (steal)")
+    note(CONTENDED, evidence.other_load_ratio, OTHER_LOAD, "others used {:.0%} of a core")
+    for who, delay in (
+        ("driver", evidence.driver_delay_ratio),
+        ("server", evidence.server_delay_ratio),
+    ):
+        note(CONTENDED, delay, DELAY, f"the {who} waited for its core {{:.0%}} of the time")
 
-    if evidence.get("settled") is False:
-        found[UNSTEADY].append(str(evidence.get("settled_why", "it never settled")))
+    if evidence.settled is False:
+        found[UNSTEADY].append(evidence.settled_why or "it never settled")
 
     holds = tuple(name for name in GRAVEST_FIRST if found[name])
     why = tuple(sentence for name in holds for sentence in found[name])

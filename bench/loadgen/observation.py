@@ -1,8 +1,9 @@
 """What drivers have seen together, and whether they have driven as they should."""
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from calcbench.bench.schema.evidence import WrkFigures
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.samples import compact
 
@@ -31,7 +32,7 @@ class Observation:
     *driver_delay_ns* is for how long the drivers waited for a core of theirs. *background* is what
     the others have met, by behaviour. *begun* requests, of which *ended* have an outcome and
     *unfinished* have not, are all since the drivers started. *histograms* take the place of
-    *samples* when there are too many. *wrk* is its opinion, where that was asked for.
+    *samples* when there are too many. *wrk* is what it saw, where it was asked.
     *responses_seen* counts every response since the drivers started, -1 where nobody does, and
     *lost* says which of them died and what is lost with it.
     """
@@ -53,7 +54,7 @@ class Observation:
     driver_delay_ns: int = 0
     background: dict[str, dict[str, int]] = field(default_factory=dict)
     histograms: "Histograms | None" = None
-    wrk: dict[str, Any] = field(default_factory=dict)
+    wrk: WrkFigures | None = None
     begun: int = -1
     ended: int = -1
     unfinished: int = 0
@@ -66,24 +67,9 @@ class Observation:
         return self.histograms.columns() if self.histograms else compact(self.samples)
 
     @property
-    def details(self) -> dict[str, Any]:
-        """What a result says of it beside the fields of a measurement; only what there is."""
-        found: dict[str, Any] = {}
-        if self.background:
-            found["guests"] = self.background
-        if self.offered_per_s:
-            found["answered"] = self.responses
-            found["lateness_ns"] = self.lateness_ns
-        if self.histograms:
-            found["histograms"] = True
-        if self.wrk:
-            found["wrk"] = self.wrk
-        if self.lost:
-            found["lost"] = self.lost
-        if self.responses_seen >= 0:
-            found["seen_answers"] = self.responses_seen
-            found["begun"] = self.begun
-        return found
+    def closed_ns(self) -> int:
+        """When the window closed."""
+        return self.opened_ns + self.elapsed_ns
 
     @property
     def driver_fault(self) -> str:

@@ -10,7 +10,8 @@ from typing import Any
 
 from calcbench.bench.schema.arrivals import CONSTANT
 from calcbench.bench.schema.behaviours import mix
-from calcbench.bench.schema.plan import KEEP_ALIVE, Condition, Plan
+from calcbench.bench.schema.condition import Condition
+from calcbench.bench.schema.plan import KEEP_ALIVE, Plan
 
 Request = tuple[bytes, bytes | None]  # as it is sent, and the body of its right response
 VARIETY = 4096  # requests made in advance, so that none of them repeats soon

@@ -13,9 +13,9 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from calcbench.bench.loadgen.spec import LoadSpec, ring
+from calcbench.bench.schema.evidence import WrkFigures
 from calcbench.core.errors import CalcbenchError, UsageError
 
 WRK = "wrk"
@@ -33,7 +33,7 @@ def need_wrk() -> None:
         raise UsageError(f"--engine wrk needs {WRK}, and there is none on the PATH")
 
 
-def cross_check(spec: LoadSpec) -> dict[str, Any]:
+def cross_check(spec: LoadSpec) -> WrkFigures:
     """Return what wrk says of the server of *spec*; raises CalcbenchError when it says nothing."""
     host = f"[{spec.host}]" if ":" in spec.host else spec.host
     seconds = max(math.ceil(spec.duration_s), 1)
@@ -67,7 +67,7 @@ end
 """
 
 
-def understand(output: str, stderr: str = "") -> dict[str, Any]:
+def understand(output: str, stderr: str = "") -> WrkFigures:
     """Return the figures in the *output* of wrk; raises CalcbenchError where there are none."""
     rate = RATE.search(output)
     if not rate:
@@ -79,8 +79,8 @@ def understand(output: str, stderr: str = "") -> dict[str, Any]:
     }
     errors, wrong = ERRORS.search(output), WRONG.search(output)
     failed = sum(map(int, errors.groups())) if errors else 0
-    return {
-        "per_s": float(rate[1]),
+    return WrkFigures(
+        per_s=float(rate[1]),
+        errors=failed + (int(wrong[1]) if wrong else 0),
         **quantiles,
-        "errors": failed + (int(wrong[1]) if wrong else 0),
-    }
+    )

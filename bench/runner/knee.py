@@ -21,8 +21,9 @@ from calcbench.bench.analysis.summary import summarise_condition
 from calcbench.bench.analysis.thresholds import Threshold, parse_threshold
 from calcbench.bench.runner.race import pinning_of
 from calcbench.bench.runner.subject import Setup, Subject
+from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.judgements import UNRANKED
-from calcbench.bench.schema.plan import Condition, Plan
+from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import SEARCH, Measurement, prepare_folder, whole_file
 from calcbench.bench.system.machine import describe_machine, describe_versions
 from calcbench.bench.units import format_number, format_rate

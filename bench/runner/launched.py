@@ -5,12 +5,13 @@ import os
 from collections.abc import Callable
 from dataclasses import asdict
 
-from calcbench.bench.diagnosis.evidence import ServerUsage
+from calcbench.bench.diagnosis.evidence import ServerWatch
 from calcbench.bench.diagnosis.failures import contradiction_of_totals, failure_reason
 from calcbench.bench.loadgen.spec import LoadSpec, load_spec_of
 from calcbench.bench.runner.subject import Setup, Subject, conclude
+from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.judgements import INVALID
-from calcbench.bench.schema.plan import Condition, Plan
+from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Measurement
 from calcbench.bench.system.cpus import Pinning, on_cores
 from calcbench.bench.system.machine import without_paths
@@ -79,7 +80,7 @@ def measure(
         )
     responses = sum(worker.answers for worker in workers)
     life = Life(after[0] - before[0], after[1] - before[1], responses)
-    seen = ServerUsage(sampling.samples, workers, life)
+    seen = ServerWatch(sampling.samples, workers, life)
     reason = failure_reason(observation, died, stopped) or contradiction_of_totals(
         observation, responses
     )

@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 from calcbench.bench.analysis.stopping import enough
 from calcbench.bench.runner.subject import Setup, Subject
-from calcbench.bench.schema.plan import Condition, Plan
+from calcbench.bench.schema.condition import Condition
+from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import (
-    SCHEMA_VERSION,
     Measurement,
     Run,
     prepare_folder,
     write_run,
 )
+from calcbench.bench.schema.upgrade import SCHEMA_VERSION
 from calcbench.bench.system.cpus import Pinning, choose_cores
 from calcbench.bench.system.machine import describe_machine, describe_versions, without_paths
 from calcbench.core.errors import CalcbenchError

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from calcbench.bench.diagnosis.evidence import ServerUsage
+from calcbench.bench.diagnosis.evidence import ServerWatch
 from calcbench.bench.diagnosis.failures import failure_reason_of_responses
 from calcbench.bench.loadgen.spec import Ask, load_spec_of
 from calcbench.bench.runner.subject import Setup, Subject, conclude
+from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.judgements import INVALID
-from calcbench.bench.schema.plan import CLOSE, Condition
+from calcbench.bench.schema.plan import CLOSE
 from calcbench.bench.schema.result import Measurement
 from calcbench.bench.system.machine import without_paths
 from calcbench.bench.system.usage import Life
@@ -165,6 +166,6 @@ def measure_target(
     except (CalcbenchError, OSError) as error:
         reason = without_paths(str(error))
         return Measurement(condition, number, "failed", reason, judgement=INVALID)
-    unseen = ServerUsage((), (), Life(0, 0, 0))
+    unseen = ServerWatch((), (), Life(0, 0, 0))
     reason = failure_reason_of_responses(observation)
     return conclude(setup, condition, number, step, observation, unseen, reason)

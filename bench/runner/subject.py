@@ -6,17 +6,17 @@ one of them.
 """
 
 import contextlib
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from calcbench.bench.diagnosis.evidence import ServerUsage, assess
+from calcbench.bench.diagnosis.evidence import ServerWatch, assess
 from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.loadgen.pool import Drivers
+from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.judgements import INVALID
-from calcbench.bench.schema.plan import Condition, Plan
+from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Measurement
 from calcbench.bench.schema.samples import write_samples
 from calcbench.bench.system.cpus import Pinning
@@ -63,7 +63,7 @@ def conclude(
     number: int,
     step: int,
     observation: Observation,
-    seen: ServerUsage,
+    watch: ServerWatch,
     reason: str,
 ) -> Measurement:
     """Return the measurement of *condition*, judged, with its samples written.
@@ -72,16 +72,12 @@ def conclude(
     cannot be written.
     """
     plan, pinning = setup.plan, setup.pinning
-    assessed = assess(observation, seen, condition, pinning, setup.calibration, reason)
+    assessed = assess(observation, watch, condition, pinning, setup.calibration, reason)
     reason = reason or observation.driver_fault
     if assessed.judgement.name == INVALID:
         reason = reason or assessed.judgement.why[0]
     observation = assessed.observation
-    evidence = assessed.evidence | observation.details
-    if observation.responses_seen >= 0 and seen.workers:
-        evidence["server_answers"] = seen.life.responses
-    words = f"{condition.strategy} {condition.workload} {condition.reuse} {condition.connections}"
-    name = f"samples/{step + 1:04d}-{re.sub(r'[^a-z0-9]+', '-', words.lower()).strip('-')}.npz"
+    name = f"samples/{step + 1:04d}-{condition.slug}.npz"
     write_samples(setup.folder, name, observation.columns)
     return Measurement(
         condition,
@@ -90,14 +86,15 @@ def conclude(
         reason,
         elapsed_ns=observation.elapsed_ns,
         outcomes=observation.outcomes,
+        responses_in_window=observation.responses if observation.offered_per_s else None,
         clients_served=observation.clients_served,
         in_flight=observation.in_flight,
         samples=name,
         server_cpu_ns=observation.server_cpu_ns,
         driver_cpu_ns=observation.driver_cpu_ns,
         judgement=assessed.judgement.name,
-        evidence=evidence,
-        resources=assessed.resources,
+        evidence=assessed.evidence,
+        resource_usage=assessed.resource_usage,
         warmup_ns=round(plan.warmup_s * 1e9) + assessed.cut_ns,
         offered_per_s=observation.offered_per_s,
     )

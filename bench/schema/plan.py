@@ -8,10 +8,10 @@ import itertools
 import math
 import random
 from dataclasses import dataclass
-from typing import Any
 
 from calcbench.bench.schema.arrivals import ARRIVALS, CONSTANT
 from calcbench.bench.schema.behaviours import mix
+from calcbench.bench.schema.condition import AGAIN, Condition
 from calcbench.core.errors import UsageError
 from calcbench.core.options import nearest
 
@@ -27,27 +27,6 @@ EVERY_ADDRESS = ("0.0.0.0", "::", "")  # where a server listens at all addresses
 # and none has sent half as many.
 MOST_RATE = 400_000
 MOST_DRIVERS = 256
-AGAIN = " (again)"  # behind the label of a strategy that is raced against itself
-
-
-@dataclass(frozen=True)
-class Condition:
-    """One point of the grid; *strategy* is a variant's label, ``threadpool:workers=4``."""
-
-    strategy: str
-    workload: str
-    reuse: str
-    connections: int
-
-    @property
-    def variant(self) -> str:
-        """What is served: the label without the mark of a control."""
-        return self.strategy.removesuffix(AGAIN)
-
-    @property
-    def is_control(self) -> bool:
-        """Tell whether this is a strategy raced once more, to see what chance does."""
-        return self.strategy.endswith(AGAIN)
 
 
 @dataclass(frozen=True)
@@ -180,15 +159,3 @@ class Plan:
         conditions = self.conditions()
         random.Random(f"{self.seed}/{number}").shuffle(conditions)
         return conditions
-
-
-def plan_from_json(values: dict[str, Any]) -> Plan:
-    """Return the plan that `dataclasses.asdict` and JSON turned into *values*."""
-    return Plan(**tuples(values))
-
-
-def tuples(values: dict[str, Any]) -> dict[str, Any]:
-    """Return *values* with the tuples that JSON made lists of."""
-    return {
-        key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
-    }

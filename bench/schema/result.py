@@ -4,13 +4,7 @@
     <run>/samples/*.npz     the raw samples of each measurement
     <run>/summary.*, charts/, ...   drawn from those two, and can be drawn again
 
-The history of `SCHEMA_VERSION`:
-
-1. The first.
-2. A measurement may carry what was judged of it: `judgement` and `evidence`, what the server used
-   (`resources`), how long it warmed up (`warmup_ns`), and the rate that was asked for
-   (`offered_per_s`); a run, what its driver could do (`calibration`). Sample files may have
-   columns beyond `COLUMNS`. What version 1 wrote is read as if nobody had looked: all empty.
+What older versions wrote is read too: `calcbench.bench.schema.upgrade` has the history.
 """
 
 import contextlib
@@ -18,21 +12,24 @@ import dataclasses
 import datetime
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from calcbench.bench.schema.condition import Condition
+from calcbench.bench.schema.evidence import NO_EVIDENCE, Evidence
 from calcbench.bench.schema.outcomes import Outcomes
-from calcbench.bench.schema.plan import Condition, Plan, plan_from_json, tuples
+from calcbench.bench.schema.plan import Plan
+from calcbench.bench.schema.upgrade import SCHEMA_VERSION, upgrade
 from calcbench.bench.system.cpus import Pinning
+from calcbench.bench.system.usage import ResourceUsage
 from calcbench.core.errors import CalcbenchError, UsageError
 
 if TYPE_CHECKING:
     pass
 
 
-SCHEMA_VERSION = 2
 RESULT, SEARCH = "result.json", "knee.json"  # a race leaves the one, a search the other
 
 
@@ -45,11 +42,13 @@ class Measurement:
     is the length of the window, in which *outcomes* were counted and both CPU times were spent;
     *in_flight* requests had not ended when it closed. *samples* names a file, or is empty.
 
-    *judgement* says what the figures are figures of, one of
+    *responses_in_window* are the right responses that came within the window of an open loop, whose
+    *outcomes* are those of the requests that were due in it; None in a closed one, where both are
+    the same. *judgement* says what the figures are figures of, one of
     `calcbench.bench.schema.judgements.JUDGEMENTS` or nothing where nobody judged, and *evidence*
-    what that rests on. *resources* is what the server used, as `calcbench.bench.system.sampler`
-    describes it. *warmup_ns* went before the window; *offered_per_s* is the rate of an open loop, 0
-    for a closed one.
+    what that rests on. *resource_usage* is what the server used, None where nobody sampled it.
+    *warmup_ns* went before the window; *offered_per_s* is the rate of an open loop, 0 for a closed
+    one.
     """
 
     condition: Condition
@@ -64,10 +63,17 @@ class Measurement:
     server_cpu_ns: int = 0
     driver_cpu_ns: int = 0
     judgement: str = ""
-    evidence: dict[str, Any] = field(default_factory=dict)
-    resources: dict[str, Any] = field(default_factory=dict)
+    evidence: Evidence = NO_EVIDENCE
+    resource_usage: ResourceUsage | None = None
     warmup_ns: int = 0
     offered_per_s: float = 0.0
+    responses_in_window: int | None = None
+
+    @property
+    def right_responses(self) -> int:
+        """How many right responses came within the window."""
+        counted = self.responses_in_window
+        return self.outcomes.ok if counted is None else counted
 
 
 @dataclass(frozen=True)
@@ -154,7 +160,12 @@ def write_run(run: Run, folder: Path) -> None:
 
 
 def read_run(folder: Path) -> Run:
-    """Return the run that *folder* holds; raises UsageError in one clear line if it holds none."""
+    """Return the run that *folder* holds; raises UsageError in one clear line if it holds none.
+
+    Every value is checked; the line names the file, the key, and what is wrong there.
+    """
+    import msgspec
+
     path = folder / RESULT
     try:
         values = json.loads(path.read_bytes())
@@ -165,37 +176,42 @@ def read_run(folder: Path) -> Run:
         if (folder / SEARCH).exists():
             what = f"{SEARCH} in it is a search for the highest rates, and no race"
         raise UsageError(f"{folder} is not a result: {what}{hint}") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"cannot read {path}: {error}") from None
     version = values.get("schema_version") if isinstance(values, dict) else None
-    if not isinstance(version, int):
+    if type(version) is not int:  # a bool is an int in Python
         raise UsageError(f"{path} is not a result of calcbench")
     if version > SCHEMA_VERSION:
         raise UsageError(
             f"{path} has schema {version}; this calcbench reads up to {SCHEMA_VERSION}, update it"
         )
     try:
-        return run_from_json(values)
-    except (KeyError, TypeError, AttributeError) as error:
+        upgraded = upgrade(values, version)
+        run = msgspec.convert(upgraded, Run)
+        if unknown := unknown_key(upgraded, msgspec.to_builtins(run)):
+            raise UsageError(f"nothing is called {unknown}")
+    except msgspec.ValidationError as error:
+        what, _, where = str(error).partition(" - at `$")
+        key = where.lstrip(".").rstrip("`")
+        problem = what[:1].lower() + what[1:].replace("`", "")
+        at = f" at {key}" if key else ""
+        raise UsageError(f"{path} is not a whole result: {problem}{at}") from None
+    except UsageError as error:  # also of a plan that cannot be raced
         raise UsageError(f"{path} is not a whole result: {error}") from None
+    return run
 
 
-def run_from_json(values: Mapping[str, Any]) -> Run:
-    """Return the `Run` that `dataclasses.asdict` turned into *values*."""
-    return Run(
-        **{
-            **values,
-            "plan": plan_from_json(values["plan"]),
-            "pinning": Pinning(**tuples(values["pinning"])),
-            "measurements": tuple(
-                Measurement(
-                    **{
-                        **measurement,
-                        "condition": Condition(**measurement["condition"]),
-                        "outcomes": Outcomes(**measurement["outcomes"]),
-                    }
-                )
-                for measurement in values["measurements"]
-            ),
-        }
-    )
+def unknown_key(given: Any, known: Any, where: str = "") -> str:
+    """Return the first key of *given*, JSON, that *known* has not in the same place; or nothing."""
+    pairs: Iterable[tuple[str, Any]] = ()
+    if isinstance(given, dict):
+        pairs = given.items()
+    elif isinstance(given, list):
+        pairs = ((str(place), value) for place, value in enumerate(given))
+        known = {str(place): value for place, value in enumerate(known)}
+    for key, value in pairs:
+        if key not in known:
+            return f"{where}{key}"
+        if found := unknown_key(value, known[key], f"{where}{key}."):
+            return found
+    return ""

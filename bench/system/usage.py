@@ -3,7 +3,6 @@
 import resource
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from calcbench.bench.system.procfs import TICK_NS
 from calcbench.bench.system.sampler import (
@@ -17,6 +16,54 @@ from calcbench.bench.system.sampler import (
 from calcbench.core.serving.counters import Worker
 
 
+@dataclass(frozen=True)
+class WorkerUsage:
+    """A thread of a process and the responses that it gave since its start, warm-up included."""
+
+    pid: int
+    thread: int
+    responses: int
+
+
+@dataclass(frozen=True)
+class ResourceUsage:
+    """What a server used, from *samples* of it; None is what could not be seen.
+
+    The CPU time is exact, its parts come in ticks of the kernel. Switches are counted over
+    *switches_from*, ``every thread`` or ``the whole life`` of the server, where threads came and
+    went unseen; then the run-queue delay is not *complete* either, but a lower bound.
+    *pss_bytes* is the most memory of all processes, shared pages divided, *peak_bytes* the most
+    that one process ever held. *threads*, *processes* and *accept_queue* are the most that was
+    seen. *listen_overflows* are of all listening sockets here, *listen_drops* of the server's.
+    *time_wait* connections were there in the end, *time_wait_grown* more than at the start, of
+    everybody here. *workers* lists those that gave most responses, of *workers_counted*, and
+    *workers_jain* is Jain's index of how evenly all of them did.
+    """
+
+    samples: int
+    cpu_ns: int
+    cpu_user_ns: int | None
+    cpu_system_ns: int | None
+    cpu_us_per_request: float | None
+    voluntary_switches: int
+    involuntary_switches: int
+    switches_from: str
+    run_queue_ns: int
+    run_queue_complete: bool
+    pss_bytes: int | None
+    peak_bytes: int
+    threads: int
+    processes: int
+    listen_overflows: int
+    listen_drops: int
+    accept_queue: int
+    time_wait: int
+    time_wait_grown: int
+    workers: tuple[WorkerUsage, ...]
+    workers_counted: int
+    workers_jain: float | None
+
+
 def children_switches() -> tuple[int, int]:
     """Return the switches, voluntary and not, of all our children that have ended.
 
@@ -27,13 +74,13 @@ def children_switches() -> tuple[int, int]:
     return usage.ru_nvcsw, usage.ru_nivcsw
 
 
-def jain(values: Sequence[float]) -> float:
-    """Return Jain's index of *values*: 1 when all are equal, 1/n when one has everything.
+def jain(values: Sequence[float]) -> float | None:
+    """Return Jain's fairness index of *values*: 1 when all are equal, 1/n when one has everything.
 
-    Jain, Chiu & Hawe 1984. Returns 0 for no values, or none above 0.
+    Jain, Chiu & Hawe 1984. None where nobody has anything, for then there is nothing to share.
     """
     squares = sum(value * value for value in values)
-    return sum(values) ** 2 / (len(values) * squares) if squares else 0.0
+    return sum(values) ** 2 / (len(values) * squares) if squares else None
 
 
 @dataclass(frozen=True)
@@ -53,16 +100,14 @@ def resource_usage(
     cpu_ns: int = 0,
     workers: Sequence[Worker] = (),
     life: Life | None = None,
-) -> dict[str, Any]:
+) -> ResourceUsage | None:
     """Return what the server used from *opened_ns* to *closed_ns*, while it gave *responses*.
 
-    *cpu_ns* is its CPU time where that is known more exactly than by *samples*. Empty for fewer
-    than two samples. Names carry their units. ``peak_bytes``, ``threads``, ``processes`` and
-    ``accept_queue`` are the most that was seen; None is what could not be. What each of *workers*
-    answered is counted from its start, warm-up included, and exact.
+    *cpu_ns* is its CPU time where that is known more exactly than by *samples*. None for fewer
+    than two samples. What each of *workers* gave is counted from its start, warm-up included.
     """
     if len(samples) < 2:
-        return {}
+        return None
     total = between(samples, opened_ns, closed_ns)
     inside = [s for s in samples if opened_ns <= s.counters.at_ns <= closed_ns] or list(samples)
     cpu_ns = cpu_ns or total.cpu_ns
@@ -82,30 +127,31 @@ def resource_usage(
             voluntary = round(max(life.voluntary - first.voluntary, 0) * share)
             involuntary = round(max(life.involuntary - first.involuntary, 0) * share)
     counted = sorted(workers, key=lambda worker: -worker.answers)
-    return {
-        "looks": len(inside),
-        "cpu_ns": cpu_ns,
-        "cpu_user_ns": user_ns,
-        "cpu_system_ns": system_ns,
-        "cpu_us_per_request": round(cpu_ns / 1000 / responses, 3) if responses else None,
-        "voluntary_switches": voluntary,
-        "involuntary_switches": involuntary,
-        "switches_from": "every thread" if complete else "the whole life",
-        "run_queue_ns": total.run_queue_ns,
-        "run_queue_complete": complete,
-        "pss_bytes": max((sample.levels.pss_bytes for sample in samples), default=0) or None,
-        "peak_bytes": max(sample.levels.peak_bytes for sample in samples),
-        "threads": max(sample.levels.threads for sample in inside),
-        "processes": max(sample.levels.processes for sample in inside),
-        "listen_overflows": total.overflows,
-        "listen_drops": total.drops,
-        "accept_queue": max(sample.levels.accept_queue for sample in inside),
-        "time_wait": samples[-1].levels.time_wait,
-        "time_wait_grown": samples[-1].levels.time_wait - samples[0].levels.time_wait,
-        "workers": [
-            {"pid": worker.pid, "thread": worker.thread, "requests": worker.answers}
+    fairness = jain([worker.answers for worker in counted])
+    return ResourceUsage(
+        samples=len(inside),
+        cpu_ns=cpu_ns,
+        cpu_user_ns=user_ns,
+        cpu_system_ns=system_ns,
+        cpu_us_per_request=round(cpu_ns / 1000 / responses, 3) if responses else None,
+        voluntary_switches=voluntary,
+        involuntary_switches=involuntary,
+        switches_from="every thread" if complete else "the whole life",
+        run_queue_ns=total.run_queue_ns,
+        run_queue_complete=complete,
+        pss_bytes=max(sample.levels.pss_bytes for sample in samples) or None,
+        peak_bytes=max(sample.levels.peak_bytes for sample in samples),
+        threads=max(sample.levels.threads for sample in inside),
+        processes=max(sample.levels.processes for sample in inside),
+        listen_overflows=total.overflows,
+        listen_drops=total.drops,
+        accept_queue=max(sample.levels.accept_queue for sample in inside),
+        time_wait=samples[-1].levels.time_wait,
+        time_wait_grown=samples[-1].levels.time_wait - samples[0].levels.time_wait,
+        workers=tuple(
+            WorkerUsage(worker.pid, worker.thread, worker.answers)
             for worker in counted[:LISTED_WORKERS]
-        ],
-        "workers_counted": len(counted),
-        "workers_jain": round(jain([worker.answers for worker in counted]), 4) or None,
-    }
+        ),
+        workers_counted=len(counted),
+        workers_jain=None if fairness is None else round(fairness, 4),
+    )

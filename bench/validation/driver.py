@@ -160,22 +160,22 @@ def self_checks(closed: list[Measurement], offered: list[Measurement]) -> Iterat
     share of its time is allowed for, as it is when a measurement is judged.
     """
     stalls = ("driver_delay_ratio", "steal_ratio")
-    allowed = [LITTLE + sum(one.evidence.get(name) or 0 for name in stalls) for one in closed]
-    off = [abs(one.evidence["little_ratio"] - 1) for one in closed]
+    allowed = [LITTLE + sum(getattr(one.evidence, name) or 0 for name in stalls) for one in closed]
+    off = [abs((one.evidence.little_ratio or 0) - 1) for one in closed]
     yield Requirement(
         "Little's law in a closed loop: clients = rate x time",
         f"within {LITTLE:.0%}",
         worst(off),
         all(one <= most for one, most in zip(off, allowed, strict=True)) if off else None,
     )
-    off = [abs(one.evidence["achieved_ratio"] - 1) for one in offered]
+    off = [abs((one.evidence.achieved_ratio or 0) - 1) for one in offered]
     yield Requirement(
         "answered a second against offered in an open loop",
         f"within {OFFERED:.0%}",
         worst(off),
         max(off) <= OFFERED if off else None,
     )
-    lost = [one.evidence["unaccounted"] for one in (*closed, *offered)]
+    lost = [one.evidence.unaccounted or 0 for one in (*closed, *offered)]
     total = sum(one.outcomes.total for one in (*closed, *offered))
     yield Requirement(
         "conservation: begun = ended + in flight",

@@ -1,7 +1,7 @@
 """What the statistics are required to do against what they do, with this machine's noise.
 
 One strategy is raced against itself, and from how its rounds differ many more races are drawn
-whose response is known, because we put it there. A share that was counted is allowed the error of
+whose answer is known, because we put it there. A share that was counted is allowed the error of
 counting. What is slow in one round is mostly slow for both, and comparing within rounds cancels
 that: so the noise of a comparison is drawn from how the two differed in each round, and that of a
 median from how the rounds of one differed.
@@ -178,17 +178,17 @@ def any_of_five(draw: Draw, rounds: int) -> bool:
     values = [np.exp(draw(rounds) / math.sqrt(2)).tolist() for _ in range(5)]
     pairs = list(itertools.combinations(values, 2))
     return any(
-        requirement_of.clear
-        for requirement_of in adjust([compare_paired(*two, len(pairs)) for two in pairs])
+        comparison.clear
+        for comparison in adjust([compare_paired(*two, len(pairs)) for two in pairs])
     )
 
 
 def coverage_of_ratios(draw: Draw) -> Requirement:
     """Count how often the interval of a ratio holds the one that we put there."""
     shift = math.log(1 + TRUE)
-    requirement_of = [[pair(draw, rounds, shift) for _ in range(DRAWN)] for rounds in FEW]
+    comparisons = [[pair(draw, rounds, shift) for _ in range(DRAWN)] for rounds in FEW]
     return covered(
-        "ratio", [[one.low <= 1 + TRUE <= one.high for one in some] for some in requirement_of]
+        "ratio", [[one.low <= 1 + TRUE <= one.high for one in some] for some in comparisons]
     )
 
 
@@ -218,7 +218,7 @@ def stopping(draw: Draw, precision: float = 0.05, most: int = MOST_ROUNDS) -> Re
     """Count what looking after each round, as ``--precision`` does, does to the requirements."""
     import numpy as np
 
-    requirement_of = []
+    comparisons = []
     for _ in range(COMPARISONS):
         one, other = np.exp(draw(most)).tolist(), [1.0] * most
         rounds = FIRST_LOOK
@@ -226,9 +226,9 @@ def stopping(draw: Draw, precision: float = 0.05, most: int = MOST_ROUNDS) -> Re
             [dict(enumerate(of[:rounds])) for of in (one, other)], precision, most - FIRST_LOOK + 1
         ):
             rounds += 1
-        requirement_of.append(compare_paired(one[:rounds], other[:rounds]))
-    clear = [one.clear for one in requirement_of]
-    holds = [one.low <= 1 <= one.high for one in requirement_of]
+        comparisons.append(compare_paired(one[:rounds], other[:rounds]))
+    clear = [one.clear for one in comparisons]
+    holds = [one.low <= 1 <= one.high for one in comparisons]
     return Requirement(
         f"A/A with --precision {precision:.0%} called different; 95% interval holds",
         f"≤ {ALPHA:.0%}; {COVERED[0]:.0%} to {COVERED[1]:.0%}",

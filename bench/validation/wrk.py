@@ -51,8 +51,8 @@ def measure() -> list[tuple[Figures, Figures]]:
         spec = LoadSpec(server.host, server.port, CONNECTIONS, True, 1.0, 0.1, cpus=pinning.driver)
         for number in range(ROUNDS):
             if number % 2:
-                requirement_of = wrks(spec)
-                found.append((ours(spec), requirement_of))
+                theirs = wrks(spec)
+                found.append((ours(spec), theirs))
             else:
                 found.append((ours(spec), wrks(spec)))
     return found
@@ -88,8 +88,8 @@ def correct(
 
 def wrks(spec: LoadSpec) -> Figures:
     """Return what wrk sees."""
-    requirement_of = cross_check(spec)
-    return requirement_of["per_s"], requirement_of["p50_ns"]
+    seen = cross_check(spec)
+    return seen.per_s, seen.p50_ns or 0
 
 
 def agreement(rounds: Sequence[tuple[Figures, Figures]]) -> Requirement:
@@ -117,7 +117,7 @@ def agreement(rounds: Sequence[tuple[Figures, Figures]]) -> Requirement:
     )
 
 
-def interval(requirement_of: Comparison) -> str:
+def interval(comparison: Comparison) -> str:
     """Return a ratio and where it lies."""
-    low, high = format_number(requirement_of.low), format_number(requirement_of.high)
-    return f"{format_number(requirement_of.ratio)} ({low} to {high})"
+    low, high = format_number(comparison.low), format_number(comparison.high)
+    return f"{format_number(comparison.ratio)} ({low} to {high})"

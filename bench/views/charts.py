@@ -33,7 +33,7 @@ from calcbench.bench.views.panel import (
     draw_lines,
 )
 from calcbench.bench.views.scaling import FITTED, PREDICTED, curves
-from calcbench.bench.views.wording import break_name, group, heading, shorten
+from calcbench.bench.views.wording import break_name, heading, panels, shorten
 
 DPI = 100
 MODELS = {
@@ -91,12 +91,12 @@ def draw_charts(summary: Summary, run: Run, folder: Path, *, models: bool = Fals
 
 def draw(summary: Summary, run: Run, metric: Metric, *, models: bool = False) -> Figure:
     """Return the figure of one *metric*, which is throughput where *models* are beside it."""
-    panels = group(summary.rows)
-    beside = [curves(rows, run) if models else {} for rows in panels]
+    shown = list(panels(summary.rows).values())
+    beside = [curves(rows, run) if models else {} for rows in shown]
     dashes = {curve.dash for one in beside for drawn in one.values() for curve in drawn}
     words = " ".join([footer(run), *(what for dash, what in MODELS.items() if dash in dashes)])
     labels = measure(styles(row.condition.strategy for row in summary.rows))
-    page = lay_out(panels, labels, [finding(metric, rows) for rows in panels], words)
+    page = lay_out(shown, labels, [finding(metric, rows) for rows in shown], words)
     figure = Figure(figsize=(WIDTH, page.height), dpi=DPI)
     FigureCanvasAgg(figure)
 
@@ -106,7 +106,7 @@ def draw(summary: Summary, run: Run, metric: Metric, *, models: bool = False) ->
     title = metric.title + (" (partial run)" if run.partial else "")
     write(MARGIN, page.height - 0.35, title, TITLE, weight="bold")
     write(MARGIN, page.footer_top, page.footer, SMALL, color=FAINT)
-    for rows, place, drawn in zip(panels, page.places, beside, strict=True):
+    for rows, place, drawn in zip(shown, page.places, beside, strict=True):
         write(place.x, place.top, heading(rows[0].condition, run.plan), HEADING)
         write(place.x, place.top - 0.34, place.finding, MIDDLE, color=FAINT)
         write(place.x, place.axes_bottom - AXIS_FOOT, place.notes, SMALL, color=FAINT)

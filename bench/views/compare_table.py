@@ -7,6 +7,7 @@ from typing import Any
 from calcbench.bench.analysis.compare import Change
 from calcbench.bench.analysis.inference import NO_COMPARISON, Comparison
 from calcbench.bench.analysis.thresholds import WORDS, Judged, exit_status
+from calcbench.bench.schema.condition import group_by
 from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Run
 from calcbench.bench.units import format_number, format_rate, format_seconds
@@ -29,14 +30,13 @@ def lines(
     for label, run in zip("AB", runs, strict=True):
         yield f"{label}: {run.name}, {run.started}"
     yield from differences(*runs)
-    groups: dict[tuple[str, str], list[Change]] = {}
-    for change in changes:
-        at = change.pair.second.condition
-        groups.setdefault((at.workload, at.reuse), []).append(change)
-    for (workload, reuse), group in groups.items():
+    groups = group_by(
+        changes, lambda change: change.pair.second.condition, "strategy", "connections"
+    )
+    for at, members in groups.items():
         yield ""
-        yield f"{workload}, {reuse}"
-        table = [list(HEADINGS), *map(show, group)]
+        yield f"{at.workload}, {at.reuse}"
+        table = [list(HEADINGS), *map(show, members)]
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
         for cells in table:
             aligned = (

@@ -21,8 +21,10 @@ from calcbench.bench.analysis.ranking import (
 )
 from calcbench.bench.analysis.ranking import tiers as in_tiers
 from calcbench.bench.analysis.summary import Row, Summary
+from calcbench.bench.schema.condition import group_by
 from calcbench.bench.schema.judgements import UNRANKED
 from calcbench.bench.units import format_number, format_ratio
+from calcbench.bench.views.wording import panels
 
 USELESS = 20.0  # a difference that large needs no test
 
@@ -35,25 +37,25 @@ def verdict(summary: Summary) -> list[str]:
     """
     top = max((row.condition.connections for row in summary.rows), default=0)
     rows = [row for row in summary.rows if row.condition.connections == top]
-    groups: dict[tuple[str, str], list[Row]] = {}
-    for row in rows:
-        if row.status == "ok" and not row.condition.is_control and row.judgement not in UNRANKED:
-            groups.setdefault((row.condition.reuse, row.condition.workload), []).append(row)
-    reuses = {reuse for reuse, _ in groups}
+    good = [
+        row
+        for row in rows
+        if row.status == "ok" and not row.condition.is_control and row.judgement not in UNRANKED
+    ]
+    settings = group_by(good, lambda row: row.condition, "strategy", "workload")
     sentences = ["The race was stopped early."] if summary.partial else []
-    for reuse in dict.fromkeys(reuse for reuse, _ in groups):
-        leads = [
-            f"{workload}: {leader(group)}"
-            for (way, workload), group in groups.items()
-            if way == reuse
-        ]
+    by_workload = [
+        {key.workload: found for key, found in panels(members).items()}
+        for members in settings.values()
+    ]
+    for setting, workloads in zip(settings, by_workload, strict=True):
+        leads = [f"{workload}: {leader(found)}" for workload, found in workloads.items()]
         clients = "1 connection" if top == 1 else f"{format_number(top)} connections"
-        way = f" ({reuse})" if len(reuses) > 1 else ""
+        way = f" ({setting.reuse})" if len(settings) > 1 else ""
         sentences.append(f"With {clients}{way}, {'; '.join(leads)}.")
-    for reuse in dict.fromkeys(reuse for reuse, _ in groups):
-        found = {work: rows for (way, work), rows in groups.items() if way == reuse}
-        if not any(row.offered_per_s for rows in found.values() for row in rows):
-            sentences += flip(found)
+    for workloads in by_workload:
+        if not any(row.offered_per_s for found in workloads.values() for row in found):
+            sentences += flip(workloads)
     sentences += control_sentences(controls(summary.rows))
     sentences += unranked(rows) + starvation(rows, top) + failures(summary.rows)
     return sentences or ["Nothing was measured."]

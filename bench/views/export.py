@@ -17,8 +17,8 @@ from calcbench.bench.analysis.ranking import (
     tier_numbers,
 )
 from calcbench.bench.analysis.summary import Row, Spread, Summary
+from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.outcomes import Outcomes
-from calcbench.bench.schema.plan import Condition
 
 
 def to_json(summary: Summary, more: Mapping[str, Any] | None = None) -> str:

@@ -4,10 +4,10 @@ The rounds' samples are merged, never their percentiles. Of an open loop there a
 the response time, the service time and the dispatch delay.
 """
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.histogram import (
     TIMES,
     Ranked,
@@ -16,7 +16,6 @@ from calcbench.bench.schema.histogram import (
     sorted_times,
 )
 from calcbench.bench.schema.histogram import write_hgrm as write
-from calcbench.bench.schema.plan import Condition
 from calcbench.bench.schema.result import Measurement, Run
 from calcbench.bench.schema.samples import read_samples
 from calcbench.core.errors import CalcbenchError
@@ -42,7 +41,7 @@ def export(run: Run, folder: Path) -> list[Path]:
         (folder / FOLDER).mkdir(exist_ok=True)
         for condition, measurements in rounds.items():
             for name in names:
-                path = folder / FOLDER / f"{file_name(condition)}-{name}.hgrm"
+                path = folder / FOLDER / f"{condition.slug}-{name}.hgrm"
                 write(merged(measurements, folder, name), path)
                 written.append(path)
     except OSError as error:
@@ -63,9 +62,3 @@ def merged(measurements: list[Measurement], folder: Path, name: str) -> "HdrHist
         else:
             count_values(histogram, np.asarray(times, np.int64))
     return histogram
-
-
-def file_name(condition: Condition) -> str:
-    """Return what files call *condition*."""
-    words = f"{condition.strategy} {condition.workload} {condition.reuse} {condition.connections}"
-    return re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")

@@ -1,8 +1,10 @@
 """What stands below a table: the parts of a response time, and what background clients met."""
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 
-from calcbench.bench.analysis.summary import Row, Spread, responses_in_window
+from calcbench.bench.analysis.summary import Row, Spread
+from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Measurement, Run
 from calcbench.bench.units import format_number, format_rate
@@ -58,22 +60,20 @@ def pair(p50: Spread, p99: Spread) -> str:
 
 def background_remarks(measurements: Iterable[Measurement]) -> list[str]:
     """Say what the clients who are not measured have met, for each condition, all rounds added."""
-    met: dict[tuple[str, str], dict[str, int]] = {}
+    met: dict[tuple[Condition, str], Counter[str]] = {}
     for measurement in measurements:
-        for name, counts in measurement.evidence.get("guests", {}).items():
-            condition = measurement.condition
-            where = f"{condition.strategy}, {condition.workload}, {condition.connections:,}"
-            total = met.setdefault((where, name), {})
-            for what, count in counts.items():
-                more = 0 if what == "clients" else total.get(what, 0)
-                total[what] = count + more
+        for name, counts in measurement.evidence.background_clients.items():
+            total = met.setdefault((measurement.condition, name), Counter())
+            total.update({what: count for what, count in counts.items() if what != "clients"})
+            total["clients"] = counts.get("clients", 0)
     return [
-        f"beside {where}: {counts.get('clients', 0):,} {name}: {tell(counts)}"
-        for (where, name), counts in met.items()
+        f"beside {at.strategy}, {at.workload}, {at.connections:,}: {counts['clients']:,} {name}:"
+        f" {describe_counts(counts)}"
+        for (at, name), counts in met.items()
     ]
 
 
-def tell(counts: dict[str, int]) -> str:
+def describe_counts(counts: Mapping[str, int]) -> str:
     """Return what *counts* say, or that there was nothing."""
     parts = [words.format(f"{counts[what]:,}") for what, words in MET.items() if counts.get(what)]
     return ", ".join(parts) or "nothing happened to them"
@@ -83,16 +83,16 @@ def wrk_remarks(measurements: Iterable[Measurement]) -> list[str]:
     """Say what wrk saw of the same server right after each measurement that it was asked about."""
     return [
         f"wrk, behind {m.condition.strategy} at {m.condition.connections:,}, round {m.round}:"
-        f" {format_rate(seen['per_s'])}, p50 {format_number(seen.get('p50_ns', 0) / 1e6)} ms,"
-        f" p99 {format_number(seen.get('p99_ns', 0) / 1e6)} ms, {seen['errors']:,} errors;"
-        f" ours there: {format_rate(responses_in_window(m) * 1e9 / m.elapsed_ns)}"
+        f" {format_rate(seen.per_s)}, p50 {format_number((seen.p50_ns or 0) / 1e6)} ms,"
+        f" p99 {format_number((seen.p99_ns or 0) / 1e6)} ms, {seen.errors:,} errors;"
+        f" ours there: {format_rate(m.right_responses * 1e9 / m.elapsed_ns)}"
         for m in measurements
-        if (seen := m.evidence.get("wrk"))
+        if (seen := m.evidence.wrk)
     ]
 
 
 def folded_remark(measurements: Iterable[Measurement]) -> list[str]:
     """Say that histograms stand for samples, where they do."""
-    if any(measurement.evidence.get("histograms") for measurement in measurements):
+    if any(measurement.evidence.histograms for measurement in measurements):
         return ["too many samples to keep: quantiles are of histograms with 3 significant digits"]
     return []

@@ -63,7 +63,7 @@ def reference(run: "Run") -> str:
     """Return in one line what the driver of *run* can do, and how near it came; or nothing."""
     ways = run.calibration.get("ways", {})
     used = [way for way in run.plan.reuses if way in ways]
-    near = [m.evidence.get("ceiling_ratio") or 0 for m in run.measurements]
+    near = [m.evidence.ceiling_ratio or 0 for m in run.measurements]
     if not used or not any(near):
         return ""
     can = " and ".join(

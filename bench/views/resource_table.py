@@ -6,11 +6,11 @@ count, so it is one that was measured.
 """
 
 import statistics
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
-from calcbench.bench.schema.plan import Condition
+from calcbench.bench.schema.condition import Condition, group_by
 from calcbench.bench.schema.result import Measurement, Run
+from calcbench.bench.system.usage import ResourceUsage
 from calcbench.bench.units import format_number
 from calcbench.bench.views.wording import REUSE
 
@@ -35,17 +35,15 @@ def resource_lines(run: Run) -> Iterator[str]:
     """Yield the lines of text that show what the servers of *run* used."""
     points: dict[Condition, list[Measurement]] = {}
     for measurement in run.measurements:
-        if measurement.status == "ok" and measurement.resources and measurement.outcomes.ok:
+        if measurement.status == "ok" and measurement.resource_usage and measurement.outcomes.ok:
             points.setdefault(measurement.condition, []).append(measurement)
     if not points:
         yield "Nobody sampled what the servers used."
         return
-    sections: dict[tuple[str, str], list[Condition]] = {}
-    for condition in run.plan.conditions():
-        if condition in points:
-            sections.setdefault((condition.reuse, condition.workload), []).append(condition)
-    for (reuse, workload), conditions in sections.items():
-        yield f"{workload}, {REUSE[reuse]}"
+    measured = [condition for condition in run.plan.conditions() if condition in points]
+    sections = group_by(measured, lambda condition: condition, "strategy", "connections")
+    for at, conditions in sections.items():
+        yield f"{at.workload}, {REUSE[at.reuse]}"
         for headings, cells_of in ((TIME, times_of), (THINGS, things_of)):
             rows = [
                 [f"{at.connections:,}", at.strategy, *cells_of(points[at])] for at in conditions
@@ -55,49 +53,53 @@ def resource_lines(run: Run) -> Iterator[str]:
     yield from (TIME_LEGEND, THINGS_LEGEND)
 
 
-def middle(
-    rounds: Sequence[Measurement], name: str, *, each: bool = False, scale: float = 1
-) -> str:
-    """Return the median of the figure *name* over *rounds*, *each* for one request, if known."""
-    values = [
-        measurement.resources[name] / scale / (measurement.outcomes.ok if each else 1)
-        for measurement in rounds
-        if measurement.resources.get(name) is not None
-    ]
-    return format_number(statistics.median_low(values)) if values else ""
+def usages(rounds: Sequence[Measurement]) -> list[tuple[Measurement, ResourceUsage]]:
+    """Return those of *rounds* whose server was sampled, each with what it used."""
+    return [(one, one.resource_usage) for one in rounds if one.resource_usage]
+
+
+def middle(values: Iterable[float | None], scale: float = 1) -> str:
+    """Return the lower median of the *values* that are known; nothing where none is."""
+    known = [value / scale for value in values if value is not None]
+    return format_number(statistics.median_low(known)) if known else ""
 
 
 def times_of(rounds: Sequence[Measurement]) -> list[str]:
     """Return the cells that say which time a server took in *rounds*."""
-    delays = [m.resources["run_queue_ns"] / m.elapsed_ns for m in rounds]
+    used = usages(rounds)
+    delays = [usage.run_queue_ns / one.elapsed_ns for one, usage in used]
     system = [
-        m.resources["cpu_system_ns"] / m.resources["cpu_ns"]
-        for m in rounds
-        if m.resources["cpu_system_ns"] is not None and m.resources["cpu_ns"]
+        usage.cpu_system_ns / usage.cpu_ns
+        for _, usage in used
+        if usage.cpu_system_ns is not None and usage.cpu_ns
     ]
     share = statistics.median_low(system) if system else None
-    at_least = "" if all(m.resources["run_queue_complete"] for m in rounds) else "≥"
+    at_least = "" if all(usage.run_queue_complete for _, usage in used) else "≥"
     return [
-        middle(rounds, "cpu_ns", each=True, scale=1e3),
+        middle((usage.cpu_ns / 1e3 / one.outcomes.ok for one, usage in used)),
         "" if share is None else f"{1 - share:.0%}",
         "" if share is None else f"{share:.0%}",
-        middle(rounds, "voluntary_switches", each=True),
-        middle(rounds, "involuntary_switches", each=True),
+        middle(usage.voluntary_switches / one.outcomes.ok for one, usage in used),
+        middle(usage.involuntary_switches / one.outcomes.ok for one, usage in used),
         f"{at_least}{statistics.median_low(delays):.0%}",
     ]
 
 
 def things_of(rounds: Sequence[Measurement]) -> list[str]:
     """Return the cells that say what a server held in *rounds*."""
-    whole: list[Any] = [
-        statistics.median_low([m.resources[name] for m in rounds])
-        for name in ("processes", "threads", "listen_drops", "time_wait", "workers_counted")
-    ]
+    used = [usage for _, usage in usages(rounds)]
+    counts = (
+        [usage.processes for usage in used],
+        [usage.threads for usage in used],
+        [usage.listen_drops for usage in used],
+        [usage.time_wait for usage in used],
+        [usage.workers_counted for usage in used],
+    )
     return [
-        middle(rounds, "pss_bytes", scale=1e6),
-        middle(rounds, "peak_bytes", scale=1e6),
-        *(f"{value:,}" for value in whole),
-        middle(rounds, "workers_jain"),
+        middle((usage.pss_bytes for usage in used), 1e6),
+        middle((usage.peak_bytes for usage in used), 1e6),
+        *(f"{statistics.median_low(values):,}" for values in counts),
+        middle(usage.workers_jain for usage in used),
     ]
 
 

@@ -16,7 +16,7 @@ from calcbench.bench.schema.result import Run
 from calcbench.bench.units import format_number
 from calcbench.bench.views.captions import doubts, failure_notes
 from calcbench.bench.views.remarks import remarks
-from calcbench.bench.views.wording import break_name, group, heading, served
+from calcbench.bench.views.wording import break_name, heading, panels, served
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -67,7 +67,7 @@ def sections(summary: Summary, run: Run) -> list[Section]:
     """Return the tables of *summary*, in the order of its plan."""
     found = []
     numbers = tier_numbers(summary.rows)
-    for rows in group(summary.rows):
+    for rows in panels(summary.rows).values():
         ranked = sorted(rows, key=rank)
         cells = [show(row, numbers.get(row.condition)) for row in ranked]
         below = [*failure_notes(rows), *marks(rows), *remarks(ranked, run), *fairness(rows)]

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 
 from calcbench.bench.analysis.summary import Row
-from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, Condition, Plan
+from calcbench.bench.schema.condition import Condition, group_by
+from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, Plan
 
 NAME_LENGTH = 22  # characters of a strategy's name in one line
 NO_BREAK = "\u00a0"  # a space at which a line does not end
@@ -25,12 +26,9 @@ def about(workload: str) -> str:
     return f"{workload}: {sentence}" if sentence else workload
 
 
-def group(rows: Iterable[Row]) -> list[list[Row]]:
-    """Return *rows* in groups of the same workload and way of connecting, in their order."""
-    groups: dict[tuple[str, str], list[Row]] = {}
-    for row in rows:
-        groups.setdefault((row.condition.reuse, row.condition.workload), []).append(row)
-    return list(groups.values())
+def panels(rows: Iterable[Row]) -> dict[Condition, list[Row]]:
+    """Return *rows* by what one panel or table shows: all strategies and numbers of connections."""
+    return group_by(rows, lambda row: row.condition, "strategy", "connections")
 
 
 def heading(condition: Condition, plan: Plan) -> str:
