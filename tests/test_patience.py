@@ -1,7 +1,7 @@
 """Clients that are slow, silent or deaf, against every strategy: the deadlines hold.
 
 No test says how long something takes. A deadline is short where a test waits for it, and a
-minute where the answer must not wait for it: then PATIENCE_S of the client is over before.
+minute where the response must not wait for it: then PATIENCE_S of the client is over before.
 """
 
 import errno
@@ -93,7 +93,7 @@ def dripping(client: Client, octets: bytes) -> Iterator[None]:
 
 
 def deaf(server: Server) -> Client:
-    """Return a client with little room for answers, and more than fit in it on their way."""
+    """Return a client with little room for responses, and more than fit in it on their way."""
     client = Client(server)
     client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     client.sock.setblocking(False)
@@ -112,10 +112,10 @@ def deaf(server: Server) -> Client:
 def test_answers_408_to_a_client_that_stops_in_the_middle(hasty: Server, begun: bytes) -> None:
     with Client(hasty) as client:
         client.send(begun)
-        answer = client.answer()
+        response = client.response()
 
-        assert answer.status == 408
-        assert answer.headers[b"connection"] == b"close"
+        assert response.status == 408
+        assert response.headers[b"connection"] == b"close"
         assert client.is_closed()
 
 
@@ -133,7 +133,7 @@ def test_answers_408_however_steadily_a_request_drips(
     with Client(hasty) as client:
         client.send(begun)
         with dripping(client, drops):
-            assert client.answer().status == 408
+            assert client.response().status == 408
 
 
 def test_answers_408_on_a_connection_that_was_used_before(hasty: Server) -> None:
@@ -141,8 +141,8 @@ def test_answers_408_on_a_connection_that_was_used_before(hasty: Server) -> None
         assert client.get("/add/1/1").body == b"2"
         client.send(GET + b"GET /add")
 
-        assert client.answer().body == b"2"
-        assert client.answer().status == 408
+        assert client.response().body == b"2"
+        assert client.response().status == 408
         assert client.is_closed()
 
 
@@ -164,10 +164,10 @@ def test_is_heard_by_a_client_that_is_still_sending(patient: Server) -> None:
         client.send(b"POST /calc HTTP/1.1\r\nHost: test\r\nContent-Length: 100000\r\n\r\n")
         for _ in range(20):
             client.send(b"x" * 5000)  # more than a reset would leave to be sent
-        answer = client.answer()
+        response = client.response()
 
-        assert answer.status == 413
-        assert len(answer.body) == int(answer.headers[b"content-length"])
+        assert response.status == 413
+        assert len(response.body) == int(response.headers[b"content-length"])
         client.sock.shutdown(socket.SHUT_WR)
         assert client.file.read() == b""  # an end, and no reset
 
@@ -175,7 +175,7 @@ def test_is_heard_by_a_client_that_is_still_sending(patient: Server) -> None:
 def test_hangs_up_on_a_client_that_sends_for_ever(hasty: Server) -> None:
     with Client(hasty) as client:
         client.send(b"nonsense\r\n\r\n")
-        assert client.answer().status == 400
+        assert client.response().status == 400
         with pytest.raises(ConnectionError):
             while True:
                 client.send(b"x" * 65536)
@@ -192,12 +192,14 @@ def test_answers_a_thousand_pipelined_requests_that_are_read_late(patient: Serve
         requests = b"".join(kinds[n % 4][0] % n for n in range(1000))
         sender = threading.Thread(target=client.send, args=(requests,))
         sender.start()
-        answers = [client.answer(to=kinds[n % 4][1]) for n in range(1000)]
+        responses = [client.response(to=kinds[n % 4][1]) for n in range(1000)]
         sender.join()
 
-    assert [answer.status for answer in answers] == [kinds[n % 4][2] for n in range(1000)]
-    assert [int(answer.body) for answer in answers[::4]] == [n + 1 for n in range(0, 1000, 4)]
-    assert [int(answer.body) for answer in answers[3::4]] == [n - 1 for n in range(3, 1000, 4)]
+    assert [response.status for response in responses] == [kinds[n % 4][2] for n in range(1000)]
+    assert [int(response.body) for response in responses[::4]] == [n + 1 for n in range(0, 1000, 4)]
+    assert [int(response.body) for response in responses[3::4]] == [
+        n - 1 for n in range(3, 1000, 4)
+    ]
 
 
 # An idle connection is closed without a word
@@ -209,7 +211,7 @@ def test_closes_an_idle_connection_without_a_word(strategy: str) -> None:
             assert silent.is_closed()
         with Client(server) as used:
             used.send(GET)
-            assert used.answer().body == b"2"
+            assert used.response().body == b"2"
             assert used.is_closed()
         stop_cleanly(server)
 
@@ -235,7 +237,7 @@ def test_answers_others_when_twenty_clients_have_hung_on_for_too_long(strategy: 
     with launch(spec(strategy, *policy)) as server:
         with hangers(server), Client(server) as client:
             client.send(GET)  # it is there before it is accepted, so no deadline touches it
-            assert client.answer().body == b"2"
+            assert client.response().body == b"2"
         stop_cleanly(server)
 
 
@@ -244,7 +246,7 @@ def test_answers_others_at_once_although_twenty_clients_hang_on(strategy: str) -
     with launch(spec(strategy, *LATE, "drain_timeout=0.2")) as server:
         with hangers(server), Client(server) as client:
             client.send(GET)
-            assert client.answer().body == b"2"
+            assert client.response().body == b"2"
         stop_cleanly(server)
 
 
@@ -257,7 +259,7 @@ def test_says_truly_which_strategies_are_held_up(strategy: str) -> None:
             ready, _, _ = select.select([client.sock], [], [], 0.2)
             assert ready == []
         with client:
-            assert client.answer().body == b"2"  # the others have hung up
+            assert client.response().body == b"2"  # the others have hung up
         stop_cleanly(server)
 
 
