@@ -48,7 +48,7 @@ def serve(listener: socket, service: Service, options: Options, stop: Stop) -> N
         busy.discard(client)
         if client.connection.finished:
             client.sock.close()
-        elif client.connection.has_unread:  # the next request is here already
+        elif client.connection.has_buffered:  # the next request is here already
             start(client)
         else:
             selector.register(client.sock, EVENT_READ, client)

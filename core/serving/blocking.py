@@ -46,7 +46,7 @@ def converse(client: Client, service: Service, stop: Stop) -> None:
 def exchange(client: Client, service: Service, stop: Stop) -> None:
     """Read one request, answer it, and return when the answer is sent.
 
-    Returns too when the connection is finished. Waits for as long as the client's patience
+    Returns too when the connection is finished. Waits for as long as the client's time left
     allows; once *stop* is set, only for a request that has begun.
     """
     connection = client.connection
@@ -78,17 +78,17 @@ def wait(client: Client, poll: "select.poll", stop: Stop) -> Request | None:
     Returns the request that this has completed, if any.
     """
     connection = client.connection
-    left = connection.patience(monotonic())
+    left = connection.time_left(monotonic())
     if left <= 0:  # even if octets are ready: they always are, with a client that never stops
-        connection.time_is_up()
+        connection.on_timeout()
         return None
     poll.register(client.sock, select.POLLIN if connection.interest == READ else select.POLLOUT)
     ready = poll.poll(None if left == inf else left * 1000)
     request = None
     if not ready:
-        connection.time_is_up()
+        connection.on_timeout()
     elif connection.interest == READ and (data := receive(client)) is not None:
-        request = connection.hear(data)
+        request = connection.feed(data)
     if not connection.draining and any(fd == stop.fileno() for fd, _ in ready):
         poll.unregister(stop)  # it stays readable; from now on only the drain counts
         connection.drain()  # after the receive: a request that has come by now is answered

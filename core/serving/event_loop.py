@@ -51,7 +51,7 @@ def proceed(
         while batch:
             for client, data in zip(batch, heard, strict=False):
                 connection = client.connection
-                request = connection.next_request() if data is None else connection.hear(data)
+                request = connection.next_request() if data is None else connection.feed(data)
                 while request is not None:
                     response = handle(request)
                     if response.wait:
@@ -71,11 +71,11 @@ def proceed(
 
 
 def time_out(clients: Iterable[Client]) -> list[Client]:
-    """Give up on those of *clients* that are out of patience, and return them."""
+    """Give up on those of *clients* that are without time left, and return them."""
     now = monotonic()
-    late = [client for client in clients if client.connection.patience(now) <= 0]
+    late = [client for client in clients if client.connection.time_left(now) <= 0]
     for client in late:
-        client.connection.time_is_up()
+        client.connection.on_timeout()
     return late
 
 

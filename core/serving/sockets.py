@@ -109,7 +109,7 @@ def receive(client: Client) -> bytes | None:
     So it is too when it must wait for its answer first, and when it is gone.
     """
     connection = client.connection
-    if connection.output or connection.state == HANDLING:
+    if connection.output or connection.state is HANDLING:
         return None
     try:
         return client.sock.recv(READ_SIZE, DONTWAIT)
@@ -125,7 +125,7 @@ def send(client: Client) -> None:
     connection = client.connection
     try:
         connection.sent(client.sock.send(connection.output, DONTWAIT))
-        if connection.state == CLOSING and connection.lingering:
+        if connection.state is CLOSING and connection.lingering:
             client.sock.shutdown(socket.SHUT_WR)
     except BlockingIOError:
         pass
