@@ -105,7 +105,7 @@ def deaf(server: Server) -> Client:
     return client
 
 
-# A request that has begun is told when time is up
+# A request that has begun is told when no time is left
 
 
 @pytest.mark.parametrize("begun", [b"GET /add", POST + b"x" * 999, CHUNKED + b"5\r\nhel"])
@@ -156,7 +156,7 @@ def test_leaves_a_client_that_does_not_read(hasty: Server) -> None:
         assert client.get("/add/1/1").body == b"2"
 
 
-# What it says is heard
+# What it says arrives
 
 
 def test_is_heard_by_a_client_that_is_still_sending(patient: Server) -> None:
@@ -271,10 +271,9 @@ def test_stops_although_clients_hang_on(strategy: str) -> None:
 # The clock behind it
 
 
-def test_counts_the_deadline_although_octets_are_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_counts_the_deadline_although_octets_are_ready() -> None:
     """A client that floods is never waited for, so only the clock can end its time."""
-    seconds = iter(range(1000, 10_000))
-    monkeypatch.setattr(blocking, "monotonic", lambda: float(next(seconds)))
+    seconds = map(float, range(1000, 10_000))
     policy = Policy(linger_timeout=3.0)
     service = make_service(policy, parse_workload("add"))
     ours, theirs = socket.socketpair()
@@ -286,7 +285,7 @@ def test_counts_the_deadline_although_octets_are_ready(monkeypatch: pytest.Monke
         sent = theirs.send(b"nonsense\r\n\r\n" + b"x" * 150_000)
         assert sent > 8 * READ_SIZE
         client = sockets.Client(ours, Connection(Parser(policy), DateLine()))
-        blocking.converse(client, service, Stop(quiet))
+        blocking.serve_connection(client, service, Stop(quiet), clock=lambda: next(seconds))
 
         assert client.connection.finished
         assert next(seconds) < 1000 + 7
@@ -303,7 +302,7 @@ class Accepting:
 
 
 @pytest.mark.parametrize("number", [errno.EPROTO, errno.ECONNABORTED, errno.EPERM, errno.EMFILE])
-def test_goes_on_accepting_behind_what_has_befallen_a_client(number: int) -> None:
+def test_goes_on_accepting_behind_a_transient_error(number: int) -> None:
     service = make_service(Policy(), parse_workload("add"))
     quiet, stopper = socket.socketpair()
     with quiet, stopper:
@@ -314,12 +313,20 @@ def test_goes_on_accepting_behind_what_has_befallen_a_client(number: int) -> Non
             sockets.accept(Accepting([errno.EBADF]), service, Stop(quiet))  # type: ignore[arg-type]
 
 
-def test_turns_to_others_although_newcomers_never_end(monkeypatch: pytest.MonkeyPatch) -> None:
+class Crowded:
+    """A listener at which another client is always waiting."""
+
+    def accept(self) -> tuple[socket.socket, object]:
+        return socket.socket(), None
+
+
+def test_turns_to_others_although_newcomers_never_end() -> None:
     service = make_service(Policy(), parse_workload("add"))
     quiet, stopper = socket.socketpair()
     with quiet, stopper:
-        one = sockets.Client(quiet, service.connect())
-        monkeypatch.setattr(event_loop, "accept", lambda *_: one)
-        accepted = list(event_loop.newcomers(quiet, service, Stop(stopper)))
+        batch = event_loop.accept_batch(Crowded(), service, Stop(quiet))  # type: ignore[arg-type]
+        accepted = list(batch)
+        for client in accepted:
+            client.sock.close()
 
         assert len(accepted) == event_loop.BATCH
