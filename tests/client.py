@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from calcbench.core.serving.launcher import Server
 
-PATIENCE_S = 20.0  # for a laden machine; nothing is measured by it
+TIMEOUT_S = 20.0  # for a laden machine; nothing is measured by it
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Client:
     """A connection to *server*; read with `response`, and `is_closed` for the end."""
 
     def __init__(self, server: Server) -> None:
-        self.sock = socket.create_connection((server.host, server.port), PATIENCE_S)
+        self.sock = socket.create_connection((server.host, server.port), TIMEOUT_S)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.file = self.sock.makefile("rb")
 

@@ -1,7 +1,7 @@
 """Clients that are slow, silent or deaf, against every strategy: the deadlines hold.
 
 No test says how long something takes. A deadline is short where a test waits for it, and a
-minute where the response must not wait for it: then PATIENCE_S of the client is over before.
+minute where the response must not wait for it: then TIMEOUT_S of the client is over before.
 """
 
 import errno
@@ -159,7 +159,7 @@ def test_leaves_a_client_that_does_not_read(hasty: Server) -> None:
 # What it says arrives
 
 
-def test_is_heard_by_a_client_that_is_still_sending(patient: Server) -> None:
+def test_reaches_a_client_that_is_still_sending(patient: Server) -> None:
     with Client(patient) as client:
         client.send(b"POST /calc HTTP/1.1\r\nHost: test\r\nContent-Length: 100000\r\n\r\n")
         for _ in range(20):

@@ -79,9 +79,9 @@ def respond_to_all(
 
 
 def send_to_all(batch: list[Client]) -> list[Client]:
-    """Send what each client takes of its output; return those who have more for us.
+    """Send what each client takes of its output; return those who may have more to respond to.
 
-    They were waiting for room in the output, or have sent their last.
+    Their next request was held back by a full output, or they have sent their last.
     """
     more = []
     for client in batch:

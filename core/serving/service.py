@@ -1,4 +1,4 @@
-"""What a server serves: how it converses with a client, and how it responds to a request."""
+"""What a server serves: how a conversation begins, and how a request gets its response."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
