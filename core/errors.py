@@ -17,9 +17,9 @@ class UsageError(CalcbenchError):
 
 
 class HttpError(CalcbenchError):
-    """A request that is answered with an error *status* (RFC 9110 §15).
+    """A request that gets an error *status* as its response (RFC 9110 §15).
 
-    *headers* are further fields for the answer, such as ``Allow`` with 405.
+    *headers* are further fields for the response, such as ``Allow`` with 405.
     """
 
     def __init__(

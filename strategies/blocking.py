@@ -7,7 +7,7 @@ up or its deadline runs out.
 
 from socket import socket
 
-from calcbench.core.serving.blocking import clients, converse
+from calcbench.core.serving.blocking import clients, serve_connection
 from calcbench.core.serving.service import Service
 from calcbench.core.serving.stop import Stop
 
@@ -15,4 +15,4 @@ from calcbench.core.serving.stop import Stop
 def serve(listener: socket, service: Service, options: None, stop: Stop) -> None:
     """Serve the clients of *listener*, each to its end before the next."""
     for client in clients(listener, service, stop):
-        converse(client, service, stop)
+        serve_connection(client, service, stop)

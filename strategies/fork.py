@@ -13,7 +13,7 @@ from selectors import EVENT_READ, DefaultSelector
 from socket import socket
 
 from calcbench.core.options import option
-from calcbench.core.serving.blocking import converse
+from calcbench.core.serving.blocking import serve_connection
 from calcbench.core.serving.catalogue import has
 from calcbench.core.serving.service import Service
 from calcbench.core.serving.sockets import Client, accept
@@ -40,7 +40,7 @@ def serve(listener: socket, service: Service, options: Options, stop: Stop) -> N
             for key, _ in selector.select():
                 if key.fileobj is listener:
                     client = accept(listener, service, stop)
-                    if client is None or (child := fork(client, service, stop)) is None:
+                    if client is None or (child := start_child(client, service, stop)) is None:
                         continue
                     selector.register(child_end := os.pidfd_open(child), EVENT_READ)
                     children[child_end] = child
@@ -55,8 +55,8 @@ def serve(listener: socket, service: Service, options: Options, stop: Stop) -> N
         reap(child, child_end)
 
 
-def fork(client: Client, service: Service, stop: Stop) -> int | None:
-    """Return the pid of a child that converses with *client*; None where there is no room."""
+def start_child(client: Client, service: Service, stop: Stop) -> int | None:
+    """Return the pid of a child that serves *client*; None where there is no room."""
     parent, child = os.getpid(), None
     with suppress(OSError):  # no process left: the client is turned away
         child = os.fork()
@@ -64,7 +64,7 @@ def fork(client: Client, service: Service, stop: Stop) -> int | None:
         status = 1
         try:
             die_with_parent(parent)
-            converse(client, service, stop)
+            serve_connection(client, service, stop)
             status = 0
         except BaseException:  # noqa: BLE001 - whatever it was, the parent must not see it
             traceback.print_exc()

@@ -1,6 +1,6 @@
 """One thread and one event loop: whoever is ready is served, and nobody is waited for.
 
-Thousands of idle or slow clients cost next to nothing, and an answer that needs I/O sets a timer.
+Thousands of idle or slow clients cost next to nothing, and a response that needs I/O sets a timer.
 But all is on one core: a handler that computes or blocks, and a client that pipelines, stall all.
 """
 
@@ -10,7 +10,7 @@ from time import monotonic
 
 from calcbench.core.http.connection import NOTHING
 from calcbench.core.http.message import Response
-from calcbench.core.serving.event_loop import SWEEP_S, Timers, newcomers, proceed, time_out
+from calcbench.core.serving.event_loop import SWEEP_S, Timers, accept_batch, expire, serve_ready
 from calcbench.core.serving.service import Service
 from calcbench.core.serving.sockets import Client
 from calcbench.core.serving.stop import Stop
@@ -25,51 +25,51 @@ def serve(listener: socket, service: Service, options: None, stop: Stop) -> None
         loop = Loop(selector, service)
         while not loop.turn(listener, stop):
             pass
-        selector.unregister(listener)
-        selector.unregister(stop)
-        loop.go_on(list(loop.clients))  # what has arrived by now is still answered
-        for client in loop.clients:
-            client.connection.drain()
-        loop.go_on(list(loop.clients))
-        while loop.clients:
-            loop.turn(listener, stop)
+        loop.finish(listener, stop)
 
 
 class Loop:
-    """The clients that a selector watches, and the answers whose time will come."""
+    """The clients that a selector watches, and the responses whose time will come."""
 
     def __init__(self, selector: DefaultSelector, service: Service) -> None:
-        self.selector = selector
-        self.service = service
-        self.clients: set[Client] = set()
-        self.answers: Timers[tuple[Client, Response]] = Timers()
+        self.selector, self.service = selector, service
+        self.clients, self.delayed = set[Client](), Timers[tuple[Client, Response]]()
         self.next_sweep = monotonic() + SWEEP_S
 
     def turn(self, listener: socket, stop: Stop) -> bool:
         """Wait until somebody is ready, serve all who are, and tell whether to stop."""
-        ready = self.selector.select(self.answers.pause(SWEEP_S))
-        clients = [key.data for key, _ in ready if key.data]
-        self.go_on(clients)
-        others = () if len(clients) == len(ready) else {k.fileobj for k, _ in ready if not k.data}
+        ready = self.selector.select(self.delayed.time_left(SWEEP_S))
+        self.serve_clients([key.data for key, _ in ready if key.data])
+        others = [key.fileobj for key, _ in ready if not key.data]  # listener and stop have no data
         if listener in others:
-            for client in newcomers(listener, self.service, stop):
+            for client in accept_batch(listener, self.service, stop):
                 self.clients.add(client)
-                self.go_on([client])  # often the first request is here already
-        for client, response in self.answers.due():
+                self.serve_clients([client])  # often the first request is here already
+        for client, response in self.delayed.due():
             client.connection.respond(response)
-            self.go_on([client])
+            self.serve_clients([client])
         if (now := monotonic()) >= self.next_sweep:
             self.next_sweep = now + SWEEP_S
-            self.go_on(time_out(self.clients))
+            self.serve_clients(expire(self.clients))
         return stop in others
 
-    def go_on(self, clients: list[Client]) -> None:
-        """Proceed with *clients*, then have each watched for what it waits for."""
-        for client, response in proceed(clients, self.service.handle):
-            self.answers.add(response.wait, (client, response))
+    def finish(self, listener: socket, stop: Stop) -> None:
+        """Accept nobody any more, and serve those who are here until the last one leaves."""
+        self.selector.unregister(listener)
+        self.selector.unregister(stop)
+        self.serve_clients(list(self.clients))  # what has arrived by now still gets its response
+        for client in self.clients:
+            client.connection.drain()
+        self.serve_clients(list(self.clients))
+        while self.clients:
+            self.turn(listener, stop)
+
+    def serve_clients(self, clients: list[Client]) -> None:
+        """Serve *clients* as far as it goes, then have each watched for what it waits for."""
+        serve_ready(clients, self.service.handle, self.delayed)
         for client in clients:
             interest = client.connection.interest
-            if interest != client.watched:
+            if interest != client.watched:  # registered anew: no selector modifies to NOTHING
                 if client.watched != NOTHING:
                     self.selector.unregister(client.sock)
                 if interest != NOTHING:

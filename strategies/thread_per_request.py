@@ -1,7 +1,7 @@
 """A fresh thread for every request; a connection that is idle holds none.
 
 The main thread watches the idle connections. When one speaks, a new thread reads the request,
-answers it, hands the connection back and ends. Slow clients cost a thread, every request a start.
+responds, hands the connection back and ends. Slow clients cost a thread, every request a start.
 """
 
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ from threading import BoundedSemaphore
 from time import monotonic
 
 from calcbench.core.options import option
-from calcbench.core.serving.blocking import exchange, spawn
-from calcbench.core.serving.event_loop import SWEEP_S, newcomers, time_out
+from calcbench.core.serving.blocking import serve_request, spawn
+from calcbench.core.serving.event_loop import SWEEP_S, accept_batch, expire
 from calcbench.core.serving.service import Service
 from calcbench.core.serving.sockets import Client
 from calcbench.core.serving.stop import Stop
@@ -29,45 +29,45 @@ class Options:
 def serve(listener: socket, service: Service, options: Options, stop: Stop) -> None:
     """Watch *listener* and the idle clients, and start a thread for each request."""
     busy, done = set[Client](), SimpleQueue[Client]()
-    bell, rope = socketpair()  # rung once for each client that is done
+    wake_reader, wake_writer = socketpair()  # the self-pipe trick: a byte for each that is done
     free_threads = BoundedSemaphore(options.threads)
     listener.setblocking(False)
 
     def work(client: Client) -> None:
-        exchange(client, service, stop)
+        serve_request(client, service, stop)
         free_threads.release()
         done.put(client)
-        rope.send(b"!")
+        wake_writer.send(b"!")  # wakes the main thread, which waits in select
 
-    def start(client: Client) -> None:
+    def start_thread(client: Client) -> None:
         free_threads.acquire()  # at the cap, everything waits until a thread ends
         busy.add(client)
         spawn(work, client)
 
-    def take(client: Client) -> None:
+    def dispatch(client: Client) -> None:
         busy.discard(client)
         if client.connection.finished:
             client.sock.close()
-        elif client.connection.has_unread:  # the next request is here already
-            start(client)
+        elif client.connection.has_buffered:  # the next request is here already
+            start_thread(client)
         else:
             selector.register(client.sock, EVENT_READ, client)
 
-    with DefaultSelector() as selector, bell, rope:
-        for source in (listener, stop, bell):
+    with DefaultSelector() as selector, wake_reader, wake_writer:
+        for source in (listener, stop, wake_reader):
             selector.register(source, EVENT_READ, source)
         stopping, next_sweep = False, monotonic() + SWEEP_S
         while busy or not stopping:
             for data in [key.data for key, _ in selector.select(SWEEP_S)]:
                 if type(data) is Client:
                     selector.unregister(data.sock)
-                    start(data)
-                elif data is bell:
-                    for _ in bell.recv(4096):
-                        take(done.get())
+                    start_thread(data)
+                elif data is wake_reader:
+                    for _ in wake_reader.recv(4096):
+                        dispatch(done.get())
                 elif data is listener:
-                    for new in newcomers(listener, service, stop):
-                        take(new)
+                    for new in accept_batch(listener, service, stop):
+                        dispatch(new)
                 else:
                     stopping = True
                     selector.unregister(listener)
@@ -75,6 +75,6 @@ def serve(listener: socket, service: Service, options: Options, stop: Stop) -> N
             if stopping or monotonic() >= next_sweep:
                 next_sweep = monotonic() + SWEEP_S
                 idle = [k.data for k in selector.get_map().values() if type(k.data) is Client]
-                for client in idle if stopping else time_out(idle):
+                for client in idle if stopping else expire(idle):
                     selector.unregister(client.sock)
-                    start(client)  # its thread answers what has come after all, or hangs up
+                    start_thread(client)  # it responds to what has come after all, or hangs up

@@ -11,7 +11,7 @@ from socket import socket
 from threading import Thread
 
 from calcbench.core.options import option
-from calcbench.core.serving.blocking import clients, converse
+from calcbench.core.serving.blocking import clients, serve_connection
 from calcbench.core.serving.service import Service
 from calcbench.core.serving.sockets import Client
 from calcbench.core.serving.stop import Stop
@@ -43,9 +43,9 @@ def serve(listener: socket, service: Service, options: Options, stop: Stop) -> N
 
 
 def work(queue: "Queue[Client | None]", service: Service, stop: Stop) -> None:
-    """Hold one conversation after the other, until there is None."""
+    """Serve one connection after the other, until there is None."""
     while (client := queue.get()) is not None:
         if stop.is_set():
             client.sock.close()  # it was still waiting for its turn
         else:
-            converse(client, service, stop)
+            serve_connection(client, service, stop)

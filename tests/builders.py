@@ -13,7 +13,7 @@ from calcbench.bench.schema.upgrade import SCHEMA_VERSION
 from calcbench.bench.system.usage import ResourceUsage
 from calcbench.core.http.limits import Policy
 from calcbench.core.http.message import Request
-from calcbench.core.http.parser import Parser, parse_start
+from calcbench.core.http.parser import Parser, parse_request_line
 
 
 def make_request(
@@ -23,8 +23,8 @@ def make_request(
     named = {"Host": "localhost", "Content-Length": str(len(body))} | dict(headers or {})
     lines = "".join(f"{name}: {value}\r\n" for name, value in named.items())
     parser = Parser(Policy())
-    fields = parser.parse_rest(f"HTTP/1.1\r\n{lines}\r\n".encode("latin-1"))
-    request = parse_start(method.encode("latin-1"), target.encode("latin-1"), fields)
+    fields = parser.fields_of(f"HTTP/1.1\r\n{lines}\r\n".encode("latin-1"))
+    request = parse_request_line(method.encode("latin-1"), target.encode("latin-1"), fields)
     request.body = body
     return request
 

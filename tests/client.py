@@ -1,16 +1,16 @@
-"""A plain client for tests: sends bytes, reads answers, says what it saw."""
+"""A plain client for tests: sends bytes, reads responses, says what it saw."""
 
 import socket
 from dataclasses import dataclass
 
 from calcbench.core.serving.launcher import Server
 
-PATIENCE_S = 20.0  # for a laden machine; nothing is measured by it
+TIMEOUT_S = 20.0  # for a laden machine; nothing is measured by it
 
 
 @dataclass(frozen=True)
-class Answer:
-    """One answer: its status, its fields by lower-case name, its body."""
+class Response:
+    """One response: its status, its fields by lower-case name, its body."""
 
     status: int
     headers: dict[bytes, bytes]
@@ -18,10 +18,10 @@ class Answer:
 
 
 class Client:
-    """A connection to *server*; read with `answer`, `rest` and `closed`."""
+    """A connection to *server*; read with `response`, and `is_closed` for the end."""
 
     def __init__(self, server: Server) -> None:
-        self.sock = socket.create_connection((server.host, server.port), PATIENCE_S)
+        self.sock = socket.create_connection((server.host, server.port), TIMEOUT_S)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.file = self.sock.makefile("rb")
 
@@ -36,14 +36,14 @@ class Client:
         """Send all of *data*."""
         self.sock.sendall(data)
 
-    def get(self, path: str, *fields: str) -> Answer:
-        """Send a GET and return its answer."""
+    def get(self, path: str, *fields: str) -> Response:
+        """Send a GET and return its response."""
         lines = "".join(f"{field}\r\n" for field in ("Host: test", *fields))
         self.send(f"GET {path} HTTP/1.1\r\n{lines}\r\n".encode())
-        return self.answer()
+        return self.response()
 
-    def answer(self, to: str = "GET") -> Answer:
-        """Read one answer; raises AssertionError when the server closes instead."""
+    def response(self, to: str = "GET") -> Response:
+        """Read one response; raises AssertionError when the server closes instead."""
         status_line = self.file.readline()
         assert status_line.endswith(b"\r\n"), f"closed instead of answering: {status_line!r}"
         headers = {}
@@ -51,7 +51,7 @@ class Client:
             name, _, value = line.partition(b": ")
             headers[name.lower()] = value.rstrip(b"\r\n")
         length = 0 if to == "HEAD" else int(headers.get(b"content-length", b"0"))
-        return Answer(int(status_line.split()[1]), headers, self.file.read(length))
+        return Response(int(status_line.split()[1]), headers, self.file.read(length))
 
     def is_closed(self) -> bool:
         """Wait for the server's end of the conversation; False when it says something instead."""

@@ -1,6 +1,6 @@
 """Conversations without a socket: what a Connection makes of octets, however they are cut.
 
-Here too are a reader of answers that forgives nothing, and the reader of `tests/corpus/`.
+Here too are a reader of responses that forgives nothing, and the reader of `tests/corpus/`.
 """
 
 import re
@@ -41,15 +41,15 @@ class Outcome:
     """What came of a conversation.
 
     *served* is (method, path, body) of each request that came out; *output* is all octets of
-    the answers; *end* is ``open`` (between two requests), ``more`` (inside of one) or
-    ``close`` (closed, or hearing the client out).
+    the responses; *end* is ``open`` (between two requests), ``more`` (inside of one) or
+    ``close`` (closed, or lingering).
     """
 
     served: tuple[tuple[bytes, bytes, bytes], ...]
     output: bytes
     end: str
 
-    def settled(self) -> "Outcome":
+    def without_interim(self) -> "Outcome":
         """Return it without 100 Continue, which is owed only to a client that waits."""
         return Outcome(self.served, self.output.replace(CONTINUE, b""), self.end)
 
@@ -62,7 +62,7 @@ def connect(parser: Parser | None = None) -> Connection:
     return Connection(parser or Parser(Policy()), date_line)
 
 
-def converse(
+def serve_pieces(
     pieces: Iterable[bytes],
     parser: Parser | None = None,
     handle: Handle = handle,
@@ -70,7 +70,7 @@ def converse(
 ) -> Outcome:
     """Feed *pieces* to a new connection, as a strategy would, and say what came of it.
 
-    EOF is a piece too. The client takes *reads* octets of the answers at a time.
+    EOF is a piece too. The client takes *reads* octets of the responses at a time.
     """
     connection = connect(parser)
     served: list[tuple[bytes, bytes, bytes]] = []
@@ -79,22 +79,22 @@ def converse(
         if connection.finished:
             break
         assert connection.interest == READ or connection.ended
-        first = connection.hear(piece)
+        first = connection.feed(piece)
         served += [
             (request.method, request.path, request.body)
-            for request in answered(connection, first, handle, output, reads)
+            for request in serve_requests(connection, first, handle, output, reads)
         ]
     return Outcome(tuple(served), b"".join(output), end_of(connection))
 
 
-def answered(
+def serve_requests(
     connection: Connection,
     request: Request | None,
     handle: Handle,
     output: list[bytes],
     reads: int,
 ) -> Iterator[Request]:
-    """Carry *connection* as far as it goes; yield each request once it has its answer.
+    """Carry *connection* as far as it goes; yield each request once it has its response.
 
     *request* is the first, if it has come out already.
     """
@@ -114,19 +114,19 @@ def answered(
 def end_of(connection: Connection) -> str:
     if connection.finished or connection.lingering:
         return "close"
-    return "open" if connection.state == IDLE and not connection.has_unread else "more"
+    return "open" if connection.state == IDLE and not connection.has_buffered else "more"
 
 
 def octet_by_octet(data: bytes) -> list[bytes]:
     return [data[at : at + 1] for at in range(len(data))]
 
 
-# Answers
+# Responses
 
 
 @dataclass(frozen=True)
 class Reply:
-    """One answer, as read by a client that forgives nothing."""
+    """One response, as read by a client that forgives nothing."""
 
     status: int
     fields: dict[bytes, bytes]
@@ -138,9 +138,9 @@ class Reply:
 
 
 def read_replies(output: bytes, heads: Iterable[bool]) -> list[Reply]:
-    """Read all answers in *output*, without the interim ones.
+    """Read all responses in *output*, without the interim ones.
 
-    *heads* says for each whether it answers HEAD. Raises AssertionError for whatever RFC 9110
+    *heads* says for each whether it responds to HEAD. Raises AssertionError for whatever RFC 9110
     and 9112 do not let a server write, or this one does not need to.
     """
     replies = []
@@ -157,7 +157,7 @@ def read_replies(output: bytes, heads: Iterable[bool]) -> list[Reply]:
 
 
 def read_reply(output: bytes, to_head: bool) -> tuple[Reply, bytes]:
-    """Read one final answer off *output*; return it and the rest."""
+    """Read one final response off *output*; return it and what follows."""
     start = STATUS_LINE.match(output)
     assert start, output[:80]
     status, at = int(start[1]), start.end()
@@ -171,7 +171,7 @@ def read_reply(output: bytes, to_head: bool) -> tuple[Reply, bytes]:
         fields[name] = value
         at = line.end()
     at += 2
-    assert status >= 200, "100 Continue is the only interim answer"
+    assert status >= 200, "100 Continue is the only interim response"
     assert b"Date" in fields  # RFC 9110 §6.6.1
     assert (status == 405) <= (b"Allow" in fields)  # RFC 9110 §15.5.6
     if status in (204, 304):  # RFC 9110 §8.6
@@ -180,7 +180,7 @@ def read_reply(output: bytes, to_head: bool) -> tuple[Reply, bytes]:
     else:
         length = 0 if to_head else int(fields[b"Content-Length"])
     body = output[at : at + length]
-    assert len(body) == length, "an answer is cut short"
+    assert len(body) == length, "a response is cut short"
     return Reply(status, fields, body), output[at + length :]
 
 
@@ -191,7 +191,7 @@ def read_reply(output: bytes, to_head: bool) -> tuple[Reply, bytes]:
 class Case:
     """One case: its octets, and what must come of them however they are cut.
 
-    *statuses*, *bodies* and *heads* (answers without a body) are those of the answers; None is
+    *statuses*, *bodies* and *heads* (responses without a body) are those of the responses; None is
     one that may be anything.
     """
 
@@ -232,7 +232,7 @@ def read_case(name: str, lines: list[str]) -> Case:
     policy: list[str] = []
     octets, ends, end = b"", False, ""
     served: list[tuple[bytes, bytes, bytes]] = []
-    answers: list[tuple[int | None, str]] = []
+    responses: list[tuple[int | None, str]] = []
     for line, before in zip(lines, ["", *lines], strict=False):
         mark, _, rest = line.partition(" ")
         if mark == ">":
@@ -242,12 +242,12 @@ def read_case(name: str, lines: list[str]) -> Case:
         elif mark == "<":
             method, path, *body = map(unescape, rest.split(" ", 2))
             served.append((method, path, b"".join(body)))
-            answers.append((None, ""))
+            responses.append((None, ""))
         elif mark == "=":
             status, _, body_text = rest.partition(" ")
             if before.startswith("< "):
-                answers.pop()
-            answers.append((int(status), body_text))
+                responses.pop()
+            responses.append((int(status), body_text))
         elif mark == ".":
             end = rest
         elif mark == "policy":
@@ -255,7 +255,7 @@ def read_case(name: str, lines: list[str]) -> Case:
         elif line:
             why.append(line)
     heads = [method == b"HEAD" for method, _, _ in served]
-    for _, body_text in answers[len(served) :]:
+    for _, body_text in responses[len(served) :]:
         heads.append(body_text == "-")
     return Case(
         name,
@@ -264,8 +264,8 @@ def read_case(name: str, lines: list[str]) -> Case:
         octets,
         ends,
         tuple(served),
-        tuple(status for status, _ in answers),
-        tuple(unescape(text.removeprefix("-")) if text else None for _, text in answers),
+        tuple(status for status, _ in responses),
+        tuple(unescape(text.removeprefix("-")) if text else None for _, text in responses),
         tuple(heads),
         end,
     )

@@ -4,11 +4,11 @@ from conversation import (
     BEHIND,
     EOF,
     Outcome,
-    answered,
     connect,
     end_of,
     octet_by_octet,
     read_replies,
+    serve_requests,
 )
 
 from calcbench.core.app.application import handle
@@ -25,7 +25,7 @@ POLICIES = (
     Policy(max_request_line=256, max_field_line=4096, max_fields=100, max_head=4096, max_body=300),
 )
 PARSERS = tuple(Parser(policy) for policy in POLICIES)  # these remember what they have seen
-LARGEST_ANSWER = 4096  # octets; the page has less
+LARGEST_RESPONSE = 4096  # octets; the page has less
 LARGEST_REMEMBERED = Parser.REMEMBERED_BYTES * Parser.REMEMBERED_ENTRIES
 
 
@@ -47,7 +47,7 @@ def check(octets: bytes, knobs: bytes = b"") -> None:
     if whole.end == "close" and not ends:
         assert watched([octets, BEHIND], False, warm) == whole
     assert len(warm.remembered) <= Parser.REMEMBERED_ENTRIES
-    assert all(len(rest) <= Parser.REMEMBERED_BYTES for rest in warm.remembered)
+    assert all(len(text) <= Parser.REMEMBERED_BYTES for text in warm.remembered)
 
 
 def ways_to_cut(octets: bytes, knobs: bytes) -> list[list[bytes]]:
@@ -77,7 +77,7 @@ def cut_behind(octets: bytes, end: bytes) -> list[bytes]:
 def watched(pieces: list[bytes], ends: bool, parser: Parser, *, carefully: bool = False) -> Outcome:
     """Hold a conversation; after every piece, see that it holds no more than it may.
 
-    The way in is `hear`, which has a short cut, or *carefully* the one that has none.
+    The way in is `feed`, which has a short cut, or *carefully* the slow way alone.
     """
     connection = connect(parser)
     requests: list[Request] = []
@@ -89,17 +89,17 @@ def watched(pieces: list[bytes], ends: bool, parser: Parser, *, carefully: bool 
         assert connection.interest == READ
         first = None
         if carefully:
-            connection.receive(piece)
+            connection.store(piece)
         else:
-            first = connection.hear(piece)
-        for request in answered(connection, first, handle, output, 1 << 30):
+            first = connection.feed(piece)
+        for request in serve_requests(connection, first, handle, output, 1 << 30):
             requests.append(request)
-            assert len(output[-1] if output else b"") <= OUTPUT_ENOUGH + LARGEST_ANSWER
+            assert len(output[-1] if output else b"") <= OUTPUT_ENOUGH + LARGEST_RESPONSE
         check_bounds(connection, largest)
     served = tuple((request.method, request.path, request.body) for request in requests)
     assert all(len(request.body) <= parser.policy.max_body for request in requests)
     assert all(len(request.headers) <= parser.policy.max_fields for request in requests)
-    return Outcome(served, b"".join(output), end_of(connection)).settled()
+    return Outcome(served, b"".join(output), end_of(connection)).without_interim()
 
 
 def check_bounds(connection: Connection, largest: int) -> None:
@@ -116,7 +116,7 @@ def check_bounds(connection: Connection, largest: int) -> None:
 
 
 def check_replies(octets: bytes, outcome: Outcome) -> None:
-    """See that all answers are well-formed, and that there is one for each request."""
+    """See that all responses are well-formed, and that there is one for each request."""
     heads = [method == b"HEAD" for method, _, _ in outcome.served]
     # Whether the refused request was for HEAD shows only in the octets, so both will do.
     try:

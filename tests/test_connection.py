@@ -48,10 +48,10 @@ PATIENT = Policy(
 )
 
 
-def told(data: bytes, policy: Policy | None = None) -> Connection:
-    """Return a connection that has been told *data*, and asked for a request if there is one."""
+def stored(data: bytes, policy: Policy | None = None) -> Connection:
+    """Return a connection that has *data*, all of which is still to be looked at."""
     connection = connect(Parser(policy or Policy()))
-    connection.receive(data)
+    connection.store(data)
     return connection
 
 
@@ -61,8 +61,8 @@ def ask(connection: Connection) -> Request:
     return request
 
 
-def answer(connection: Connection) -> None:
-    """Answer all requests that have come, without sending anything."""
+def respond(connection: Connection) -> None:
+    """Respond to all requests that have come, without sending anything."""
     while (request := connection.next_request()) is not None:
         connection.respond(handle(request))
 
@@ -73,13 +73,13 @@ def send(connection: Connection) -> bytes:
     return output
 
 
-def hear(connection: Connection, data: bytes) -> bytes:
-    """Tell *data*, and return all that is said to it."""
+def say(connection: Connection, data: bytes) -> bytes:
+    """Feed *data*, and return all responses to it."""
     output = b""
-    if (request := connection.hear(data)) is not None:
+    if (request := connection.feed(data)) is not None:
         connection.respond(handle(request))
     while True:
-        answer(connection)
+        respond(connection)
         if not connection.output:
             return output
         output += send(connection)
@@ -89,14 +89,14 @@ def statuses(output: bytes) -> list[int]:
     return [reply.status for reply in read_replies(output, [])]
 
 
-def test_hears_out_who_may_still_be_sending_behind_a_full_read() -> None:
-    """Closed with octets unread, the kernel would send a reset that overtakes the answer."""
+def test_lingers_where_the_client_may_still_be_sending_behind_a_full_read() -> None:
+    """Closed with octets unread, the kernel would send a reset that overtakes the response."""
     field = b"X: " + b"x" * 8000 + b"\r\n"
     head = CLOSING_GET[:-2] + field * 2
     full = head + b"Y: " + b"y" * (READ_SIZE - len(head) - 7) + b"\r\n\r\n"
     for request, lingers in ((full, True), (full.replace(b"Y: y", b"Y: "), False)):
         connection = connect()
-        output = hear(connection, request)
+        output = say(connection, request)
 
         assert statuses(output) == [200]
         assert connection.lingering == lingers
@@ -116,9 +116,9 @@ def test_answers_a_thousand_pipelined_requests_in_bounded_memory() -> None:
     held = []
     while unsent or connection.interest == WRITE:
         if connection.interest == READ:
-            connection.receive(unsent[:READ_SIZE])
+            connection.store(unsent[:READ_SIZE])
             unsent = unsent[READ_SIZE:]
-        answer(connection)
+        respond(connection)
         held.append(len(connection.output) + len(connection.buffer))
         output += connection.output[:700]
         connection.sent(min(700, len(connection.output)))
@@ -129,33 +129,33 @@ def test_answers_a_thousand_pipelined_requests_in_bounded_memory() -> None:
     assert longest > OUTPUT_ENOUGH  # or else nothing would be shown
 
 
-def test_begins_no_request_while_many_answers_are_unread() -> None:
-    connection = told(GET * 1000)
-    answer(connection)
+def test_begins_no_request_while_many_responses_are_unread() -> None:
+    connection = stored(GET * 1000)
+    respond(connection)
 
     assert OUTPUT_ENOUGH <= len(connection.output) < OUTPUT_ENOUGH + 200
     assert connection.next_request() is None
     assert connection.interest == WRITE
-    assert connection.has_unread
+    assert connection.has_buffered
     connection.sent(1000)
     assert connection.next_request() is not None
 
 
-def test_reads_nothing_while_an_answer_is_unread() -> None:
-    connection = told(GET)
+def test_reads_nothing_while_a_response_is_unread() -> None:
+    connection = stored(GET)
     assert connection.interest == READ
-    answer(connection)
+    respond(connection)
 
     assert connection.interest == WRITE
     connection.sent(len(connection.output) - 1)
     assert connection.interest == WRITE
     connection.sent(1)
     assert connection.interest == READ
-    assert not connection.has_unread
+    assert not connection.has_buffered
 
 
 def test_reads_nothing_while_a_request_is_handled() -> None:
-    connection = told(GET)
+    connection = stored(GET)
     request = ask(connection)
 
     assert connection.interest == NOTHING
@@ -165,7 +165,7 @@ def test_reads_nothing_while_a_request_is_handled() -> None:
 
 
 def test_hands_out_one_request_at_a_time() -> None:
-    connection = told(GET + BEHIND)
+    connection = stored(GET + BEHIND)
     first = ask(connection)
 
     assert connection.next_request() is None
@@ -174,8 +174,8 @@ def test_hands_out_one_request_at_a_time() -> None:
     assert connection.requests == 2
 
 
-def test_takes_one_answer_for_each_request() -> None:
-    connection = told(GET)
+def test_takes_one_response_for_each_request() -> None:
+    connection = stored(GET)
     with pytest.raises(ValueError, match="no request"):
         connection.respond(Response(200))
     connection.respond(handle(ask(connection)))
@@ -185,15 +185,15 @@ def test_takes_one_answer_for_each_request() -> None:
     assert statuses(connection.output) == [200]
 
 
-def test_takes_no_answer_for_a_request_whose_body_is_missing() -> None:
-    connection = told(POST)
+def test_takes_no_response_to_a_request_whose_body_is_missing() -> None:
+    connection = stored(POST)
     assert connection.next_request() is None
     with pytest.raises(ValueError, match="no request"):
         connection.respond(Response(200))
 
 
-def test_takes_no_answer_for_a_refused_request() -> None:
-    connection = told(CHUNKED + b"x\r\n")
+def test_takes_no_response_to_a_refused_request() -> None:
+    connection = stored(CHUNKED + b"x\r\n")
     assert connection.next_request() is None
     with pytest.raises(ValueError, match="no request"):
         connection.respond(Response(200))
@@ -201,9 +201,9 @@ def test_takes_no_answer_for_a_refused_request() -> None:
     assert statuses(connection.output) == [400]
 
 
-def test_keeps_the_order_of_answers_and_refusals() -> None:
-    assert statuses(hear(connect(), GET + OLD_GET + BAD)) == [200, 200]
-    assert statuses(hear(connect(), GET * 3 + BAD + GET)) == [200, 200, 200, 400]
+def test_keeps_the_order_of_responses_and_refusals() -> None:
+    assert statuses(say(connect(), GET + OLD_GET + BAD)) == [200, 200]
+    assert statuses(say(connect(), GET * 3 + BAD + GET)) == [200, 200, 200, 400]
 
 
 # Half-close
@@ -213,16 +213,16 @@ def test_closes_at_once_when_an_idle_client_has_finished() -> None:
     for before in (b"", GET, b"\r\n"):
         connection = connect()
         if before:
-            hear(connection, before)
+            say(connection, before)
 
-        assert hear(connection, EOF) == b""
+        assert say(connection, EOF) == b""
         assert connection.finished
 
 
 def test_says_that_it_closes_behind_the_last_request_of_a_half_closed_client() -> None:
-    connection = told(GET + BEHIND)
-    connection.receive(EOF)
-    answer(connection)
+    connection = stored(GET + BEHIND)
+    connection.store(EOF)
+    respond(connection)
     replies = read_replies(connection.output, [])
 
     assert [reply.body for reply in replies] == [b"3", b"42"]
@@ -232,9 +232,9 @@ def test_says_that_it_closes_behind_the_last_request_of_a_half_closed_client() -
 
 
 def test_answers_a_client_that_half_closes_while_its_request_is_handled() -> None:
-    connection = told(GET)
+    connection = stored(GET)
     request = ask(connection)
-    connection.receive(EOF)
+    connection.store(EOF)
     connection.respond(handle(request))
 
     assert [reply.closes for reply in read_replies(connection.output, [])] == [True]
@@ -244,9 +244,9 @@ def test_answers_a_client_that_half_closes_while_its_request_is_handled() -> Non
 
 
 def test_answers_a_client_that_half_closes_before_it_reads() -> None:
-    connection = told(GET)
-    answer(connection)
-    connection.receive(EOF)
+    connection = stored(GET)
+    respond(connection)
+    connection.store(EOF)
 
     assert connection.interest == WRITE
     assert not connection.finished
@@ -256,26 +256,26 @@ def test_answers_a_client_that_half_closes_before_it_reads() -> None:
 
 
 def test_wants_nothing_more_from_a_half_closed_client() -> None:
-    connection = told(GET)
+    connection = stored(GET)
     request = ask(connection)
-    connection.receive(EOF)
+    connection.store(EOF)
 
     assert connection.interest == NOTHING
     connection.respond(handle(request))
     send(connection)
     assert connection.interest == NOTHING
     for begun in (b"\r\n", GET[:-1], POST):
-        connection = told(begun)
+        connection = stored(begun)
         assert connection.interest == READ
-        connection.receive(EOF)
+        connection.store(EOF)
         assert connection.interest == NOTHING
 
 
 def test_refuses_a_half_closed_client_in_the_middle_of_a_request() -> None:
     for beginning in (b"G", GET[:-1], POST, CHUNKED, CHUNKED + b"1\r\na", CHUNKED + b"0\r\n"):
         connection = connect()
-        assert hear(connection, beginning) == b""
-        replies = read_replies(hear(connection, EOF), [])
+        assert say(connection, beginning) == b""
+        replies = read_replies(say(connection, EOF), [])
 
         assert [(reply.status, reply.closes) for reply in replies] == [(400, True)]
         assert connection.finished, beginning
@@ -285,14 +285,14 @@ def test_refuses_a_half_closed_client_in_the_middle_of_a_request() -> None:
 
 
 def test_says_nothing_of_the_connection_where_it_persists_anyway() -> None:
-    (reply,) = read_replies(hear(connect(), GET), [])
+    (reply,) = read_replies(say(connect(), GET), [])
 
     assert b"Connection" not in reply.fields
 
 
 def test_says_that_it_keeps_a_connection_of_http_1_0() -> None:
     request = b"GET /add/1/2 HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
-    first, second, third = read_replies(hear(connect(), request * 2 + OLD_GET), [])
+    first, second, third = read_replies(say(connect(), request * 2 + OLD_GET), [])
 
     assert first.fields[b"Connection"] == b"keep-alive"
     assert second.fields[b"Connection"] == b"keep-alive"
@@ -300,24 +300,24 @@ def test_says_that_it_keeps_a_connection_of_http_1_0() -> None:
 
 
 def test_answers_http_1_0_with_its_own_version() -> None:
-    assert hear(connect(), OLD_GET).startswith(b"HTTP/1.1 200 OK\r\n")  # RFC 9110 §6.2
+    assert say(connect(), OLD_GET).startswith(b"HTTP/1.1 200 OK\r\n")  # RFC 9110 §6.2
 
 
 def test_says_that_it_closes_whenever_it_does() -> None:
     for data in (CLOSING_GET, OLD_GET, BAD, CHUNKED + b"x\r\n", b"\0"):
-        (reply,) = read_replies(hear(connect(), data), [])
+        (reply,) = read_replies(say(connect(), data), [])
 
         assert reply.closes, data
 
 
 def test_serves_nothing_once_it_has_closed() -> None:
     for data in (CLOSING_GET, OLD_GET, BAD, CHUNKED + b"x\r\n"):
-        connection = told(data + GET)
-        answer(connection)
+        connection = stored(data + GET)
+        respond(connection)
         said = send(connection)
 
-        assert hear(connection, GET) == b""
-        assert hear(connection, EOF) == b""
+        assert say(connection, GET) == b""
+        assert say(connection, EOF) == b""
         assert len(read_replies(said, [])) == 1
         assert connection.finished
 
@@ -326,21 +326,21 @@ def test_serves_nothing_once_it_has_closed() -> None:
 
 
 def test_invites_a_body_that_is_waited_for() -> None:
-    connection = told(EXPECTING)
+    connection = stored(EXPECTING)
 
     assert connection.next_request() is None
     assert connection.output == CONTINUE
     assert connection.interest == WRITE
     send(connection)
     assert connection.interest == READ
-    connection.receive(b"hello")
+    connection.store(b"hello")
     assert ask(connection).body == b"hello"
     assert connection.output == b""
 
 
 def test_invites_chunks_that_are_waited_for() -> None:
     head = EXPECTING.replace(b"Content-Length: 5", b"Transfer-Encoding: chunked")
-    connection = told(head)
+    connection = stored(head)
 
     assert connection.next_request() is None
     assert send(connection) == CONTINUE
@@ -348,7 +348,7 @@ def test_invites_chunks_that_are_waited_for() -> None:
 
 def test_invites_once_however_the_head_is_cut() -> None:
     connection = connect()
-    output = b"".join(hear(connection, octet) for octet in octet_by_octet(EXPECTING + b"hello"))
+    output = b"".join(say(connection, octet) for octet in octet_by_octet(EXPECTING + b"hello"))
 
     assert output.count(CONTINUE) == 1
     assert statuses(output) == [404]
@@ -358,12 +358,12 @@ def test_invites_each_client_that_waits_even_with_a_head_it_remembers() -> None:
     parser = Parser(Policy())
     for _ in range(3):
         connection = connect(parser)
-        assert hear(connection, EXPECTING) == CONTINUE
-        assert statuses(hear(connection, b"hello")) == [404]
+        assert say(connection, EXPECTING) == CONTINUE
+        assert statuses(say(connection, b"hello")) == [404]
 
 
 def test_does_not_invite_a_body_that_comes_already() -> None:
-    connection = told(EXPECTING + b"h")
+    connection = stored(EXPECTING + b"h")
 
     assert connection.next_request() is None
     assert connection.output == b""
@@ -385,58 +385,58 @@ def test_does_not_invite_a_body_that_comes_already() -> None:
 def test_does_not_invite_where_nothing_or_something_bad_comes(head: bytes) -> None:
     parser = Parser(Policy())
 
-    assert CONTINUE not in hear(connect(parser), head)
-    assert CONTINUE not in hear(connect(parser), head)
+    assert CONTINUE not in say(connect(parser), head)
+    assert CONTINUE not in say(connect(parser), head)
 
 
-def test_invites_behind_the_answers_before() -> None:
-    connection = told(GET + EXPECTING)
-    answer(connection)
+def test_invites_behind_the_responses_before() -> None:
+    connection = stored(GET + EXPECTING)
+    respond(connection)
 
     assert connection.output.endswith(CONTINUE)
     assert statuses(connection.output) == [200]
 
 
-# Refusals, and hearing the client out
+# Refusals, and lingering
 
 
-def test_hears_a_refused_client_out() -> None:
-    connection = told(BAD)
-    answer(connection)
+def test_lingers_behind_a_refusal() -> None:
+    connection = stored(BAD)
+    respond(connection)
 
     assert (connection.lingering, connection.interest) == (False, WRITE)
     send(connection)
     assert (connection.lingering, connection.interest) == (True, READ)
     assert not connection.finished
     for _ in range(100):
-        assert hear(connection, GET * 100) == b""
+        assert say(connection, GET * 100) == b""
     assert len(connection.buffer) == 0
-    connection.receive(EOF)
+    connection.store(EOF)
     assert connection.finished
 
 
 def test_closes_at_once_behind_a_request_that_asked_for_it() -> None:
-    connection = told(CLOSING_GET)
-    answer(connection)
+    connection = stored(CLOSING_GET)
+    respond(connection)
     send(connection)
 
     assert connection.finished
     assert not connection.lingering
 
 
-def test_hears_out_a_client_that_sent_more_than_it_said() -> None:
-    connection = told(CLOSING_GET + GET)
-    answer(connection)
+def test_lingers_where_a_client_sent_more_than_it_said() -> None:
+    connection = stored(CLOSING_GET + GET)
+    respond(connection)
     send(connection)
 
     assert connection.lingering
-    connection.receive(EOF)
+    connection.store(EOF)
     assert connection.finished
 
 
 def test_closes_behind_a_refusal_of_a_client_that_has_finished() -> None:
-    connection = told(b"nonsense")
-    connection.receive(EOF)
+    connection = stored(b"nonsense")
+    connection.store(EOF)
     assert connection.next_request() is None
     assert not connection.finished
     send(connection)
@@ -446,8 +446,8 @@ def test_closes_behind_a_refusal_of_a_client_that_has_finished() -> None:
 
 def test_holds_nothing_of_a_client_that_it_has_refused() -> None:
     for data in (BAD + GET * 1000, b"\0" * 10_000, CHUNKED + b"x" * 10_000):
-        connection = told(data)
-        answer(connection)
+        connection = stored(data)
+        respond(connection)
 
         assert len(connection.buffer) == 0
         assert connection.body is None
@@ -469,28 +469,28 @@ def test_holds_no_more_of_a_client_than_its_limits() -> None:
     }
     for beginning, more in endless.items():
         connection = connect(Parser(policy))
-        hear(connection, beginning or more)
+        say(connection, beginning or more)
         for _ in range(10_000):
             content = len(connection.body.content) if connection.body else 0
             assert len(connection.buffer) + content <= 4096 + 6
             if connection.lingering:
                 break
-            hear(connection, more)
+            say(connection, more)
         assert connection.lingering, beginning
 
 
 def test_forgets_a_client_that_is_gone() -> None:
     for data in (b"", GET, GET[:-1], POST, GET * 1000, BAD):
-        connection = told(data) if data else connect()
-        answer(connection)
+        connection = stored(data) if data else connect()
+        respond(connection)
         connection.abort()
 
         assert connection.finished
         assert connection.output == b""
         assert connection.interest == NOTHING
-        assert not connection.has_unread
+        assert not connection.has_buffered
         assert connection.next_request() is None
-        connection.receive(GET)
+        connection.store(GET)
         assert connection.next_request() is None
 
 
@@ -509,15 +509,15 @@ def test_has_limits_by_default(request_of: Callable[[int], bytes], limit: int, s
     for way in (octet_by_octet, lambda octets: [octets]):
         for size, closes in ((limit, False), (limit + 1, True)):
             connection = connect()
-            said = b"".join(hear(connection, piece) for piece in way(request_of(size)))
+            said = b"".join(say(connection, piece) for piece in way(request_of(size)))
             (reply,) = read_replies(said, [])
 
             assert reply.closes == closes
             assert (reply.status == status) == closes
 
 
-def test_has_nothing_to_say_to_a_client_that_went_while_its_answer_was_due() -> None:
-    connection = told(GET)
+def test_has_nothing_to_say_to_a_client_that_went_while_its_response_was_due() -> None:
+    connection = stored(GET)
     request = ask(connection)
     connection.abort()
     connection.respond(handle(request))
@@ -534,7 +534,7 @@ def test_closes_an_idle_connection_when_the_server_stops() -> None:
     for before in (b"", GET, b"\r\n"):
         connection = connect()
         if before:
-            hear(connection, before)
+            say(connection, before)
         connection.drain()
 
         assert connection.finished
@@ -546,10 +546,10 @@ def test_answers_a_request_that_has_begun_when_the_server_stops() -> None:
     request = b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n" + body
     for cut in range(1, len(request)):
         connection = connect()
-        hear(connection, request[:cut])
+        say(connection, request[:cut])
         connection.drain()
         assert not connection.finished
-        (reply,) = read_replies(hear(connection, request[cut:] + GET), [])
+        (reply,) = read_replies(say(connection, request[cut:] + GET), [])
 
         assert (reply.status, reply.closes) == (404, True)
 
@@ -557,17 +557,17 @@ def test_answers_a_request_that_has_begun_when_the_server_stops() -> None:
 def test_answers_a_request_that_has_come_when_the_server_stops() -> None:
     """It is here, although nobody has looked at it yet."""
     for data in (GET, POST + b"x" * 100):
-        connection = told(data)
+        connection = stored(data)
         connection.drain()
         assert not connection.finished
-        answer(connection)
+        respond(connection)
         (reply,) = read_replies(connection.output, [])
 
         assert reply.closes
 
 
 def test_answers_a_request_that_is_handled_when_the_server_stops() -> None:
-    connection = told(GET + GET)
+    connection = stored(GET + GET)
     request = ask(connection)
     connection.drain()
     connection.respond(handle(request))
@@ -580,8 +580,8 @@ def test_answers_a_request_that_is_handled_when_the_server_stops() -> None:
 
 
 def test_sends_what_is_unsent_when_the_server_stops() -> None:
-    connection = told(GET)
-    answer(connection)
+    connection = stored(GET)
+    respond(connection)
     connection.drain()
 
     assert not connection.finished
@@ -589,28 +589,28 @@ def test_sends_what_is_unsent_when_the_server_stops() -> None:
     assert connection.finished
 
 
-def test_hears_a_refused_client_out_when_the_server_stops() -> None:
-    connection = told(BAD)
-    answer(connection)
+def test_lingers_behind_a_refusal_when_the_server_stops() -> None:
+    connection = stored(BAD)
+    respond(connection)
     connection.drain()
     send(connection)
 
     assert connection.lingering
     connection.drain()
     assert connection.lingering
-    connection.receive(EOF)
+    connection.store(EOF)
     assert connection.finished
 
 
-# When time is up
+# When no time is left
 
 
 @pytest.mark.parametrize("before", [b"", GET, b"\r\n", GET + b"\r\n", b"\r", GET + b"\r\n\r"])
 def test_leaves_an_idle_client_without_a_word(before: bytes) -> None:
     connection = connect()
     if before:
-        hear(connection, before)
-    connection.time_is_up()
+        say(connection, before)
+    connection.on_timeout()
 
     assert connection.finished
     assert connection.output == b""
@@ -619,8 +619,8 @@ def test_leaves_an_idle_client_without_a_word(before: bytes) -> None:
 def test_leaves_a_client_whose_empty_line_came_in_two_pieces_without_a_word() -> None:
     connection = connect()
     for octet in octet_by_octet(b"\r\n\r\n"):
-        hear(connection, octet)
-    connection.time_is_up()
+        say(connection, octet)
+    connection.on_timeout()
 
     assert connection.finished
     assert connection.output == b""
@@ -646,21 +646,21 @@ def test_leaves_a_client_whose_empty_line_came_in_two_pieces_without_a_word() ->
 )
 def test_tells_a_client_that_has_begun_a_request_that_time_is_up(begun: bytes) -> None:
     connection = connect()
-    hear(connection, begun)
-    connection.time_is_up()
+    say(connection, begun)
+    connection.on_timeout()
     (reply,) = read_replies(connection.output, [])
 
     assert (reply.status, reply.closes) == (408, True)
     assert send(connection)
     assert connection.lingering
-    assert hear(connection, b"hello" + GET) == b""
+    assert say(connection, b"hello" + GET) == b""
 
 
 def test_tells_a_client_that_asks_for_the_head_only_a_head() -> None:
     for begun in (b"HEAD ", b"HEAD /add/1/2 HTTP/1.1\r\nHo", b"HEAD" + POST[4:]):
         connection = connect()
-        hear(connection, begun)
-        connection.time_is_up()
+        say(connection, begun)
+        connection.on_timeout()
         (reply,) = read_replies(connection.output, [True])
 
         assert reply.status == 408
@@ -669,30 +669,30 @@ def test_tells_a_client_that_asks_for_the_head_only_a_head() -> None:
 
 @pytest.mark.parametrize("begun", [GET, GET + POST, GET + b"G", BAD, CLOSING_GET, GET + EXPECTING])
 def test_leaves_a_client_that_does_not_read(begun: bytes) -> None:
-    connection = told(begun)
-    answer(connection)
+    connection = stored(begun)
+    respond(connection)
     connection.sent(10)
     assert connection.interest == WRITE
-    connection.time_is_up()
+    connection.on_timeout()
 
     assert connection.finished
     assert connection.output == b""
 
 
-def test_leaves_a_client_that_it_has_heard_out_for_long_enough() -> None:
-    connection = told(BAD)
-    answer(connection)
+def test_leaves_a_client_when_it_has_lingered_for_long_enough() -> None:
+    connection = stored(BAD)
+    respond(connection)
     send(connection)
     assert connection.lingering
-    connection.time_is_up()
+    connection.on_timeout()
 
     assert connection.finished
 
 
-# Patience, with a clock of ours
+# The time left, with a clock of ours
 
 
-def test_is_patient_in_each_position_for_as_long_as_the_policy_says() -> None:
+def test_gives_each_position_the_time_that_the_policy_says() -> None:
     cases = {
         b"": 13.0,
         b"\r": 13.0,
@@ -705,152 +705,152 @@ def test_is_patient_in_each_position_for_as_long_as_the_policy_says() -> None:
     for begun, seconds in cases.items():
         connection = connect(Parser(PATIENT))
         if begun:
-            hear(connection, begun)
-        assert connection.patience(1000.0) == seconds
-        assert connection.patience(1002.5) == seconds - 2.5
-        assert connection.patience(1100.0) == seconds - 100.0
+            say(connection, begun)
+        assert connection.time_left(1000.0) == seconds
+        assert connection.time_left(1002.5) == seconds - 2.5
+        assert connection.time_left(1100.0) == seconds - 100.0
 
-    connection = told(GET, PATIENT)
-    answer(connection)
-    assert connection.patience(1000.0) == 14.0  # to read its answer
-    connection = told(BAD, PATIENT)
-    answer(connection)
-    assert connection.patience(1000.0) == 14.0
+    connection = stored(GET, PATIENT)
+    respond(connection)
+    assert connection.time_left(1000.0) == 14.0  # to read its response
+    connection = stored(BAD, PATIENT)
+    respond(connection)
+    assert connection.time_left(1000.0) == 14.0
     send(connection)
-    assert connection.patience(1005.0) == 15.0  # to be heard out
+    assert connection.time_left(1005.0) == 15.0  # to linger
 
 
-def test_has_all_the_patience_while_the_client_need_do_nothing() -> None:
-    connection = told(GET, PATIENT)
+def test_has_no_timeout_while_the_client_need_do_nothing() -> None:
+    connection = stored(GET, PATIENT)
     ask(connection)
 
-    assert connection.patience(1000.0) == inf
+    assert connection.time_left(1000.0) == inf
     connection.drain()
-    assert connection.patience(9000.0) == inf
+    assert connection.time_left(9000.0) == inf
 
 
 def test_is_not_held_by_a_head_that_drips() -> None:
     connection = connect(Parser(PATIENT))
     for second, octet in enumerate(octet_by_octet(GET[:-1])):
-        hear(connection, octet)
+        say(connection, octet)
         assert connection.state == HEAD
-        assert connection.patience(1000.0 + second) == 11.0 - second
+        assert connection.time_left(1000.0 + second) == 11.0 - second
 
 
 def test_is_not_held_by_empty_lines_that_drip() -> None:
     connection = connect(Parser(PATIENT))
-    assert connection.patience(1000.0) == 13.0
+    assert connection.time_left(1000.0) == 13.0
     for second in range(1, 5):
-        hear(connection, b"\r\n")
-        assert connection.patience(1000.0 + second) == 13.0 - second
+        say(connection, b"\r\n")
+        assert connection.time_left(1000.0 + second) == 13.0 - second
 
 
 def test_gives_a_body_time_for_what_has_arrived_of_it() -> None:
     connection = connect(Parser(PATIENT))
-    hear(connection, POST)
-    assert connection.patience(1000.0) == 12.0
+    say(connection, POST)
+    assert connection.time_left(1000.0) == 12.0
     for second, octet in enumerate(octet_by_octet(b"x" * 50), 1):
-        hear(connection, octet)
+        say(connection, octet)
         assert connection.state == BODY
-        assert connection.patience(1000.0 + second) == pytest.approx(12.0 + second / 10 - second)
+        assert connection.time_left(1000.0 + second) == pytest.approx(12.0 + second / 10 - second)
 
 
 def test_gives_a_body_no_time_for_what_is_around_its_chunks() -> None:
     connection = connect(Parser(PATIENT))
-    hear(connection, CHUNKED)
-    assert connection.patience(1000.0) == 12.0
+    say(connection, CHUNKED)
+    assert connection.time_left(1000.0) == 12.0
     for piece in (b"000", b"5;x=y", b"\r\n"):
-        hear(connection, piece)
-    assert connection.patience(1001.0) == 11.0
-    hear(connection, b"hello\r\n")
-    assert connection.patience(1002.0) == 10.5
+        say(connection, piece)
+    assert connection.time_left(1001.0) == 11.0
+    say(connection, b"hello\r\n")
+    assert connection.time_left(1002.0) == 10.5
     for piece in (b"0", b"\r\n", b"X: y\r\n", b"Y: z"):
-        hear(connection, piece)
-    assert connection.patience(1003.0) == 9.5
+        say(connection, piece)
+    assert connection.time_left(1003.0) == 9.5
 
 
 def test_gives_no_body_more_time_than_its_limit_earns() -> None:
     policy = Policy(max_body=1000, body_timeout=2.0, body_rate=500.0)
     connection = connect(Parser(policy))
-    hear(connection, b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n")
-    assert connection.patience(0.0) == 2.0
-    hear(connection, b"x" * 999)
+    say(connection, b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n")
+    assert connection.time_left(0.0) == 2.0
+    say(connection, b"x" * 999)
 
-    assert connection.patience(2.0) < 2.0
+    assert connection.time_left(2.0) < 2.0
 
 
 def test_is_not_held_by_a_client_that_reads_in_drips() -> None:
-    connection = told(GET, PATIENT)
-    answer(connection)
+    connection = stored(GET, PATIENT)
+    respond(connection)
     size = len(connection.output)
     for second in range(size):
-        assert connection.patience(1000.0 + second) == 14.0 - second
+        assert connection.time_left(1000.0 + second) == 14.0 - second
         connection.sent(1)
 
-    assert connection.patience(2000.0) == 13.0  # all is read: idle, from now on
+    assert connection.time_left(2000.0) == 13.0  # all is read: idle, from now on
 
 
 def test_begins_to_count_anew_for_each_request() -> None:
     connection = connect(Parser(PATIENT))
-    assert connection.patience(1000.0) == 13.0
+    assert connection.time_left(1000.0) == 13.0
     for start in (1001.0, 2001.0, 3001.0):
-        hear(connection, GET[:5])
-        assert connection.patience(start) == 11.0
-        hear(connection, GET[5:])
+        say(connection, GET[:5])
+        assert connection.time_left(start) == 11.0
+        say(connection, GET[5:])
         assert connection.state == IDLE
-        assert connection.patience(start + 1) == 13.0
-        assert connection.patience(start + 11) == 3.0
+        assert connection.time_left(start + 1) == 13.0
+        assert connection.time_left(start + 11) == 3.0
 
 
-def test_begins_to_count_anew_for_a_request_that_came_between_two_looks() -> None:
-    """A loop looks now and then: the idle time before a request does not count behind it."""
+def test_begins_to_count_anew_for_a_request_that_came_between_two_sweeps() -> None:
+    """A loop sweeps now and then: the idle time before a request does not count behind it."""
     parser = Parser(PATIENT)
-    for _ in range(2):  # the second time, the request is recalled
+    for _ in range(2):  # the second time, its fields are remembered
         connection = connect(parser)
-        assert connection.patience(1000.0) == 13.0
-        hear(connection, GET)
+        assert connection.time_left(1000.0) == 13.0
+        say(connection, GET)
 
-        assert connection.patience(1012.0) == 13.0
+        assert connection.time_left(1012.0) == 13.0
 
 
 def test_begins_to_count_anew_for_the_head_behind_a_head() -> None:
     connection = connect(Parser(PATIENT))
-    hear(connection, GET[:5])
-    assert connection.patience(1000.0) == 11.0
-    hear(connection, GET[5:] + GET[:5])
+    say(connection, GET[:5])
+    assert connection.time_left(1000.0) == 11.0
+    say(connection, GET[5:] + GET[:5])
 
     assert connection.state == HEAD
-    assert connection.patience(1010.0) == 11.0
+    assert connection.time_left(1010.0) == 11.0
 
 
-def test_has_less_patience_when_the_server_stops() -> None:
+def test_leaves_less_time_when_the_server_stops() -> None:
     hasty = Policy(drain_timeout=0.5)
     for begun in (b"G", POST, CHUNKED + b"5\r\nh"):
         connection = connect(Parser(hasty))
-        hear(connection, begun)
-        assert connection.patience(1000.0) >= 10.0
+        say(connection, begun)
+        assert connection.time_left(1000.0) >= 10.0
         connection.drain()
 
-        assert connection.patience(1004.0) == 0.5
-        assert connection.patience(1005.0) == -0.5
+        assert connection.time_left(1004.0) == 0.5
+        assert connection.time_left(1005.0) == -0.5
     for unread in (GET, BAD):
-        connection = told(unread, hasty)
-        answer(connection)
+        connection = stored(unread, hasty)
+        respond(connection)
         connection.drain()
-        assert connection.patience(1000.0) == 0.5
-    connection = told(BAD, hasty)
-    answer(connection)
+        assert connection.time_left(1000.0) == 0.5
+    connection = stored(BAD, hasty)
+    respond(connection)
     send(connection)
     connection.drain()
-    assert connection.patience(1000.0) == 0.5
+    assert connection.time_left(1000.0) == 0.5
 
 
-def test_has_no_more_patience_than_usual_when_the_server_stops() -> None:
+def test_leaves_no_more_time_than_usual_when_the_server_stops() -> None:
     connection = connect(Parser(PATIENT))
-    hear(connection, b"G")
+    say(connection, b"G")
     connection.drain()
 
-    assert connection.patience(1000.0) == 11.0
+    assert connection.time_left(1000.0) == 11.0
 
 
 def test_has_defaults_that_a_user_would_choose() -> None:
@@ -861,10 +861,10 @@ def test_has_defaults_that_a_user_would_choose() -> None:
     assert parse_options(Policy, ["head-timeout=0.3"]).head_timeout == 0.3
 
 
-# Answers
+# Responses
 
 
-def test_dates_each_answer_when_it_is_given() -> None:
+def test_dates_each_response_when_it_is_given() -> None:
     seconds = iter(range(10, 60))
     dates: list[bytes] = []
 
@@ -873,7 +873,7 @@ def test_dates_each_answer_when_it_is_given() -> None:
         return b"Date: " + dates[-1] + b"\r\n"
 
     connection = Connection(Parser(Policy()), next_date_line)
-    output = hear(connection, GET * 3 + BAD)
+    output = say(connection, GET * 3 + BAD)
 
     found = [line for line in output.split(b"\r\n") if line.startswith(b"Date: ")]
     assert found == [b"Date: " + date for date in dates]
@@ -884,7 +884,7 @@ def test_dates_each_answer_when_it_is_given() -> None:
 def test_writes_each_status_as_it_should_be(status: int) -> None:
     headers = ((b"Allow", b"GET"),) if status == 405 else ()
     for head_only in (False, True):
-        connection = told(b"HEAD" + GET[3:] if head_only else GET)
+        connection = stored(b"HEAD" + GET[3:] if head_only else GET)
         ask(connection)
         connection.respond(Response(status, b"some text", headers=headers))
         (reply,) = read_replies(connection.output, [head_only])
@@ -896,7 +896,7 @@ def test_writes_each_status_as_it_should_be(status: int) -> None:
 
 
 @pytest.mark.parametrize("length", [0, 1, 9, 10, 62, 63, 64, 65, 99, 100, 1000, 100_000])
-def test_counts_the_octets_of_each_answer(length: int) -> None:
+def test_counts_the_octets_of_each_response(length: int) -> None:
     response = Response(200, b"x" * length, JSON)
     (whole,) = read_replies(render(response, date_line()), [False])
     (closing,) = read_replies(render(response, date_line(), b"Connection: close\r\n"), [False])
@@ -910,7 +910,7 @@ def test_counts_the_octets_of_each_answer(length: int) -> None:
 
 
 def test_has_a_reason_for_each_status_it_refuses_with() -> None:
-    connection = told(GET)
+    connection = stored(GET)
     ask(connection)
     connection.respond(Response(405, b"no", headers=((b"Allow", b"HEAD, POST"),)))
 
@@ -920,7 +920,7 @@ def test_has_a_reason_for_each_status_it_refuses_with() -> None:
 
 
 @pytest.mark.parametrize("body", [b"5", b"5" * 100])
-def test_writes_the_fields_of_an_answer_of_any_length(body: bytes) -> None:
+def test_writes_the_fields_of_a_response_of_any_length(body: bytes) -> None:
     (reply,) = read_replies(
         render(Response(200, body, headers=((b"Allow", b"GET"),)), date_line()), []
     )
@@ -931,35 +931,35 @@ def test_writes_the_fields_of_an_answer_of_any_length(body: bytes) -> None:
 # What a parser remembers
 
 
-def rest(number: int, size: int = 0) -> bytes:
-    padding = b"" if not size else b"Y: " + b"y" * (size - len(rest(number)) - 5) + b"\r\n"
+def fields_text(number: int, size: int = 0) -> bytes:
+    padding = b"" if not size else b"Y: " + b"y" * (size - len(fields_text(number)) - 5) + b"\r\n"
     return b"HTTP/1.1\r\nHost: a\r\nX: %06d\r\n" % number + padding + b"\r\n"
 
 
-def test_remembers_a_good_rest() -> None:
+def test_remembers_good_fields() -> None:
     parser = Parser(Policy())
-    first = parser.parse_rest(rest(1))
+    first = parser.fields_of(fields_text(1))
 
-    assert parser.parse_rest(rest(1)) is first
-    assert parser.parse_rest(rest(2)) is not first
+    assert parser.fields_of(fields_text(1)) is first
+    assert parser.fields_of(fields_text(2)) is not first
 
 
 def test_remembers_no_more_than_it_may() -> None:
     parser = Parser(Policy())
     for number in range(3 * parser.REMEMBERED_ENTRIES):
-        parser.parse_rest(rest(number))
+        parser.fields_of(fields_text(number))
         assert len(parser.remembered) <= parser.REMEMBERED_ENTRIES
 
-    assert rest(3 * parser.REMEMBERED_ENTRIES - 1) in parser.remembered
+    assert fields_text(3 * parser.REMEMBERED_ENTRIES - 1) in parser.remembered
 
 
-def test_remembers_no_large_rest() -> None:
+def test_remembers_no_large_fields() -> None:
     parser = Parser(Policy())
     largest = parser.REMEMBERED_BYTES
-    parser.parse_rest(rest(1, largest))
-    parser.parse_rest(rest(2, largest + 1))
+    parser.fields_of(fields_text(1, largest))
+    parser.fields_of(fields_text(2, largest + 1))
 
-    assert list(parser.remembered) == [rest(1, largest)]
+    assert list(parser.remembered) == [fields_text(1, largest)]
 
 
 @pytest.mark.parametrize(
@@ -976,7 +976,7 @@ def test_remembers_nothing_bad(bad: bytes) -> None:
     parser = Parser(Policy())
     for _ in range(2):
         with pytest.raises(HttpError):
-            parser.parse_rest(bad)
+            parser.fields_of(bad)
 
     assert parser.remembered == {}
 
@@ -1003,28 +1003,28 @@ def test_remembers_nothing_bad(bad: bytes) -> None:
         b"",
     ],
 )
-def test_judges_a_start_the_same_with_a_rest_that_it_remembers(start: bytes) -> None:
-    """The quick way in must not let in what the careful way does not."""
+def test_validates_a_request_line_the_same_with_fields_that_it_remembers(start: bytes) -> None:
+    """The short cut must not let in what the slow way does not."""
     parser = Parser(Policy())
-    hear(connect(parser), GET)
+    say(connect(parser), GET)
     request = start + b" HTTP/1.1\r\nHost: a\r\n\r\n"
-    replies = read_replies(hear(connect(parser), request), [])
+    replies = read_replies(say(connect(parser), request), [])
 
     assert b"HTTP/1.1\r\nHost: a\r\n\r\n" in parser.remembered
     assert [reply.closes for reply in replies] == [True]
-    assert replies == read_replies(hear(connect(), request), [])
+    assert replies == read_replies(say(connect(), request), [])
 
 
-def test_takes_the_quick_way_in_for_one_whole_ordinary_request() -> None:
+def test_takes_the_short_cut_for_one_whole_ordinary_request() -> None:
     parser = Parser(Policy())
     longest = b"GET /" + b"a" * (SHORT_TARGET - 1) + b" HTTP/1.1\r\nHost: a\r\n\r\n"
     body = b"Content-Length: 1\r\n\r\n"
-    for last in (None, parser.parse_rest(b"HTTP/1.1\r\nHost: a\r\n\r\n")):
+    for last in (None, parser.fields_of(b"HTTP/1.1\r\nHost: a\r\n\r\n")):
         for whole in (GET, longest, b"GET /add/-1/2.5?x HTTP/1.1\r\nHost: a\r\n\r\n"):
-            recalled = parser.recall(whole, last)
+            found = parser.parse_whole_head(whole, last)
 
-            assert recalled is not None
-            assert recalled.target == whole.split()[1]
+            assert found is not None
+            assert found.target == whole.split()[1]
         for other in (
             GET + GET,
             GET[:-1],
@@ -1034,28 +1034,28 @@ def test_takes_the_quick_way_in_for_one_whole_ordinary_request() -> None:
             longest.replace(b"/a", b"/aa"),
             GET[:-2] + b"X: " + b"x" * parser.REMEMBERED_BYTES + b"\r\n\r\n",
         ):
-            assert parser.recall(other, last) is None
+            assert parser.parse_whole_head(other, last) is None
 
 
-def test_takes_no_way_in_while_too_much_is_unsent() -> None:
-    connection = told(GET)
+def test_hands_out_nothing_while_too_much_is_unsent() -> None:
+    connection = stored(GET)
     ask(connection)
     connection.respond(Response(200, b"x" * OUTPUT_ENOUGH))
 
-    assert connection.hear(GET) is None
-    assert connection.has_unread
+    assert connection.feed(GET) is None
+    assert connection.has_buffered
     send(connection)
     assert connection.next_request() is not None
 
 
-def test_compares_with_the_last_rest_of_its_own_client() -> None:
+def test_compares_with_the_last_fields_of_its_own_client() -> None:
     parser = Parser(Policy())
     one, other = connect(parser), connect(parser)
     closing = GET[:-2] + b"Connection: close\r\n\r\n"
-    hear(one, GET)
-    hear(other, closing)
+    say(one, GET)
+    say(other, closing)
 
-    assert [reply.closes for reply in read_replies(hear(one, GET), [])] == [False]
+    assert [reply.closes for reply in read_replies(say(one, GET), [])] == [False]
     assert other.lingering or other.finished
 
 
@@ -1063,13 +1063,13 @@ def test_forgets_the_empty_lines_before_a_request_in_either_way() -> None:
     parser = Parser(Policy())
     connection = connect(parser)
     for _ in range(20):
-        assert hear(connection, b"\r\n") == b""
-        assert statuses(hear(connection, GET)) == [200]
+        assert say(connection, b"\r\n") == b""
+        assert statuses(say(connection, GET)) == [200]
 
 
 def test_hands_out_the_fields_by_lower_case_name() -> None:
     head = b"GET / HTTP/1.1\r\nHost: a\r\nX-Y:  1 \r\nE:\r\nx-y: 2\t\r\nX-Y:\r\n\r\n"
-    request = ask(told(head))
+    request = ask(stored(head))
 
     assert request.headers == {b"host": b"a", b"x-y": b"1, 2, ", b"e": b""}
     assert request.keep_alive
@@ -1077,7 +1077,7 @@ def test_hands_out_the_fields_by_lower_case_name() -> None:
 
 
 def test_hands_out_the_target_as_it_was_sent() -> None:
-    request = ask(told(b"GET http://A:1/x%2fy?z HTTP/1.1\r\nHost: a:1\r\n\r\n"))
+    request = ask(stored(b"GET http://A:1/x%2fy?z HTTP/1.1\r\nHost: a:1\r\n\r\n"))
 
     assert request.target == b"http://A:1/x%2fy?z"
     assert request.path == b"/x%2fy"
@@ -1093,7 +1093,7 @@ def test_makes_a_request_to_try_out() -> None:
 
 
 def test_says_that_a_request_in_progress_is_in_progress() -> None:
-    connection = told(GET)
+    connection = stored(GET)
     ask(connection)
 
     assert connection.state == HANDLING

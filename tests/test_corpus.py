@@ -12,10 +12,10 @@ from conversation import (
     Case,
     Outcome,
     cases,
-    converse,
     octet_by_octet,
     read_case,
     read_replies,
+    serve_pieces,
     unescape,
 )
 from invariants import check
@@ -37,13 +37,13 @@ def cases_of(file: str) -> list[Case]:
     return [case for case in CASES if case.name.startswith(f"{file}: ")]
 
 
-def settled(case: Case, pieces: Iterable[bytes], parser: Parser | None = None) -> Outcome:
-    return converse(pieces, parser or Parser(case.policy)).settled()
+def outcome_of(case: Case, pieces: Iterable[bytes], parser: Parser | None = None) -> Outcome:
+    return serve_pieces(pieces, parser or Parser(case.policy)).without_interim()
 
 
 @each_case
 def test_decides(case: Case) -> None:
-    outcome = converse(case.pieces(), Parser(case.policy))
+    outcome = serve_pieces(case.pieces(), Parser(case.policy))
     replies = read_replies(outcome.output, case.heads)
 
     assert outcome.served == case.served
@@ -52,7 +52,7 @@ def test_decides(case: Case) -> None:
     for reply, status, body in zip(replies, case.statuses, case.bodies, strict=True):
         assert status in (None, reply.status)
         assert body in (None, reply.body)
-    # The last answer says that it is the last, unless the client went without another word.
+    # The last response says that it is the last, unless the client went without another word.
     if case.end != "close":
         assert not any(reply.closes for reply in replies)
     elif replies and not case.ends:
@@ -63,10 +63,10 @@ def test_decides(case: Case) -> None:
 def test_decides_the_same_at_every_cut(file: str) -> None:
     for case in cases_of(file):
         parser = Parser(case.policy)  # remembers what it saw, from the first time on
-        whole = settled(case, case.pieces(), parser)
-        assert settled(case, case.pieces(), parser) == whole, case.name
+        whole = outcome_of(case, case.pieces(), parser)
+        assert outcome_of(case, case.pieces(), parser) == whole, case.name
         for cut in range(1, len(case.octets)):
-            assert settled(case, case.pieces(cut), parser) == whole, (case.name, cut)
+            assert outcome_of(case, case.pieces(cut), parser) == whole, (case.name, cut)
 
 
 @each_file
@@ -74,9 +74,9 @@ def test_decides_the_same_octet_by_octet(file: str) -> None:
     for case in cases_of(file):
         pieces = [*octet_by_octet(case.octets), *([EOF] if case.ends else [])]
         parser = Parser(case.policy)
-        outcomes = [settled(case, pieces, parser), settled(case, pieces, parser)]
+        outcomes = [outcome_of(case, pieces, parser), outcome_of(case, pieces, parser)]
 
-        assert outcomes == [settled(case, case.pieces())] * 2, case.name
+        assert outcomes == [outcome_of(case, case.pieces())] * 2, case.name
 
 
 @each_file
@@ -84,19 +84,19 @@ def test_decides_the_same_line_by_line(file: str) -> None:
     """Cut behind each CR and behind each LF: where the states of a parser change."""
     for case in cases_of(file):
         parser = Parser(case.policy)
-        whole = settled(case, case.pieces(), parser)
+        whole = outcome_of(case, case.pieces(), parser)
 
         for octet in b"\r", b"\n":
             edges = [at + 1 for at in range(len(case.octets)) if case.octets.startswith(octet, at)]
-            assert settled(case, case.pieces(*edges), parser) == whole, case.name
+            assert outcome_of(case, case.pieces(*edges), parser) == whole, case.name
 
 
 @each_file
 def test_decides_the_same_for_a_client_that_reads_slowly(file: str) -> None:
     for case in cases_of(file):
-        outcome = converse(case.pieces(), Parser(case.policy), reads=7)
+        outcome = serve_pieces(case.pieces(), Parser(case.policy), reads=7)
 
-        assert outcome == converse(case.pieces(), Parser(case.policy)), case.name
+        assert outcome == serve_pieces(case.pieces(), Parser(case.policy)), case.name
 
 
 @each_file
@@ -107,9 +107,9 @@ def test_serves_what_comes_behind_unless_it_has_closed(file: str) -> None:
 
 
 def check_behind(case: Case) -> None:
-    alone = settled(case, case.pieces())
+    alone = outcome_of(case, case.pieces())
     for behind in ([case.octets + BEHIND], [case.octets, BEHIND], [case.octets, b"\r\n", BEHIND]):
-        outcome = settled(case, behind)
+        outcome = outcome_of(case, behind)
         if case.end == "close":
             assert outcome == alone, case.name
         else:
@@ -121,10 +121,10 @@ def check_behind(case: Case) -> None:
 
 @each_file
 def test_writes_what_h11_reads(file: str) -> None:
-    """A second opinion on each answer, from a client that somebody else wrote."""
+    """A second opinion on each response, from a client that somebody else wrote."""
     for case in cases_of(file):
         client = h11.Connection(h11.CLIENT)
-        client.receive_data(settled(case, case.pieces()).output)
+        client.receive_data(outcome_of(case, case.pieces()).output)
         methods = [method for method, _, _ in case.served]
         if len(case.statuses) > len(case.served):
             methods.append(b"HEAD" if case.heads[-1] else b"GET")
@@ -133,9 +133,9 @@ def test_writes_what_h11_reads(file: str) -> None:
                 client.start_next_cycle()
             client.send(h11.Request(method=method, target=b"/", headers=[(b"Host", b"a")]))
             client.send(h11.EndOfMessage())
-            answer = client.next_event()
-            assert isinstance(answer, h11.Response), case.name
-            assert case.statuses[number] in (None, answer.status_code), case.name
+            response = client.next_event()
+            assert isinstance(response, h11.Response), case.name
+            assert case.statuses[number] in (None, response.status_code), case.name
             while not isinstance(client.next_event(), h11.EndOfMessage):
                 pass
 

@@ -14,10 +14,12 @@ import h11
 import httptools
 import pytest
 from conversation import connect
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
+from calcbench.core.http.connection import Connection
 from calcbench.core.http.limits import Policy
+from calcbench.core.http.message import Request, Response
 from calcbench.core.http.parser import Parser
 
 EXAMPLES = os.environ.get("CALCBENCH_FUZZ", "")
@@ -143,7 +145,7 @@ def ask_httptools(octets: bytes) -> Verdict:
 
 def ask_us(octets: bytes) -> Verdict:
     connection = connect(Parser(Policy()))
-    connection.receive(octets)
+    connection.store(octets)
     request = connection.next_request()
     if request is not None:
         fields = merged(list(request.headers.items()))
@@ -473,6 +475,40 @@ def strange_octets(draw: st.DrawFn) -> bytes:
     return before + strange + behind
 
 
+def kept_and_said(feeds: Callable[[Connection, bytes], Request | None], octets: bytes) -> object:
+    """Return all that shows of a conversation in which *octets* come first, and then once more.
+
+    The second time, the parser remembers, and the connection compares with its last request.
+    """
+    connection = connect(Parser(Policy()))
+    shown: list[object] = []
+    for _ in range(2):
+        request = feeds(connection, octets)
+        while request is not None:
+            fields = request.fields
+            shown += [request.method, request.target, request.path, request.body, fields.text]
+            shown += [fields.minor, fields.host, fields.body_length, fields.keep_alive]
+            connection.respond(Response(200, b"5"))
+            request = connection.next_request()
+        shown += [
+            connection.output,
+            connection.state,
+            connection.requests,
+            bytes(connection.buffer),
+        ]
+        connection.sent(len(connection.output))
+    return shown
+
+
+def feed(connection: Connection, octets: bytes) -> Request | None:
+    return connection.feed(octets)
+
+
+def feed_the_slow_way(connection: Connection, octets: bytes) -> Request | None:
+    connection.store(octets)
+    return connection.next_request()
+
+
 def compare(octets: bytes) -> None:
     """Raise AssertionError where we differ from both without a rule that says so."""
     one, other, ours = ask_h11(octets), ask_httptools(octets), ask_us(octets)
@@ -485,6 +521,14 @@ def compare(octets: bytes) -> None:
     else:
         assert ours is not None, (octets, one, other, "is waited for")
         assert reasons_to_refuse(octets, one, ours), (octets, one, other, ours)
+
+
+@profile
+@given(valid_requests() | mutated_requests() | strange_octets())
+@example(b"GET /add/1/2 HTTP/1.1\r\nHost: a\r\n\r\n")
+@example(b"GET /add/1/2?x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+def test_decides_the_same_by_the_short_cut_and_by_the_slow_way(octets: bytes) -> None:
+    assert kept_and_said(feed, octets) == kept_and_said(feed_the_slow_way, octets), octets
 
 
 @profile

@@ -1,4 +1,8 @@
-"""What holds for every strategy, found by listing the folder: a new one is tested as it is."""
+"""What holds for every strategy, found by listing the folder: a new one is tested as it is.
+
+Checks that take a `server` share one for each strategy, and leave it as they found it; those that
+stop it, or need it otherwise than by default, take the name of a `strategy` and launch their own.
+"""
 
 import socket
 import struct
@@ -9,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from client import Answer, Client
+from client import Client, Response
 
 from calcbench.core.serving.catalogue import load, names
 from calcbench.core.serving.launcher import Server, ServerSpec, Stopped, launch
@@ -40,9 +44,10 @@ def strategy(request: pytest.FixtureRequest) -> str:
     return name
 
 
-@pytest.fixture
-def server(strategy: str) -> Iterator[Server]:
-    with launch(spec(strategy)) as running:
+@pytest.fixture(scope="module", params=names())
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """A server with all defaults; it must stop cleanly behind all that the checks did to it."""
+    with launch(spec(request.param)) as running:
         yield running
         stop_cleanly(running)
 
@@ -51,7 +56,7 @@ def test_answers(server: Server) -> None:
     with Client(server) as client:
         assert client.get("/add/2/3").body == b"5"
         client.send(POST)
-        assert client.answer().body == b'{"result": 8}'
+        assert client.response().body == b'{"result": 8}'
         refused = client.get("/div/1/0")
 
     assert refused.status == 422
@@ -72,14 +77,14 @@ def test_closes_after_an_http_1_0_request(server: Server) -> None:
     with Client(server) as client:
         client.send(b"GET /add/1/1 HTTP/1.0\r\n\r\n")
 
-        assert client.answer().body == b"2"
+        assert client.response().body == b"2"
         assert client.is_closed()
 
 
 def test_answers_head_without_a_body(server: Server) -> None:
     with Client(server) as client:
         client.send(b"HEAD /add/10/10 HTTP/1.1\r\nHost: test\r\n\r\n")
-        head = client.answer(to="HEAD")
+        head = client.response(to="HEAD")
 
         assert head.headers[b"content-length"] == b"2"
         assert client.get("/add/1/1").body == b"2"
@@ -90,9 +95,9 @@ def test_answers_a_request_cut_at_every_byte(server: Server) -> None:
         with Client(server) as client:
             client.send(POST[:cut])
             client.send(POST[cut:])
-            answer = client.answer()
+            response = client.response()
 
-        assert (cut, answer.body) == (cut, b'{"result": 8}')
+        assert (cut, response.body) == (cut, b'{"result": 8}')
 
 
 def test_answers_a_request_sent_byte_by_byte(server: Server) -> None:
@@ -100,7 +105,7 @@ def test_answers_a_request_sent_byte_by_byte(server: Server) -> None:
         for octet in POST:
             client.send(bytes([octet]))
 
-        assert client.answer().body == b'{"result": 8}'
+        assert client.response().body == b'{"result": 8}'
 
 
 def test_answers_pipelined_requests_in_order(server: Server) -> None:
@@ -111,7 +116,7 @@ def test_answers_pipelined_requests_in_order(server: Server) -> None:
         )
         sender = threading.Thread(target=client.send, args=(requests,))
         sender.start()
-        bodies = [client.answer().body for _ in range(count)]
+        bodies = [client.response().body for _ in range(count)]
         sender.join()
 
     assert bodies == [b"%d" % (n + 1) for n in range(count)]
@@ -122,7 +127,7 @@ def test_answers_after_a_half_close(server: Server) -> None:
         client.send(b"GET /add/1/1 HTTP/1.1\r\nHost: test\r\n\r\n" * 3)
         client.sock.shutdown(socket.SHUT_WR)
 
-        assert [client.answer().body for _ in range(3)] == [b"2"] * 3
+        assert [client.response().body for _ in range(3)] == [b"2"] * 3
         assert client.is_closed()
 
 
@@ -130,34 +135,33 @@ def test_invites_a_body_that_waits_for_100_continue(server: Server) -> None:
     head, _, body = POST.partition(b"\r\n\r\n")
     with Client(server) as client:
         client.send(head + b"\r\nExpect: 100-continue\r\n\r\n")
-        assert client.answer().status == 100
+        assert client.response().status == 100
         client.send(body)
 
-        assert client.answer().body == b'{"result": 8}'
+        assert client.response().body == b'{"result": 8}'
 
 
 def test_refuses_and_closes_after_a_bad_request(server: Server) -> None:
     with Client(server) as client:
         client.send(b"GET /add/1/1 HTTP/1.1\r\nHost: test\r\n\r\nGET /add/1/1 HTTP/1.1\r\n\r\n")
 
-        assert client.answer().status == 200
-        assert client.answer().status == 400
+        assert client.response().status == 200
+        assert client.response().status == 400
         client.sock.shutdown(socket.SHUT_WR)
         assert client.is_closed()
 
 
-def test_serves_a_hundred_clients(strategy: str) -> None:
+def test_serves_a_hundred_clients(server: Server) -> None:
     """One request each, so that a strategy which holds few clients serves them in turn."""
 
-    def one_client(running: Server, number: int) -> Answer:
-        with Client(running) as client:
+    def one_client(number: int) -> Response:
+        with Client(server) as client:
             return client.get(f"/mult/{number}/3", "Connection: close")
 
-    with launch(spec(strategy)) as running, ThreadPoolExecutor(CLIENTS) as pool:
-        answers = list(pool.map(partial(one_client, running), range(CLIENTS)))
-        stop_cleanly(running)
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        responses = list(pool.map(one_client, range(CLIENTS)))
 
-    assert [answer.body for answer in answers] == [b"%d" % (n * 3) for n in range(CLIENTS)]
+    assert [response.body for response in responses] == [b"%d" % (n * 3) for n in range(CLIENTS)]
 
 
 def test_survives_clients_that_reset(server: Server) -> None:
@@ -170,7 +174,7 @@ def test_survives_clients_that_reset(server: Server) -> None:
         assert client.get("/add/2/3").body == b"5"
 
 
-def test_survives_a_client_that_resets_while_its_answers_wait(strategy: str) -> None:
+def test_survives_a_client_that_resets_while_its_responses_wait(strategy: str) -> None:
     with launch(spec(strategy, "wait=30ms")) as server:
         for _ in range(3):
             with Client(server) as client:
@@ -205,7 +209,7 @@ def test_pipelines_under_each_workload(strategy: str, workload: str) -> None:
     with launch(spec(strategy, workload)) as server:
         with Client(server) as client:
             client.send(b"GET /add/1/1 HTTP/1.1\r\nHost: test\r\n\r\n" * 5)
-            assert [client.answer().body for _ in range(5)] == [b"2"] * 5
+            assert [client.response().body for _ in range(5)] == [b"2"] * 5
         stop_cleanly(server)
 
 
@@ -220,13 +224,13 @@ def test_lets_a_request_in_progress_finish(strategy: str) -> None:
     head, _, body = POST.partition(b"\r\n\r\n")
     with launch(spec(strategy, "wait=50ms")) as server, Client(server) as client:
         client.send(head + b"\r\nExpect: 100-continue\r\n\r\n")
-        assert client.answer().status == 100  # so the request has begun
+        assert client.response().status == 100  # so the request has begun
         server.ask_to_stop()
         client.send(body)
-        answer = client.answer()
+        response = client.response()
 
-        assert answer.body == b'{"result": 8}'
-        assert answer.headers[b"connection"] == b"close"
+        assert response.body == b'{"result": 8}'
+        assert response.headers[b"connection"] == b"close"
         stop_cleanly(server)
 
 
@@ -235,7 +239,7 @@ def test_answers_what_has_arrived_when_it_stops(strategy: str) -> None:
         assert client.get("/add/1/1").body == b"2"
         client.send(b"GET /add/1/2 HTTP/1.1\r\nHost: test\r\n\r\n")
         stop_cleanly(server)
-        assert client.answer().body == b"3"
+        assert client.response().body == b"3"
 
 
 def test_stops_while_a_client_is_silent_in_its_request(strategy: str) -> None:
@@ -243,7 +247,7 @@ def test_stops_while_a_client_is_silent_in_its_request(strategy: str) -> None:
         assert silent.get("/add/1/1").body == b"2"
         silent.send(b"GET /add/1/1 HTTP/1.1\r\nHo")
         stop_cleanly(server)
-        assert silent.answer().status == 408
+        assert silent.response().status == 408
 
 
 def test_leaves_no_zombie(server: Server) -> None:
@@ -273,5 +277,5 @@ def test_runs_with_warnings_as_errors(strategy: str, monkeypatch: pytest.MonkeyP
         with Client(server) as client:
             assert client.get("/add/1/1").body == b"2"
             client.send(b"nonsense\r\n\r\n")
-            assert client.answer().status == 400
+            assert client.response().status == 400
         stop_cleanly(server)

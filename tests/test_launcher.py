@@ -42,7 +42,7 @@ def test_finds_a_strategy_that_is_one_new_file(folder: Path) -> None:
     write(
         folder,
         "my_own.py",
-        "for client in clients(listener, service, stop): converse(client, service, stop)",
+        "for client in clients(listener, service, stop): serve_connection(client, service, stop)",
     )
 
     assert names() == ["my-own"]

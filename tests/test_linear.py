@@ -22,12 +22,12 @@ import pytest
 from conversation import connect, octet_by_octet
 
 from calcbench.core.app.application import handle
-from calcbench.core.http import body, connection, parser, render
+from calcbench.core.http import body, connection, head, parser, render
 from calcbench.core.http.limits import Policy
 from calcbench.core.http.parser import Parser
 
 CORE = str(parser.__file__).removesuffix("http/parser.py")
-MODULES = (parser, render, body, connection)
+MODULES = (parser, render, head, body, connection)
 WIDE = Policy(max_fields=2000)
 HEAD = b"POST /x HTTP/1.1\r\nHost: a\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -98,6 +98,10 @@ class CountingBuffer(bytearray):
     def find(self, sub: Any, start: Any = 0, end: Any = None) -> int:
         return counted_find(self, super().find(sub, start, end), start, end)
 
+    def clear(self) -> None:
+        METER.work += len(self)
+        super().clear()
+
     def startswith(self, *given: Any) -> bool:
         METER.work += 1
         return super().startswith(*given)
@@ -144,21 +148,21 @@ def counting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def work_of(pieces: list[bytes]) -> tuple[int, str]:
-    """Return the work that *pieces* cause, and what came of them."""
+    """Return the work that *pieces* cause, fed the slow way, and what came of them."""
     conversation = connect(Parser(WIDE))
-    answers = 0
+    responses = 0
     METER.work = 0
     with METER.running():
         for piece in pieces:
-            conversation.receive(CountingBytes(piece))
+            conversation.store(CountingBytes(piece))
             while True:
                 while (request := conversation.next_request()) is not None:
                     conversation.respond(handle(request))
-                    answers += 1
+                    responses += 1
                 if not conversation.output:
                     break
                 conversation.sent(len(conversation.output))
-    return METER.work, f"{answers} answers, state {conversation.state}"
+    return METER.work, f"{responses} responses, state {conversation.state}"
 
 
 random_octets = Random(1).randbytes(8192)

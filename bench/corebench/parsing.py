@@ -2,7 +2,7 @@
 
 ``python -m calcbench.bench.corebench.parsing CONFIG`` measures in the interpreter that runs it and
 writes one line of JSON, `Timing`s; its config is JSON. *Ours* is the whole way of one request on a
-kept connection: hear, handle, respond, sent. *httptools* is, for the same octets:
+kept connection: feed, handle, respond, sent. *httptools* is, for the same octets:
 
 - ``server``: one parser for the connection, with callbacks that keep what a server needs: the
   target and every field; and, when the head is complete, version, method and keep-alive;
@@ -136,7 +136,7 @@ def contestants() -> dict[str, Callable[[Sequence[bytes]], None]]:
 
     def ours(batch: Sequence[bytes]) -> None:
         for octets in batch:
-            request = connection.hear(octets)
+            request = connection.feed(octets)
             assert request is not None
             connection.respond(handle(request))
             connection.sent(len(connection.output))
@@ -163,8 +163,7 @@ def check(case: Case) -> None:
     octets, right = request_of(case, random.Random(0), 1)
     service = make_service(Policy(), parse_workload("add"))
     connection = service.connect()
-    connection.receive(octets)
-    request = connection.next_request()
+    request = connection.feed(octets)
     assert request is not None
     connection.respond(service.handle(request))
     assert connection.output.endswith(b"\r\n\r\n%d" % right), connection.output

@@ -1,1 +1,1 @@
-"""What is served: a calculator, and what an answer of it costs."""
+"""What is served: a calculator, and what a response of it costs."""

@@ -2,10 +2,10 @@
 
 What is asked for decides the status, in this order: 404 for a path that leads nowhere, 405 for a
 method that its resource does not have, 415 for a body that does not claim to be JSON, 400 for what
-is malformed, 422 for what is well said but has no answer. There is no 500: every refusal is an
-HttpError, and `handle` answers it.
+is malformed, 422 for what is well said but has no result. There is no 500: every refusal is an
+HttpError, and `handle` responds with its status.
 
-HEAD is answered like GET here; the connection leaves the body out (RFC 9110 §9.3.2).
+HEAD is handled like GET here; the connection leaves the body out (RFC 9110 §9.3.2).
 """
 
 import json
@@ -64,7 +64,7 @@ An error says what was given and what would be right:
 
 
 def handle(request: Request) -> Response:
-    """Answer *request*. Nothing is raised, whatever was sent."""
+    """Return the response to *request*. Nothing is raised, whatever was sent."""
     try:
         path = request.path
         match split(path) if PERCENT in path else path.split(b"/"):
@@ -90,7 +90,7 @@ def handle(request: Request) -> Response:
 
 
 def handle_json(request: Request) -> Response:
-    """Answer a request for /calc, where errors are JSON too."""
+    """Return the response to a request for /calc, where errors are JSON too."""
     try:
         if request.method != b"POST":
             return other_method(request, b"OPTIONS, POST")
@@ -102,7 +102,7 @@ def handle_json(request: Request) -> Response:
 
 
 def other_method(request: Request, allow: bytes) -> Response:
-    """Answer OPTIONS with the methods to *allow*; refuse any other method with 405."""
+    """Respond to OPTIONS with the methods to *allow*; refuse any other method with 405."""
     headers = ((b"Allow", allow),)
     if request.method == b"OPTIONS":
         return Response(204, headers=headers)

@@ -1,7 +1,7 @@
 """The sums that every server here does: read two numbers, calculate, write the result.
 
 Pure functions: no HTTP in sight but the status that a refusal carries, 400 for what is no number
-and 422 for what has no answer. Integers are exact. All else is a double (IEEE 754 binary64), and
+and 422 for what has no result. Integers are exact. All else is a double (IEEE 754 binary64), and
 so becomes an integer that meets one. No result is infinite or not-a-number, and the size of every
 result is known to be small before it is worked out.
 """
@@ -73,7 +73,7 @@ def calculate(name: bytes, left: Number, right: Number) -> Number:
         problem = f"is too large; where decimals take part, all stays below {LARGEST_DOUBLE}"
     except ZeroDivisionError:
         problem = "divides by zero; give another number than 0"
-    raise no_answer(name.decode(), left, right, problem)
+    raise no_result(name.decode(), left, right, problem)
 
 
 def divide(left: Number, right: Number) -> Number:
@@ -88,7 +88,7 @@ def power(base: Number, exponent: Number) -> Number:
     if isinstance(base, float) or isinstance(exponent, float):
         if base < 0 and not float(exponent).is_integer():
             problem = "is not a real number; raise a negative number to a whole one"
-            raise no_answer("pow", base, exponent, problem)
+            raise no_result("pow", base, exponent, problem)
         double: float = float(base) ** float(exponent)
         return double
     # The base is at least 2**(bits - 1), so the result has at least this many bits, and at most
@@ -100,7 +100,7 @@ def power(base: Number, exponent: Number) -> Number:
     result: int = base**exponent if fits else TOO_LONG
     if abs(result) >= TOO_LONG:
         problem = f"has more than {RESULT_DIGITS} digits; give a smaller base or exponent"
-        raise no_answer("pow", base, exponent, problem)
+        raise no_result("pow", base, exponent, problem)
     return result
 
 
@@ -114,7 +114,7 @@ OPERATIONS: dict[bytes, Callable[[Number, Number], Number]] = {
 }
 
 
-def no_answer(name: str, left: Number, right: Number, problem: str) -> HttpError:
+def no_result(name: str, left: Number, right: Number, problem: str) -> HttpError:
     """Return the error that says why a calculation has no result."""
     return HttpError(422, f"{shorten(repr(left))} {name} {shorten(repr(right))} {problem}")
 

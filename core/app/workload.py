@@ -1,4 +1,4 @@
-"""What an answer costs beyond the calculator, so that strategies show what they are good at.
+"""What a response costs beyond the calculator, so that strategies show what they are good at.
 
 ========== ===================================================================================
 ``add``        the calculator alone
@@ -27,7 +27,7 @@ Handle = Callable[[Request], Response]
 
 @dataclass(frozen=True)
 class Workload:
-    """One workload; *name* is its canonical text, *seconds* what each answer costs."""
+    """One workload; *name* is its canonical text, *seconds* what each response costs."""
 
     name: str
     kind: str
@@ -52,10 +52,10 @@ def parse_workload(text: str) -> Workload:
     return Workload(f"{kind}={matched[0]}", kind, seconds)
 
 
-def burden(handle: Handle, workload: Workload, cpu_units: int = 0) -> Handle:
-    """Return *handle* with the cost of *workload* added to every answer.
+def with_workload(handle: Handle, workload: Workload, cpu_units: int = 0) -> Handle:
+    """Return *handle* with the cost of *workload* added to every response.
 
-    *cpu_units* is how much work a ``cpu`` answer takes, from `calibrate`; 0 measures it now.
+    *cpu_units* is how much work a ``cpu`` response takes, from `calibrate`; 0 measures it now.
     """
     if workload.kind == "wait":
 
@@ -95,7 +95,7 @@ def calibrate(seconds: float) -> int:
     """Return how many units of work take *seconds* on this core while nothing else runs.
 
     The work is fixed by its amount, not by watching the clock: when workers contend for the
-    interpreter or a core, each answer then takes longer, as it should. The fastest of several
+    interpreter or a core, each response then takes longer, as it should. The fastest of several
     trials is the one that was disturbed least.
     """
     units = 20_000

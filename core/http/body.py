@@ -1,7 +1,7 @@
 r"""Bodies as they arrive: by length, or in chunks. No sockets, no clocks.
 
-Each kind takes from the front of a buffer what belongs to it and leaves the rest, which is the
-next request. A chunked body, octet by octet (RFC 9112 §7.1)::
+Each kind consumes from the front of a buffer what belongs to it and leaves what follows, which is
+the next request. A chunked body, octet by octet (RFC 9112 §7.1)::
 
     4\r\n            size line: hexadecimal size, then perhaps extensions
     1234\r\n         so many octets, and a CRLF that is checked
@@ -42,12 +42,12 @@ class LengthBody:
         self.content = bytearray()
 
     @property
-    def taken(self) -> int:
+    def received(self) -> int:
         """Bytes of content so far."""
         return len(self.content)
 
-    def take(self, buffer: bytearray) -> bool:
-        """Take up to the missing number of bytes off *buffer*."""
+    def consume(self, buffer: bytearray) -> bool:
+        """Consume up to the missing number of bytes; tell whether the body is complete."""
         missing = self.length - len(self.content)
         self.content += buffer[:missing]
         del buffer[:missing]
@@ -60,7 +60,7 @@ class ChunkedBody:
     Three states, in this order for each chunk: in a size line (`missing` is 0), in the data
     (`missing` counts the data and its CRLF, so it is above 2), and between the two (`missing`
     is 2 or 1). After the size 0, in the trailers. `scanned` bytes of the buffer are known to
-    hold no line end, so that no byte is looked at twice.
+    hold no line end, so that no byte is searched twice.
     """
 
     def __init__(self, policy: Policy) -> None:
@@ -74,29 +74,29 @@ class ChunkedBody:
         self.trailer_lines = 0
 
     @property
-    def taken(self) -> int:
+    def received(self) -> int:
         """Bytes of content so far."""
         return len(self.content)
 
-    def take(self, buffer: bytearray) -> bool:
-        """Take whole lines and any part of chunk data off *buffer*."""
+    def consume(self, buffer: bytearray) -> bool:
+        """Consume whole lines and any part of chunk data; tell whether the body is complete."""
         while True:
             if self.missing:
-                if not self.take_data(buffer):
+                if not self.consume_data(buffer):
                     return False
                 continue
-            line = self.take_line(buffer)
+            line = self.consume_line(buffer)
             if line is None:
                 return False
             if not self.in_trailers:
-                self.begin_chunk(line)
+                self.parse_size_line(line)
             elif line == b"\r\n":
                 return True
             else:
-                self.check_trailer(line)
+                self.validate_trailer(line)
 
-    def take_data(self, buffer: bytearray) -> bool:
-        """Take chunk data, then its CRLF; False when more must come."""
+    def consume_data(self, buffer: bytearray) -> bool:
+        """Consume chunk data, then its CRLF; False when more must come."""
         if self.missing > 2:
             data = buffer[: self.missing - 2]
             self.content += data
@@ -109,8 +109,8 @@ class ChunkedBody:
             self.missing -= 1
         return self.missing == 0
 
-    def take_line(self, buffer: bytearray) -> bytes | None:
-        """Take a line that ends in CRLF, and return it whole; None when its end must come."""
+    def consume_line(self, buffer: bytearray) -> bytes | None:
+        """Consume a line that ends in CRLF, and return it; None while its end is missing."""
         limit = 2 + (self.policy.max_field_line if self.in_trailers else MAX_SIZE_LINE)
         end = buffer.find(b"\n", self.scanned, limit)
         if end < 0:
@@ -127,8 +127,8 @@ class ChunkedBody:
         self.scanned = 0
         return line
 
-    def begin_chunk(self, line: bytes) -> None:
-        """Read a size line."""
+    def parse_size_line(self, line: bytes) -> None:
+        """Begin the chunk, or the trailers, that a size *line* announces."""
         matched = SIZE_LINE.fullmatch(line)
         if matched is None:
             raise HttpError(400, "a chunk's size line is malformed")
@@ -143,7 +143,7 @@ class ChunkedBody:
         else:
             self.in_trailers = True
 
-    def check_trailer(self, line: bytes) -> None:
+    def validate_trailer(self, line: bytes) -> None:
         """Hold a trailer to the rules and limits of header fields; it is then dropped.
 
         No trailer is needed here, so none is ever merged into the header fields.

@@ -29,10 +29,10 @@ class Policy:
         5.0, "seconds an idle connection is kept open", least=0.01, most=DAY
     )
     send_timeout: float = option(
-        10.0, "seconds a client may take to read its answer", least=0.01, most=DAY
+        10.0, "seconds a client may take to read its response", least=0.01, most=DAY
     )
     linger_timeout: float = option(
-        2.0, "seconds to hear a client out after an error", least=0.01, most=DAY
+        2.0, "seconds to linger, reading on, after an error", least=0.01, most=DAY
     )
     drain_timeout: float = option(
         3.0, "seconds a begun request has left when stopping", least=0.01, most=DAY

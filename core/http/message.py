@@ -8,25 +8,26 @@ CHUNKED = -1  # the body_length of a body that comes in chunks
 
 
 class Fields:
-    """The rest of a head, judged: its version, and what its fields say of the framing.
+    """Version and header section of a head, parsed: above all what they say of the framing.
 
-    *minor* is the version's second digit, 0 or 1. *host* is in lower case, None in an
-    HTTP/1.0 request without it. *body_length* is in bytes, 0 for no body, CHUNKED for chunks.
+    *minor* is the version's second digit, 0 or 1. *text* is the octets that were parsed, from the
+    version to the empty line. *host* is in lower case, None in an HTTP/1.0 request without it.
+    *body_length* is in bytes, 0 for no body, CHUNKED for chunks.
     """
 
-    __slots__ = ("body_length", "expects_continue", "host", "keep_alive", "minor", "rest")
+    __slots__ = ("body_length", "expects_continue", "host", "keep_alive", "minor", "text")
 
     def __init__(
         self,
         minor: int,
-        rest: bytes,
+        text: bytes,
         host: bytes | None,
         body_length: int,
         keep_alive: bool,
         expects_continue: bool,
     ) -> None:
         self.minor = minor
-        self.rest = rest
+        self.text = text
         self.host = host
         self.body_length = body_length
         self.keep_alive = keep_alive
@@ -55,7 +56,7 @@ class Request:
     def headers(self) -> Mapping[bytes, bytes]:
         """The fields by lower-case name; the values of a repeated one joined by commas."""
         merged: dict[bytes, bytes] = {}
-        for line in self.fields.rest.split(b"\r\n")[1:-2]:  # behind the version
+        for line in self.fields.text.split(b"\r\n")[1:-2]:  # behind the version
             name, _, value = line.partition(b":")
             name, value = name.lower(), value.strip(b" \t")
             merged[name] = (
@@ -70,7 +71,7 @@ class Request:
 
 
 class Response:
-    """An answer; *wait* is the simulated I/O, in seconds, to be spent before it is sent."""
+    """A response; *wait* is the simulated I/O, in seconds, to be spent before it is sent."""
 
     __slots__ = ("body", "content_type", "headers", "status", "wait")
 

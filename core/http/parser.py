@@ -7,9 +7,9 @@ A request's head, as it comes from the client::
     Accept: text/plain\r\n
     \r\n                             the empty line ends the head
 
-The head is cut at its first two spaces. Method and target change from request to request; what
-stands behind them (version and fields, here called the *rest*) a client repeats to the letter.
-So the parser judges a rest once, and remembers its judgement.
+The head is cut at its first two spaces. Method and target change from request to request; version
+and header section, here called the *fields_text*, a client repeats to the letter. So the parser
+parses a fields_text once, and remembers what it says.
 
 Rules are matched octet by octet against the grammar, never with `int()`, `strip()` or
 `isdigit()` of text, which accept more than the grammar does. Where the RFC lets a server
@@ -31,7 +31,7 @@ LETTERS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 TOKEN = b"!#$%&'*+-.^_`|~" + DIGITS + LETTERS  # RFC 9110 §5.6.2
 
 MAX_METHOD = 24  # octets; the longest registered method has 17
-SHORT_TARGET = 64  # octets: with a remembered rest, too short to be over any limit of a Policy
+SHORT_TARGET = 64  # octets; `parse_whole_head` says why it is so short
 SLASH = ord("/")
 
 # No match can go back into what has matched: a class is repeated possessively (the second +), a
@@ -43,12 +43,12 @@ HOST = re.compile(
     rb"(?:\[([0-9A-Fa-f:.]++)\]|(?>(?:[0-9A-Za-z\-._~!$&'()*+,;=]++|%[0-9A-Fa-f]{2})+))"
     rb"(?::([0-9]*+))?"
 )
-# RFC 3986 §3.3 and §3.4. The absolute form has a host first, which `check_host` looks at.
+# RFC 3986 §3.3 and §3.4. The absolute form has a host first, which `validate_host` looks at.
 PATH = rb"/(?>(?:[/0-9A-Za-z\-._~!$&'()*+,;=:@]++|%[0-9A-Fa-f]{2})*)"
 QUERY = rb"\?(?>(?:[/?0-9A-Za-z\-._~!$&'()*+,;=:@]++|%[0-9A-Fa-f]{2})*)"
 ORIGIN_FORM = re.compile(rb"(%b)(?:%b)?" % (PATH, QUERY))
 ABSOLUTE_FORM = re.compile(rb"[Hh][Tt][Tt][Pp]://([^/?#]++)(%b)?(?:%b)?" % (PATH, QUERY))
-# The fields that framing and routing need, in a rest in lower case.
+# The fields that framing and routing need, in a fields_text in lower case.
 NEEDED = re.compile(rb"\n(host|content-length|transfer-encoding|connection|expect):([^\r]*+)")
 BAD_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 VERSION = re.compile(rb"HTTP/([0-9])\.([0-9])\r\n")
@@ -60,7 +60,7 @@ METHODS = frozenset({b"GET", b"HEAD", b"POST", b"OPTIONS"})
 class Parser:
     """Turns heads into requests, under one policy; shared by all connections of a server.
 
-    `remembered` maps a rest, as sent, to its judgement. It is bounded: so many entries of at
+    `remembered` maps a fields_text to what it was parsed to. It is bounded: so many entries of at
     most so many bytes, and forgotten as a whole when full.
     """
 
@@ -71,55 +71,64 @@ class Parser:
         self.policy = policy
         self.remembered: dict[bytes, Fields] = {}
 
-    def recall(self, octets: bytes, last: Fields | None) -> Request | None:
-        """Return the request that *octets* are, if they are one head of an ordinary request.
-
-        So it is nearly always: one request comes at a time, has no body, and its rest is that of
-        the request before it, *last*. The same octets are the same rest, and end where it ends.
-        None says that the octets have yet to be judged, not that they are bad.
-        """
+    # The short cut, for most reads are one whole request with the fields_text of the one before.
+    #
+    # - What qualifies: octets that are one head, valid, and end where it ends; that announce no
+    #   body and do not wait for 100 Continue. *last*, if any, came from here: what equals its text
+    #   has qualified already.
+    # - No limit can be passed: at most MAX_METHOD octets of method, SHORT_TARGET of target and
+    #   REMEMBERED_BYTES of fields_text stay below the least request line (256) and the least head
+    #   (4096) that a Policy can demand; the limits of fields are `parse_fields`'s own.
+    # - None means «parse it the slow way», not that the octets are bad. If they are, the slow way
+    #   says so.
+    # - tests/test_differential.py holds both ways equal:
+    #   test_decides_the_same_by_the_short_cut_and_by_the_slow_way.
+    def parse_whole_head(self, octets: bytes, last: Fields | None) -> Request | None:
+        """Return the request that *octets* are, or None; *last* is the fields of the one before."""
         try:
-            method, target, rest = octets.split(b" ", 2)
-            if last is None or rest != last.rest:
-                if rest.find(END_OF_HEAD) + 4 != len(rest) or len(rest) > self.REMEMBERED_BYTES:
+            method, target, fields_text = octets.split(b" ", 2)
+            if last is None or fields_text != last.text:
+                if fields_text.find(END_OF_HEAD) + 4 != len(fields_text):
                     return None
-                last = self.parse_rest(rest)
+                if len(fields_text) > self.REMEMBERED_BYTES:
+                    return None
+                last = self.fields_of(fields_text)
                 if last.body_length or last.expects_continue:
                     return None
             if len(target) > SHORT_TARGET:
                 return None
             if target.replace(b"/", b"").isalnum() and method == b"GET" and target[0] == SLASH:
                 return Request(method, target, target, last)  # as most are: a path and no more
-            return parse_start(method, target, last)
+            return parse_request_line(method, target, last)
         except (ValueError, HttpError):  # ValueError: there are less than two spaces
             return None
 
-    def parse_rest(self, rest: bytes) -> Fields:
-        """Return the judgement of *rest*: from the version to the empty line, inclusive.
+    def fields_of(self, fields_text: bytes) -> Fields:
+        """Return what `parse_fields` makes of *fields_text*, from memory where that has it.
 
         Raises HttpError; what is refused is not remembered.
         """
-        fields = self.remembered.get(rest)
+        fields = self.remembered.get(fields_text)
         if fields is None:
-            fields = judge_rest(rest, self.policy)
-            if len(rest) <= self.REMEMBERED_BYTES:
+            fields = parse_fields(fields_text, self.policy)
+            if len(fields_text) <= self.REMEMBERED_BYTES:
                 if len(self.remembered) >= self.REMEMBERED_ENTRIES:
                     self.remembered.clear()
-                self.remembered[rest] = fields
+                self.remembered[fields_text] = fields
         return fields
 
 
-def parse_start(method: bytes, target: bytes, fields: Fields) -> Request:
+def parse_request_line(method: bytes, target: bytes, fields: Fields) -> Request:
     """Return the request that *method*, *target* and *fields* make. Raises HttpError."""
     if method not in METHODS:
         if not method or method.translate(None, TOKEN):
             raise HttpError(400, "the method is not a token")
         if len(method) > MAX_METHOD:
             raise HttpError(501, "no method is so long")
-    return Request(method, target, path_of(method, target, fields), fields)
+    return Request(method, target, parse_path(method, target, fields), fields)
 
 
-def path_of(method: bytes, target: bytes, fields: Fields) -> bytes:
+def parse_path(method: bytes, target: bytes, fields: Fields) -> bytes:
     """Return the path of a *target* in any of its four forms (RFC 9112 §3.2)."""
     if method == b"CONNECT":
         # RFC 9110 §9.3.6: what follows is a tunnel, and this is no proxy.
@@ -132,7 +141,7 @@ def path_of(method: bytes, target: bytes, fields: Fields) -> bytes:
         return target
     if matched := ABSOLUTE_FORM.fullmatch(target):
         host = matched[1].lower()
-        check_host(host)
+        validate_host(host)
         # RFC 9112 §3.2.2 prefers the target's host; two names for one request are refused here.
         if fields.host is not None and fields.host != host:
             raise HttpError(400, "Host differs from the host in the target")
@@ -144,41 +153,41 @@ def path_of(method: bytes, target: bytes, fields: Fields) -> bytes:
     raise HttpError(400, "the target holds an octet that a URL must percent-encode")
 
 
-def judge_rest(rest: bytes, policy: Policy) -> Fields:
-    """Judge a *rest* that is seen for the first time. Raises HttpError."""
-    minor = MINOR.get(rest[:10])
+def parse_fields(text: bytes, policy: Policy) -> Fields:
+    """Return what *text* says, from the version to the empty line. Raises HttpError."""
+    minor = MINOR.get(text[:10])
     if minor is None:
-        minor = judge_version(rest)
-    matched = FIELD_LINES.match(rest, 10)
-    if matched is None or matched.end() + 2 != len(rest):
-        raise HttpError(400, describe_bad_field(rest))
-    if len(rest) > policy.max_field_line:
-        longest = max(len(line) for line in rest.split(b"\r\n"))
+        minor = parse_version(text)
+    matched = FIELD_LINES.match(text, 10)
+    if matched is None or matched.end() + 2 != len(text):
+        raise HttpError(400, describe_bad_field(text))
+    if len(text) > policy.max_field_line:
+        longest = max(len(line) for line in text.split(b"\r\n"))
         if longest > policy.max_field_line:
             raise HttpError(431, f"a header field is over {policy.max_field_line} bytes")
     # The shortest field line has four octets.
-    if len(rest) > 4 * policy.max_fields and rest.count(b"\r\n") - 2 > policy.max_fields:
+    if len(text) > 4 * policy.max_fields and text.count(b"\r\n") - 2 > policy.max_fields:
         raise HttpError(431, f"there are over {policy.max_fields} header fields")
-    found = NEEDED.findall(rest.lower())
+    found = NEEDED.findall(text.lower())
     if len(found) == 1 and found[0][0] == b"host":  # as mostly: nothing else matters here
-        host = judge_host([found[0][1].strip(b" \t")], minor)
-        return Fields(minor, rest, host, 0, minor == 1, False)
+        host = parse_host([found[0][1].strip(b" \t")], minor)
+        return Fields(minor, text, host, 0, minor == 1, False)
     needed: dict[bytes, list[bytes]] = {}
     for name, value in found:
         needed.setdefault(name, []).append(value.strip(b" \t"))
-    host = judge_host(needed.get(b"host", []), minor)
+    host = parse_host(needed.get(b"host", []), minor)
     codings, lengths = needed.get(b"transfer-encoding"), needed.get(b"content-length")
-    body_length = judge_framing(codings, lengths, minor, policy) if codings or lengths else 0
-    tokens = judge_connection(*needed[b"connection"]) if b"connection" in needed else frozenset()
+    body_length = parse_framing(codings, lengths, minor, policy) if codings or lengths else 0
+    tokens = parse_connection(*needed[b"connection"]) if b"connection" in needed else frozenset()
     # RFC 9112 §9.3: 1.1 persists unless told otherwise, 1.0 closes unless told otherwise.
     keep_alive = b"close" not in tokens and (minor == 1 or b"keep-alive" in tokens)
-    expects_continue = b"expect" in needed and minor == 1 and judge_expectation(needed[b"expect"])
-    return Fields(minor, rest, host, body_length, keep_alive, expects_continue)
+    expects_continue = b"expect" in needed and minor == 1 and parse_expectation(needed[b"expect"])
+    return Fields(minor, text, host, body_length, keep_alive, expects_continue)
 
 
-def judge_version(rest: bytes) -> int:
+def parse_version(text: bytes) -> int:
     """Return the minor version to speak for a version other than 1.0 and 1.1."""
-    version = VERSION.match(rest)
+    version = VERSION.match(text)
     if version is None:
         raise HttpError(400, "the version is not HTTP/1.1")
     if version[1] != b"1":
@@ -186,7 +195,7 @@ def judge_version(rest: bytes) -> int:
     return 1  # RFC 9110 §2.5: a higher minor version is served as the highest we know
 
 
-def judge_host(hosts: list[bytes], minor: int) -> bytes | None:
+def parse_host(hosts: list[bytes], minor: int) -> bytes | None:
     """Return the one valid Host; None where HTTP/1.0 sends none (RFC 9112 §3.2)."""
     if len(hosts) > 1:
         raise HttpError(400, "there is more than one Host")
@@ -194,11 +203,11 @@ def judge_host(hosts: list[bytes], minor: int) -> bytes | None:
         if minor == 0:
             return None
         raise HttpError(400, "Host is missing")
-    check_host(hosts[0])
+    validate_host(hosts[0])
     return hosts[0]
 
 
-def check_host(host: bytes) -> None:
+def validate_host(host: bytes) -> None:
     """Raise HttpError unless *host* is a name or address with an optional port."""
     matched = HOST.fullmatch(host)  # RFC 3986 §3.2.2
     if matched is None or len(host) > 300:
@@ -212,7 +221,7 @@ def check_host(host: bytes) -> None:
         raise HttpError(400, "the port in Host is over 65535")
 
 
-def judge_framing(
+def parse_framing(
     codings: list[bytes] | None, lengths: list[bytes] | None, minor: int, policy: Policy
 ) -> int:
     """Return the length of the body in bytes, or CHUNKED (RFC 9112 §6.3).
@@ -250,7 +259,7 @@ def judge_framing(
 
 
 @lru_cache(maxsize=64)
-def judge_connection(*lists: bytes) -> frozenset[bytes]:
+def parse_connection(*lists: bytes) -> frozenset[bytes]:
     """Return the tokens of all Connection fields, in lower case (RFC 9110 §7.6.1)."""
     tokens = frozenset(token.strip(b" \t") for token in b",".join(lists).split(b","))
     if any(token.translate(None, TOKEN) for token in tokens):
@@ -258,16 +267,16 @@ def judge_connection(*lists: bytes) -> frozenset[bytes]:
     return tokens
 
 
-def judge_expectation(expectations: list[bytes]) -> bool:
+def parse_expectation(expectations: list[bytes]) -> bool:
     """Tell whether the client waits for 100 Continue (RFC 9110 §10.1.1)."""
     if expectations != [b"100-continue"]:
         raise HttpError(417, "the only expectation known here is 100-continue")
     return True
 
 
-def describe_bad_field(rest: bytes) -> str:
-    """Say what is wrong with the first bad field line of *rest*."""
-    for line in rest[10:-4].split(b"\r\n"):
+def describe_bad_field(text: bytes) -> str:
+    """Say what is wrong with the first bad field line of *text*."""
+    for line in text[10:-4].split(b"\r\n"):
         if FIELD_LINES.fullmatch(line + b"\r\n"):
             continue
         name, colon, _ = line.partition(b":")

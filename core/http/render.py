@@ -27,13 +27,13 @@ REASONS = {
     503: b"Service Unavailable",
     505: b"HTTP Version Not Supported",
 }
-# The line of Content-Length and the empty line, for the lengths that most answers have.
+# The line of Content-Length and the empty line, for the lengths that most responses have.
 LENGTH_LINES = tuple(b"%d\r\n\r\n" % length for length in range(64))
 
 
 @lru_cache(maxsize=64)
 def heading(status: int, content_type: bytes, date_line: bytes) -> bytes:
-    """Return an answer's head, up to the value of Content-Length: the same for a whole second."""
+    """Return a response's head, up to the value of Content-Length: the same for a whole second."""
     return b"HTTP/1.1 %d %b\r\n%bContent-Type: %b\r\nContent-Length: " % (
         status,
         REASONS[status],
@@ -48,7 +48,7 @@ def render(
     r"""Return the octets of *response*.
 
     *date_line* is ``Date: …\r\n``; *more* is further complete field lines. A HEAD request gets
-    the head alone (RFC 9110 §9.3.2), and so does an answer that has no body by its status.
+    the head alone (RFC 9110 §9.3.2), and so does a response that has no body by its status.
     """
     status, body = response.status, response.body
     length = len(body)

@@ -1,4 +1,8 @@
-"""TODO core/serving/blocking.py."""
+"""What strategies use that wait in blocking calls: on one thread, on many, or in children.
+
+`clients` waits for the next client, `serve_connection` serves one until it leaves, and
+`serve_request` only until it has its next response. Whatever waits, waits for the stop signal too.
+"""
 
 import select
 import socket
@@ -27,33 +31,28 @@ def clients(listener: socket.socket, service: Service, stop: Stop) -> Iterator[C
             yield Client(sock, service.connect())
 
 
-def spawn(work: Callable[[Client], None], client: Client) -> None:
-    """Do *work* for *client* in a new thread; where there is none left, give the client up."""
-    try:
-        Thread(target=work, args=(client,)).start()
-    except RuntimeError:
-        client.connection.abort()
-        work(client)
-
-
-def converse(client: Client, service: Service, stop: Stop) -> None:
+def serve_connection(
+    client: Client, service: Service, stop: Stop, clock: Callable[[], float] = monotonic
+) -> None:
     """Hold a whole conversation with *client* in blocking calls, then close its socket."""
     with client.sock:
         while not client.connection.finished:
-            exchange(client, service, stop)
+            serve_request(client, service, stop, clock)
 
 
-def exchange(client: Client, service: Service, stop: Stop) -> None:
-    """Read one request, answer it, and return when the answer is sent.
+def serve_request(
+    client: Client, service: Service, stop: Stop, clock: Callable[[], float] = monotonic
+) -> None:
+    """Read one request, respond to it, and return when the response is sent.
 
-    Returns too when the connection is finished. Waits for as long as the client's patience
-    allows; once *stop* is set, only for a request that has begun.
+    Returns too when the connection is finished. Waits for as long as the client has time left;
+    once *stop* is set, only for a request that has begun.
     """
     connection = client.connection
     poll = select.poll()
     if not connection.draining:
         poll.register(stop, select.POLLIN)
-    answered = False
+    responded = False
     request = connection.next_request()
     while not connection.finished:
         if request is not None:
@@ -61,35 +60,46 @@ def exchange(client: Client, service: Service, stop: Stop) -> None:
             if response.wait:
                 sleep(response.wait)
             connection.respond(response)
-            answered, request = True, None
+            responded, request = True, None
         if connection.interest == WRITE:
             send(client)
             if connection.interest == WRITE:
-                wait(client, poll, stop)
-        elif answered and not connection.lingering:
+                wait(client, poll, stop, clock)
+        elif responded and not connection.lingering:
             return
         elif connection.interest == READ:
-            request = wait(client, poll, stop)
+            request = wait(client, poll, stop, clock)
 
 
-def wait(client: Client, poll: "select.poll", stop: Stop) -> Request | None:
-    """Wait until *client* may be ready, its time is up, or *stop* is set; see to each of them.
+def wait(
+    client: Client, poll: "select.poll", stop: Stop, clock: Callable[[], float]
+) -> Request | None:
+    """Wait until *client* may be ready, has no time left, or *stop* is set; see to each of them.
 
     Returns the request that this has completed, if any.
     """
     connection = client.connection
-    left = connection.patience(monotonic())
+    left = connection.time_left(clock())
     if left <= 0:  # even if octets are ready: they always are, with a client that never stops
-        connection.time_is_up()
+        connection.on_timeout()
         return None
     poll.register(client.sock, select.POLLIN if connection.interest == READ else select.POLLOUT)
     ready = poll.poll(None if left == inf else left * 1000)
     request = None
     if not ready:
-        connection.time_is_up()
+        connection.on_timeout()
     elif connection.interest == READ and (data := receive(client)) is not None:
-        request = connection.hear(data)
+        request = connection.feed(data)
     if not connection.draining and any(fd == stop.fileno() for fd, _ in ready):
         poll.unregister(stop)  # it stays readable; from now on only the drain counts
-        connection.drain()  # after the receive: a request that has come by now is answered
+        connection.drain()  # after the receive: a request that has come by now gets a response
     return request
+
+
+def spawn(work: Callable[[Client], None], client: Client) -> None:
+    """Do *work* for *client* in a new thread; where there is none left, give the client up."""
+    try:
+        Thread(target=work, args=(client,)).start()
+    except RuntimeError:
+        client.connection.abort()
+        work(client)

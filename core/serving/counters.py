@@ -1,9 +1,9 @@
-"""Count the answers of every worker, a thread of a process, while the server runs.
+"""Count the responses of every worker, a thread of a process, while the server runs.
 
 A table in shared memory, so that whoever launched the server reads it at any time, whatever the
 server is doing, and forked children write into the same one. Row 0 holds how many rows are in
-use; each other row is a worker's own: its process, its thread, its answers. A worker claims its
-row with its first answer and is then the only one that writes to it, so that counting takes no
+use; each other row is a worker's own: its process, its thread, its responses. A worker claims its
+row with its first response and is then the only one that writes to it, so that counting takes no
 lock. Threads that come after one another under one identifier share a row.
 """
 
@@ -18,13 +18,13 @@ from calcbench.core.http.connection import Connection
 from calcbench.core.http.message import Response
 
 ROWS = 65_536  # workers of one server; those beyond them are counted together, in row 0
-COLUMNS = 3  # in row 0: rows in use, nothing, answers of the rest; else: process, thread, answers
+COLUMNS = 3  # process, thread, responses; in row 0: rows in use, nothing, responses of all others
 SIZE = ROWS * COLUMNS * 8  # bytes; memory that is never touched is never there
 
 
 @dataclass(frozen=True)
 class Worker:
-    """A thread of a process and the answers that it has given."""
+    """A thread of a process and the responses that it has given."""
 
     pid: int
     thread: int
@@ -41,7 +41,7 @@ class Watch:
         self.lock = Lock()
 
     def connections(self) -> type[Connection]:
-        """Return the `Connection` whose answers are counted, for this process and its children."""
+        """Return the `Connection` that counts its responses, in this process and its children."""
         os.register_at_fork(after_in_child=self.begin_afresh)
         return counted(self.mine, self.cells, self.claim)
 
@@ -88,7 +88,7 @@ def make_table() -> int:
 def counted(
     mine: dict[int, int], cells: "memoryview[int]", claim: Callable[[], int]
 ) -> type[Connection]:
-    """Return a `Connection` that counts its answers in *cells*, where *mine* says or *claim*."""
+    """Return a `Connection` that counts its responses in *cells*, where *mine* says or *claim*."""
     respond = Connection.respond
     place_of = mine.get
 

@@ -1,9 +1,13 @@
-"""TODO core/serving/event_loop.py."""
+"""What event loops use: accept, serve and time out many clients, and wait for none of them.
+
+An event loop asks its selector who is ready, passes those to `serve_ready`, and keeps the delayed
+responses in `Timers` until they are due. Now and then it gives up on clients with `expire`.
+"""
 
 import socket
 from collections.abc import Callable, Iterable, Iterator
 from heapq import heappop, heappush
-from itertools import count
+from itertools import count, repeat
 from time import monotonic
 from typing import Generic, TypeVar
 
@@ -13,13 +17,13 @@ from calcbench.core.serving.sockets import Client, accept, receive, send
 from calcbench.core.serving.stop import Stop
 
 BATCH = 32  # clients that an event loop accepts, or receives from, before it turns to others
-SWEEP_S = 0.25  # how often an event loop looks for clients whose time is up
-
+SWEEP_S = 0.25  # how often an event loop looks for clients that have no time left
 
 Item = TypeVar("Item")
+Delayed = tuple[Client, Response]  # a response whose wait has yet to be spent, and whose it is
 
 
-def newcomers(listener: socket.socket, service: Service, stop: Stop) -> Iterator[Client]:
+def accept_batch(listener: socket.socket, service: Service, stop: Stop) -> Iterator[Client]:
     """Yield the clients that are waiting to be accepted, each as `accept` returns it.
 
     At most a batch of them: where they never end, those who are here would never be served.
@@ -31,51 +35,70 @@ def newcomers(listener: socket.socket, service: Service, stop: Stop) -> Iterator
         yield client
 
 
-def proceed(
-    clients: list[Client], handle: Callable[[Request], Response]
-) -> list[tuple[Client, Response]]:
+def serve_ready(
+    clients: list[Client], handle: Callable[[Request], Response], delayed: "Timers[Delayed]"
+) -> None:
     """Carry conversations as far as they go without waiting: the step of an event loop.
 
-    Returns the responses whose wait has yet to be spent, each with its client; they must then
-    be given to `connection.respond`. Afterwards `connection.interest` says what to wait for.
+    Responses whose wait has yet to be spent are added to *delayed*; once due, they must be given
+    to `connection.respond`. Afterwards `connection.interest` says what to wait for.
 
-    All of a batch are received from, then all are answered, then all are sent to. To call the
-    kernel between one answer and the next empties the processor's caches of the interpreter
-    each time, which takes a fifth of the throughput; a whole crowd at once would have the first
-    wait for a slow answer to the last.
+    This is done in passes over a batch, not client by client: to call the kernel between one
+    response and the next empties the processor's caches of the interpreter each time, which takes
+    a fifth of the throughput. A whole crowd in one pass would have the first wait for a slow
+    response to the last.
     """
-    waiting: list[tuple[Client, Response]] = []
     for begin in range(0, len(clients), BATCH):
         batch = clients[begin : begin + BATCH]
-        heard = [receive(client) for client in batch]
-        while batch:
-            for client, data in zip(batch, heard, strict=False):
-                connection = client.connection
-                request = connection.next_request() if data is None else connection.hear(data)
-                while request is not None:
-                    response = handle(request)
-                    if response.wait:
-                        waiting.append((client, response))
-                        break
-                    connection.respond(response)
-                    request = connection.next_request() if connection.buffer else None
-            said_more = []
-            for client in batch:
-                connection = client.connection
-                if connection.output:
-                    send(client)
-                    if not connection.output and (connection.buffer or connection.ended):
-                        said_more.append(client)
-            batch, heard = said_more, [None] * len(said_more)
-    return waiting
+        received = [receive(client) for client in batch]
+        respond_to_all(batch, received, handle, delayed)
+        while batch := send_to_all(batch):
+            respond_to_all(batch, repeat(None), handle, delayed)  # to what is in the buffers
 
 
-def time_out(clients: Iterable[Client]) -> list[Client]:
-    """Give up on those of *clients* that are out of patience, and return them."""
+def respond_to_all(
+    batch: list[Client],
+    received: Iterable[bytes | None],
+    handle: Callable[[Request], Response],
+    delayed: "Timers[Delayed]",
+) -> None:
+    """Respond to all that each client of *batch* has asked for, or add it to *delayed*.
+
+    *received* is what each has sent just now, None for nothing.
+    """
+    for client, data in zip(batch, received, strict=False):
+        connection = client.connection
+        request = connection.next_request() if data is None else connection.feed(data)
+        while request is not None:
+            response = handle(request)
+            if response.wait:
+                delayed.add(response.wait, (client, response))
+                break
+            connection.respond(response)
+            request = connection.next_request() if connection.buffer else None
+
+
+def send_to_all(batch: list[Client]) -> list[Client]:
+    """Send what each client takes of its output; return those who may have more to respond to.
+
+    Their next request was held back by a full output, or they have sent their last.
+    """
+    more = []
+    for client in batch:
+        connection = client.connection
+        if connection.output:
+            send(client)
+            if not connection.output and (connection.buffer or connection.ended):
+                more.append(client)
+    return more
+
+
+def expire(clients: Iterable[Client]) -> list[Client]:
+    """Give up on those of *clients* that have no time left, and return them."""
     now = monotonic()
-    late = [client for client in clients if client.connection.patience(now) <= 0]
+    late = [client for client in clients if client.connection.time_left(now) <= 0]
     for client in late:
-        client.connection.time_is_up()
+        client.connection.on_timeout()
     return late
 
 
@@ -90,7 +113,7 @@ class Timers(Generic[Item]):
         """Have *item* due in *seconds* from now."""
         heappush(self.heap, (monotonic() + seconds, next(self.number), item))
 
-    def pause(self, longest: float) -> float:
+    def time_left(self, longest: float) -> float:
         """Return for how many seconds nothing is due, at most *longest*."""
         if not self.heap:
             return longest

@@ -37,11 +37,11 @@ GRACE_S = 5.0  # beyond what the policy and the workload allow a begun request
 
 @dataclass(frozen=True)
 class ServerSpec:
-    """What to start: a strategy with its options, its burden, its interpreter and its cores.
+    """What to start: a strategy with its options, its workload, its interpreter and its cores.
 
     *options* and *policy* are texts like ``workers=8``. *cpu_units* is the work of a ``cpu``
-    answer, 0 to calibrate at the start. *cpus* pins the server and its children; () does not.
-    *watched* has the answers of each worker counted, which costs each of them a moment.
+    response, 0 to calibrate at the start. *cpus* pins the server and its children; () does not.
+    *watched* has the responses of each worker counted, which costs each of them a moment.
     """
 
     strategy: str
@@ -56,7 +56,7 @@ class ServerSpec:
 
 @dataclass(frozen=True)
 class Stopped:
-    """How a server ended: *status* is negative for a signal, *stderr* what it complained of."""
+    """How a server ended: *status* is negative for a signal, *stderr* what it wrote there."""
 
     status: int
     killed: bool
@@ -77,14 +77,14 @@ class Server:
         listener: socket.socket,
         stop: socket.socket,
         process: "subprocess.Popen[bytes]",
-        complaints: IO[bytes],
+        stderr_file: IO[bytes],
         watch: Watch | None = None,
     ) -> None:
         self.spec = spec
         self.listener = listener
         self.stop_socket = stop
         self.process = process
-        self.complaints = complaints
+        self.stderr_file = stderr_file
         self.host, self.port = listener.getsockname()[:2]
         self.stopped: Stopped | None = None
         self.watch = watch
@@ -115,7 +115,7 @@ class Server:
         """Stop the server, let begun requests finish for *grace_s* seconds, and say how it went.
 
         What is still there after that is killed; by default, that is after what its policy and
-        workload allow a request, and a little more. May be called again, for the same answer.
+        workload allow a request, and a little more. May be called again, for the same result.
         """
         if self.stopped is None:
             if grace_s is None:
@@ -150,8 +150,8 @@ class Server:
 
     def read_stderr(self) -> str:
         """Return what the server has written to its standard error so far."""
-        self.complaints.seek(0)
-        return self.complaints.read().decode(errors="replace").strip()
+        self.stderr_file.seek(0)
+        return self.stderr_file.read().decode(errors="replace").strip()
 
     def __enter__(self) -> "Server":
         return self
@@ -166,7 +166,7 @@ class Server:
             if self.stopped is None:
                 self.kill()
         finally:
-            self.complaints.close()
+            self.stderr_file.close()
 
 
 def launch(spec: ServerSpec, host: str = "127.0.0.1", port: int = 0) -> Server:
@@ -183,17 +183,17 @@ def launch(spec: ServerSpec, host: str = "127.0.0.1", port: int = 0) -> Server:
         raise CalcbenchError(f"{strategy.name} cannot run here: it {strategy.unavailable}")
     listener = listen(host, port)
     try:
-        return start(spec, listener)
+        return start_process(spec, listener)
     except BaseException:
         listener.close()
         raise
 
 
-def start(spec: ServerSpec, listener: socket.socket) -> Server:
+def start_process(spec: ServerSpec, listener: socket.socket) -> Server:
     """Start the server process on *listener*, and wait for the word that it is ready."""
     ours, theirs = socket.socketpair()
     importlib.import_module("calcbench.strategies")
-    order: dict[str, object] = {
+    config: dict[str, object] = {
         "packages": package_folders(),
         "parent": os.getpid(),
         "listener": listener.fileno(),
@@ -210,27 +210,27 @@ def start(spec: ServerSpec, listener: socket.socket) -> Server:
     if spec.watched:
         watch = Watch(make_table())
         shared.append(watch.fd)
-        order["watch"] = watch.fd
+        config["watch"] = watch.fd
     file = Path(__file__).with_name("server.py")
-    complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the server
+    stderr_file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the server
     try:
         with theirs:
             process = subprocess.Popen(
                 # -P: no file beside server.py is to be taken for one of the standard library
-                [spec.python, "-P", str(file), json.dumps(order)],
+                [spec.python, "-P", str(file), json.dumps(config)],
                 stdin=subprocess.DEVNULL,
-                stdout=complaints,
-                stderr=complaints,
+                stdout=stderr_file,
+                stderr=stderr_file,
                 pass_fds=shared,
                 process_group=0,
             )
     except OSError as error:
-        complaints.close()
+        stderr_file.close()
         ours.close()
         if watch:
             os.close(watch.fd)
         raise UsageError(f"cannot run {spec.python!r}: {error.strerror}") from None
-    server = Server(spec, listener, ours, process, complaints, watch)
+    server = Server(spec, listener, ours, process, stderr_file, watch)
     try:
         wait_until_ready(server)
     except BaseException:

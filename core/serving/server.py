@@ -1,7 +1,8 @@
 """The server process: what runs behind a launcher, in an interpreter of its own.
 
 It is started as a file, by any Python that can run it and with nothing installed, and is told
-everything in one JSON argument. It says that it is ready by one byte on the stop socket.
+everything in one JSON argument, the config. It says that it is ready by one byte on the stop
+socket.
 """
 
 import json
@@ -13,11 +14,11 @@ from types import ModuleType
 from typing import Any
 
 
-def main(order: dict[str, Any]) -> None:
-    """Serve as *order* says, until the stop signal."""
+def main(config: dict[str, Any]) -> None:
+    """Serve as *config* says, until the stop signal."""
     from calcbench.core.serving.stop import Stop, die_with_parent
 
-    die_with_parent(order["parent"])
+    die_with_parent(config["parent"])
     from calcbench.core.app.workload import parse_workload
     from calcbench.core.http.connection import Connection
     from calcbench.core.http.limits import Policy
@@ -26,15 +27,15 @@ def main(order: dict[str, Any]) -> None:
     from calcbench.core.serving.counters import Watch
     from calcbench.core.serving.service import make_service
 
-    if order["cpus"]:
-        os.sched_setaffinity(0, order["cpus"])
-    strategy = load(order["strategy"])
-    options = parse_options(strategy.options_type, order["options"])
-    policy = parse_options(Policy, order["policy"])
-    connection = Watch(order["watch"]).connections() if "watch" in order else Connection
-    workload = parse_workload(order["workload"])
-    service = make_service(policy, workload, order["cpu_units"], connection)
-    with socket(fileno=order["listener"]) as listener, socket(fileno=order["stop"]) as stop:
+    if config["cpus"]:
+        os.sched_setaffinity(0, config["cpus"])
+    strategy = load(config["strategy"])
+    options = parse_options(strategy.options_type, config["options"])
+    policy = parse_options(Policy, config["policy"])
+    connection = Watch(config["watch"]).connections() if "watch" in config else Connection
+    workload = parse_workload(config["workload"])
+    service = make_service(policy, workload, config["cpu_units"], connection)
+    with socket(fileno=config["listener"]) as listener, socket(fileno=config["stop"]) as stop:
         stop.sendall(b"!")  # ready
         strategy.serve(listener, service, options, Stop(stop))
 
@@ -59,6 +60,6 @@ def package_folders() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    given = json.loads(sys.argv[1])
-    find_packages(given["packages"])
-    main(given)
+    the_config = json.loads(sys.argv[1])
+    find_packages(the_config["packages"])
+    main(the_config)

@@ -1,10 +1,10 @@
-"""What a server serves: how it converses with a client, and how it answers a request."""
+"""What a server serves: how a conversation begins, and how a request gets its response."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from calcbench.core.app import application
-from calcbench.core.app.workload import Workload, burden
+from calcbench.core.app.workload import Workload, with_workload
 from calcbench.core.http.connection import Connection
 from calcbench.core.http.limits import Policy
 from calcbench.core.http.message import Request, Response
@@ -16,7 +16,7 @@ from calcbench.core.http.render import DateLine
 class Service:
     """The two things that a strategy is given to put together.
 
-    `connect()` begins the conversation with one client. `handle(request)` computes one answer,
+    `connect()` begins the conversation with one client. `handle(request)` computes one response,
     and may be called on any thread, in any process, now or later.
     """
 
@@ -30,12 +30,12 @@ def make_service(
     cpu_units: int = 0,
     connection: type[Connection] = Connection,
 ) -> Service:
-    """Return the calculator under *policy*, each answer of it burdened with *workload*.
+    """Return the calculator under *policy*, each response of it at the cost of *workload*.
 
     *connection* may be a kind that watches: no strategy knows, and nothing is paid otherwise.
     """
     parser, date_line = Parser(policy), DateLine()
     return Service(
         connect=lambda: connection(parser, date_line),
-        handle=burden(application.handle, workload, cpu_units),
+        handle=with_workload(application.handle, workload, cpu_units),
     )

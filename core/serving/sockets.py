@@ -1,8 +1,8 @@
-"""The few socket calls that every strategy shares; no strategy sets a socket option itself.
+"""The few socket calls that every strategy shares, and which of their errors matter.
 
-Sockets stay in blocking mode. Where a call must not block it says so (MSG_DONTWAIT), which
-spares a system call for every client; where one must wait, it waits in `poll` beside the stop
-signal and with the client's patience as the limit.
+No strategy sets a socket option itself. Sockets of clients stay in blocking mode. Where a call must
+not block it says so (MSG_DONTWAIT), which spares a system call for every client; where one must
+wait, it waits in `poll` beside the stop signal, and for as long as the client has time left.
 """
 
 import errno
@@ -22,8 +22,8 @@ from calcbench.core.serving.stop import Stop
 DONTWAIT = int(socket.MSG_DONTWAIT)  # the enumeration's member costs more to pass
 BACKLOG = 4096  # clients that may wait to be accepted; the kernel cuts it to somaxconn
 OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-# accept(2) passes on what has befallen a client that is waiting: the next one may fare better.
-BEFALLEN = (
+# accept(2) passes on the error of one client that is waiting: the next one may fare better.
+TRANSIENT_ERRORS = (
     errno.ENETDOWN,
     errno.EPROTO,
     errno.ENOPROTOOPT,
@@ -61,7 +61,7 @@ def listen(host: str, port: int) -> socket.socket:
     listener = socket.socket(family, kind, protocol)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # Accepted sockets inherit it: a small answer must not wait for the ACK of the last one.
+        # Accepted sockets inherit it: a small response must not wait for the ACK of the last one.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
@@ -99,17 +99,17 @@ def pause_if_exhausted(error: OSError, stop: Stop) -> None:
     """
     if error.errno in OUT_OF_DESCRIPTORS:
         stop.wait(0.001)  # seconds; others must get to close theirs, and to be served
-    elif error.errno not in BEFALLEN and not isinstance(error, ConnectionError):
+    elif error.errno not in TRANSIENT_ERRORS and not isinstance(error, ConnectionError):
         raise error
 
 
 def receive(client: Client) -> bytes | None:
     """Return what *client* has sent by now, without waiting; None for nothing.
 
-    So it is too when it must wait for its answer first, and when it is gone.
+    So it is too when it must wait for its response first, and when it is gone.
     """
     connection = client.connection
-    if connection.output or connection.state == HANDLING:
+    if connection.output or connection.state is HANDLING:
         return None
     try:
         return client.sock.recv(READ_SIZE, DONTWAIT)
@@ -125,7 +125,7 @@ def send(client: Client) -> None:
     connection = client.connection
     try:
         connection.sent(client.sock.send(connection.output, DONTWAIT))
-        if connection.state == CLOSING and connection.lingering:
+        if connection.state is CLOSING and connection.lingering:
             client.sock.shutdown(socket.SHUT_WR)
     except BlockingIOError:
         pass
