@@ -32,10 +32,11 @@ test: ## install if needed, then run all tests
 	$(INSTALL) test
 	@exec $(BIN)/pytest $(ARGS)
 
-check: types ## run the linter, the formatter's check and the type checkers
+check: types ## run the linter, the formatter's check, the spelling and the type checkers
 	$(INSTALL) check
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/codespell
 	$(BIN)/mypy
 	@# Without the variable pyright asks the network whether it is the newest.
 	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright --pythonpath $(BIN)/python

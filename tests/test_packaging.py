@@ -86,6 +86,19 @@ def test_has_one_version() -> None:
     assert importlib.metadata.version("calcbench") == calcbench.__version__
 
 
+def test_is_cited_with_its_version() -> None:
+    cited = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+
+    assert re.findall(r"^version: (.*)$", cited, re.MULTILINE) == [calcbench.__version__]
+
+
+def test_is_checked_alike_by_hand_and_by_the_host() -> None:
+    workflow = (ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8")
+
+    assert re.findall(r"\brun: (.*)$", workflow, re.MULTILINE) == ["bash .ci/run"]
+    assert (ROOT / ".ci/run").is_file()
+
+
 def test_every_folder_carries_the_package_marker() -> None:
     missing = [f for f in package_folders().values() if not (ROOT / f / "__init__.py").is_file()]
 

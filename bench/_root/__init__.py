@@ -3,4 +3,4 @@
 The parts are `calcbench.core`, `calcbench.strategies` and `calcbench.bench`.
 """
 
-__version__ = "0.1.0"  # the only place: pyproject.toml reads it from here
+__version__ = "0.1.0"  # pyproject.toml reads it from here, CITATION.cff repeats it

@@ -85,9 +85,9 @@ def failure_notes(rows: Sequence[Row]) -> list[str]:
             limited.setdefault(who, []).append(at)
         elif row.failed_rounds:
             levels.setdefault((who, row.status, row.reason), []).append(at)
-    whats = {"ok": "at {} does not count in some rounds", "failed": "at {} does not count"}
+    texts = {"ok": "at {} does not count in some rounds", "failed": "at {} does not count"}
     found = [
-        f"{name} {whats.get(status, 'cannot run here').format(', '.join(at))}: {reason}"
+        f"{name} {texts.get(status, 'cannot run here').format(', '.join(at))}: {reason}"
         for (name, status, reason), at in levels.items()
     ]
     if limited:
