@@ -27,7 +27,7 @@ PARSING_TARGETS = {
 LIMIT_TARGETS = {KEEP_ALIVE: 0.75, CLOSE: 0.85}
 
 PARSING_LEGEND = (
-    "ours: hear, handle, respond, sent, on a kept connection; httptools: parses"
+    "ours: feed, handle, respond, sent, on a kept connection; httptools: parses"
     " the same octets and answers nothing. Its callbacks keep what a server needs: target and"
     " fields, and, when the head is complete, version, method and keep-alive; one parser for the"
     " connection. With a parser made for each request it is ×fresh; with the target alone kept,"

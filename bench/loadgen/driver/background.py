@@ -128,7 +128,7 @@ class BackgroundClient:
             self.leave(OUTCOMES[self.host.failure(error)])
             return
         if data:
-            self.hear(data)
+            self.on_data(data)
         else:
             self.end()
 
@@ -140,7 +140,7 @@ class BackgroundClient:
         else:
             self.leave("closed" if self.incoming is None else OUTCOMES[WRONG])
 
-    def hear(self, data: bytes) -> None:
+    def on_data(self, data: bytes) -> None:
         """Take *data* that the server has sent: here, to one who has asked for nothing."""
 
     def ask(self) -> None:
@@ -214,7 +214,7 @@ class SlowSender(BackgroundClient):
     def push(self) -> None:
         """Leave the sending to the ticks."""
 
-    def hear(self, data: bytes) -> None:
+    def on_data(self, data: bytes) -> None:
         """Take the response, and ask again."""
         if self.understand(data) and self.sock:
             self.again(self.sock)
@@ -331,7 +331,7 @@ class Burst(BackgroundClient):
             self.left = BURST
             self.ask()
 
-    def hear(self, data: bytes) -> None:
+    def on_data(self, data: bytes) -> None:
         """Take a response; ask again, or rest."""
         if self.understand(data) and self.sock:
             self.left -= 1
