@@ -38,17 +38,21 @@ Samples = dict[str, NDArray[np.int64]]
 MS = 1_000_000
 S = 1000 * MS
 
-CALM: dict[str, Any] = {
-    "driver_busy_ratio": 0.5,
-    "driver_delay_ratio": 0.0,
-    "ceiling_ratio": 0.5,
-    "server_delay_ratio": 0.0,
-    "steal_ratio": 0.0,
-    "other_load_ratio": 0.02,
-    "little_ratio": 1.01,
-    "unaccounted": 0,
-    "settled": True,
-}
+CALM = Evidence(
+    driver_busy_ratio=0.5,
+    driver_delay_ratio=0.0,
+    ceiling_ratio=0.5,
+    server_delay_ratio=0.0,
+    steal_ratio=0.0,
+    other_load_ratio=0.02,
+    little_ratio=1.01,
+    unaccounted=0,
+    settled=True,
+)
+
+
+def calm(**changes: Any) -> Evidence:
+    return dataclasses.replace(CALM, **changes)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +77,7 @@ CALM: dict[str, Any] = {
     ],
 )
 def test_judges_by_what_was_seen(seen: dict[str, Any], name: str, word: str) -> None:
-    judgement = classify(Evidence(**(CALM | seen)))
+    judgement = classify(calm(**seen))
 
     assert judgement.name == name
     assert name in judgement.all
@@ -87,31 +91,23 @@ def test_judges_nothing_that_nobody_looked_at() -> None:
 
 def test_names_the_gravest_and_keeps_all() -> None:
     seen = {"driver_busy_ratio": 1, "steal_ratio": 0.5, "settled": False}
-    judgement = classify(Evidence(**(CALM | seen)))
+    judgement = classify(calm(**seen))
 
     assert judgement.all == (DRIVER_BOUND, CONTENDED, UNSTEADY)
-    assert classify(Evidence(**(CALM | seen)), "the server died").all == (INVALID, *judgement.all)
-    assert classify(Evidence(**(CALM | seen)), "the server died").why[0] == "the server died"
+    assert classify(calm(**seen), "the server died").all == (INVALID, *judgement.all)
+    assert classify(calm(**seen), "the server died").why[0] == "the server died"
     assert set(judgement.all) < set(JUDGEMENTS)
 
 
 def test_says_that_a_driver_was_busy_waiting() -> None:
-    [busy, *_] = classify(
-        Evidence(**(CALM | {"driver_busy_ratio": 0.97, "driver_delay_ratio": 0.4}))
-    ).why
+    [busy, *_] = classify(calm(driver_busy_ratio=0.97, driver_delay_ratio=0.4)).why
 
     assert busy == "the driver was busy 97% of the time, 40% of it waiting for its core"
 
 
 def test_allows_little_what_the_driver_itself_has_lost() -> None:
-    assert (
-        classify(Evidence(**(CALM | {"little_ratio": 0.85, "driver_delay_ratio": 0.12}))).name
-        == CONTENDED
-    )
-    assert (
-        classify(Evidence(**(CALM | {"little_ratio": 0.75, "driver_delay_ratio": 0.12}))).name
-        == INVALID
-    )
+    assert classify(calm(little_ratio=0.85, driver_delay_ratio=0.12)).name == CONTENDED
+    assert classify(calm(little_ratio=0.75, driver_delay_ratio=0.12)).name == INVALID
 
 
 def closed_loop(connections: int, latency: int, pause: int, elapsed: int, seed: int = 1) -> Samples:
