@@ -6,7 +6,7 @@ import statistics
 
 import pytest
 
-from calcbench.bench.schema.arrivals import ARRIVALS, CONSTANT, POISSON, schedule, share
+from calcbench.bench.schema.arrivals import ARRIVALS, CONSTANT, POISSON, every_nth, schedule
 
 
 def first(count: int, rate: float, arrivals: str, seed: int = 1) -> list[int]:
@@ -35,7 +35,7 @@ def test_draws_poisson_arrivals_from_the_seed() -> None:
 @pytest.mark.parametrize("arrivals", ARRIVALS)
 def test_shares_a_schedule_so_that_the_parts_are_the_whole(arrivals: str) -> None:
     parts = [
-        list(itertools.islice(share(schedule(100, arrivals, 1), number, 3), 10))
+        list(itertools.islice(every_nth(schedule(100, arrivals, 1), number, 3), 10))
         for number in range(3)
     ]
 

@@ -10,13 +10,13 @@ import pytest
 from builders import make_condition, make_run
 from click.testing import CliRunner
 
-from calcbench.bench.cli import doctor as checking
-from calcbench.bench.cli.doctor import calibrate_command, calibration_lines, prepare
+from calcbench.bench.cli import doctor as doctor_command
+from calcbench.bench.cli.doctor import calibrate_command, calibration_lines, prepare_race
 from calcbench.bench.loadgen import calibration
 from calcbench.bench.loadgen.calibration import (
     WAYS,
     cache_file,
-    calibrate,
+    calibrate_driver,
     drive_null,
     keep,
     recall,
@@ -50,7 +50,7 @@ def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_measures_the_driver() -> None:
-    seen = calibrate(duration_s=0.05, rounds=1)
+    seen = calibrate_driver(duration_s=0.05, rounds=1)
 
     assert set(seen["ways"]) == set(WAYS)
     for way in seen["ways"].values():
@@ -62,7 +62,7 @@ def test_measures_the_driver() -> None:
     assert json.loads(json.dumps(seen)) == seen
 
 
-def test_is_answered_by_the_null_responder() -> None:
+def test_is_answered_by_the_null_server() -> None:
     for keep_alive in (True, False):
         spec = LoadSpec("", 0, 4, keep_alive, 0.05, variety=1)
         observation = drive_null(spec, choose_cores())
@@ -127,7 +127,7 @@ def test_every_run_refers_to_it() -> None:
 
 
 def test_calibrates_for_all_runs_to_come(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calibration, "calibrate", lambda: KNOWN)
+    monkeypatch.setattr(calibration, "calibrate_driver", lambda: KNOWN)
     told = CliRunner().invoke(calibrate_command, ["--json"], standalone_mode=False)
 
     assert json.loads(told.output) == KNOWN
@@ -139,13 +139,13 @@ def test_prepares_a_race(
 ) -> None:
     """The first time it calibrates; a warning is one line, and quiet is quiet."""
     monkeypatch.setattr(doctor, "read_facts", lambda: Facts(cores=1))
-    monkeypatch.setattr(calibration, "calibrate", lambda: KNOWN)
+    monkeypatch.setattr(calibration, "calibrate_driver", lambda: KNOWN)
 
-    assert prepare(quiet=False) == KNOWN
+    assert prepare_race(quiet=False) == KNOWN
     first = capsys.readouterr().err.splitlines()
-    assert prepare(quiet=False) == KNOWN
+    assert prepare_race(quiet=False) == KNOWN
     second = capsys.readouterr().err.splitlines()
-    assert prepare(quiet=True) == KNOWN
+    assert prepare_race(quiet=True) == KNOWN
 
     assert len(second) == 1
     assert second[0].startswith("calcbench: doctor: cores: 1 usable; see calcbench doctor, or: ")
@@ -159,14 +159,14 @@ def test_races_without_a_calibration_where_there_can_be_none(
     def fail() -> None:
         raise CalcbenchError("the driver died")
 
-    monkeypatch.setattr(calibration, "calibrate", fail)
+    monkeypatch.setattr(calibration, "calibrate_driver", fail)
 
-    assert checking.prepare(quiet=True) == {}
+    assert doctor_command.prepare_race(quiet=True) == {}
     assert capsys.readouterr().err == "calcbench: no calibration: the driver died\n"
 
 
-def test_leaves_no_responder_behind() -> None:
-    with calibration.responder(LoadSpec("", 0, 1, True, 1, variety=1), choose_cores()) as port:
+def test_leaves_no_server_behind() -> None:
+    with calibration.null_server(LoadSpec("", 0, 1, True, 1, variety=1), choose_cores()) as port:
         socket.create_connection(("127.0.0.1", port)).close()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port))

@@ -20,7 +20,7 @@ from calcbench.bench.analysis.summary import Row, Summary, spread
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.plan import KEEP_ALIVE, Plan
 from calcbench.bench.schema.result import Run
-from calcbench.bench.views.captions import finding, footer, notes
+from calcbench.bench.views.captions import footer, headline, notes
 from calcbench.bench.views.charts import DPI, LONGEST_LINE, STYLE, WIDTH, draw, draw_charts
 from calcbench.bench.views.palette import KNOWN, styles
 from calcbench.bench.views.panel import round_numbers, spread_apart
@@ -258,8 +258,8 @@ def at_32(strategy: str) -> Condition:
 def test_says_who_leads_where_rounds_can_tell() -> None:
     rows = [row(at_32("fork"), 1_000), row(at_32("selectors"), 2_000)]
 
-    assert finding(THROUGHPUT, rows) == "selectors leads: 2,000/s at 32 connections"
-    assert finding(P50, rows) == "selectors is fastest: 16.0 ms at 32 connections"
+    assert headline(THROUGHPUT, rows) == "selectors leads: 2,000/s at 32 connections"
+    assert headline(P50, rows) == "selectors is fastest: 16.0 ms at 32 connections"
 
 
 def test_draws_no_control_and_speaks_of_none(tmp_path: Path) -> None:
@@ -291,7 +291,7 @@ def test_claims_no_lead_from_one_round() -> None:
     once = {"rounds": 1, "counted": (1,), "throughput": spread([2_000])}
     rows = [row(at_32("fork"), 1_990, **once), row(at_32("selectors"), 2_000, **once)]
 
-    assert "came first in the only round: 2,000/s" in finding(THROUGHPUT, rows)
+    assert "came first in the only round: 2,000/s" in headline(THROUGHPUT, rows)
 
 
 def test_says_below_the_chart_what_was_run() -> None:
@@ -308,8 +308,8 @@ def test_says_below_the_chart_what_was_run() -> None:
 def test_leaves_points_of_the_driver_out_of_the_ranking() -> None:
     rows = [row(at_32("fork"), 9_000, judgement="driver-bound"), row(at_32("selectors"), 2_000)]
 
-    assert finding(THROUGHPUT, rows) == "selectors: 2,000/s at 32 connections"
-    assert finding(THROUGHPUT, rows[:1]) == "at 32 connections, the driver was the limit"
+    assert headline(THROUGHPUT, rows) == "selectors: 2,000/s at 32 connections"
+    assert headline(THROUGHPUT, rows[:1]) == "at 32 connections, the driver was the limit"
     assert notes(rows) == ["driver-bound, says the measurement of itself: fork at 32"]
 
 
@@ -330,7 +330,7 @@ def test_tells_rounds_of_the_driver_in_one_line() -> None:
 def test_says_that_nobody_leads_where_rounds_overlap() -> None:
     rows = [row(at_32("fork"), 1_990), row(at_32("selectors"), 2_000), row(at_32("a"), 1_999)]
 
-    two, three = finding(THROUGHPUT, rows[:2]), finding(THROUGHPUT, rows)
+    two, three = headline(THROUGHPUT, rows[:2]), headline(THROUGHPUT, rows)
 
     assert two == "no clear difference between selectors and fork: about 2,000/s at 32 connections"
     assert three.startswith("no clear difference between selectors and 2 others: about 2,000/s")
@@ -340,11 +340,11 @@ def test_lets_nobody_lead_who_leaves_clients_without_an_answer() -> None:
     starving = row(at_32("blocking"), 9_000, clients_served=1)
     rows = [starving, row(at_32("fork"), 1_000), row(at_32("selectors"), 2_000)]
 
-    assert finding(THROUGHPUT, rows) == (
+    assert headline(THROUGHPUT, rows) == (
         "selectors leads: 2,000/s at 32 connections, open markers aside"
     )
-    assert finding(THROUGHPUT, [starving]) == "at 32 connections, nobody answers every client"
-    assert "only fork answers every client" in finding(THROUGHPUT, rows[:2])
+    assert headline(THROUGHPUT, [starving]) == "at 32 connections, nobody answers every client"
+    assert "only fork answers every client" in headline(THROUGHPUT, rows[:2])
     assert notes(rows) == [
         "Open marker: only some clients ever got a response (blocking\u00a01\u00a0of\u00a032)."
     ]
@@ -357,7 +357,7 @@ def test_says_what_could_not_be_measured_and_why() -> None:
         row(at_32("threadpool"), 1_000, failed_rounds=1, reason="2 wrong responses"),
     ]
 
-    assert finding(THROUGHPUT, rows[:2]) == "nothing could be measured"
+    assert headline(THROUGHPUT, rows[:2]) == "nothing could be measured"
     assert notes(rows) == [
         "fork cannot run here: needs os.fork",
         "selectors at 32 does not count: the server died",

@@ -15,16 +15,18 @@ from calcbench.bench.analysis.inference import (
     NO_COMPARISON,
     Comparison,
     adjust,
-    cliffs_delta,
     compare_apart,
     compare_paired,
-    critical_value,
     enough_rounds,
     median_interval,
+    student_p,
+)
+from calcbench.bench.analysis.rank_tests import (
+    cliffs_delta,
+    critical_value,
     rank_sum_p,
     signed_rank_counts,
     signed_rank_p,
-    student_p,
 )
 
 DARWIN = (49, -67, 8, 16, 6, 23, 28, 41, 14, 29, 56, 24, 75, 60, -48)  # his plants, Fisher 1935

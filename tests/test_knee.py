@@ -17,10 +17,10 @@ from calcbench.bench.runner.knee import (
     UNKNOWN,
     Knee,
     Try,
-    check,
+    exit_status_of_search,
     find_knees,
     judge_try,
-    lines,
+    knee_lines,
     parse_objective,
     search,
 )
@@ -141,7 +141,7 @@ def test_finds_the_knee_of_each_and_writes_every_try(tmp_path: Path) -> None:
     told: list[str] = []
     found = find_knees(plan, Subject(measure, {}), OBJECTIVE, tmp_path, told.append)
     written = json.loads((tmp_path / "knee.json").read_text())
-    text = list(lines(found, OBJECTIVE))
+    text = list(knee_lines(found, OBJECTIVE))
 
     for knee in found:
         assert knee.kept <= knees[knee.condition.strategy] < knee.broken <= knee.kept * 1.1
@@ -173,16 +173,16 @@ def test_keeps_what_was_found_before_somebody_stopped_it(tmp_path: Path) -> None
 def test_fails_where_no_knee_was_found(outcome: str, why: str) -> None:
     none = Knee(Condition("fork", "add", KEEP_ALIVE, 4), 0, math.inf, (Try(1, outcome, ""),))
 
-    assert check([none, dataclasses.replace(none, kept=5)]) == 0
+    assert exit_status_of_search([none, dataclasses.replace(none, kept=5)]) == 0
     with pytest.raises(CalcbenchError, match=why):
-        check([none])
+        exit_status_of_search([none])
 
 
 def test_says_why_no_rate_could_be_tried() -> None:
     none = Knee(Condition("fork", "add", KEEP_ALIVE, 4), 0, math.inf, (), "it died")
 
     with pytest.raises(CalcbenchError, match="no rate could be tried: fork: it died"):
-        check([none])
+        exit_status_of_search([none])
 
 
 @pytest.mark.parametrize("text", ["p99>20ms", "throughput<5/s", "p99<20%", "cpu<5us", "p99<20"])

@@ -19,7 +19,7 @@ from calcbench.core.serving.catalogue import strategy_of
 ROOT = Path(__file__).parent.parent
 OURS = ("core", "strategies", "bench", "tests")
 STRATEGY_LINES = range(15, 81)  # a screen or two
-MODULE_LINES = 450  # most are under 300; one that passes this does two jobs
+MODULE_LINES = 300  # one that passes this does two jobs, or says why not
 VAGUE = {"utils", "util", "helpers", "helper", "common", "misc"}
 
 
@@ -262,10 +262,10 @@ def test_strategies_leave_policy_to_the_core(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", modules("core", "bench"), ids=str)
-def test_modules_do_one_job(path: Path) -> None:
-    lines = (ROOT / path).read_text(encoding="utf-8").splitlines()
+def test_modules_do_one_job_or_say_why_they_are_long(path: Path) -> None:
+    text = read(ROOT / path)
 
-    assert len(lines) <= MODULE_LINES
+    assert len(text.splitlines()) <= MODULE_LINES or "\n# Longer than 300 lines: " in text
 
 
 @pytest.mark.parametrize("path", modules(*OURS), ids=str)

@@ -12,7 +12,13 @@ from truth import Behaviour, drive, only, truth
 
 from calcbench.bench.cli.load import question_of
 from calcbench.bench.cli.main import cli
-from calcbench.bench.runner.remote import Question, Target, ask_of, parse_fields, parse_target
+from calcbench.bench.runner.remote import (
+    Question,
+    Target,
+    ask_of,
+    parse_header_options,
+    parse_target,
+)
 from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE
 from calcbench.bench.schema.result import read_run
 from calcbench.bench.schema.samples import read_samples
@@ -60,7 +66,7 @@ def test_says_what_is_wrong_with_a_url(url: str, message: str) -> None:
 )
 def test_lets_no_field_spoil_a_request(field: str) -> None:
     with pytest.raises(UsageError):
-        parse_fields([field])
+        parse_header_options([field])
 
 
 def test_asks_what_it_is_told_to() -> None:

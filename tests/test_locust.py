@@ -94,7 +94,7 @@ def bytewise(conn: socket.socket) -> None:
 AS_IT_IS = {
     "right": (right, "ok"),
     "byte by byte": (bytewise, "ok"),
-    "closing": (once(lambda number: response_to(number, fields="Connection: close\r\n")), "ok"),
+    "closing": (once(lambda number: response_to(number, fields="ConnectionUser: close\r\n")), "ok"),
     "another number": (always(lambda number: response_to(number + 1)), "wrong"),
     "an octet too many": (always(lambda number: response_to(number) + b"!"), "wrong"),
     "no head": (always(lambda _: b"HTTP/1.1 200\r\n\r\n"), "wrong"),
@@ -211,7 +211,7 @@ def test_sees_as_many_answers_as_the_server_counted(
             timeout_s=LONG_S,
         )
         assert server.watch
-        counted = sum(worker.answers for worker in server.watch.workers())
+        counted = sum(worker.responses for worker in server.watch.workers())
 
     assert only(seen, "ok")
     assert counted == seen.responses_seen == seen.begun > seen.outcomes.ok
@@ -618,7 +618,7 @@ def test_waits_for_workers_at_the_address_of_the_run_alone() -> None:
     ("place", "complaint"),
     [
         ("[::1]", r"no master at \[::1\]:\d+ within 0 s"),
-        ("127.0.0.1", r"no master at 127\.0\.0\.1:\d+ within 0 s \(Connection refused\); is "),
+        ("127.0.0.1", r"no master at 127\.0\.0\.1:\d+ within 0 s \(ConnectionUser refused\); is "),
         ("no.such.host.invalid", r"no host 'no\.such\.host\.invalid': "),
     ],
 )
@@ -831,7 +831,7 @@ def test_plain_locust_runs_our_file(locustfile: Path, distributed: bool) -> None
             status, out, err = finish(run)
             left = [finish(worker)[0] for worker in workers]
         assert server.watch
-        counted = sum(worker.answers for worker in server.watch.workers())
+        counted = sum(worker.responses for worker in server.watch.workers())
     count, quantiles = exact(out)
 
     assert status == 0, err

@@ -13,7 +13,7 @@ from calcbench.bench.analysis.summary import Row, spread
 from calcbench.bench.schema.condition import AGAIN
 from calcbench.bench.schema.plan import Plan
 from calcbench.bench.system.cpus import Pinning
-from calcbench.bench.views.scaling import FITTED, PREDICTED, curves, describe
+from calcbench.bench.views.scaling import FITTED, PREDICTED, curves, scaling_lines
 from calcbench.core.errors import CalcbenchError
 
 LEVELS = (1, 2, 4, 8, 16, 32, 64)
@@ -92,7 +92,7 @@ def test_takes_the_number_of_servers_from_options_or_from_who_was_served() -> No
 
 def test_says_what_was_measured_and_what_predicted() -> None:
     rows = [row(level, law(level, 900, 0.1, 0)) for level in LEVELS]
-    text = "\n".join(describe("here", [*rows, row(64, 5, "a" + AGAIN)], RUN))
+    text = "\n".join(scaling_lines("here", [*rows, row(64, 5, "a" + AGAIN)], RUN))
 
     assert "a: a request alone takes 1.11 ms; as many servers as clients" in text
     assert "    clients    measured  one server  all servers" in text
@@ -103,8 +103,8 @@ def test_says_what_was_measured_and_what_predicted() -> None:
 
 
 def test_says_what_is_missing() -> None:
-    few = "\n".join(describe("here", [row(8, 900), row(32, 900)], RUN))
-    open_loop = "\n".join(describe("here", [row(8, 900, offered_per_s=5.0)], RUN))
+    few = "\n".join(scaling_lines("here", [row(8, 900), row(32, 900)], RUN))
+    open_loop = "\n".join(scaling_lines("here", [row(8, 900, offered_per_s=5.0)], RUN))
 
     assert "no prediction: it needs one connection alone" in few
     assert "not fitted: it needs 6 numbers of connections, there are 2" in few

@@ -16,7 +16,7 @@ import pytest
 from truth import LONG_S, Behaviour, always, drive, once, only, requests, response_to, truth
 
 from calcbench.bench.analysis.summary import quantile
-from calcbench.bench.loadgen import collector as collecting
+from calcbench.bench.loadgen import collector
 from calcbench.bench.loadgen.observation import LATE_NS, Observation
 from calcbench.bench.loadgen.pool import Drivers
 from calcbench.bench.loadgen.spec import LoadSpec
@@ -240,7 +240,7 @@ def test_says_that_it_could_not_keep_its_schedule() -> None:
 
 
 def test_counts_as_late_what_it_sent_late_without_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(collecting, "LATE_NS", -1)
+    monkeypatch.setattr(collector, "LATE_NS", -1)
     with truth(right) as port:
         seen = drive(port, rate=200, connections=10)
 
@@ -250,7 +250,7 @@ def test_counts_as_late_what_it_sent_late_without_a_reason(monkeypatch: pytest.M
 
 
 def test_makes_histograms_of_too_many_samples(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(collecting, "MAX_SAMPLES", 10)
+    monkeypatch.setattr(collector, "MAX_SAMPLES", 10)
     with truth(waits(0.001)) as port:
         seen = drive(port, rate=500, connections=20, duration_s=0.2)
     assert seen.histograms

@@ -161,7 +161,7 @@ def test_sees_a_stranger_on_the_server_s_core(tmp_path: Path) -> None:
 def test_calls_invalid_what_could_not_be_measured(tmp_path: Path) -> None:
     def start(spec: ServerSpec, host: str) -> Server:
         server = launch(spec, host)
-        os.write(server.stderr_file.fileno(), b"I lost count\n")
+        os.write(server.output.fileno(), b"I lost count\n")
         return server
 
     [measurement] = races(SHORT, tmp_path, start).measurements

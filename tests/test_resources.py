@@ -22,11 +22,11 @@ from calcbench.bench.system.procfs import (
 )
 from calcbench.bench.system.sampler import (
     Counters,
+    CounterSum,
     Levels,
     Sample,
     Sampler,
     Sampling,
-    Tally,
     between,
 )
 from calcbench.bench.system.usage import Life, jain, resource_usage
@@ -104,7 +104,7 @@ def test_sees_what_a_listener_turns_away() -> None:
 
 
 def test_never_forgets_a_thread_that_has_ended() -> None:
-    tally = Tally()
+    tally = CounterSum()
 
     assert tally.add({1: (5, 1, 100), 2: (3, 0, 50)}) == (8, 1, 150)
     assert tally.add({1: (6, 1, 110)}) == (9, 1, 160)

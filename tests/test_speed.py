@@ -11,9 +11,7 @@ from pathlib import Path
 import pytest
 
 from calcbench.bench.corebench import __main__ as speed
-from calcbench.bench.corebench import contest, parsing, tables
-from calcbench.bench.corebench import environment as installing
-from calcbench.bench.corebench import reference_servers as rivals
+from calcbench.bench.corebench import contest, environment, parsing, reference_servers, tables
 from calcbench.bench.corebench.contest import BARE, OURS, Contest, Figures
 from calcbench.bench.corebench.environment import Interpreter
 from calcbench.bench.corebench.parsing import CASES, NEVER, ONE, REPEAT, Case, Timing
@@ -74,7 +72,7 @@ def test_varies_the_operands() -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_measures_an_answer_that_is_right(case: Case) -> None:
-    parsing.check(case)
+    parsing.check_case(case)
 
 
 def test_times_every_case_in_every_way() -> None:
@@ -103,7 +101,7 @@ def test_measures_the_bare_loop_and_selectors_alike(reuse: str, path: Path) -> N
 def test_says_why_a_server_does_not_count(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def serve(port: int) -> None: ...
 
-    monkeypatch.setitem(rivals.SERVERS, "nobody", serve)
+    monkeypatch.setitem(reference_servers.SERVERS, "nobody", serve)
     asked = Contest(KEEP_ALIVE, sys.executable, path, Pinning(), 0.1, 1)
     figures = contest.compete(asked, ["nobody"], 1, lambda _: None)
 
@@ -161,12 +159,12 @@ def test_compares_with_nobody_whose_round_failed() -> None:
 
 
 def test_rivals_answer_as_we_do() -> None:
-    assert rivals.answer("/mult/12/34") == b"408"
+    assert reference_servers.answer("/mult/12/34") == b"408"
 
 
 def test_speaks_wsgi() -> None:
     said: list[object] = []
-    body = rivals.wsgi({"PATH_INFO": "/sub/2/3"}, lambda *words: said.append(words))
+    body = reference_servers.wsgi({"PATH_INFO": "/sub/2/3"}, lambda *words: said.append(words))
 
     assert list(body) == [b"-1"]
     assert said == [
@@ -182,7 +180,7 @@ def test_speaks_asgi() -> None:
     async def send(message: dict[str, object]) -> None:
         said.append(message)
 
-    run(rivals.asgi({"path": "/add/2/3"}, receive, send))
+    run(reference_servers.asgi({"path": "/add/2/3"}, receive, send))
     assert said[0]["status"] == 200
     assert said[1]["body"] == b"5"
 
@@ -198,7 +196,7 @@ def test_speaks_rsgi() -> None:
         path = "/add/2/3"
 
     protocol = Protocol()
-    run(rivals.rsgi(Scope(), protocol))
+    run(reference_servers.rsgi(Scope(), protocol))
     assert protocol.said == (200, [("content-type", "text/plain; charset=utf-8")], b"5")
 
 
@@ -209,14 +207,14 @@ def run(coroutine: object) -> None:
 
 
 def test_asks_for_what_every_rival_needs() -> None:
-    needed = {package for packages in rivals.NEEDS.values() for package in packages}
+    needed = {package for packages in reference_servers.NEEDS.values() for package in packages}
 
-    assert needed <= set(installing.requirements())
-    assert set(rivals.NEEDS) == set(rivals.SERVERS)
+    assert needed <= set(environment.wanted_packages())
+    assert set(reference_servers.NEEDS) == set(reference_servers.SERVERS)
 
 
 def test_knows_what_an_interpreter_has() -> None:
-    found = installing.inspect(sys.executable)
+    found = environment.inspect(sys.executable)
 
     assert found.name.endswith(sys.version.split()[0])
     assert "httptools" in found.versions
@@ -224,7 +222,7 @@ def test_knows_what_an_interpreter_has() -> None:
 
 def test_names_an_interpreter_that_does_not_run() -> None:
     with pytest.raises(UsageError, match="'/nowhere/python' is no Python that runs"):
-        installing.inspect("/nowhere/python")
+        environment.inspect("/nowhere/python")
 
 
 def test_says_in_one_line_what_cannot_be_installed(
@@ -237,14 +235,15 @@ def test_says_in_one_line_what_cannot_be_installed(
         f'exec {sys.executable} -S "$@"\n'
     )
     python.chmod(0o755)
-    monkeypatch.setattr(installing, "requirements", lambda: {"bjoern": "bjoern>=3", "gr": "gr>=2"})
+    packages = {"bjoern": "bjoern>=3", "gr": "gr>=2"}
+    monkeypatch.setattr(environment, "wanted_packages", lambda: packages)
     told: list[str] = []
-    found = installing.install(installing.inspect(str(python)), told.append)
+    found = environment.install(environment.inspect(str(python)), told.append)
 
     assert found.versions == {}
     assert told == [
         "installing bjoern>=3",
-        f"bjoern cannot be installed, so it is left out: {installing.HINTS['bjoern']}",
+        f"bjoern cannot be installed, so it is left out: {environment.HINTS['bjoern']}",
         "installing gr>=2",
         "gr cannot be installed, so it is left out: no network",
     ]
@@ -269,14 +268,14 @@ def test_prints_the_ratios_beside_their_targets() -> None:
 
 
 def test_prints_a_contest_within_its_width() -> None:
-    names = [BARE, OURS, *rivals.SERVERS]
+    names = [BARE, OURS, *reference_servers.SERVERS]
     figures = [
         Figures(name, number, cpu_us=123.4 + number, per_second=123_456, driver_share=0.99)
         for name in names
         for number in (1, 2)
     ]
     figures.append(Figures("bjoern", 3, failure_reason="why " * 50))
-    versions = dict.fromkeys(rivals.SERVERS, "10.20.30rc1")
+    versions = dict.fromkeys(reference_servers.SERVERS, "10.20.30rc1")
     lines = tables.contest_lines(CLOSE, contest.standings(figures), versions, 0.25, 3)
 
     text = "\n".join(lines)
@@ -298,8 +297,8 @@ def test_names_machine_and_python() -> None:
 @pytest.mark.parametrize(
     ("only", "parts", "servers"),
     [
-        ("", list(speed.PARTS), [OURS, *rivals.SERVERS]),
-        ("parsing", ["parsing"], [OURS, *rivals.SERVERS]),
+        ("", list(speed.PARTS), [OURS, *reference_servers.SERVERS]),
+        ("parsing", ["parsing"], [OURS, *reference_servers.SERVERS]),
         ("close, bjoern", [CLOSE], ["bjoern"]),
         ("selectors", list(speed.PARTS), [OURS]),
     ],

@@ -20,9 +20,9 @@ from calcbench.bench.schema.result import Measurement
 from calcbench.bench.system.cpus import Pinning, choose_cores
 from calcbench.bench.validation import __main__ as program
 from calcbench.bench.validation import driver, statistics, timestamps, truth, wrk
-from calcbench.bench.validation.requirement import Requirement, at_most, between, share
+from calcbench.bench.validation.requirement import Requirement, at_most, share_between, share_true
 from calcbench.bench.validation.stamping_server import response_to
-from calcbench.bench.validation.statistics import differences, drawing, residuals
+from calcbench.bench.validation.statistics import drawing, log_ratios, residuals
 from calcbench.core.errors import CalcbenchError
 
 random = np.random.default_rng(3)
@@ -57,7 +57,7 @@ def test_sees_the_noise_that_there_is() -> None:
 
 
 def test_a_comparison_has_no_noise_that_both_share() -> None:
-    seen = differences(rows(), THROUGHPUT)
+    seen = log_ratios(rows(), THROUGHPUT)
 
     assert np.median(seen) == pytest.approx(0)
     assert np.diff(seen) == pytest.approx(np.diff(NOISE[0] - NOISE[1]))
@@ -65,18 +65,18 @@ def test_a_comparison_has_no_noise_that_both_share() -> None:
 
 
 def test_allows_for_the_error_of_counting_and_for_no_more() -> None:
-    assert share([True] * 5 + [False] * 95) == 0.05
+    assert share_true([True] * 5 + [False] * 95) == 0.05
     assert at_most(0.05, [True] * 6 + [False] * 94)
     assert not at_most(0.05, [True] * 20 + [False] * 80)
-    assert between(0.93, 0.97, [True] * 95 + [False] * 5)
-    assert not between(0.93, 0.97, [True] * 800 + [False] * 200)
-    assert not between(0.93, 0.97, [True] * 1_000)
+    assert share_between(0.93, 0.97, [True] * 95 + [False] * 5)
+    assert not share_between(0.93, 0.97, [True] * 800 + [False] * 200)
+    assert not share_between(0.93, 0.97, [True] * 1_000)
 
 
 def test_counts_every_requirement_of_the_statistics(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(statistics, "DRAWN", 20)
     monkeypatch.setattr(statistics, "COMPARISONS", 10)
-    found = list(statistics.counted(rows()))
+    found = list(statistics.requirements_of_races(rows()))
 
     assert len(found) == 5 + 2
     assert "req/s" in found[-2].what
@@ -235,8 +235,8 @@ def test_finds_the_bias_by_the_order_of_the_requests() -> None:
 
 
 def test_a_service_time_within_the_servers_own_breaks_the_requirement() -> None:
-    def after_one(*pair: int, stamps: tuple[int, int]) -> timestamps.Beyond:
-        observation = conversation((pair[0], pair[1]), ended=2)
+    def after_one(*draw_pair: int, stamps: tuple[int, int]) -> timestamps.Beyond:
+        observation = conversation((draw_pair[0], draw_pair[1]), ended=2)
         return timestamps.beyond(observation, np.array([(20, 30), stamps]))
 
     early = after_one(0, 50, stamps=(99, 120))

@@ -29,7 +29,7 @@ def test_counts_every_answer_of_every_strategy(strategy: str) -> None:
         workers = server.watch.workers()
 
     assert stopped.clean
-    assert sum(worker.answers for worker in workers) == 10
+    assert sum(worker.responses for worker in workers) == 10
     assert all(worker.pid and worker.thread for worker in workers)
     if strategy == "fork":
         assert len({worker.pid for worker in workers}) == 2
@@ -85,7 +85,7 @@ def test_gives_each_thread_and_each_process_a_row_of_its_own() -> None:
     _, status = os.waitpid(child, 0)
     os.close(fd)
 
-    assert [worker.answers for worker in workers] == [1] * 8
+    assert [worker.responses for worker in workers] == [1] * 8
     assert len({worker.thread for worker in workers}) == 8
     assert os.waitstatus_to_exitcode(status) == 1
     assert watch.workers()[8] == Worker(child, child, 7)

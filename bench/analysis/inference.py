@@ -11,19 +11,28 @@ for log-normal; `Comparison.test` says which one spoke.
 """
 
 import dataclasses
-import functools
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from calcbench.bench.analysis.rank_tests import (
+    CONFIDENCE,
+    cliffs_delta,
+    critical_value,
+    rank_sum_counts,
+    rank_sum_p,
+    signed_rank_counts,
+    signed_rank_p,
+)
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+
 ALPHA = 0.05  # of all comparisons of one family together
-CONFIDENCE = 0.95  # of one interval
 POWER = 0.8  # with which the smallest detectable difference would be detected
 RESAMPLES = 2_000  # of the bootstrap: its error is far below that of a few rounds
 LEAST_ROUNDS = 3  # for an interval of a median
@@ -213,86 +222,9 @@ def make_comparison(
     )
 
 
-def critical_value(counts: Sequence[int]) -> int | None:
-    """Return the largest statistic that a two-sided test still rejects, None if it rejects none.
-
-    *counts* is how many of the equally likely arrangements give a statistic of 0, 1, 2 and so on,
-    of doubled ranks, so that every second place is 0. An interval begins behind as many
-    candidates, the first not counted.
-    """
-    total, below, critical = sum(counts), 0, None
-    for statistic, count in enumerate(counts[::2]):
-        below += count
-        if below / total > (1 - CONFIDENCE) / 2:
-            break
-        critical = statistic
-    return critical
-
-
 def from_log(value: float) -> float:
     """Return e to the *value*, infinite where that is too large."""
     return math.exp(value) if value <= LOG_MOST else math.inf
-
-
-def signed_rank_p(differences: "NDArray[np.float64]") -> float:
-    """Return the exact two-sided p of Wilcoxon's signed-rank test that *differences* centre on 0.
-
-    Counted over every way to sign the ranks; ties share their mean rank, zeros are left out.
-    """
-    import numpy as np
-    from scipy.stats import rankdata
-
-    differences = differences[differences != 0]
-    if not len(differences):
-        return 1.0
-    ranks = np.rint(2 * rankdata(np.abs(differences))).astype(int)  # doubled: ties stay whole
-    counts = signed_rank_counts(tuple(ranks.tolist()))
-    return two_sided(counts, int(ranks[differences > 0].sum()))
-
-
-@functools.cache  # without ties there is one response for each number of rounds
-def signed_rank_counts(ranks: tuple[int, ...]) -> Sequence[int]:
-    """Return in how many of all subsets of *ranks* the sum is 0, 1, 2 and so on."""
-    counts = [1]
-    for rank in ranks:
-        longer = counts + [0] * rank
-        for total, count in enumerate(counts):
-            longer[total + rank] += count
-        counts = longer
-    return counts
-
-
-def rank_sum_p(one: "NDArray[np.float64]", other: "NDArray[np.float64]") -> float:
-    """Return the exact two-sided p of the rank-sum test that *one* and *other* are alike.
-
-    Mann & Whitney 1947, counted over every way to deal the ranks; ties share their mean rank.
-    """
-    import numpy as np
-    from scipy.stats import rankdata
-
-    ranks = np.rint(2 * rankdata(np.concatenate([one, other]))).astype(int)
-    counts = rank_sum_counts(ranks.tolist(), len(one))
-    return two_sided(counts, int(ranks[: len(one)].sum()))
-
-
-def rank_sum_counts(ranks: Iterable[int], size: int) -> list[int]:
-    """Return in how many subsets of *size* of the *ranks* the sum is 0, 1, 2 and so on."""
-    ranks = list(ranks)
-    most = sum(sorted(ranks)[-size:])
-    counts = [[0] * (most + 1) for _ in range(size + 1)]
-    counts[0][0] = 1
-    for rank in ranks:
-        for chosen in range(size, 0, -1):
-            row, fewer = counts[chosen], counts[chosen - 1]
-            for total in range(most, rank - 1, -1):
-                row[total] += fewer[total - rank]
-    return counts[size]
-
-
-def two_sided(counts: Sequence[int], statistic: int) -> float:
-    """Return twice the smaller tail of *statistic*, itself included, and at most 1."""
-    tail = min(sum(counts[: statistic + 1]), sum(counts[statistic:]))
-    return min(2 * tail / sum(counts), 1.0)
 
 
 def student_p(mean: float, error: float, freedom: float) -> float:
@@ -302,13 +234,6 @@ def student_p(mean: float, error: float, freedom: float) -> float:
     if not error:
         return 1.0 if not mean else 0.0
     return float(2 * stdtr(freedom, -abs(mean / error)))
-
-
-def cliffs_delta(ours: Sequence[float], others: Sequence[float]) -> float:
-    """Return how much more often one of *ours* is above one of *others* than below (Cliff 1993)."""
-    pairs = itertools.product(ours, others)
-    above = sum(int(one > other) - int(one < other) for one, other in pairs)
-    return above / (len(ours) * len(others))
 
 
 def adjust(comparisons: Sequence[Comparison]) -> list[Comparison]:

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from calcbench.bench.analysis.inference import CONFIDENCE
+from calcbench.bench.analysis.rank_tests import CONFIDENCE
 from calcbench.bench.analysis.summary import Row
 from calcbench.bench.schema.result import Run
 from calcbench.core.errors import CalcbenchError

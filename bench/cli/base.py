@@ -100,6 +100,11 @@ def write_examples(examples: Mapping[str, str], formatter: click.HelpFormatter) 
         formatter.write_paragraph()
 
 
+def json_option(help: str = "As JSON.") -> Callable[[Function], Function]:
+    """Return the option for programs that read what a command prints."""
+    return click.option("--json", "as_json", is_flag=True, help=help)
+
+
 def options(*several: Callable[[Any], Any]) -> Callable[[Function], Function]:
     """Return what gives a command *several* options, in their order."""
 

@@ -8,9 +8,9 @@ import click
 from calcbench.bench.analysis.compare import compare_all, judge_pair, matched
 from calcbench.bench.analysis.summary import summarise
 from calcbench.bench.analysis.thresholds import exit_status, parse_threshold
-from calcbench.bench.cli.base import Command
+from calcbench.bench.cli.base import Command, json_option
 from calcbench.bench.schema.result import read_run
-from calcbench.bench.views.compare_table import comparison_as_json, lines
+from calcbench.bench.views.compare_table import compare_lines, comparison_as_json
 
 
 @click.command(
@@ -32,7 +32,7 @@ from calcbench.bench.views.compare_table import comparison_as_json, lines
     help="Metric, < or >, limit: with % the change from A to B, else B alone. Metrics:"
     " throughput, p50, p90, p99, max, cpu. Repeats.",
 )
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@json_option()
 def compare_command(first: Path, second: Path, conditions: tuple[str, ...], as_json: bool) -> int:
     """Compare the result in folder B with that in A.
 
@@ -48,5 +48,5 @@ def compare_command(first: Path, second: Path, conditions: tuple[str, ...], as_j
         text = json.dumps(comparison_as_json(runs, changes, judged), indent=1, ensure_ascii=False)
         click.echo(text)
     else:
-        click.echo("\n".join(lines(runs, changes, judged)))
+        click.echo("\n".join(compare_lines(runs, changes, judged)))
     return exit_status(judged)

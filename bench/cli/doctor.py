@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from calcbench.bench.cli.base import Command
+from calcbench.bench.cli.base import Command, json_option
 from calcbench.bench.schema.plan import LOCUST, OURS
 from calcbench.bench.units import format_number
 
@@ -28,7 +28,7 @@ Exit status:
         "calcbench doctor && calcbench run": "race only where nothing is to be mended",
     },
 )
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@json_option()
 def doctor_command(as_json: bool) -> int:
     """Say whether this machine is fit for a race.
 
@@ -58,18 +58,18 @@ def doctor_command(as_json: bool) -> int:
         "calcbench calibrate --json": "for programs",
     },
 )
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@json_option()
 def calibrate_command(as_json: bool) -> int:
     """Measure what the driver can do here.
 
     Its CPU time for each request, the rate at which that fills one core, and how late requests
-    leave in an open loop, all against a responder that does nothing. A race that comes near that
+    leave in an open loop, all against a server that does nothing. A race that comes near that
     ceiling measures the driver, and says so. Kept for each machine, Python and driver; the first
     race does it by itself.
     """
-    from calcbench.bench.loadgen.calibration import calibrate, keep
+    from calcbench.bench.loadgen.calibration import calibrate_driver, keep
 
-    calibration = calibrate()
+    calibration = calibrate_driver()
     kept = keep(calibration)
     if as_json:
         click.echo(json.dumps(calibration, indent=1))
@@ -109,13 +109,13 @@ def calibration_lines(calibration: dict[str, Any]) -> list[str]:
     return lines
 
 
-def prepare(engine: str = OURS, *, quiet: bool) -> dict[str, Any]:
+def prepare_race(engine: str = OURS, *, quiet: bool) -> dict[str, Any]:
     """Warn in one line of what stands against a race, and return the driver's calibration.
 
     The first time on a machine this measures it. Without one, a race is judged by the rest, and so
     it is where another *engine* drives, whose ceiling is not our driver's.
     """
-    from calcbench.bench.loadgen.calibration import calibrate, keep, recall
+    from calcbench.bench.loadgen.calibration import calibrate_driver, keep, recall
     from calcbench.bench.system.doctor import examine, read_facts, warning
     from calcbench.core.errors import CalcbenchError
 
@@ -128,7 +128,7 @@ def prepare(engine: str = OURS, *, quiet: bool) -> dict[str, Any]:
     if not quiet:
         click.echo("calcbench: calibrating the driver, once for this machine", err=True)
     try:
-        calibration = calibrate()
+        calibration = calibrate_driver()
     except CalcbenchError as error:
         click.echo(f"calcbench: no calibration: {error}", err=True)
         return {}

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from calcbench.bench.cli.base import Command
+from calcbench.bench.cli.base import Command, json_option
 from calcbench.core.options import describe
 from calcbench.core.serving import catalogue
 
@@ -18,7 +18,7 @@ from calcbench.core.serving import catalogue
         "calcbench list --json": "for programs",
     },
 )
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@json_option()
 def list_command(as_json: bool) -> None:
     """Show every strategy and its options."""
     strategies = [catalogue.load(name) for name in catalogue.names()]

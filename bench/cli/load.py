@@ -8,19 +8,19 @@ import click
 from calcbench.bench.cli.base import Command
 from calcbench.bench.cli.param_types import choose_control, complete_words, whole_number
 from calcbench.bench.cli.run_options import (
-    decided,
-    deciding_options,
-    measured,
+    load_options,
     measuring_options,
-    offered,
-    offering_options,
+    precision_options,
+    read_load_options,
+    read_measuring_options,
+    read_precision_options,
 )
 from calcbench.bench.cli.session import conduct
 from calcbench.bench.runner.remote import (
     TOKEN,
     Question,
     among_targets,
-    parse_fields,
+    parse_header_options,
     parse_target,
 )
 from calcbench.bench.schema.plan import OURS, Plan
@@ -94,8 +94,8 @@ def contents(text: str) -> bytes:
 @measuring_options(
     connections="8", duration="2", warmup="0.5", seed="What draws the orders and the arrivals."
 )
-@deciding_options
-@offering_options
+@precision_options
+@load_options
 def load_command(urls: tuple[str, ...], unix_socket: str, **more: Any) -> int:
     """Load any HTTP/1.1 server, print a table, draw charts.
 
@@ -106,16 +106,16 @@ def load_command(urls: tuple[str, ...], unix_socket: str, **more: Any) -> int:
     if len(targets) < len(urls):
         raise UsageError("a URL is given twice")
     ctx, labels = click.get_current_context(), tuple(targets)
-    fields, output = measured(more)
+    fields, output = read_measuring_options(more)
     rounds, seed = fields["rounds"], fields["seed"]
-    deciding, slo = decided(
+    precision_fields, slo = read_precision_options(
         ctx,
         more,
         lambda text: choose_control(
             text, labels, rounds, seed, lambda url: label(url, unix_socket)
         ),
     )
-    fields |= offered(ctx, more) | deciding
+    fields |= read_load_options(ctx, more) | precision_fields
     question = question_of(**more)
     if unix_socket and fields["engine"] != OURS:
         engine = fields["engine"]
@@ -144,7 +144,7 @@ def question_of(
         raise UsageError(f"--expect {expect} should be the status of a response, 200 to 599")
     return Question(
         method,
-        parse_fields(headers),
+        parse_header_options(headers),
         b"" if body is None else contents(body),
         expect or 0,
         None if expect_body is None else contents(expect_body),

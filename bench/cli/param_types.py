@@ -249,6 +249,6 @@ def option_names(strategy: str, start: str) -> list[str]:
     return [field.name for field in describe(options_type) if field.name.startswith(start)]
 
 
-def flatten(lists: Iterable[Iterable[Thing]]) -> tuple[Thing, ...]:
+def distinct(lists: Iterable[Iterable[Thing]]) -> tuple[Thing, ...]:
     """Return all things of *lists* once, in their order."""
     return tuple(dict.fromkeys(thing for things in lists for thing in things))

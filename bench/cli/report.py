@@ -40,8 +40,8 @@ def report_command(folder: Path, models: bool, resources: bool, hgrm: bool) -> N
     from calcbench.bench.schema.result import read_run
     from calcbench.bench.views.report import print_report, write_views
     from calcbench.bench.views.resource_table import resource_lines
-    from calcbench.bench.views.scaling import describe as describe_models
-    from calcbench.bench.views.wording import heading, panels
+    from calcbench.bench.views.scaling import scaling_lines
+    from calcbench.bench.views.wording import panel_heading, panels
 
     run = read_run(folder)
     summary = summarise(run, folder)
@@ -51,7 +51,9 @@ def report_command(folder: Path, models: bool, resources: bool, hgrm: bool) -> N
         print_report(summary, run, folder, sys.stdout)
         for rows in panels(summary.rows).values() if models else ():
             click.echo(
-                "\n".join(["", *describe_models(heading(rows[0].condition, run.plan), rows, run)])
+                "\n".join(
+                    ["", *scaling_lines(panel_heading(rows[0].condition, run.plan), rows, run)]
+                )
             )
         if hgrm:
             from calcbench.bench.views.hdr_export import FOLDER, export

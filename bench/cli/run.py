@@ -11,17 +11,17 @@ from calcbench.bench.cli.param_types import (
     choose_control,
     complete_strategies,
     complete_words,
-    flatten,
+    distinct,
     parse_strategies,
     workload,
 )
 from calcbench.bench.cli.run_options import (
-    decided,
-    deciding_options,
-    measured,
+    load_options,
     measuring_options,
-    offered,
-    offering_options,
+    precision_options,
+    read_load_options,
+    read_measuring_options,
+    read_precision_options,
 )
 from calcbench.bench.cli.session import conduct
 from calcbench.bench.schema.plan import LOOPBACK, Plan
@@ -78,8 +78,8 @@ from calcbench.core.errors import UsageError
     warmup="0.2",
     seed="What draws the orders and the operands.",
 )
-@deciding_options
-@offering_options
+@precision_options
+@load_options
 @policy_options
 def run_command(
     strategies: tuple[str, ...], workloads: tuple[tuple[str, ...], ...], host: str, **more: Any
@@ -91,13 +91,15 @@ def run_command(
     if it cannot run here.
     """
     ctx, labels = click.get_current_context(), parse_strategies(strategies)
-    fields, output = measured(more)
+    fields, output = read_measuring_options(more)
     rounds, seed = fields["rounds"], fields["seed"]
-    deciding, slo = decided(ctx, more, lambda text: choose_control(text, labels, rounds, seed))
-    fields |= offered(ctx, more) | deciding
+    precision_fields, slo = read_precision_options(
+        ctx, more, lambda text: choose_control(text, labels, rounds, seed)
+    )
+    fields |= read_load_options(ctx, more) | precision_fields
     plan = Plan(
         strategies=labels,
-        workloads=flatten(workloads),
+        workloads=distinct(workloads),
         host=host,
         policy=policy_of(more),
         **fields,

@@ -13,15 +13,15 @@ from typing import Any
 
 import click
 
-from calcbench.bench.cli.base import Function, options
+from calcbench.bench.cli.base import Function, json_option, options
 from calcbench.bench.cli.param_types import (
     ANY_CONTROL,
     Listed,
     arrivals,
     behaviour,
     complete_words,
+    distinct,
     engine,
-    flatten,
     per_second,
     reuse,
     seconds,
@@ -30,15 +30,14 @@ from calcbench.bench.cli.param_types import (
 )
 from calcbench.bench.cli.worker import LOCUST_PORT
 from calcbench.bench.schema.arrivals import ARRIVALS, CONSTANT
-from calcbench.bench.schema.behaviours import BEHAVIOURS, mix
-from calcbench.bench.schema.plan import ENGINES, KEEP_ALIVE, OURS, REUSES, Plan
+from calcbench.bench.schema.behaviours import BEHAVIOURS
+from calcbench.bench.schema.plan import ENGINES, KEEP_ALIVE, OURS, REUSES
 from calcbench.core.errors import UsageError
 
-OFFERED = ("rate", "arrivals", "drivers", "engine", "join", "master_port")
-OPEN_CONNECTIONS = 256  # of an open loop, where nobody says: at most, so many as it needs
-DECIDING = ("precision", "most_rounds", "control", "find_knee", "slo")
+LOAD_OPTIONS = ("rate", "arrivals", "drivers", "engine", "join", "master_port")
+MOST_CONNECTIONS = 256  # of an open loop and of a search, where nobody says: so many as it needs
+PRECISION_OPTIONS = ("precision", "most_rounds", "control", "find_knee", "slo")
 NOT_OF_A_SEARCH = ("rounds", "precision", "most_rounds", "control", "rate")
-SEARCH_CONNECTIONS = 256  # of a search, where nobody says: at most, so many as it needs
 
 
 @dataclass(frozen=True)
@@ -115,18 +114,16 @@ def measuring_options(
             show_default=True,
             help="Folder in which the run gets a folder of its own.",
         ),
-        click.option(
-            "--json", "as_json", is_flag=True, help="The whole result on standard output."
-        ),
+        json_option("The whole result on standard output."),
         click.option("-q", "--quiet", is_flag=True, help="Print nothing but where the result is."),
     )
 
 
-def measured(params: dict[str, Any]) -> tuple[dict[str, Any], Output]:
+def read_measuring_options(params: dict[str, Any]) -> tuple[dict[str, Any], Output]:
     """Take those options out of *params*; return fields of a `Plan`, and where the result goes."""
     fields = {
-        "connections": flatten(params.pop("connections")),
-        "reuses": flatten(params.pop("reuses")),
+        "connections": distinct(params.pop("connections")),
+        "reuses": distinct(params.pop("reuses")),
         "duration_s": params.pop("duration"),
         "warmup_s": params.pop("warmup"),
         "rounds": params.pop("rounds"),
@@ -135,7 +132,7 @@ def measured(params: dict[str, Any]) -> tuple[dict[str, Any], Output]:
     return fields, Output(params.pop("out"), params.pop("as_json"), params.pop("quiet"))
 
 
-offering_options = options(
+load_options = options(
     click.option(
         "--timeout",
         type=seconds("2"),
@@ -150,7 +147,7 @@ offering_options = options(
         metavar="R",
         help="An open loop: R requests per second, due at fixed times whatever the server does,"
         " over as many connections as they need, at most those of --connections"
-        f" ({OPEN_CONNECTIONS} where that is not given).  [default: a closed loop]",
+        f" ({MOST_CONNECTIONS} where that is not given).  [default: a closed loop]",
     ),
     click.option(
         "--arrivals",
@@ -208,12 +205,12 @@ offering_options = options(
 )
 
 
-def offered(ctx: click.Context, params: dict[str, Any]) -> dict[str, Any]:
+def read_load_options(ctx: click.Context, params: dict[str, Any]) -> dict[str, Any]:
     """Take those options out of *params*; return them as fields of a `Plan`.
 
     The connections of an open loop for which nobody has asked are among them.
     """
-    fields: dict[str, Any] = {name: params.pop(name) for name in OFFERED}
+    fields: dict[str, Any] = {name: params.pop(name) for name in LOAD_OPTIONS}
     fields["timeout_s"] = params.pop("timeout")
     default = click.core.ParameterSource.DEFAULT
     if fields["join"]:
@@ -224,20 +221,15 @@ def offered(ctx: click.Context, params: dict[str, Any]) -> dict[str, Any]:
     elif fields["master_port"]:
         raise UsageError("--master-port is for workers from other machines: it needs --join")
     fields |= {name: fields[name] or 0 for name in ("join", "master_port")}
-    fields["behaviours"] = flatten(params.pop("behaviours"))
+    fields["behaviours"] = distinct(params.pop("behaviours"))
     if fields["rate"] is None and ctx.get_parameter_source("arrivals") != default:
         raise UsageError("--arrivals needs --rate: a closed loop waits for its responses")
     if fields["rate"] is not None and ctx.get_parameter_source("connections") == default:
-        fields["connections"] = (OPEN_CONNECTIONS,)
+        fields["connections"] = (MOST_CONNECTIONS,)
     return fields
 
 
-def most_clients(plan: Plan) -> int:
-    """Return how many connections *plan* makes at once, those of background clients included."""
-    return max(sum(mix(plan.behaviours, count).values()) + count for count in plan.connections)
-
-
-deciding_options = options(
+precision_options = options(
     click.option(
         "--precision",
         type=share("5%"),
@@ -272,7 +264,7 @@ deciding_options = options(
 )
 
 
-def decided(
+def read_precision_options(
     ctx: click.Context, params: dict[str, Any], choose: Callable[[str], str]
 ) -> tuple[dict[str, Any], str]:
     """Take those options out of *params*; return them as fields of a `Plan`, and the objective.
@@ -280,7 +272,9 @@ def decided(
     The objective is empty where no knee is sought. *choose* returns the label that a text makes the
     control. Raises UsageError for what does not go together.
     """
-    precision, most_rounds, control, find_knee, slo = (params.pop(name) for name in DECIDING)
+    precision, most_rounds, control, find_knee, slo = (
+        params.pop(name) for name in PRECISION_OPTIONS
+    )
 
     def given(name: str) -> bool:
         return ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
@@ -302,5 +296,5 @@ def decided(
             raise UsageError(
                 f"--find-knee searches the rate, and tries each until tries agree; leave out {flag}"
             )
-    most = max(flatten(ctx.params["connections"])) if given("connections") else SEARCH_CONNECTIONS
+    most = max(distinct(ctx.params["connections"])) if given("connections") else MOST_CONNECTIONS
     return {"connections": (most,)}, slo

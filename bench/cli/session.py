@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from calcbench.bench.cli.progress import progress_on_terminal
-from calcbench.bench.cli.run_options import Output, most_clients
+from calcbench.bench.cli.run_options import Output
+from calcbench.bench.schema.behaviours import mix
 from calcbench.bench.schema.plan import Plan
 from calcbench.core.errors import CalcbenchError, UsageError
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from calcbench.bench.analysis.summary import Summary
     from calcbench.bench.runner.subject import Subject
     from calcbench.bench.schema.result import Measurement, Run
+
 
 FILES_BESIDE = 100  # descriptors that a server or driver may need beside those of its connections
 
@@ -48,7 +50,7 @@ def conduct(plan: Plan, slo: str, output: Output, subject_of: "Callable[[Plan], 
 
 def run_search(plan: Plan, subject: "Subject", slo: str, output: Output) -> int:
     """Search the knees of the *subject* as *plan* says and show them; return the exit status."""
-    from calcbench.bench.cli.doctor import prepare
+    from calcbench.bench.cli.doctor import prepare_race
     from calcbench.bench.loadgen.locust.cluster import cluster_of
     from calcbench.bench.runner import knee
     from calcbench.bench.schema.result import SEARCH, default_folder
@@ -62,7 +64,7 @@ def run_search(plan: Plan, subject: "Subject", slo: str, output: Output) -> int:
             objective,
             folder,
             announce,
-            prepare=lambda: prepare(plan.engine, quiet=output.quiet),
+            prepare=lambda: prepare_race(plan.engine, quiet=output.quiet),
             cluster=cluster,
         )
     if output.as_json:
@@ -70,8 +72,8 @@ def run_search(plan: Plan, subject: "Subject", slo: str, output: Output) -> int:
     elif output.quiet:
         click.echo(folder)
     else:
-        click.echo("\n".join([*knee.lines(knees, objective), "", f"Data:   {folder}"]))
-    return knee.check(knees)
+        click.echo("\n".join([*knee.knee_lines(knees, objective), "", f"Data:   {folder}"]))
+    return knee.exit_status_of_search(knees)
 
 
 def run_plan(plan: Plan, subject: "Subject", output: Output) -> int:
@@ -80,7 +82,7 @@ def run_plan(plan: Plan, subject: "Subject", output: Output) -> int:
     Raises KeyboardInterrupt after showing what there is of an interrupted race.
     """
     from calcbench.bench.analysis.summary import summarise
-    from calcbench.bench.cli.doctor import prepare
+    from calcbench.bench.cli.doctor import prepare_race
     from calcbench.bench.loadgen.locust.cluster import cluster_of
     from calcbench.bench.runner.race import Interrupted, race
     from calcbench.bench.schema.result import default_folder
@@ -99,7 +101,7 @@ def run_plan(plan: Plan, subject: "Subject", output: Output) -> int:
                 folder,
                 progress,
                 shlex.join(["calcbench", *sys.argv[1:]]),
-                lambda: prepare(plan.engine, quiet=output.quiet),
+                lambda: prepare_race(plan.engine, quiet=output.quiet),
                 cluster,
             )
     except Interrupted as stopped:
@@ -209,3 +211,8 @@ def is_servers_failure(measurement: "Measurement") -> bool:
     return (
         measurement.status == "failed" and measurement.judgement in ("", INVALID) and not doubtful
     )
+
+
+def most_clients(plan: Plan) -> int:
+    """Return how many connections *plan* makes at once, those of background clients included."""
+    return max(sum(mix(plan.behaviours, count).values()) + count for count in plan.connections)

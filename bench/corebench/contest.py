@@ -12,7 +12,6 @@ import random
 import signal
 import socket
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from calcbench.bench.schema.plan import KEEP_ALIVE
 from calcbench.bench.system.cpus import Pinning
 from calcbench.core.errors import CalcbenchError
 from calcbench.core.serving.launcher import ServerSpec, launch
+from calcbench.core.serving.output import ProcessOutput
 
 BARE, OURS = "bare loop", "selectors"
 HOST = "127.0.0.1"
@@ -148,18 +148,18 @@ def serving(contest: Contest, server: str) -> Iterator[tuple[int, int]]:
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port = probe.getsockname()[1]  # free until the server takes it, a moment later
-    with tempfile.TemporaryFile() as stderr:
+    with ProcessOutput() as output:
         process = subprocess.Popen(
             command_of(contest, server, port),
             cwd=contest.path,  # granian looks for an application in the working directory first
             env={**os.environ, "PYTHONPATH": str(contest.path)},
             stdin=subprocess.DEVNULL,
-            stdout=stderr,
-            stderr=stderr,
+            stdout=output.fileno(),
+            stderr=output.fileno(),
             process_group=0,
         )
         try:
-            wait_until_ready(server, process, port, stderr.fileno())
+            wait_until_ready(server, process, port, output)
             yield port, process.pid
         finally:
             with contextlib.suppress(ProcessLookupError):
@@ -182,7 +182,7 @@ def command_of(contest: Contest, server: str, port: int) -> list[str]:
 
 
 def wait_until_ready(
-    server: str, process: "subprocess.Popen[bytes]", port: int, stderr: int
+    server: str, process: "subprocess.Popen[bytes]", port: int, output: ProcessOutput
 ) -> None:
     """Return when *server* has answered a request. Raises CalcbenchError when it will not."""
     request = b"GET /add/1/2 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
@@ -193,8 +193,7 @@ def wait_until_ready(
             if sock.recv(1):
                 return
         if process.poll() is not None:
-            text = os.pread(stderr, 1 << 16, 0).decode(errors="replace").strip()
-            last = text.rpartition("\n")[2] or "without a word"
+            last = output.last_line("without a word")
             raise CalcbenchError(f"{server} died at its start: {last}")
         time.sleep(WAIT_S)
     raise CalcbenchError(f"{server} has not answered for {READY_S:g} s")

@@ -42,7 +42,7 @@ class Interpreter:
         return [package for package in NEEDS[rival] if package not in self.versions]
 
 
-def requirements() -> dict[str, str]:
+def wanted_packages() -> dict[str, str]:
     """Return what the extra `rivals` asks for, as package → requirement: ``bjoern>=3,<4``."""
     found = {}
     for line in requires("calcbench") or ():
@@ -57,7 +57,7 @@ def inspect(python: str) -> Interpreter:
     """Return what *python* is and has. Raises UsageError when it does not run."""
     if os.sep in python:  # not resolved: a virtual environment is known by its link
         python = str(Path(python).absolute())
-    command = [python, "-P", "-c", PROBE, *requirements()]
+    command = [python, "-P", "-c", PROBE, *wanted_packages()]
     try:
         output = subprocess.run(command, capture_output=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):
@@ -71,7 +71,7 @@ def install(interpreter: Interpreter, announce: Callable[[str], None]) -> Interp
 
     *announce* is called with a line for each package that is installed, or cannot be.
     """
-    wanted = requirements()
+    wanted = wanted_packages()
     missing = [package for package in wanted if package not in interpreter.versions]
     for package in missing:
         announce(f"installing {wanted[package]}")
@@ -101,6 +101,6 @@ def reason(output: str) -> str:
 
 def how_to_install(interpreter: Interpreter, rival: str) -> str:
     """Return the command that installs what *rival* still needs."""
-    wanted = requirements()
+    wanted = wanted_packages()
     named = " ".join(f"'{wanted.get(package, package)}'" for package in interpreter.missing(rival))
     return f"{interpreter.python} -m pip install {named}"

@@ -84,7 +84,7 @@ def request_of(case: Case, draw: random.Random, serial: int) -> tuple[bytes, int
     return "\r\n".join([*lines, "", ""]).encode(), one + other
 
 
-class Collector:
+class Callbacks:
     """The callbacks that keep what a server needs."""
 
     def __init__(self, make_parser: Callable[[Any], Any]) -> None:
@@ -130,7 +130,7 @@ def contestants() -> dict[str, Callable[[Sequence[bytes]], None]]:
     Raises ModuleNotFoundError when httptools is not installed.
     """
     make_parser = import_module("httptools").HttpRequestParser
-    collector, target = Collector(make_parser), make_parser(Target())
+    collector, target = Callbacks(make_parser), make_parser(Target())
     service = make_service(Policy(), parse_workload("add"))
     connection, handle = service.connect(), service.handle
 
@@ -153,12 +153,12 @@ def contestants() -> dict[str, Callable[[Sequence[bytes]], None]]:
 
     def fresh(batch: Sequence[bytes]) -> None:
         for octets in batch:
-            Collector(make_parser).parser.feed_data(octets)
+            Callbacks(make_parser).parser.feed_data(octets)
 
     return {"ours": ours, "server": server, "least": least, "fresh": fresh}
 
 
-def check(case: Case) -> None:
+def check_case(case: Case) -> None:
     """Raise AssertionError unless ours answers and httptools sees what *case* asks."""
     octets, right = request_of(case, random.Random(0), 1)
     service = make_service(Policy(), parse_workload("add"))
@@ -168,7 +168,7 @@ def check(case: Case) -> None:
     connection.respond(service.handle(request))
     assert connection.output.endswith(b"\r\n\r\n%d" % right), connection.output
 
-    collector = Collector(import_module("httptools").HttpRequestParser)
+    collector = Callbacks(import_module("httptools").HttpRequestParser)
     collector.parser.feed_data(octets)
     assert (collector.method, collector.version) == (b"GET", "1.1")
     assert collector.target == octets.split()[1]
@@ -207,7 +207,7 @@ def main() -> None:
     if config["cpus"]:
         os.sched_setaffinity(0, config["cpus"])
     for case in CASES:
-        check(case)
+        check_case(case)
     print(json.dumps([asdict(timing) for timing in measure(config["rounds"], config["seed"])]))
 
 

@@ -12,6 +12,7 @@ from calcbench.bench.corebench.parsing import NEVER, REPEAT, Case, Timing, reque
 from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE
 from calcbench.bench.system.cpus import Pinning
 from calcbench.bench.units import format_ns, format_number, format_seconds
+from calcbench.bench.views.text_table import aligned
 
 WIDTH = 100  # columns
 BUSY = 0.95  # share of the driver's core above which the driver was measured, and not the server
@@ -87,7 +88,7 @@ def parsing_lines(timings: Sequence[Timing], rounds: int) -> list[str]:
         shown = ["" if cell is None else format_number(cell) for cell in cells]
         rows.append([case.head, str(size_of(case)), case.fields, *shown])
     title = f"Without a socket: one request on a kept connection; rounds: {rounds}"
-    return [title, *aligned(rows, words=(0, 2)), *wrap(PARSING_LEGEND)]
+    return [title, *aligned(rows, left=(0, 2)), *wrap(PARSING_LEGEND)]
 
 
 def size_of(case: Case) -> int:
@@ -126,7 +127,7 @@ def contest_lines(
         )
     how = "kept" if reuse == KEEP_ALIVE else "new for every request"
     each = f"rounds: {rounds}, of {format_seconds(duration_s)}"
-    lines = [f"{CONNECTIONS} clients, connections {how}; {each}", *aligned(rows, words=(0,))]
+    lines = [f"{CONNECTIONS} clients, connections {how}; {each}", *aligned(rows, left=(0,))]
     if any(one.driver_share > BUSY for one in table):
         lines += wrap(
             "Where the driver's core is full, req/s is what the driver can do, and the server, with"
@@ -144,18 +145,6 @@ def show_range(values: Spread) -> str:
     if values.rounds < 2:
         return ""
     return f"{format_number(values.low)}–{format_number(values.high)}"
-
-
-def aligned(rows: Sequence[Sequence[str]], words: Sequence[int]) -> list[str]:
-    """Return *rows* as lines, two spaces between columns; those in *words* begin at the left."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            cell.ljust(width) if index in words else cell.rjust(width)
-            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
 
 
 def wrap(*paragraphs: str) -> list[str]:

@@ -197,7 +197,7 @@ def steadiness_of(observation: "Observation") -> Steadiness:
     """Return whether the right responses of an *observation* settled."""
     samples, elapsed_ns = observation.samples, observation.elapsed_ns
     right = samples["outcome"] == OK
-    sent, done = (column[right] for column in littles_law.times(samples))
+    sent, done = (column[right] for column in littles_law.sent_and_done(samples))
     inside = done < elapsed_ns
     return settle(
         done[inside],
@@ -228,7 +228,7 @@ def without_warmup(
         server = min(between(usage_samples, opened_ns + cut_ns, closed_ns).cpu_ns / whole, 1)
     requests = outcomes.total / max(observation.outcomes.total, 1)
     right = samples["outcome"] == OK
-    done = littles_law.times(observation.samples)[1]
+    done = littles_law.sent_and_done(observation.samples)[1]
     responses = (
         (observation.samples["outcome"] == OK) & (done >= cut_ns) & (done <= observation.elapsed_ns)
     )
@@ -252,7 +252,7 @@ def begin_later(samples: "Samples", by_ns: int, *, open_loop: bool = False) -> "
 
     What had ended by then is gone; of an open loop, what had been due.
     """
-    moments = samples["intended_ns"] if open_loop else littles_law.times(samples)[1]
+    moments = samples["intended_ns"] if open_loop else littles_law.sent_and_done(samples)[1]
     left = moments >= by_ns
     return {
         name: column[left] - by_ns if name in MOMENTS else column[left]

@@ -4,13 +4,14 @@ from dataclasses import asdict
 
 from calcbench.bench.loadgen.observation import Observation
 from calcbench.core.serving.launcher import Stopped
+from calcbench.core.serving.output import last_line
 
 WAYS = {"http_error": "of another status", "timed_out": "timed out"}  # of ending, in words
 
 
 def failure_reason(observation: Observation, died: bool, stopped: Stopped) -> str:
     """Return in one line why a measurement does not count, or nothing when it does."""
-    printed = stopped.stderr.rpartition("\n")[2]
+    printed = last_line(stopped.stderr)
     if died:
         return f"the server died with status {stopped.status}: {printed or 'without a word'}"
     if stopped.killed:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from calcbench.bench.schema.samples import Samples
 
 
-def times(samples: "Samples") -> tuple["np.ndarray", "np.ndarray"]:
+def sent_and_done(samples: "Samples") -> tuple["np.ndarray", "np.ndarray"]:
     """Return when each request was sent and done, in nanoseconds from the window's opening."""
     sent = samples["sent_ns"]
     return sent, samples["done_ns"] if "done_ns" in samples else sent + samples["latency_ns"]
@@ -34,7 +34,7 @@ def clients_accounted(
     """
     import numpy as np
 
-    sent, done = times(samples)
+    sent, done = sent_and_done(samples)
     if not len(done):
         return None
     order = np.lexsort((done, samples["client"]))
@@ -77,5 +77,5 @@ def sent_ratio(samples: "Samples", elapsed_ns: int) -> float | None:
     """Return which part of what was due in the window of an open loop was sent within it."""
     import numpy as np
 
-    sent, _ = times(samples)
+    sent, _ = sent_and_done(samples)
     return round(np.count_nonzero(sent < elapsed_ns) / len(sent), 4) if len(sent) else None

@@ -1,8 +1,8 @@
 """What the driver can do on this machine: its cost for each request, its ceiling, its lateness.
 
-It drives the null responder, which does as little as a server can. The cost is the driver's CPU
+It drives the null server, which does as little as a server can. The cost is the driver's CPU
 time for each request, and the ceiling what one core has room for at that cost: it does not matter
-then how fast the responder is, or whether somebody else used the cores meanwhile. The lateness is
+then how fast that server is, or whether somebody else used the cores meanwhile. The lateness is
 how long after it was due a request left, in an open loop at a quarter of that.
 
 A calibration is kept in a cache for each machine, Python and driver, and every run refers to it.
@@ -90,7 +90,7 @@ def keep(calibration: dict[str, Any]) -> bool:
     return True
 
 
-def calibrate(duration_s: float = DURATION_S, rounds: int = ROUNDS) -> dict[str, Any]:
+def calibrate_driver(duration_s: float = DURATION_S, rounds: int = ROUNDS) -> dict[str, Any]:
     """Measure the driver, which takes a few seconds; raises CalcbenchError when it cannot drive."""
     pinning = choose_cores()
     ways = {
@@ -152,17 +152,17 @@ def measure_lateness(pinning: Pinning, rate: float, duration_s: float) -> dict[s
 
 
 def drive_null(spec: LoadSpec, pinning: Pinning) -> Any:
-    """Return what a driver sees that drives the null responder as *spec* says, but for where."""
+    """Return what a driver sees that drives the null server as *spec* says, but for where."""
     from calcbench.bench.loadgen.pool import DriverProcess
 
-    with DriverProcess() as driver, responder(spec, pinning) as port:
+    with DriverProcess() as driver, null_server(spec, pinning) as port:
         here = dataclasses.replace(spec, host="127.0.0.1", port=port, cpus=pinning.driver)
         return driver.drive(here)
 
 
 @contextlib.contextmanager
-def responder(spec: LoadSpec, pinning: Pinning) -> Iterator[int]:
-    """Yield the port of a null responder that answers *spec* rightly: it asks one thing only."""
+def null_server(spec: LoadSpec, pinning: Pinning) -> Iterator[int]:
+    """Yield the port of a null server that answers *spec* rightly: it asks one thing only."""
     body = (ring(spec)[0][1] or b"").decode()
     connection = "" if spec.keep_alive else "Connection: close\r\n"
     response = f"HTTP/1.1 200 OK\r\n{connection}Content-Length: {len(body)}\r\n\r\n{body}"

@@ -1,58 +1,86 @@
-"""The null responder: answers every request with the same octets, whatever it asked.
+"""The null server: responds to every request with the same octets, whatever it asked.
 
-``python -m calcbench.bench.loadgen.null_server FD`` serves the listening socket FD until its
-standard input ends. The first line of that is JSON: the ``response``, and whether to ``close``
-behind it. It parses nothing and checks nothing, so that of any pair with it the driver is the
-slower one.
+It parses nothing and checks nothing, so that of any pair with it the driver is the slower one. Its
+two loops are the least that a Python event loop can do, and `calcbench.bench.corebench` takes
+them for its limit. ``python -m calcbench.bench.loadgen.null_server FD`` serves the listening socket
+FD until its standard input ends. The first line of that is its config, JSON: the ``response``, and
+whether to ``close`` the connection behind it.
 """
 
 import json
+import os
 import select
 import signal
 import sys
+import threading
 from socket import socket
 
 READ_SIZE = 4096  # bytes asked of each recv; a request of the driver's comes whole
 
 
-def respond(listener: socket, response: bytes, *, close: bool) -> None:
-    """Answer whoever comes until standard input ends."""
-    listener.setblocking(False)
+def keep_alive(listener: socket, response: bytes) -> None:
+    """Respond to every request on connections that stay: receive, send."""
     epoll = select.epoll()
-    epoll.register(listener.fileno(), select.EPOLLIN)
-    epoll.register(sys.stdin.fileno(), select.EPOLLIN)
+    epoll.register(listener, select.EPOLLIN)
     clients: dict[int, socket] = {}
     while True:
         for fd, _ in epoll.poll():
             client = clients.get(fd)
-            if client is not None:
-                try:
-                    data = client.recv(READ_SIZE)
-                    if data:
-                        client.send(response)
-                except OSError:  # it is gone: as good as closed
-                    data = b""
-                if close or not data:
-                    del clients[fd]
-                    client.close()
-            elif fd == listener.fileno():
-                try:
-                    client, _ = listener.accept()
-                except OSError:  # it has left before it was accepted
-                    continue
+            if client is None:
+                client, _ = listener.accept()
                 clients[client.fileno()] = client
-                epoll.register(client.fileno(), select.EPOLLIN)
-            else:
-                return
+                epoll.register(client, select.EPOLLIN)
+                continue
+            try:
+                if client.recv(READ_SIZE):
+                    client.send(response)
+                    continue
+            except OSError:
+                pass  # reset
+            del clients[fd]
+            client.close()
+
+
+def close(listener: socket, response: bytes) -> None:
+    """Respond to one request on each connection: accept, receive, send, close."""
+    epoll = select.epoll()
+    epoll.register(listener, select.EPOLLIN)
+    clients: dict[int, socket] = {}
+    while True:
+        for fd, _ in epoll.poll():
+            client = clients.pop(fd, None)
+            if client is None:
+                client, _ = listener.accept()
+                clients[client.fileno()] = client
+                epoll.register(client, select.EPOLLIN)
+                continue
+            try:
+                if client.recv(READ_SIZE):
+                    client.send(response)
+            except OSError:
+                pass  # reset
+            client.close()
+
+
+def end_with_standard_input() -> None:
+    """End this process as soon as its standard input does: whoever started it is gone."""
+
+    def wait() -> None:
+        sys.stdin.buffer.read()
+        os._exit(0)  # the loop has nothing to tidy up
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def main() -> None:
     """Serve as the command line and the first line of standard input say."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is the harness's to handle
     config = json.loads(sys.stdin.buffer.readline() or b"null")
-    if config is not None:
-        with socket(fileno=int(sys.argv[1])) as listener:
-            respond(listener, config["response"].encode(), close=config["close"])
+    if config is None:
+        return
+    end_with_standard_input()
+    with socket(fileno=int(sys.argv[1])) as listener:
+        (close if config["close"] else keep_alive)(listener, config["response"].encode())
 
 
 if __name__ == "__main__":

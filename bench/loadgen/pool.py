@@ -7,7 +7,6 @@ import os
 import select
 import subprocess
 import sys
-import tempfile
 import time
 from types import TracebackType
 from typing import Any, Self
@@ -18,6 +17,7 @@ from calcbench.bench.loadgen.spec import LoadSpec
 from calcbench.bench.loadgen.wrk import WRK, cross_check
 from calcbench.bench.schema.plan import OURS
 from calcbench.core.errors import CalcbenchError
+from calcbench.core.serving.output import ProcessOutput
 
 COMMAND = (sys.executable, "-P", "-m", "calcbench.bench.loadgen.driver.process")
 TIMEOUT_S = 30.0  # beyond what its load should take; a driver that is later than that hangs
@@ -32,12 +32,12 @@ class DriverProcess:
     """
 
     def __init__(self) -> None:
-        self.stderr_file = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as we do
+        self.output = ProcessOutput()
         self.process = subprocess.Popen(
             COMMAND,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=self.stderr_file,
+            stderr=self.output.fileno(),
             process_group=0,
         )
 
@@ -52,11 +52,6 @@ class DriverProcess:
             self.process.stdin.write(json.dumps(message).encode() + b"\n")
             self.process.stdin.flush()
 
-    def last_stderr_line(self) -> str:
-        """Return the last line that it has written to its standard error."""
-        self.stderr_file.seek(0)
-        return self.stderr_file.read().decode(errors="replace").strip().rpartition("\n")[2]
-
     def __enter__(self) -> Self:
         return self
 
@@ -69,7 +64,7 @@ class DriverProcess:
         self.process.kill()  # it has nothing to tidy up
         with contextlib.suppress(BrokenPipeError):
             self.process.communicate()
-        self.stderr_file.close()
+        self.output.close()
 
 
 class Drivers:
@@ -138,6 +133,6 @@ def drive_together(processes: list[DriverProcess], specs: list[LoadSpec]) -> Obs
                 owners[fd].process.wait()  # its connections are closed before the server stops
                 waiting.remove(fd)
                 if not reader.report:
-                    last = owners[fd].last_stderr_line() or "without a word"
+                    last = owners[fd].output.last_line("without a word")
                     raise CalcbenchError(f"the driver died: {last}")
     return collector.collect()

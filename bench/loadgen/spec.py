@@ -12,6 +12,7 @@ from calcbench.bench.schema.arrivals import CONSTANT
 from calcbench.bench.schema.behaviours import mix
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.plan import KEEP_ALIVE, Plan
+from calcbench.core.serving.sockets import in_url
 
 Request = tuple[bytes, bytes | None]  # as it is sent, and the body of its right response
 VARIETY = 4096  # requests made in advance, so that none of them repeats soon
@@ -120,8 +121,7 @@ def load_spec_from_json(text: bytes) -> LoadSpec | None:
 
 def host_field(spec: LoadSpec) -> str:
     """Return what stands in the Host field of requests (RFC 9110 §7.2)."""
-    host = f"[{spec.host}]" if ":" in spec.host else spec.host
-    return f"{host}:{spec.port}"
+    return f"{in_url(spec.host)}:{spec.port}"
 
 
 def ring(spec: LoadSpec) -> list[Request]:

@@ -17,6 +17,8 @@ from pathlib import Path
 from calcbench.bench.loadgen.spec import LoadSpec, ring
 from calcbench.bench.schema.evidence import WrkFigures
 from calcbench.core.errors import CalcbenchError, UsageError
+from calcbench.core.serving.output import last_line
+from calcbench.core.serving.sockets import in_url
 
 WRK = "wrk"
 TIMEOUT_S = 30.0  # beyond what it should take
@@ -35,7 +37,6 @@ def need_wrk() -> None:
 
 def cross_check(spec: LoadSpec) -> WrkFigures:
     """Return what wrk says of the server of *spec*; raises CalcbenchError when it says nothing."""
-    host = f"[{spec.host}]" if ":" in spec.host else spec.host
     seconds = max(math.ceil(spec.duration_s), 1)
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder) / "requests.lua"
@@ -44,7 +45,7 @@ def cross_check(spec: LoadSpec) -> WrkFigures:
             *(["taskset", "-c", ",".join(map(str, spec.cpus))] if spec.cpus else []),
             *(WRK, "--threads", "1", "--connections", str(spec.connections)),
             *("--duration", f"{seconds}s", "--timeout", f"{math.ceil(spec.timeout_s)}s"),
-            *("--latency", "--script", str(script), f"http://{host}:{spec.port}/"),
+            *("--latency", "--script", str(script), f"http://{in_url(spec.host)}:{spec.port}/"),
         ]
         try:
             done = subprocess.run(
@@ -71,7 +72,7 @@ def understand(output: str, stderr: str = "") -> WrkFigures:
     """Return the figures in the *output* of wrk; raises CalcbenchError where there are none."""
     rate = RATE.search(output)
     if not rate:
-        last = (stderr or output).strip().rpartition("\n")[2]
+        last = last_line(stderr or output)
         raise CalcbenchError(f"wrk says nothing of a rate: {last or 'not a word'}")
     quantiles = {
         f"p{percent}_ns": round(float(number) * UNITS_NS[unit])

@@ -208,7 +208,7 @@ def finite(value: float) -> float | None:
     return None if math.isinf(value) else value
 
 
-def lines(knees: Sequence[Knee], objective: Threshold) -> Iterator[str]:
+def knee_lines(knees: Sequence[Knee], objective: Threshold) -> Iterator[str]:
     """Yield the lines that show *knees*."""
     yield f"Highest rate sustained with {objective.text.strip()}:"
     width = max((len(knee.condition.strategy) for knee in knees), default=0)
@@ -220,7 +220,7 @@ def lines(knees: Sequence[Knee], objective: Threshold) -> Iterator[str]:
         yield f"  {at.workload}  {at.strategy:<{width}}  {value}{until}{note}"
 
 
-def check(knees: Sequence[Knee]) -> int:
+def exit_status_of_search(knees: Sequence[Knee]) -> int:
     """Return the exit status; raises CalcbenchError where no knee was found for anybody."""
     if any(knee.kept for knee in knees):
         return 0

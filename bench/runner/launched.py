@@ -17,7 +17,7 @@ from calcbench.bench.system.cpus import Pinning, on_cores
 from calcbench.bench.system.machine import without_paths
 from calcbench.bench.system.sampler import Sampler, Sampling
 from calcbench.bench.system.usage import Life, children_switches
-from calcbench.core.app.workload import calibrate, parse_workload
+from calcbench.core.app.workload import calibrate_workload, parse_workload
 from calcbench.core.errors import CalcbenchError
 from calcbench.core.http.limits import Policy
 from calcbench.core.options import parse_options
@@ -78,7 +78,7 @@ def measure(
         return Measurement(
             condition, number, "failed", without_paths(str(error)), judgement=INVALID
         )
-    responses = sum(worker.answers for worker in workers)
+    responses = sum(worker.responses for worker in workers)
     life = Life(after[0] - before[0], after[1] - before[1], responses)
     seen = ServerWatch(sampling.samples, workers, life)
     reason = failure_reason(observation, died, stopped) or contradiction_of_totals(
@@ -116,4 +116,8 @@ def calibrate_workloads(plan: Plan, pinning: Pinning) -> dict[str, int]:
     """Return the units of work for each ``cpu=`` workload of *plan*, timed on the server's core."""
     costs = {text: parse_workload(text) for text in plan.workloads}
     with on_cores(pinning.server):
-        return {text: calibrate(cost.seconds) for text, cost in costs.items() if cost.kind == "cpu"}
+        return {
+            text: calibrate_workload(cost.seconds)
+            for text, cost in costs.items()
+            if cost.kind == "cpu"
+        }

@@ -18,6 +18,7 @@ from calcbench.bench.schema.result import Measurement
 from calcbench.bench.system.machine import without_paths
 from calcbench.bench.system.usage import Life
 from calcbench.core.errors import CalcbenchError, UsageError
+from calcbench.core.serving.sockets import in_url
 
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 §5.6.2
 VALUE = re.compile(r"[\t -~\x80-\xff]*")  # §5.5
@@ -88,12 +89,12 @@ def parse_target(url: str, unix: str = "") -> Target:
         raise UsageError(f"URL {url!r} should have its path percent-encoded")
     if unix and not Path(unix).exists():
         raise UsageError(f"no Unix socket {unix!r}")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    host = in_url(parts.hostname)
     where = f"unix:{Path(unix).name}" if unix else f"{host}:{port}" if port else host
     return Target(f"{where}{path}", parts.hostname, port or 80, path, unix)
 
 
-def parse_fields(texts: Sequence[str]) -> tuple[str, ...]:
+def parse_header_options(texts: Sequence[str]) -> tuple[str, ...]:
     """Return header fields like ``Accept: text/html`` if they are well-formed; raises UsageError.
 
     What frames a request is ours to say.
@@ -110,7 +111,7 @@ def parse_fields(texts: Sequence[str]) -> tuple[str, ...]:
 def ask_of(question: Question, target: Target, reuse: str) -> Ask:
     """Return *question* as octets for *target*; *reuse* is one of the plan's ways to connect."""
     names = [field.partition(":")[0].lower() for field in question.fields]
-    host = f"[{target.host}]" if ":" in target.host else target.host
+    host = in_url(target.host)
     lines = [f"{question.method} {target.path} HTTP/1.1"]
     if "host" not in names:
         lines.append(f"Host: {host}" if target.port == 80 else f"Host: {host}:{target.port}")

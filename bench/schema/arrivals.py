@@ -35,6 +35,6 @@ def poisson(gap_ns: float, draw: random.Random) -> Iterator[int]:
         yield round(due)
 
 
-def share(due: Iterator[int], number: int, drivers: int) -> Iterator[int]:
+def every_nth(due: Iterator[int], number: int, drivers: int) -> Iterator[int]:
     """Return what driver *number*, from 0, keeps of a schedule that *drivers* share."""
     return itertools.islice(due, number, None, drivers)

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from calcbench.bench.system.procfs import read_text
+
 
 @dataclass(frozen=True)
 class Pinning:
@@ -35,12 +37,8 @@ def choose_cores() -> Pinning:
 def siblings(core: int) -> set[int]:
     """Return the hardware threads that share a physical core with *core*, itself included."""
     path = Path(f"/sys/devices/system/cpu/cpu{core}/topology/thread_siblings_list")
-    try:
-        text = path.read_text()
-    except OSError:  # a kernel or a container that does not tell
-        return {core}
     found = {core}
-    for part in text.strip().split(","):
+    for part in filter(None, read_text(path).split(",")):  # not every kernel tells
         first, _, last = part.partition("-")
         found.update(range(int(first), int(last or first) + 1))
     return found

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from calcbench.bench.system.cpus import siblings
+from calcbench.bench.system.procfs import cpu_times, read_text, time_wait
 from calcbench.core.serving.sockets import BACKLOG
 
 WATCH_S = 0.3  # for how long the cores are watched
@@ -63,15 +64,13 @@ class Finding:
 
 def read_facts(root: Path = Path("/"), watch_s: float = WATCH_S) -> Facts:
     """Return the facts of this machine, of which *root* is the file system."""
-    import psutil
-
     usable = sorted(os.sched_getaffinity(0))
-    before = psutil.cpu_times()
+    before = cpu_times(read_text(root / "proc/stat"))
     time.sleep(watch_s)
-    after = psutil.cpu_times()
-    used = {name: getattr(after, name) - getattr(before, name) for name in after._fields}
-    total = sum(value for name, value in used.items() if not name.startswith("guest")) or 1
-    idle = used["idle"] + used.get("iowait", 0)
+    after = cpu_times(read_text(root / "proc/stat"))
+    used = {name: after[name] - before.get(name, 0) for name in after}
+    total = sum(used.values()) or 1
+    idle = used.get("idle", 0) + used.get("iowait", 0)
     steal = used.get("steal", 0)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     low, high = numbers(root, "proc/sys/net/ipv4/ip_local_port_range", 2) or (None, None)
@@ -82,40 +81,32 @@ def read_facts(root: Path = Path("/"), watch_s: float = WATCH_S) -> Facts:
         apart=len(usable) < 2 or any(core not in siblings(usable[-1]) for core in usable[:-1]),
         quota_cores=quota(root),
         governors=governors(root, usable),
-        load=psutil.getloadavg()[0],
+        load=os.getloadavg()[0],
         busy_ratio=max(total - idle - steal, 0) / total,
         steal_ratio=steal / total,
         files=sys.maxsize if soft == resource.RLIM_INFINITY else soft,
         files_most=sys.maxsize if hard == resource.RLIM_INFINITY else hard,
         ports=high - low + 1 if low is not None and high is not None else None,
         reuses_ports=not reuse or reuse[0] > 0,
-        time_wait=waiting_sockets(root),
+        time_wait=time_wait(read_text(root / "proc/net/sockstat")),
         somaxconn=backlog[0] if backlog else None,
-        clock=text(root, "sys/devices/system/clocksource/clocksource0/current_clocksource"),
+        clock=read_text(root / "sys/devices/system/clocksource/clocksource0/current_clocksource"),
         clock_ns=clock_cost_ns(),
         gil=getattr(sys, "_is_gil_enabled", lambda: True)(),
-        delays_seen=bool(text(root, "proc/self/schedstat")),
+        delays_seen=bool(read_text(root / "proc/self/schedstat")),
     )
-
-
-def text(root: Path, path: str) -> str:
-    """Return what the file *path* holds, or nothing where there is none."""
-    try:
-        return (root / path).read_text(errors="replace").strip()
-    except OSError:  # not every kernel or container has it
-        return ""
 
 
 def numbers(root: Path, path: str, count: int) -> tuple[int, ...]:
     """Return the *count* integers in the file *path*, or none where it holds anything else."""
-    words = text(root, path).split()
+    words = read_text(root / path).split()
     right = len(words) == count and all(word.lstrip("-").isdecimal() for word in words)
     return tuple(map(int, words)) if right else ()
 
 
 def quota(root: Path) -> float | None:
     """Return how many cores the control group may use, or None for as many as there are."""
-    words = text(root, "sys/fs/cgroup/cpu.max").split()  # version 2: quota and period
+    words = read_text(root / "sys/fs/cgroup/cpu.max").split()  # version 2: quota and period
     if len(words) == 2 and words[0].isdecimal():
         return int(words[0]) / int(words[1])
     allowed = numbers(root, "sys/fs/cgroup/cpu/cpu.cfs_quota_us", 1)  # version 1
@@ -126,14 +117,7 @@ def quota(root: Path) -> float | None:
 def governors(root: Path, cores: Sequence[int]) -> frozenset[str]:
     """Return what decides on the frequency of each of *cores*; nothing where nobody tells."""
     paths = [f"sys/devices/system/cpu/cpu{core}/cpufreq/scaling_governor" for core in cores]
-    return frozenset(name for path in paths if (name := text(root, path)))
-
-
-def waiting_sockets(root: Path) -> int:
-    """Return how many connections are in TIME_WAIT."""
-    from calcbench.bench.system.procfs import time_wait
-
-    return time_wait(text(root, "proc/net/sockstat"))
+    return frozenset(name for path in paths if (name := read_text(root / path)))
 
 
 def clock_cost_ns(readings: int = 2000) -> float:

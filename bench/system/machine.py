@@ -10,20 +10,23 @@ from pathlib import Path
 from typing import Any
 
 import calcbench
+from calcbench.bench.system.procfs import read_text
 
 # An absolute path of at least two parts, not one in a URL or behind a letter or a dot.
 PATH = re.compile(r"""(?<![\w.:/~-])~?/(?:[^/\s'",:;()]+/)+(?=[^/\s'",:;()])""")
 
+GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
+
 
 def describe_machine() -> dict[str, Any]:
     """Return the processor, cores, memory and kernel of this machine; None for the unknown."""
-    cpuinfo = read(Path("/proc/cpuinfo"))
+    cpuinfo = read_text(Path("/proc/cpuinfo"))
     return {
         "cpu": field(cpuinfo, "model name") or field(cpuinfo, "Model") or platform.machine(),
         "cores": os.cpu_count(),
         "usable_cores": len(os.sched_getaffinity(0)),
         "virtual": "hypervisor" in field(cpuinfo, "flags").split(),
-        "governor": read(Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")) or None,
+        "governor": read_text(GOVERNOR) or None,
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "system": platform.system(),
         "kernel": platform.release(),
@@ -51,11 +54,3 @@ def field(cpuinfo: str, name: str) -> str:
     """Return the first value of *name* in the text of ``/proc/cpuinfo``, or nothing."""
     found = re.search(rf"^{name}\s*:\s*(.*)$", cpuinfo, re.MULTILINE)
     return found[1].strip() if found else ""
-
-
-def read(path: Path) -> str:
-    """Return the text of *path* without space around it, or nothing if it cannot be read."""
-    try:
-        return path.read_text(errors="replace").strip()
-    except OSError:  # not every kernel or container has it
-        return ""

@@ -77,12 +77,22 @@ def core_times(stat: str, cores: Sequence[int]) -> tuple[tuple[int, ...], tuple[
     return busy, tuple((row[7] if len(row) > 7 else 0) * TICK_NS for row in rows)
 
 
-def read(path: Path) -> str:
-    """Return the text of *path*, or nothing: its process may just have ended."""
+def read_text(path: Path) -> str:
+    """Return the text of *path* without space around it, or nothing if it cannot be read.
+
+    Not every kernel or container has every file, and a process may just have ended.
+    """
     try:
-        return path.read_text(errors="replace")
+        return path.read_text(errors="replace").strip()
     except OSError:
         return ""
+
+
+def cpu_times(stat: str) -> dict[str, int]:
+    """Return the ticks of all cores together, by what they went to, from ``/proc/stat``."""
+    words = stat.partition("\n")[0].split()[1:]
+    names = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
+    return dict(zip(names, map(int, words), strict=False))
 
 
 def listener_state(listener: socket.socket | None) -> tuple[int, int]:

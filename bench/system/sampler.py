@@ -35,7 +35,7 @@ from calcbench.bench.system.procfs import (
     cpu_clock_ns,
     listener_state,
     net_counter,
-    read,
+    read_text,
     run_queue_ns,
     stat_fields,
     switches,
@@ -92,7 +92,7 @@ class Sample:
 
 
 @dataclass
-class Tally:
+class CounterSum:
     """The sum of counters that vanish with their owners, and may come back under one name."""
 
     last: dict[int, tuple[int, ...]] = field(default_factory=dict)
@@ -125,7 +125,7 @@ class Sampler:
         self.cores = cores
         self.listener = listener
         self.proc = proc
-        self.threads = Tally()
+        self.threads = CounterSum()
         self.taken = 0
 
     def sample(self, *, memory: bool = False) -> Sample:
@@ -141,11 +141,11 @@ class Sampler:
             cpu += cpu_clock_ns(pid, own_user + own_system) + reaped_user + reaped_system
             user, system = user + own_user + reaped_user, system + own_system + reaped_system
             threads += int(fields[THREADS])
-            peak = max(peak, value_of(read(self.proc / str(pid) / "status"), "VmHWM") * 1024)
+            peak = max(peak, value_of(read_text(self.proc / str(pid) / "status"), "VmHWM") * 1024)
             seen |= self.thread_counters(pid)
         voluntary, involuntary, delay = self.threads.add(seen)
-        busy, steal = core_times(read(self.proc / "stat"), self.cores)
-        netstat = read(self.proc / "net/netstat")
+        busy, steal = core_times(read_text(self.proc / "stat"), self.cores)
+        netstat = read_text(self.proc / "net/netstat")
         drops, queue = listener_state(self.listener)
         counters = Counters(
             at_ns=at_ns,
@@ -166,7 +166,7 @@ class Sampler:
             peak_bytes=peak,
             pss_bytes=self.pss([pid for pid, _ in members]) if memory else 0,
             accept_queue=queue,
-            time_wait=time_wait(read(self.proc / "net/sockstat")),
+            time_wait=time_wait(read_text(self.proc / "net/sockstat")),
         )
         self.taken += 1
         return Sample(counters, levels)
@@ -191,16 +191,17 @@ class Sampler:
         except OSError:  # it has just ended
             return {}
         for name in names:
-            status = read(folder / name / "status")
+            status = read_text(folder / name / "status")
             if status:
-                delay = run_queue_ns(read(folder / name / "schedstat"))
+                delay = run_queue_ns(read_text(folder / name / "schedstat"))
                 found[int(name)] = (*switches(status), delay)
         return found
 
     def pss(self, pids: list[int]) -> int:
         """Return the PSS of all *pids* together."""
         asked = pids[:MOST_PSS]
-        each = [value_of(read(self.proc / str(p) / "smaps_rollup"), "Pss") * 1024 for p in asked]
+        texts = [read_text(self.proc / str(pid) / "smaps_rollup") for pid in asked]
+        each = [value_of(text, "Pss") * 1024 for text in texts]
         return round(sum(each) / max(len(asked), 1) * len(pids))
 
 

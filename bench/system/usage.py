@@ -126,8 +126,8 @@ def resource_usage(
             share = responses / life.responses
             voluntary = round(max(life.voluntary - first.voluntary, 0) * share)
             involuntary = round(max(life.involuntary - first.involuntary, 0) * share)
-    counted = sorted(workers, key=lambda worker: -worker.answers)
-    fairness = jain([worker.answers for worker in counted])
+    counted = sorted(workers, key=lambda worker: -worker.responses)
+    fairness = jain([worker.responses for worker in counted])
     return ResourceUsage(
         samples=len(inside),
         cpu_ns=cpu_ns,
@@ -149,7 +149,7 @@ def resource_usage(
         time_wait=samples[-1].levels.time_wait,
         time_wait_grown=samples[-1].levels.time_wait - samples[0].levels.time_wait,
         workers=tuple(
-            WorkerUsage(worker.pid, worker.thread, worker.answers)
+            WorkerUsage(worker.pid, worker.thread, worker.responses)
             for worker in counted[:LISTED_WORKERS]
         ),
         workers_counted=len(counted),

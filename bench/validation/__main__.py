@@ -36,7 +36,7 @@ def chosen(only: str) -> list[str]:
     return [name for name in PARTS if name in names] or list(PARTS)
 
 
-def measured(name: str) -> Iterator[Requirement]:
+def measure_part(name: str) -> Iterator[Requirement]:
     """Yield the requirements of the part *name*; where it cannot go on, that is a broken one."""
     try:
         yield from PARTS[name]()
@@ -52,7 +52,7 @@ def run(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", default="", help=f"some of {','.join(PARTS)}")
     parts = chosen(parser.parse_args(words).only)
     load, began = os.getloadavg()[0], time.monotonic()
-    held = print_requirements(itertools.chain.from_iterable(map(measured, parts)))
+    held = print_requirements(itertools.chain.from_iterable(map(measure_part, parts)))
     machine = describe_machine()
     python = f"{platform.python_implementation()} {platform.python_version()}"
     print(

@@ -1,7 +1,7 @@
 """What is required of the driver: how much it can do, how punctually, and that it adds up.
 
 Its ceiling is by CPU: what one core has room for at the driver's CPU time for each request. On
-two cores that the null responder and strangers share, less is reached, and that says something
+two cores that the null server and strangers share, less is reached, and that says something
 about them. Strangers also make each request dearer, by what they leave of the caches and by
 responses that come one at a time instead of in batches, as they do at the ceiling; so the cheapest
 of a few rounds decides. The middle one, and what was reached at the best, stand beside it.

@@ -48,7 +48,7 @@ def print_requirements(requirements: Iterable[Requirement]) -> bool:
     return held
 
 
-def share(flags: Sequence[bool]) -> float:
+def share_true(flags: Sequence[bool]) -> float:
     """Return how many of *flags* are true, as a ratio."""
     return sum(flags) / len(flags)
 
@@ -60,16 +60,16 @@ def counting_error(ratio: float, count: int) -> float:
 
 def at_most(required: float, flags: Sequence[bool]) -> bool:
     """Tell whether at most a share *required* is true, but for the error of counting *flags*."""
-    return share(flags) <= required + counting_error(required, len(flags))
+    return share_true(flags) <= required + counting_error(required, len(flags))
 
 
-def between(low: float, high: float, flags: Sequence[bool]) -> bool:
+def share_between(low: float, high: float, flags: Sequence[bool]) -> bool:
     """Tell whether a share of *low* to *high* is true, but for the error of counting *flags*."""
     least = low - counting_error(low, len(flags))
-    return least <= share(flags) <= high + counting_error(high, len(flags))
+    return least <= share_true(flags) <= high + counting_error(high, len(flags))
 
 
-def percentages(counted: Sequence[Sequence[bool]]) -> str:
+def percentages(requirements_of_races: Sequence[Sequence[bool]]) -> str:
     """Return which share of each is true: ``95.1%, 96.2% of 2,000``."""
-    shares = ", ".join(f"{share(flags):.1%}" for flags in counted)
-    return f"{shares} of {len(counted[0]):,}"
+    shares = ", ".join(f"{share_true(flags):.1%}" for flags in requirements_of_races)
+    return f"{shares} of {len(requirements_of_races[0]):,}"

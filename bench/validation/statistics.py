@@ -28,7 +28,13 @@ from calcbench.bench.analysis.stopping import FIRST_LOOK, is_known
 from calcbench.bench.analysis.summary import Row, summarise
 from calcbench.bench.schema.plan import Plan
 from calcbench.bench.units import format_number
-from calcbench.bench.validation.requirement import Requirement, at_most, between, percentages, share
+from calcbench.bench.validation.requirement import (
+    Requirement,
+    at_most,
+    percentages,
+    share_between,
+    share_true,
+)
 from calcbench.core.errors import CalcbenchError
 
 if TYPE_CHECKING:
@@ -52,12 +58,12 @@ Draw = Callable[[int], "NDArray[np.float64]"]
 
 def requirements() -> Iterator[Requirement]:
     """Yield each requirement, as it is measured."""
-    yield from counted(noise_race())
+    yield from requirements_of_races(noise_race())
 
 
-def counted(rows: Sequence[Row]) -> Iterator[Requirement]:
+def requirements_of_races(rows: Sequence[Row]) -> Iterator[Requirement]:
     """Yield each requirement, as it is counted, with the noise that *rows* show."""
-    draw = drawing(differences(rows, THROUGHPUT))
+    draw = drawing(log_ratios(rows, THROUGHPUT))
     yield false_positives(draw)
     yield false_positives_of_five(draw)
     yield coverage_of_ratios(draw)
@@ -65,7 +71,7 @@ def counted(rows: Sequence[Row]) -> Iterator[Requirement]:
     yield stopping(draw)
     for metric, name in ((THROUGHPUT, "req/s"), (CPU, "CPU per request")):
         if all(by_round(row, metric) for row in rows):
-            yield detection(differences(rows, metric), name)
+            yield detection(log_ratios(rows, metric), name)
 
 
 def noise_race(rounds: int = ROUNDS, duration_s: float = 0.5) -> tuple[Row, Row]:
@@ -109,7 +115,7 @@ def residuals(rows: Sequence[Row], metric: Metric) -> "NDArray[np.float64]":
     return np.asarray(logs - np.median(logs, axis=1, keepdims=True), np.float64)
 
 
-def differences(rows: Sequence[Row], metric: Metric) -> "NDArray[np.float64]":
+def log_ratios(rows: Sequence[Row], metric: Metric) -> "NDArray[np.float64]":
     """Return how far the log-ratio of two rows, in each round, lies from its median."""
     import numpy as np
 
@@ -137,7 +143,7 @@ def drawing(noise: "NDArray[np.float64]", seed: int = 1) -> Draw:
     return draw
 
 
-def pair(draw: Draw, rounds: int, shift: float = 0.0) -> Comparison:
+def draw_pair(draw: Draw, rounds: int, shift: float = 0.0) -> Comparison:
     """Compare two strategies, one *shift* faster by logarithm, over so many *rounds*.
 
     *draw* gives the noise of their ratio, so one of them may as well have none.
@@ -149,8 +155,8 @@ def pair(draw: Draw, rounds: int, shift: float = 0.0) -> Comparison:
 
 def false_positives(draw: Draw) -> Requirement:
     """Count how often strategies that are alike are said to differ."""
-    first = [pair(draw, REQUIRED_ROUNDS).clear for _ in range(COMPARISONS)]
-    longer = [[pair(draw, rounds).clear for _ in range(DRAWN)] for rounds in FEW]
+    first = [draw_pair(draw, REQUIRED_ROUNDS).clear for _ in range(COMPARISONS)]
+    longer = [[draw_pair(draw, rounds).clear for _ in range(DRAWN)] for rounds in FEW]
     return Requirement(
         f"A/A called different, {REQUIRED_ROUNDS} rounds; longer: {FEW_NAMES}",
         f"≤ {ALPHA:.0%}",
@@ -186,7 +192,7 @@ def any_of_five(draw: Draw, rounds: int) -> bool:
 def coverage_of_ratios(draw: Draw) -> Requirement:
     """Count how often the interval of a ratio holds the one that we put there."""
     shift = math.log(1 + TRUE)
-    comparisons = [[pair(draw, rounds, shift) for _ in range(DRAWN)] for rounds in FEW]
+    comparisons = [[draw_pair(draw, rounds, shift) for _ in range(DRAWN)] for rounds in FEW]
     return covered(
         "ratio", [[one.low <= 1 + TRUE <= one.high for one in some] for some in comparisons]
     )
@@ -203,14 +209,14 @@ def coverage_of_medians(draw: Draw) -> Requirement:
     return covered("median", flags)
 
 
-def covered(what: str, counted: Sequence[Sequence[bool]]) -> Requirement:
+def covered(what: str, requirements_of_races: Sequence[Sequence[bool]]) -> Requirement:
     """Require that 95 % intervals of *what* hold it as often as they should."""
     low, high = COVERED
     return Requirement(
         f"95% interval of a {what} holds it, {FEW_NAMES}",
         f"{low:.0%} to {high:.0%}",
-        percentages(counted),
-        all(between(low, high, flags) for flags in counted),
+        percentages(requirements_of_races),
+        all(share_between(low, high, flags) for flags in requirements_of_races),
     )
 
 
@@ -232,8 +238,8 @@ def stopping(draw: Draw, precision: float = 0.05, most: int = MOST_ROUNDS) -> Re
     return Requirement(
         f"A/A with --precision {precision:.0%} called different; 95% interval holds",
         f"≤ {ALPHA:.0%}; {COVERED[0]:.0%} to {COVERED[1]:.0%}",
-        f"{share(clear):.1%}; {percentages([holds])}",
-        at_most(ALPHA, clear) and between(*COVERED, holds),
+        f"{share_true(clear):.1%}; {percentages([holds])}",
+        at_most(ALPHA, clear) and share_between(*COVERED, holds),
     )
 
 
@@ -244,12 +250,13 @@ def detection(noise: "NDArray[np.float64]", name: str) -> Requirement:
         (
             rounds
             for rounds in range(FIRST_LOOK, MOST_ROUNDS + 1)
-            if share([pair(draw, rounds, shift).clear for _ in range(COMPARISONS)]) >= POWER
+            if share_true([draw_pair(draw, rounds, shift).clear for _ in range(COMPARISONS)])
+            >= POWER
         ),
         None,
     )
     found = f"in {needed} rounds" if needed else f"not in {MOST_ROUNDS} rounds"
-    ratio = share([pair(draw, REQUIRED_ROUNDS, shift).clear for _ in range(DRAWN)])
+    ratio = share_true([draw_pair(draw, REQUIRED_ROUNDS, shift).clear for _ in range(DRAWN)])
     return Requirement(
         f"a true {TRUE:.0%} of {name} is found, four times in five",
         f"≤ {REQUIRED_ROUNDS} rounds",

@@ -17,7 +17,7 @@ REASON_LENGTH = 160  # characters of it on a chart; all of it is below the table
 DRIVER_LIMIT = 0.95  # share of its core from which the driver may have been what was measured
 
 
-def finding(metric: Metric, rows: Sequence[Row]) -> str:
+def headline(metric: Metric, rows: Sequence[Row]) -> str:
     """Say who is best at the most connections that *rows*, of one panel, were measured with.
 
     A strategy that leaves clients without any response cannot be the best of them, and nobody is

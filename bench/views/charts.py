@@ -22,7 +22,7 @@ from calcbench.bench.analysis.metrics import METRICS, THROUGHPUT, Metric
 from calcbench.bench.analysis.ranking import without_controls
 from calcbench.bench.analysis.summary import Row, Summary
 from calcbench.bench.schema.result import Run, whole_file
-from calcbench.bench.views.captions import finding, footer, notes
+from calcbench.bench.views.captions import footer, headline, notes
 from calcbench.bench.views.palette import Style, styles
 from calcbench.bench.views.panel import (
     AXIS_ROOM,
@@ -33,7 +33,7 @@ from calcbench.bench.views.panel import (
     draw_lines,
 )
 from calcbench.bench.views.scaling import FITTED, PREDICTED, curves
-from calcbench.bench.views.wording import break_name, heading, panels, shorten
+from calcbench.bench.views.wording import break_name, panel_heading, panels, shorten
 
 DPI = 100
 MODELS = {
@@ -95,8 +95,8 @@ def draw(summary: Summary, run: Run, metric: Metric, *, models: bool = False) ->
     beside = [curves(rows, run) if models else {} for rows in shown]
     dashes = {curve.dash for one in beside for drawn in one.values() for curve in drawn}
     words = " ".join([footer(run), *(what for dash, what in MODELS.items() if dash in dashes)])
-    labels = measure(styles(row.condition.strategy for row in summary.rows))
-    page = lay_out(shown, labels, [finding(metric, rows) for rows in shown], words)
+    labels = measure_labels(styles(row.condition.strategy for row in summary.rows))
+    page = lay_out(shown, labels, [headline(metric, rows) for rows in shown], words)
     figure = Figure(figsize=(WIDTH, page.height), dpi=DPI)
     FigureCanvasAgg(figure)
 
@@ -107,8 +107,8 @@ def draw(summary: Summary, run: Run, metric: Metric, *, models: bool = False) ->
     write(MARGIN, page.height - 0.35, title, TITLE, weight="bold")
     write(MARGIN, page.footer_top, page.footer, SMALL, color=FAINT)
     for rows, place, drawn in zip(shown, page.places, beside, strict=True):
-        write(place.x, place.top, heading(rows[0].condition, run.plan), HEADING)
-        write(place.x, place.top - 0.34, place.finding, MIDDLE, color=FAINT)
+        write(place.x, place.top, panel_heading(rows[0].condition, run.plan), HEADING)
+        write(place.x, place.top - 0.34, place.headline, MIDDLE, color=FAINT)
         write(place.x, place.axes_bottom - AXIS_FOOT, place.notes, SMALL, color=FAINT)
         left, bottom = (place.x + page.left) / WIDTH, place.axes_bottom / page.height
         ax = figure.add_axes((left, bottom, page.wide / WIDTH, page.tall / page.height))
@@ -120,7 +120,7 @@ def draw(summary: Summary, run: Run, metric: Metric, *, models: bool = False) ->
     return figure
 
 
-def measure(styles: Mapping[str, Style]) -> dict[str, Label]:
+def measure_labels(styles: Mapping[str, Style]) -> dict[str, Label]:
     """Return each of the names that have *styles* as a label, long ones in several lines."""
     figure = Figure(dpi=DPI)
     FigureCanvasAgg(figure)
@@ -139,7 +139,7 @@ class Place:
     x: float
     top: float
     axes_bottom: float
-    finding: str
+    headline: str
     notes: str
 
 
@@ -161,7 +161,7 @@ class Page:
 
 
 def lay_out(
-    panels: list[list[Row]], labels: dict[str, Label], findings: list[str], footer: str
+    panels: list[list[Row]], labels: dict[str, Label], headlines: list[str], footer: str
 ) -> Page:
     """Return a page with room for all *panels*, with the *labels* of each and all the words."""
     across = min(len(panels), 2)
@@ -178,8 +178,8 @@ def lay_out(
         tall = 0.4 + sum(max(label.height * 1.3, 0.62) for label in labels.values())
 
     # From the top down: first how far below the upper edge everything ends.
-    found = [wrap([text], cell - 0.3, MIDDLE) for text in findings]
-    noted = [wrap(notes(rows), cell - 0.3, SMALL) for rows in panels]
+    found = [wrap_to_width([text], cell - 0.3, MIDDLE) for text in headlines]
+    noted = [wrap_to_width(notes(rows), cell - 0.3, SMALL) for rows in panels]
     depth, tops, bottoms = HEADER, [], []
     for first in range(0, len(panels), across):
         row = slice(first, first + across)
@@ -187,7 +187,7 @@ def lay_out(
         depth += above + MIDDLE_LINE * max(map(count_lines, found[row])) + tall
         bottoms += [depth] * len(panels[row])
         depth += AXIS_FOOT + SMALL_LINE * (1 + max(map(count_lines, noted[row])))
-    small_print = wrap([footer], WIDTH - 2 * MARGIN, SMALL)
+    small_print = wrap_to_width([footer], WIDTH - 2 * MARGIN, SMALL)
     height = depth + SMALL_LINE * count_lines(small_print) + 0.25
     places = [
         Place(MARGIN + index % across * cell, height - top, height - bottom, *words)
@@ -197,7 +197,7 @@ def lay_out(
     return Page(levels, height, left, wide, tall, places, small_print, height - depth)
 
 
-def wrap(sentences: Iterable[str], width: float, size: float) -> str:
+def wrap_to_width(sentences: Iterable[str], width: float, size: float) -> str:
     """Return *sentences*, each on lines of its own that are no longer than *width*."""
     lines = []
     for sentence in sentences:

@@ -12,8 +12,8 @@ from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Run
 from calcbench.bench.units import format_number, format_rate, format_seconds
 from calcbench.bench.views.export import as_json
+from calcbench.bench.views.text_table import aligned, columns
 
-GAP = "  "
 HEADINGS = ("clients", "strategy", "metric", "A", "B", "change", "95% interval", "verdict")
 WORDS_AT_LEFT = ("strategy", "metric", "verdict")
 LEGEND = (
@@ -23,27 +23,21 @@ LEGEND = (
 )
 
 
-def lines(
+def compare_lines(
     runs: tuple[Run, Run], changes: Sequence[Change], judged: Sequence[Judged]
 ) -> Iterator[str]:
     """Yield the lines that show *changes*, and what was *judged* of them."""
     for label, run in zip("AB", runs, strict=True):
         yield f"{label}: {run.name}, {run.started}"
-    yield from differences(*runs)
+    yield from setting_differences(*runs)
     groups = group_by(
         changes, lambda change: change.pair.second.condition, "strategy", "connections"
     )
     for at, members in groups.items():
         yield ""
         yield f"{at.workload}, {at.reuse}"
-        table = [list(HEADINGS), *map(show, members)]
-        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-        for cells in table:
-            aligned = (
-                cell.ljust(width) if title in WORDS_AT_LEFT else cell.rjust(width)
-                for cell, width, title in zip(cells, widths, HEADINGS, strict=True)
-            )
-            yield GAP.join(aligned).rstrip()
+        table = [HEADINGS, *map(cells_of_change, members)]
+        yield from aligned(table, columns(HEADINGS, *WORDS_AT_LEFT))
     yield ""
     yield LEGEND
     if judged:
@@ -65,7 +59,7 @@ def seen(judged: Judged) -> str:
     )
 
 
-def differences(first: Run, second: Run) -> Iterator[str]:
+def setting_differences(first: Run, second: Run) -> Iterator[str]:
     """Yield a warning for each thing beside the strategies that is not the same in both runs."""
     if first == second:
         yield "A and B are one result: this shows what chance alone would leave open"
@@ -76,14 +70,14 @@ def differences(first: Run, second: Run) -> Iterator[str]:
         ("Python", [run.versions.get("python") for run in (first, second)]),
         ("calcbench", [run.versions.get("calcbench") for run in (first, second)]),
         ("length of a measurement", [format_seconds(r.plan.duration_s) for r in (first, second)]),
-        ("load", [load(run.plan) for run in (first, second)]),
+        ("load", [describe_load(run.plan) for run in (first, second)]),
         ("limits and deadlines", [listed(run.plan.policy) for run in (first, second)]),
     ):
         if values[0] != values[1]:
             yield f"Not the same {what}: {values[0]} and {values[1]}"
 
 
-def load(plan: Plan) -> str:
+def describe_load(plan: Plan) -> str:
     """Say what a *plan* offers beside its connections: two loads are two questions."""
     loop = f"{format_rate(plan.rate)}, {plan.arrivals}" if plan.rate else "a closed loop"
     return " with ".join([loop, *([listed(plan.behaviours)] if plan.behaviours else [])])
@@ -94,7 +88,7 @@ def listed(texts: Sequence[str]) -> str:
     return ", ".join(sorted(texts)) or "the usual ones"
 
 
-def show(change: Change) -> list[str]:
+def cells_of_change(change: Change) -> list[str]:
     """Return the cells of *change*."""
     first, second, comparison = change.pair.first, change.pair.second, change.comparison
     known = comparison != NO_COMPARISON

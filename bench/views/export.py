@@ -36,16 +36,16 @@ def to_json(summary: Summary, more: Mapping[str, Any] | None = None) -> str:
 
 def to_csv(summary: Summary) -> str:
     """Return *summary* as CSV with a line of names; figures that do not exist are empty."""
-    table = [flatten(row) for row in summary.rows]
+    table = [flat_row(row) for row in summary.rows]
     text = io.StringIO()
-    names = list(flatten(Row(Condition("", "", "", 0), "")))
+    names = list(flat_row(Row(Condition("", "", "", 0), "")))
     writer = csv.DictWriter(text, names, lineterminator="\n")
     writer.writeheader()
     writer.writerows(table)
     return text.getvalue()
 
 
-def flatten(row: Row) -> dict[str, Any]:
+def flat_row(row: Row) -> dict[str, Any]:
     """Return *row* as one level of names and values, such as ``p99_ns_median``."""
     flat: dict[str, Any] = {}
     for field in dataclasses.fields(row):

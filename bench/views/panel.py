@@ -59,7 +59,7 @@ def draw_lines(
             lines.setdefault(row.condition.strategy, {})[row.condition.connections] = row
     models = [(name, curve) for name, found in (beside or {}).items() for curve in found]
     modelled = [value for _, curve in models for value in curve.points.values()]
-    shown = [value for row in measured(rows) for value in metric.of(row)]
+    shown = [value for row in with_figures(rows) for value in metric.of(row)]
     scale_values(ax.yaxis, shown + modelled)
     at = scale_levels(ax, levels, width)
     ax.set_xlabel("connections at once")
@@ -90,7 +90,7 @@ def draw_lines(
     name_lines(ax, ends, labels, size)
 
 
-def measured(rows: Iterable[Row]) -> list[Row]:
+def with_figures(rows: Iterable[Row]) -> list[Row]:
     """Return those of *rows* that hold figures."""
     return [row for row in rows if row.status == "ok"]
 
@@ -151,25 +151,24 @@ def spread_apart(
 
     They keep their order, and stay within *room* if it is large enough for all of them. The sum
     of the squared moves is the least possible: with the height of the boxes below each one taken
-    off, it is an isotonic regression, which pooling adjacent violators solves.
+    off, it is an isotonic regression.
     """
+    from scipy.optimize import isotonic_regression
+
+    if not wanted:
+        return []
     order = sorted(range(len(wanted)), key=lambda index: wanted[index])
     offsets, below = [], 0.0
     for index in order:
         offsets.append(below + heights[index] / 2)
         below += heights[index]
-    pools: list[tuple[float, int]] = []  # mean and size; the means ascend
-    for index, offset in zip(order, offsets, strict=True):
-        mean, size = wanted[index] - offset, 1
-        while pools and pools[-1][0] >= mean:
-            other, others = pools.pop()
-            mean, size = (mean * size + other * others) / (size + others), size + others
-        pools.append((mean, size))
+    starts = isotonic_regression(
+        [wanted[index] - offset for index, offset in zip(order, offsets, strict=True)]
+    ).x
     least, most = room[0], max(room[0], room[1] - below)
-    starts = [min(max(mean, least), most) for mean, size in pools for _ in range(size)]
     centres = [0.0] * len(order)
-    for index, offset, start in zip(order, offsets, starts, strict=True):
-        centres[index] = start + offset
+    for index, offset, start in zip(order, offsets, starts.tolist(), strict=True):
+        centres[index] = min(max(start, least), most) + offset
     return centres
 
 
@@ -180,7 +179,7 @@ def draw_bars(
     labels: Mapping[str, Label],
 ) -> None:
     """Draw a bar with its spread for each strategy of *rows* that was measured, best on top."""
-    bars = sorted(measured(rows), key=metric.median, reverse=not metric.more_is_better)
+    bars = sorted(with_figures(rows), key=metric.median, reverse=not metric.more_is_better)
     scale_values(ax.xaxis, [value for row in bars for value in metric.of(row)])
     start = ax.get_xlim()[0]
     width = (

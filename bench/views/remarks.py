@@ -47,13 +47,13 @@ def schedule_remarks(rows: Sequence[Row], plan: Plan) -> list[str]:
     for row in offered:
         name = f"{row.condition.strategy} at {row.condition.connections:,}"
         found.append(
-            f"{name}: service time {pair(row.service_p50_ns, row.service_p99_ns)};"
-            f" dispatch delay {pair(row.dispatch_p50_ns, row.dispatch_p99_ns)}"
+            f"{name}: service time {two_quantiles(row.service_p50_ns, row.service_p99_ns)};"
+            f" dispatch delay {two_quantiles(row.dispatch_p50_ns, row.dispatch_p99_ns)}"
         )
     return found
 
 
-def pair(p50: Spread, p99: Spread) -> str:
+def two_quantiles(p50: Spread, p99: Spread) -> str:
     """Return two quantiles in milliseconds."""
     return f"p50 {format_number(p50.median / 1e6)} ms, p99 {format_number(p99.median / 1e6)} ms"
 

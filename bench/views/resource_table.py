@@ -12,9 +12,9 @@ from calcbench.bench.schema.condition import Condition, group_by
 from calcbench.bench.schema.result import Measurement, Run
 from calcbench.bench.system.usage import ResourceUsage
 from calcbench.bench.units import format_number
+from calcbench.bench.views.text_table import aligned, columns
 from calcbench.bench.views.wording import REUSE
 
-GAP = "  "
 POINT = ("clients", "strategy")
 TIME = (*POINT, "CPU µs", "user", "system", "waits", "preempted", "delay")
 THINGS = (*POINT, "PSS MB", "peak", "procs", "threads", "drops", "TIME_WAIT", "workers", "Jain")
@@ -48,7 +48,7 @@ def resource_lines(run: Run) -> Iterator[str]:
             rows = [
                 [f"{at.connections:,}", at.strategy, *cells_of(points[at])] for at in conditions
             ]
-            yield from aligned([list(headings), *rows])
+            yield from aligned([headings, *rows], columns(headings, "strategy"))
             yield ""
     yield from (TIME_LEGEND, THINGS_LEGEND)
 
@@ -101,13 +101,3 @@ def things_of(rounds: Sequence[Measurement]) -> list[str]:
         *(f"{statistics.median_low(values):,}" for values in counts),
         middle(usage.workers_jain for usage in used),
     ]
-
-
-def aligned(table: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Yield the rows of *table* as lines; names begin at the left, figures end at the right."""
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    for cells in table:
-        yield GAP.join(
-            cell.ljust(width) if title == "strategy" else cell.rjust(width)
-            for cell, width, title in zip(cells, widths, table[0], strict=True)
-        ).rstrip()

@@ -40,12 +40,12 @@ def curves(rows: Iterable[Row], run: Run) -> dict[str, list[Curve]]:
     return found
 
 
-def describe(heading: str, rows: Sequence[Row], run: Run) -> Iterator[str]:
+def scaling_lines(panel_heading: str, rows: Sequence[Row], run: Run) -> Iterator[str]:
     """Yield lines that show measured and predicted rates of *rows*, and the law fitted."""
     if any(row.offered_per_s for row in rows):
-        yield f"Models, {heading}: of a closed loop only, and this loop is open"
+        yield f"Models, {panel_heading}: of a closed loop only, and this loop is open"
         return
-    yield f"Models, {heading}"
+    yield f"Models, {panel_heading}"
     for strategy, line in lines_of(rows).items():
         try:
             served = family(line, run)
@@ -53,7 +53,7 @@ def describe(heading: str, rows: Sequence[Row], run: Run) -> Iterator[str]:
             yield f"  {strategy}: no prediction: it {error}"
         else:
             alone = format_ns(served.service_s * 1e9)
-            yield f"  {strategy}: a request alone takes {alone}; {serving(served)}"
+            yield f"  {strategy}: a request alone takes {alone}; {describe_servers(served)}"
             yield "    clients    measured  one server  all servers"
             for level, row in sorted(line.items()):
                 rates = row.throughput.median, served.one(level), served.many(level)
@@ -65,7 +65,7 @@ def describe(heading: str, rows: Sequence[Row], run: Run) -> Iterator[str]:
             yield f"    scalability law: not fitted: it {error}"
 
 
-def serving(served: Family) -> str:
+def describe_servers(served: Family) -> str:
     """Say how many *served* serves at once."""
     if math.isinf(served.servers):
         return "as many servers as clients"

@@ -16,20 +16,19 @@ from calcbench.bench.schema.result import Run
 from calcbench.bench.units import format_number
 from calcbench.bench.views.captions import doubts, failure_notes
 from calcbench.bench.views.remarks import remarks
-from calcbench.bench.views.wording import break_name, heading, panels, served
+from calcbench.bench.views.text_table import aligned, columns
+from calcbench.bench.views.wording import break_name, panel_heading, panels, served
 
 if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
-
-GAP = "  "
 
 
 @dataclass(frozen=True)
 class Section:
     """One table: the *rows*' cells, the *sources* that they show, and the *notes* below."""
 
-    heading: str
+    panel_heading: str
     sources: list[Row]
     rows: list[list[str]]
     notes: list[str]
@@ -69,9 +68,9 @@ def sections(summary: Summary, run: Run) -> list[Section]:
     numbers = tier_numbers(summary.rows)
     for rows in panels(summary.rows).values():
         ranked = sorted(rows, key=rank)
-        cells = [show(row, numbers.get(row.condition)) for row in ranked]
+        cells = [cells_of_row(row, numbers.get(row.condition)) for row in ranked]
         below = [*failure_notes(rows), *marks(rows), *remarks(ranked, run), *fairness(rows)]
-        found.append(Section(heading(rows[0].condition, run.plan), ranked, cells, below))
+        found.append(Section(panel_heading(rows[0].condition, run.plan), ranked, cells, below))
     return found
 
 
@@ -104,7 +103,7 @@ def fairness(rows: Sequence[Row]) -> list[str]:
     return found
 
 
-def show(row: Row, tier: int | None) -> list[str]:
+def cells_of_row(row: Row, tier: int | None) -> list[str]:
     """Return the cells of *row*, which is in *tier*."""
     start = [f"{row.condition.connections:,}", row.condition.strategy, show_tier(row, tier)]
     if row.status != "ok":
@@ -162,11 +161,8 @@ def plain_lines(summary: Summary, run: Run) -> Iterator[str]:
         yield partial_note(run)
         yield ""
     for section in sections(summary, run):
-        yield section.heading
-        table = [list(HEADINGS), *section.rows]
-        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-        for cells in table:
-            yield GAP.join(align(cells, widths)).rstrip()
+        yield section.panel_heading
+        yield from aligned([HEADINGS, *section.rows], columns(HEADINGS, *LEFT))
         yield from section.notes
         yield ""
     yield from legends(summary)
@@ -176,14 +172,6 @@ def legends(summary: Summary) -> list[str]:
     """Return what the columns of the table of *summary* mean."""
     again = any(row.condition.is_control for row in summary.rows)
     return [LEGEND, AGAIN_LEGEND] if again else [LEGEND]
-
-
-def align(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
-    """Return *cells* filled up to *widths*."""
-    return [
-        cell.ljust(width) if title in LEFT else cell.rjust(width)
-        for cell, width, title in zip(cells, widths, HEADINGS, strict=True)
-    ]
 
 
 def partial_note(run: Run) -> str:
@@ -200,7 +188,7 @@ def print_colourful(summary: Summary, run: Run, file: TextIO) -> None:
     if summary.partial:
         console.print(Text(partial_note(run), "bold yellow"), "")
     for section in sections(summary, run):
-        console.print(Text(section.heading, "bold"))
+        console.print(Text(section.panel_heading, "bold"))
         table = colourful(section)
         wide = console.options.update(max_width=1000)
         if console.measure(table, options=wide).maximum > console.width:

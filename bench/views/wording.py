@@ -31,7 +31,7 @@ def panels(rows: Iterable[Row]) -> dict[Condition, list[Row]]:
     return group_by(rows, lambda row: row.condition, "strategy", "connections")
 
 
-def heading(condition: Condition, plan: Plan) -> str:
+def panel_heading(condition: Condition, plan: Plan) -> str:
     """Return the heading of the panel that *condition* belongs to."""
     if len(plan.reuses) > 1:
         return f"{condition.workload}, {REUSE[condition.reuse]}"

@@ -55,7 +55,7 @@ def parse_workload(text: str) -> Workload:
 def with_workload(handle: Handle, workload: Workload, cpu_units: int = 0) -> Handle:
     """Return *handle* with the cost of *workload* added to every response.
 
-    *cpu_units* is how much work a ``cpu`` response takes, from `calibrate`; 0 measures it now.
+    *cpu_units* is how much work a ``cpu`` response takes; 0 has `calibrate_workload` measure it.
     """
     if workload.kind == "wait":
 
@@ -73,7 +73,7 @@ def with_workload(handle: Handle, workload: Workload, cpu_units: int = 0) -> Han
 
         return blocking
     if workload.kind == "cpu":
-        units = cpu_units or calibrate(workload.seconds)
+        units = cpu_units or calibrate_workload(workload.seconds)
 
         def computing(request: Request) -> Response:
             compute(units)
@@ -91,7 +91,7 @@ def compute(units: int) -> int:
     return value
 
 
-def calibrate(seconds: float) -> int:
+def calibrate_workload(seconds: float) -> int:
     """Return how many units of work take *seconds* on this core while nothing else runs.
 
     The work is fixed by its amount, not by watching the clock: when workers contend for the

@@ -15,10 +15,10 @@ PACKAGE = "calcbench.strategies"
 
 
 @dataclass(frozen=True)
-class Requirement:
+class Need:
     """Something that a strategy needs: what it is, and whether it is there."""
 
-    need: str
+    what: str
     met: bool
 
 
@@ -43,14 +43,14 @@ class Variant:
     label: str
 
 
-def has(module: str, attribute: str = "") -> Requirement:
+def has(module: str, attribute: str = "") -> Need:
     """Return the requirement that *module* is installed, and has *attribute* where one is named."""
-    need = f"{module}.{attribute}" if attribute else f"the package {module}"
+    what = f"{module}.{attribute}" if attribute else f"the package {module}"
     if importlib.util.find_spec(module) is None:
-        return Requirement(need, False)
+        return Need(what, False)
     if attribute and not hasattr(importlib.import_module(module), attribute):
-        return Requirement(need, False)
-    return Requirement(need, True)
+        return Need(what, False)
+    return Need(what, True)
 
 
 def names() -> list[str]:
@@ -71,8 +71,8 @@ def load(name: str) -> Strategy:
 
 def strategy_of(module: ModuleType) -> Strategy:
     """Return what the strategy *module* declares."""
-    requirements: tuple[Requirement, ...] = getattr(module, "REQUIRES", ())
-    missing = [requirement.need for requirement in requirements if not requirement.met]
+    requirements: tuple[Need, ...] = getattr(module, "REQUIRES", ())
+    missing = [requirement.what for requirement in requirements if not requirement.met]
     summary, _, description = (module.__doc__ or "").strip().partition("\n")
     serve: Callable[..., None] = module.serve
     return Strategy(

@@ -28,7 +28,7 @@ class Worker:
 
     pid: int
     thread: int
-    answers: int
+    responses: int
 
 
 class Watch:
@@ -43,7 +43,7 @@ class Watch:
     def connections(self) -> type[Connection]:
         """Return the `Connection` that counts its responses, in this process and its children."""
         os.register_at_fork(after_in_child=self.begin_afresh)
-        return counted(self.mine, self.cells, self.claim)
+        return counting_connection(self.mine, self.cells, self.claim)
 
     def begin_afresh(self) -> None:
         """Forget the rows of the parent: a child counts in rows of its own."""
@@ -85,7 +85,7 @@ def make_table() -> int:
     return fd
 
 
-def counted(
+def counting_connection(
     mine: dict[int, int], cells: "memoryview[int]", claim: Callable[[], int]
 ) -> type[Connection]:
     """Return a `Connection` that counts its responses in *cells*, where *mine* says or *claim*."""

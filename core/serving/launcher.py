@@ -15,12 +15,10 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO
 
 from calcbench.core.app.workload import parse_workload
 from calcbench.core.errors import CalcbenchError, UsageError
@@ -28,8 +26,9 @@ from calcbench.core.http.limits import Policy
 from calcbench.core.options import parse_options
 from calcbench.core.serving.catalogue import load
 from calcbench.core.serving.counters import Watch, make_table
+from calcbench.core.serving.output import ProcessOutput
 from calcbench.core.serving.server import package_folders
-from calcbench.core.serving.sockets import listen
+from calcbench.core.serving.sockets import in_url, listen
 
 START_S = 30.0  # an interpreter starts in a fraction of a second; this is for a laden machine
 GRACE_S = 5.0  # beyond what the policy and the workload allow a begun request
@@ -77,14 +76,14 @@ class Server:
         listener: socket.socket,
         stop: socket.socket,
         process: "subprocess.Popen[bytes]",
-        stderr_file: IO[bytes],
+        output: ProcessOutput,
         watch: Watch | None = None,
     ) -> None:
         self.spec = spec
         self.listener = listener
         self.stop_socket = stop
         self.process = process
-        self.stderr_file = stderr_file
+        self.output = output
         self.host, self.port = listener.getsockname()[:2]
         self.stopped: Stopped | None = None
         self.watch = watch
@@ -97,8 +96,7 @@ class Server:
     @property
     def url(self) -> str:
         """The address for a client, such as ``http://127.0.0.1:8080``."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}"
+        return f"http://{in_url(self.host)}:{self.port}"
 
     def died(self) -> bool:
         """Tell whether the server has ended by itself."""
@@ -129,7 +127,7 @@ class Server:
                 killed = True
             finally:
                 left = self.kill()
-            self.stopped = Stopped(self.process.returncode, killed or left, self.read_stderr())
+            self.stopped = Stopped(self.process.returncode, killed or left, self.output.text())
         return self.stopped
 
     def kill(self) -> bool:
@@ -148,11 +146,6 @@ class Server:
             self.watch.fd = -1
         return left or leader_there
 
-    def read_stderr(self) -> str:
-        """Return what the server has written to its standard error so far."""
-        self.stderr_file.seek(0)
-        return self.stderr_file.read().decode(errors="replace").strip()
-
     def __enter__(self) -> "Server":
         return self
 
@@ -166,7 +159,7 @@ class Server:
             if self.stopped is None:
                 self.kill()
         finally:
-            self.stderr_file.close()
+            self.output.close()
 
 
 def launch(spec: ServerSpec, host: str = "127.0.0.1", port: int = 0) -> Server:
@@ -212,25 +205,25 @@ def start_process(spec: ServerSpec, listener: socket.socket) -> Server:
         shared.append(watch.fd)
         config["watch"] = watch.fd
     file = Path(__file__).with_name("server.py")
-    stderr_file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the server
+    output = ProcessOutput()
     try:
         with theirs:
             process = subprocess.Popen(
                 # -P: no file beside server.py is to be taken for one of the standard library
                 [spec.python, "-P", str(file), json.dumps(config)],
                 stdin=subprocess.DEVNULL,
-                stdout=stderr_file,
-                stderr=stderr_file,
+                stdout=output.fileno(),
+                stderr=output.fileno(),
                 pass_fds=shared,
                 process_group=0,
             )
     except OSError as error:
-        stderr_file.close()
+        output.close()
         ours.close()
         if watch:
             os.close(watch.fd)
         raise UsageError(f"cannot run {spec.python!r}: {error.strerror}") from None
-    server = Server(spec, listener, ours, process, stderr_file, watch)
+    server = Server(spec, listener, ours, process, output, watch)
     try:
         wait_until_ready(server)
     except BaseException:
@@ -247,5 +240,5 @@ def wait_until_ready(server: Server) -> None:
         raise CalcbenchError(f"the {server.spec.strategy} server was not ready in {START_S:g} s")
     if not server.stop_socket.recv(1):
         server.process.wait()
-        last = server.read_stderr().rpartition("\n")[2] or f"status {server.process.returncode}"
+        last = server.output.last_line(f"status {server.process.returncode}")
         raise CalcbenchError(f"the {server.spec.strategy} server died at its start: {last}")

@@ -47,6 +47,11 @@ class Client:
         self.watched = NOTHING
 
 
+def in_url(host: str) -> str:
+    """Return *host* as a URL has it: an IPv6 address in brackets (RFC 3986 §3.2.2)."""
+    return f"[{host}]" if ":" in host else host
+
+
 def listen(host: str, port: int) -> socket.socket:
     """Return a socket that listens on *host* and *port*; port 0 takes a free one.
 

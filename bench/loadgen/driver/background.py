@@ -7,6 +7,8 @@ connections that the server refused, broke or closed. Their times are fixed: a s
 slow to them is slow to nobody else by that.
 """
 
+# Longer than 300 lines: the five kinds of clients are variations of one, read best side by side.
+
 import random
 import struct
 from collections import Counter, deque

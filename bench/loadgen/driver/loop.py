@@ -3,6 +3,9 @@
 What the terms mean, and what counts, is said in `calcbench.bench.loadgen.driver.process`.
 """
 
+# Longer than 300 lines: one loop with its states, where closed and open loops share each step. What
+# is not of the loop stands in modules of its own; a cut through it would cost each request a call.
+
 import errno
 import heapq
 import itertools
@@ -31,7 +34,7 @@ from calcbench.bench.loadgen.driver.recorder import Recorder
 from calcbench.bench.loadgen.driver.response import HEAD_END, Checker, FramingError, Incoming
 from calcbench.bench.loadgen.protocol import NOBODY, PACK, SAMPLE, TAG_BITS, WAITED
 from calcbench.bench.loadgen.spec import LoadSpec, Ring
-from calcbench.bench.schema.arrivals import schedule, share
+from calcbench.bench.schema.arrivals import every_nth, schedule
 from calcbench.bench.schema.outcomes import REFUSED, RESET, TIMED_OUT, WRONG
 
 clock = time.perf_counter_ns  # CLOCK_MONOTONIC: nanoseconds that never run backwards
@@ -108,7 +111,7 @@ class Loop:
         spec = self.spec
         if self.open_loop:
             due = schedule(spec.rate, spec.arrivals, spec.seed)
-            self.due = (start_ns + ns for ns in share(due, spec.number, spec.drivers))
+            self.due = (start_ns + ns for ns in every_nth(due, spec.number, spec.drivers))
             self.next_due = next(self.due)
         else:
             for client in self.everyone:

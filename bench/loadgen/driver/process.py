@@ -48,7 +48,7 @@ from calcbench.bench.loadgen.driver.loop import Loop, clock
 from calcbench.bench.loadgen.driver.recorder import Recorder
 from calcbench.bench.loadgen.protocol import ERROR, OPENED, READY, REPORT
 from calcbench.bench.loadgen.spec import LoadSpec, load_spec_from_json
-from calcbench.bench.system.procfs import group_cpu_ns
+from calcbench.bench.system.procfs import group_cpu_ns, read_text, run_queue_ns
 
 SETTLE_NS = 5_000_000  # see run
 DRAIN_NS = 5_000_000  # between two checks whether all that was due in the window has ended
@@ -100,10 +100,7 @@ def run(spec: LoadSpec, loop: Loop, start_ns: int) -> dict[str, object]:
 
 def run_delay_ns() -> int:
     """Return for how long this process has been ready to run while another one had the core."""
-    try:
-        return int(Path("/proc/self/schedstat").read_bytes().split()[1])
-    except (OSError, ValueError, IndexError):  # a kernel that does not tell
-        return 0
+    return run_queue_ns(read_text(Path("/proc/self/schedstat")))
 
 
 def main() -> None:
@@ -114,7 +111,7 @@ def main() -> None:
         return  # nobody wants anything any more
     recorder = Recorder(sys.stdout.fileno())
     try:
-        prepare(spec)
+        prepare_process(spec)
         loop = Loop(spec, recorder)
         start_ns = 0
         if spec.drivers > 1:
@@ -131,7 +128,7 @@ def main() -> None:
         recorder.send(REPORT, report)
 
 
-def prepare(spec: LoadSpec) -> None:
+def prepare_process(spec: LoadSpec) -> None:
     """Move to the driver's cores and allow for the sockets; raises OSError."""
     if spec.cpus:
         os.sched_setaffinity(0, spec.cpus)

@@ -4,6 +4,9 @@
 drives as `calcbench.bench.loadgen.pool.Drivers` does. Locust itself is never imported here.
 """
 
+# Longer than 300 lines: the life of one cluster, from its first process to its last; what a load
+# needs is in `session`, and what is said between the processes in `messages`.
+
 import contextlib
 import dataclasses
 import errno
@@ -13,7 +16,6 @@ import select
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -27,9 +29,11 @@ from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.loadgen.spec import LoadSpec
 from calcbench.bench.schema.plan import LOCUST, LOOPBACK, Plan
 from calcbench.core.errors import CalcbenchError
+from calcbench.core.serving.output import ProcessOutput
 
 PYTHON = (sys.executable, "-P", "-m")
 EVERYWHERE = "*"
+SILENT = "without a word"
 START_S = 60.0  # for a master or a worker of this machine to be there
 JOIN_S = 600.0  # for somebody to type a command on other machines
 ASSIGN_S = 30.0  # for the users of a load to be there, and for their workers to be ready
@@ -115,7 +119,7 @@ class Cluster:
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as starting:
-            self.stderr_file = starting.enter_context(tempfile.TemporaryFile())
+            self.output = starting.enter_context(ProcessOutput())
             host = place_to_join(self.address, self.wanted_port) if self.join else LOOPBACK
             self.master = self.start("master", host, str(self.wanted_port))
             starting.callback(self.shut_down)
@@ -142,7 +146,7 @@ class Cluster:
             [*PYTHON, f"calcbench.bench.loadgen.locust.{module}", *arguments],
             stdin=subprocess.PIPE if listens else subprocess.DEVNULL,
             stdout=subprocess.PIPE if listens else subprocess.DEVNULL,
-            stderr=self.stderr_file,
+            stderr=self.output.fileno(),
             process_group=0,
         )
 
@@ -154,7 +158,7 @@ class Cluster:
 
         def all_there() -> bool:
             if len(self.children) < self.workers:  # one has been reaped
-                raise CalcbenchError(f"a worker of Locust's died: {self.last_stderr_line()}")
+                raise CalcbenchError(f"a worker of Locust's died: {self.output.last_line(SILENT)}")
             return len(self.members) >= self.workers
 
         self.until(all_there, START_S, "Locust's workers were there")
@@ -203,7 +207,7 @@ class Cluster:
         if messages in ready:
             chunk = os.read(messages, 1 << 20)
             if not chunk:
-                raise CalcbenchError(f"Locust's master died: {self.last_stderr_line()}")
+                raise CalcbenchError(f"Locust's master died: {self.output.last_line(SILENT)}")
             self.received += chunk
             for number, content in self.messages():
                 if number == MASTER:
@@ -258,12 +262,6 @@ class Cluster:
             self.announce(f"{member.name} {how}")
         if self.session:
             self.session.lose(number, member.gone)
-
-    def last_stderr_line(self) -> str:
-        """Return the last line that one of them has written to its standard error."""
-        self.stderr_file.seek(0)
-        said = self.stderr_file.read().decode(errors="replace").strip()
-        return said.rpartition("\n")[2] or "without a word"
 
     def shut_down(self) -> None:
         """End them all: the master when its input ends, and its workers because it says so."""

@@ -17,7 +17,7 @@ from calcbench.bench.loadgen.locust.reporter import Reporter
 from calcbench.bench.loadgen.locust.timerfd import Alarm
 from calcbench.bench.loadgen.protocol import ERROR, NOBODY, OPENED, REPORT, TAG_BITS, WAITED
 from calcbench.bench.loadgen.spec import LoadSpec, Ring
-from calcbench.bench.schema.arrivals import schedule, share
+from calcbench.bench.schema.arrivals import every_nth, schedule
 from calcbench.bench.schema.outcomes import HTTP_ERROR, OK, TIMED_OUT, WRONG
 
 TAIL_S = 0.1  # of load behind the window: that of another worker may close a little later
@@ -80,7 +80,7 @@ class Loop:
         spec, reporter = self.spec, self.reporter
         if spec.rate:
             due = schedule(spec.rate, spec.arrivals, spec.seed)
-            self.due = (start_ns + ns for ns in share(due, spec.number, spec.drivers))
+            self.due = (start_ns + ns for ns in every_nth(due, spec.number, spec.drivers))
             self.next_due = next(self.due)
             self.alarm = Alarm(self.send_what_is_due)
         self.begun.set()

@@ -41,7 +41,7 @@ from calcbench.bench.loadgen.locust.messages import (
     WELCOME,
     plain,
 )
-from calcbench.bench.loadgen.locust.user import Connection, Dispatcher
+from calcbench.bench.loadgen.locust.user import ConnectionUser, Dispatcher
 from calcbench.bench.loadgen.spec import LoadSpec, load_spec_from_json
 
 CHECK_S = 0.1  # between two checks of who is still there
@@ -69,7 +69,7 @@ class Master:
         self.write, self.writing = write, RLock()
         self.members: dict[str, Member] = {}
         self.driving: list[Member] = []
-        self.environment = Environment(user_classes=[Connection], dispatcher_class=Dispatcher)
+        self.environment = Environment(user_classes=[ConnectionUser], dispatcher_class=Dispatcher)
         self.runner = self.environment.create_master_runner(host, port)
         self.port: int = self.runner.server.port
         self.runner.register_message(HELLO, self.greet)

@@ -2,6 +2,8 @@
 
 import struct
 
+from calcbench.core.serving.sockets import in_url
+
 LONGEST = 100  # of what is shown of a stranger's words; a name of a host has 64 characters
 
 # Messages of Locust's, from worker to master and back.
@@ -21,7 +23,7 @@ MASTER = -1
 
 def place(host: str, port: int) -> str:
     """Return where a master is, as it is typed behind ``--master``."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return f"{in_url(host)}:{port}"
 
 
 def plain(words: object) -> str:

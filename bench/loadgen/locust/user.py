@@ -11,7 +11,7 @@ from locust.runners import WorkerNode
 from calcbench.bench.loadgen.locust.client import Client
 
 
-class Connection(User):
+class ConnectionUser(User):
     """Takes a free client of the load, waits for one if need be, and leaves when it is over.
 
     It tells Locust of no request: its figures are rounded, ours ride in the reports as they are.

@@ -24,7 +24,7 @@ import locust.runners
 from locust.env import Environment
 
 import calcbench
-from calcbench.bench.loadgen.driver.process import prepare
+from calcbench.bench.loadgen.driver.process import prepare_process
 from calcbench.bench.loadgen.locust.loop import Loop
 from calcbench.bench.loadgen.locust.messages import (
     BEGIN,
@@ -37,7 +37,7 @@ from calcbench.bench.loadgen.locust.messages import (
     place,
 )
 from calcbench.bench.loadgen.locust.reporter import Reporter
-from calcbench.bench.loadgen.locust.user import Connection
+from calcbench.bench.loadgen.locust.user import ConnectionUser
 from calcbench.bench.loadgen.protocol import ERROR, READY
 from calcbench.bench.loadgen.spec import load_spec_from_json
 from calcbench.core.serving.stop import die_with_parent
@@ -52,7 +52,7 @@ RETRY_S = 0.2  # between two tries whether the master is there
 EXIT_BYE_S = 0.2  # for a last word to leave
 
 
-class Worker:
+class JoinedWorker:
     """Our part of a race: what the master says, and what it gets to hear."""
 
     def __init__(self, runner: "WorkerRunner", *, local: bool) -> None:
@@ -97,14 +97,14 @@ class Worker:
             spec = dataclasses.replace(spec, cpus=())  # another machine's cores are not ours
         self.reporter = Reporter()
         try:
-            prepare(spec)
+            prepare_process(spec)
             self.loop = Loop(spec)
         except OSError as error:
             self.reporter.send(ERROR, {"error": str(error)})
             return
         self.reporter = self.loop.reporter
         for client in self.loop.clients:
-            Connection.clients.put(client)
+            ConnectionUser.clients.put(client)
         self.reporter.send(READY, {})
 
     def begin(self, **_: Any) -> None:
@@ -116,8 +116,8 @@ class Worker:
         """Forget the load: it is over, or nobody wants it any more."""
         if self.performing:
             self.performing.kill()
-        while not Connection.clients.empty():
-            Connection.clients.get()
+        while not ConnectionUser.clients.empty():
+            ConnectionUser.clients.get()
         self.loop = self.performing = None
 
     def report(self, data: dict[str, Any], **_: Any) -> None:
@@ -155,19 +155,19 @@ def wait_for_master(host: str, port: int, wait_s: float) -> None:
             return
 
 
-def join(host: str, port: int, wait_s: float, *, local: bool) -> Worker:
+def join(host: str, port: int, wait_s: float, *, local: bool) -> JoinedWorker:
     """Return a worker that the master at *host*, *port* knows; exits when it wants none."""
     wait_s = min(max(wait_s, 1), HELLO_S)
     stranger = (
         f"calcbench: what listens at {place(host, port)} is no calcbench run that waits for us"
     )
-    environment = Environment(user_classes=[Connection])
+    environment = Environment(user_classes=[ConnectionUser])
     try:
         with gevent.Timeout(wait_s):
             runner = environment.create_worker_runner(host, port)
     except gevent.Timeout:
         sys.exit(stranger)
-    worker = Worker(runner, local=local)
+    worker = JoinedWorker(runner, local=local)
     runner.send_message(
         HELLO,
         {
@@ -184,7 +184,7 @@ def join(host: str, port: int, wait_s: float, *, local: bool) -> Worker:
     return worker
 
 
-def serve(worker: Worker) -> bool:
+def work_until_over(worker: JoinedWorker) -> bool:
     """Return when the master ends the race, or else when it has gone; tell which."""
     runner = worker.runner
     while not runner.greenlet.join(timeout=1) and len(runner.greenlet):
@@ -214,7 +214,7 @@ def main() -> None:
         for end in ends:
             gevent.signal_handler(end, worker.leave, end)
         print(f"calcbench: joined the race at {place(host, port)}; Ctrl-C leaves it", flush=True)
-    over = serve(worker)
+    over = work_until_over(worker)
     if not parent:
         if not over:
             sys.exit(f"calcbench: the master at {place(host, port)} has gone")

@@ -1,0 +1,23 @@
+"""Tables as plain text: columns that line up, two spaces between them."""
+
+from collections.abc import Collection, Iterator, Sequence
+
+GAP = "  "
+
+
+def aligned(rows: Sequence[Sequence[str]], left: Collection[int]) -> Iterator[str]:
+    """Yield *rows* of cells as lines; the columns in *left* hold words and begin at the left.
+
+    The others hold figures and end at the right. Raises ValueError where rows differ in length.
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for cells in rows:
+        yield GAP.join(
+            cell.ljust(width) if place in left else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        ).rstrip()
+
+
+def columns(headings: Sequence[str], *names: str) -> list[int]:
+    """Return the places of the columns called *names*."""
+    return [headings.index(name) for name in names]
