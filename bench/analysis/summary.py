@@ -205,7 +205,7 @@ def summarise_condition(condition: Condition, rounds: list[Measurement], folder:
             for m in good
             if m.resource_usage and (index := m.resource_usage.workers_jain) is not None
         ),
-        offered_per_s=max(m.offered_per_s for m in good),
+        offered_per_s=max(m.offered_per_s for m in good) or 0,  # 0 and not 0.0: there is no rate
         **parts(good, folder),
     )
 
