@@ -8,7 +8,7 @@ MAKEFLAGS += --no-print-directory
 INSTALL = @sh .ci/install
 BIN = $(VENV)/bin
 TYPES = build/types/calcbench
-RIVALS = build/rivals$(addprefix -,$(subst /,-,$(PYTHON)))
+REFERENCE = build/reference-servers$(addprefix -,$(subst /,-,$(PYTHON)))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:  # two targets would install into one .venv at once
@@ -62,8 +62,8 @@ validate: ## print what was promised of the measuring, and what is measured here
 
 bench-core: ## compare the core with a parser in C, a bare loop and other servers
 	$(INSTALL) run
-	@VENV=$(RIVALS) sh .ci/install venv
-	@exec $(BIN)/python -m calcbench.bench.corebench --python $(RIVALS)/bin/python --install $(ARGS)
+	@VENV=$(REFERENCE) sh .ci/install venv
+	@exec $(BIN)/python -m calcbench.bench.corebench --python $(REFERENCE)/bin/python --install $(ARGS)
 
 fuzz: ## look for octets that break the connection, for FUZZ_S seconds (60)
 	$(INSTALL) test

@@ -155,7 +155,7 @@ def test_compares_with_nobody_whose_round_failed() -> None:
     assert found["bjoern"].rounds == 0
 
 
-# The rivals
+# Reference servers
 
 
 def test_rivals_answer_as_we_do() -> None:

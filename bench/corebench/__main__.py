@@ -41,7 +41,9 @@ def arguments(words: Sequence[str] | None) -> argparse.Namespace:
         "--only", default="", help=f"some of {', '.join((*PARTS, OURS, *SERVERS))}, with commas"
     )
     parser.add_argument("--python", default=sys.executable, help="what runs the servers")
-    parser.add_argument("--install", action="store_true", help="install the rivals into it")
+    parser.add_argument(
+        "--install", action="store_true", help="install the reference servers into it"
+    )
     return parser.parse_args(words)
 
 

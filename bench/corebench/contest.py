@@ -1,4 +1,4 @@
-"""End to end: the bare loop, `selectors` and the rivals, each on one core, driven from another.
+"""End to end: the bare loop, `selectors` and the reference servers, each on one core, driven from another.
 
 The round is the unit: in every round each server is started afresh, in an order drawn from the
 seed, and compared with the bare loop and with `selectors` of the same round. Absolute figures
@@ -32,7 +32,7 @@ BARE, OURS = "bare loop", "selectors"
 HOST = "127.0.0.1"
 CONNECTIONS = 32
 WARM_UP_S = 0.3
-READY_S = 20.0  # a rival that compiles its bytecode first may take a second or two
+READY_S = 20.0  # a reference server that compiles its bytecode first may take a second or two
 WAIT_S = 0.02  # between two checks whether a server is up
 
 
@@ -168,7 +168,7 @@ def serving(contest: Contest, server: str) -> Iterator[tuple[int, int]]:
 
 
 def command_of(contest: Contest, server: str, port: int) -> list[str]:
-    """Return the command that starts *server*, a bare loop or a rival, on *port*."""
+    """Return the command that starts *server*, a bare loop or a reference server, on *port*."""
     config: dict[str, object] = {"port": port, "cpus": contest.pinning.server}
     if server in SERVERS:
         module = "reference_servers"

@@ -1,4 +1,4 @@
-"""The virtual environment of the rivals: what is in it, and what can be added.
+"""The virtual environment of the reference servers: what is in it, and what can be added.
 
 What cannot be installed, for want of a compiler, a header or a network, costs one line of
 output, and the benchmark goes on without it.
@@ -37,17 +37,17 @@ class Interpreter:
     name: str
     versions: dict[str, str]
 
-    def missing(self, rival: str) -> list[str]:
-        """Return the packages that *rival* still needs."""
-        return [package for package in NEEDS[rival] if package not in self.versions]
+    def missing(self, reference: str) -> list[str]:
+        """Return the packages that *reference* still needs."""
+        return [package for package in NEEDS[reference] if package not in self.versions]
 
 
 def wanted_packages() -> dict[str, str]:
-    """Return what the extra `rivals` asks for, as package → requirement: ``bjoern>=3,<4``."""
+    """Return what the extra `reference-servers` asks for, as package → requirement: ``bjoern>=3,<4``."""
     found = {}
     for line in requires("calcbench") or ():
         requirement, _, marker = line.partition(";")
-        if re.search(r"""extra == ['"]rivals['"]""", marker):
+        if re.search(r"""extra == ['"]reference-servers['"]""", marker):
             requirement = requirement.strip()
             found[re.split(r"[^\w.-]", requirement)[0]] = requirement
     return found
@@ -99,8 +99,10 @@ def reason(output: str) -> str:
     return errors[-1].removeprefix("ERROR: ") if errors else "pip failed without a word"
 
 
-def how_to_install(interpreter: Interpreter, rival: str) -> str:
-    """Return the command that installs what *rival* still needs."""
+def how_to_install(interpreter: Interpreter, reference: str) -> str:
+    """Return the command that installs what *reference* still needs."""
     wanted = wanted_packages()
-    named = " ".join(f"'{wanted.get(package, package)}'" for package in interpreter.missing(rival))
+    named = " ".join(
+        f"'{wanted.get(package, package)}'" for package in interpreter.missing(reference)
+    )
     return f"{interpreter.python} -m pip install {named}"

@@ -1,4 +1,4 @@
-"""The rivals: other people's servers, each serving the calculator in its own way.
+"""Reference servers: other people's servers, each serving the calculator in its own way.
 
 ``python -m calcbench.bench.corebench.reference_servers CONFIG`` runs one of them until it is
 killed; its config is JSON. All of them get what makes them fast: one process on one core, uvloop
@@ -21,7 +21,8 @@ from calcbench.core.app.calculator import calculate, parse_number, write_number
 HOST = "127.0.0.1"
 TEXT = "text/plain; charset=utf-8"
 
-# What to install for each rival; the extra `rivals` in pyproject.toml says in which versions.
+# What to install for each reference server; the extra `reference-servers` in pyproject.toml says in
+# which versions.
 NEEDS = {
     "bjoern": ("bjoern",),
     "uvicorn": ("uvicorn", "uvloop", "httptools"),
@@ -131,7 +132,7 @@ SERVERS = {
 
 
 def main() -> None:
-    """Serve as the config says: which rival, on which port and cores."""
+    """Serve as the config says: which reference server, on which port and cores."""
     config = json.loads(sys.argv[1])
     if config["cpus"]:
         os.sched_setaffinity(0, config["cpus"])

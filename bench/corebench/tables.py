@@ -111,7 +111,7 @@ def contest_lines(
     for one in table:
         if not one.cpu_us.rounds:
             continue
-        rival = one.server not in (BARE, OURS)
+        reference = one.server not in (BARE, OURS)
         rows.append(
             [
                 f"{one.server} {versions.get(one.server, '')}".rstrip(),
@@ -120,8 +120,8 @@ def contest_lines(
                 format_number(one.of_limit.median) if one.of_limit.rounds else "",
                 show_range(one.of_limit) if one.server != BARE else "",
                 format_number(LIMIT_TARGETS[reuse]) if one.server == OURS else "",
-                f"{one.behind_in_cpu} of {one.rounds}" if rival and one.rounds else "",
-                f"{one.behind_in_rate} of {one.rounds}" if rival and one.rounds else "",
+                f"{one.behind_in_cpu} of {one.rounds}" if reference and one.rounds else "",
+                f"{one.behind_in_rate} of {one.rounds}" if reference and one.rounds else "",
                 f"{one.driver_share:.0%}",
             ]
         )

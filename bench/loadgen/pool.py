@@ -8,7 +8,6 @@ import select
 import subprocess
 import sys
 import time
-from types import TracebackType
 from typing import Any, Self
 
 from calcbench.bench.loadgen.collector import Collector, ReportReader
@@ -55,12 +54,7 @@ class DriverProcess:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.process.kill()  # it has nothing to tidy up
         with contextlib.suppress(BrokenPipeError):
             self.process.communicate()
@@ -87,12 +81,7 @@ class Drivers:
             self.exits = starting.pop_all()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.exits.close()
 
 

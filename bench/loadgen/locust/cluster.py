@@ -20,7 +20,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
-from types import TracebackType
 from typing import Any, Self
 
 from calcbench.bench.loadgen.locust.messages import DIED, ENVELOPE, MASTER, place
@@ -131,12 +130,7 @@ class Cluster:
             self.exits = starting.pop_all()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.exits.close()
 
     def start(self, module: str, *arguments: str) -> "subprocess.Popen[bytes]":
