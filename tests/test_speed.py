@@ -158,7 +158,7 @@ def test_compares_with_nobody_whose_round_failed() -> None:
 # Reference servers
 
 
-def test_rivals_answer_as_we_do() -> None:
+def test_reference_servers_answer_as_we_do() -> None:
     assert reference_servers.answer("/mult/12/34") == b"408"
 
 
@@ -206,7 +206,7 @@ def run(coroutine: object) -> None:
         coroutine.send(None)  # type: ignore[attr-defined]  # a coroutine
 
 
-def test_asks_for_what_every_rival_needs() -> None:
+def test_asks_for_what_every_reference_server_needs() -> None:
     needed = {package for packages in reference_servers.NEEDS.values() for package in packages}
 
     assert needed <= set(environment.wanted_packages())

@@ -1,8 +1,8 @@
-"""End to end: the bare loop, `selectors` and the reference servers, each on one core, driven from another.
+"""End to end: the bare loop, `selectors` and reference servers, each on one core.
 
-The round is the unit: in every round each server is started afresh, in an order drawn from the
-seed, and compared with the bare loop and with `selectors` of the same round. Absolute figures
-drift with what else the machine does; those ratios drift much less.
+The driver has another core. The round is the unit: in every round each server is started afresh, in
+an order drawn from the seed, and compared with the bare loop and with `selectors` of the same
+round. Absolute figures drift with what else the machine does; those ratios drift much less.
 """
 
 import contextlib

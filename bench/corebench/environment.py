@@ -43,7 +43,7 @@ class Interpreter:
 
 
 def wanted_packages() -> dict[str, str]:
-    """Return what the extra `reference-servers` asks for, as package → requirement: ``bjoern>=3,<4``."""
+    """Return what the extra asks for, as package → requirement: ``bjoern>=3,<4``."""
     found = {}
     for line in requires("calcbench") or ():
         requirement, _, marker = line.partition(";")

@@ -21,8 +21,7 @@ from calcbench.core.app.calculator import calculate, parse_number, write_number
 HOST = "127.0.0.1"
 TEXT = "text/plain; charset=utf-8"
 
-# What to install for each reference server; the extra `reference-servers` in pyproject.toml says in
-# which versions.
+# What to install for each; the extra `reference-servers` in pyproject.toml has the versions.
 NEEDS = {
     "bjoern": ("bjoern",),
     "uvicorn": ("uvicorn", "uvloop", "httptools"),
