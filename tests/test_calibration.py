@@ -18,8 +18,8 @@ from calcbench.bench.loadgen.calibration import (
     cache_file,
     calibrate_driver,
     drive_null,
-    keep,
-    recall,
+    load_calibration,
+    save_calibration,
 )
 from calcbench.bench.loadgen.spec import LoadSpec
 from calcbench.bench.schema.evidence import Evidence
@@ -72,28 +72,28 @@ def test_is_answered_by_the_null_server() -> None:
 
 
 def test_is_known_again_on_the_same_machine_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert recall() == {}
-    assert keep(KNOWN)
-    assert recall() == KNOWN
+    assert load_calibration() == {}
+    assert save_calibration(KNOWN)
+    assert load_calibration() == KNOWN
     key = calibration.machine_key()
     monkeypatch.setattr(calibration, "machine_key", lambda: key | {"python": "CPython 9.9"})
-    assert recall() == {}
+    assert load_calibration() == {}
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"ways": {"close": {}}}'])
 def test_takes_a_broken_file_for_none(text: str) -> None:
-    keep(KNOWN)
+    save_calibration(KNOWN)
     cache_file().write_text(text)
 
-    assert recall() == {}
+    assert load_calibration() == {}
 
 
 def test_goes_on_where_nothing_can_be_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
 
-    assert not keep(KNOWN)
-    assert recall() == {}
+    assert not save_calibration(KNOWN)
+    assert load_calibration() == {}
 
 
 def test_tells_people_what_it_means() -> None:
@@ -131,7 +131,7 @@ def test_calibrates_for_all_runs_to_come(monkeypatch: pytest.MonkeyPatch) -> Non
     told = CliRunner().invoke(calibrate_command, ["--json"], standalone_mode=False)
 
     assert json.loads(told.output) == KNOWN
-    assert recall() == KNOWN
+    assert load_calibration() == KNOWN
 
 
 def test_prepares_a_race(

@@ -24,6 +24,7 @@ from builders import make_condition, make_run
 import calcbench
 from calcbench.bench.analysis.summary import Row, Summary
 from calcbench.bench.cli.completion import SHELLS
+from calcbench.bench.cli.main import COMMANDS, cli
 from calcbench.bench.cli.param_types import parse_strategies, split_variants
 from calcbench.bench.cli.progress import say_left
 from calcbench.bench.cli.session import exit_status_of
@@ -175,8 +176,29 @@ def test_answers_without_heavy_imports(command: str) -> None:
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
 
     assert "calcbench.bench.cli.main" in imported
-    for heavy in ("numpy", "matplotlib", "locust", "rich", "psutil", "scipy"):
+    for heavy in ("numpy", "matplotlib", "locust", "rich", "scipy", "msgspec"):
         assert heavy not in imported
+
+
+def test_explains_itself_without_its_commands() -> None:
+    done = calcbench_run("--help", PYTHONPROFILEIMPORTTIME="1")
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+
+    assert {name for name in imported if name.startswith("calcbench.bench.")} == {
+        "calcbench.bench.cli",
+        "calcbench.bench.cli.base",
+        "calcbench.bench.cli.main",
+    }
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_says_of_each_command_what_it_says_itself(name: str) -> None:
+    with cli.make_context("calcbench", [], resilient_parsing=True) as ctx:
+        command = cli.get_command(ctx, name)
+    assert command
+
+    assert command.name == name
+    assert (command.help or "").partition("\n\n")[0].replace("\n", " ") == COMMANDS[name][1]
 
 
 def test_lists_every_strategy() -> None:

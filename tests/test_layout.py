@@ -84,11 +84,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("core.errors",),
 )
 FLOOR_OF = {room: number for number, floor in enumerate(FLOORS) for room in floor}
-# The one arrow that runs the other way: the catalogue finds the strategies by their names, and
-# whoever starts a server tells it where they are.
-EXCEPTIONS = {
-    (f"core.serving.{module}", "strategies") for module in ("catalogue", "launcher", "server")
-}
+# The one arrow that runs the other way: the catalogue finds the strategies by their names.
+EXCEPTIONS = {("core.serving.catalogue", "strategies")}
 
 
 def name_of(path: Path) -> str:

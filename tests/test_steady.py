@@ -10,9 +10,9 @@ from calcbench.bench.diagnosis.steady_state import (
     MATTERS,
     SURE,
     assess_series,
+    assess_steadiness,
     medians,
     mser,
-    settle,
 )
 
 Series = NDArray[np.float64]
@@ -87,7 +87,7 @@ def test_minimises_the_marginal_standard_error() -> None:
 def test_counts_answers_by_when_they_came() -> None:
     done = np.arange(0, S, S // 2_000)
     slow = done[(done > S // 5) | (np.arange(len(done)) % 4 == 0)]  # a quarter at first
-    told = settle(slow, np.full(len(slow), 100_000), S)
+    told = assess_steadiness(slow, np.full(len(slow), 100_000), S)
 
     assert told.settled
     assert 0.15 * S < told.warmup_ns < 0.3 * S
@@ -99,8 +99,8 @@ def test_goes_by_latency_where_the_rate_is_prescribed() -> None:
     done = np.arange(0, S, S // 2_000)
     latency = np.where(done < S * 7 // 10, 100_000, 300_000)
 
-    assert settle(done, latency, S).settled
-    assert settle(done, latency, S, by_latency=True).settled is False
+    assert assess_steadiness(done, latency, S).settled
+    assert assess_steadiness(done, latency, S, by_latency=True).settled is False
 
 
 def test_carries_the_latency_over_a_bin_without_answers() -> None:
@@ -113,13 +113,13 @@ def test_carries_the_latency_over_a_bin_without_answers() -> None:
 def test_says_nothing_about_too_few_answers(responses: int) -> None:
     done = np.linspace(0, S - 1, responses).astype(np.int64)
 
-    assert settle(done, np.full(responses, 1000), S).settled is None
+    assert assess_steadiness(done, np.full(responses, 1000), S).settled is None
 
 
 def test_makes_bins_that_hold_several_latencies() -> None:
     """Eight clients in lockstep: bursts every 50 ms must not look like a change."""
     done = np.repeat(np.arange(50_000_000, 10 * S, 50_000_000), 8)
-    told = settle(done, np.full(len(done), 50_000_000), 10 * S)
+    told = assess_steadiness(done, np.full(len(done), 50_000_000), 10 * S)
 
     assert told.bin_ns >= 200_000_000
     assert told.settled

@@ -67,10 +67,10 @@ def calibrate_command(as_json: bool) -> int:
     ceiling measures the driver, and says so. Kept for each machine, Python and driver; the first
     race does it by itself.
     """
-    from calcbench.bench.loadgen.calibration import calibrate_driver, keep
+    from calcbench.bench.loadgen.calibration import calibrate_driver, save_calibration
 
     calibration = calibrate_driver()
-    kept = keep(calibration)
+    kept = save_calibration(calibration)
     if as_json:
         click.echo(json.dumps(calibration, indent=1))
     else:
@@ -115,7 +115,11 @@ def prepare_race(engine: str = OURS, *, quiet: bool) -> dict[str, Any]:
     The first time on a machine this measures it. Without one, a race is judged by the rest, and so
     it is where another *engine* drives, whose ceiling is not our driver's.
     """
-    from calcbench.bench.loadgen.calibration import calibrate_driver, keep, recall
+    from calcbench.bench.loadgen.calibration import (
+        calibrate_driver,
+        load_calibration,
+        save_calibration,
+    )
     from calcbench.bench.system.doctor import examine, read_facts, warning
     from calcbench.core.errors import CalcbenchError
 
@@ -123,7 +127,7 @@ def prepare_race(engine: str = OURS, *, quiet: bool) -> dict[str, Any]:
         click.echo(f"calcbench: doctor: {words}", err=True)
     if engine == LOCUST:
         return {}
-    if known := recall():
+    if known := load_calibration():
         return known
     if not quiet:
         click.echo("calcbench: calibrating the driver, once for this machine", err=True)
@@ -132,5 +136,5 @@ def prepare_race(engine: str = OURS, *, quiet: bool) -> dict[str, Any]:
     except CalcbenchError as error:
         click.echo(f"calcbench: no calibration: {error}", err=True)
         return {}
-    keep(calibration)
+    save_calibration(calibration)
     return calibration

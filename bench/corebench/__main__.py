@@ -32,7 +32,7 @@ BATCHES = 15  # rounds without a socket for each round with one: they take so mu
 SEED = 1
 
 
-def arguments(words: Sequence[str] | None) -> argparse.Namespace:
+def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Return what the command line says."""
     parser = argparse.ArgumentParser(prog="bench-core", description=__doc__, allow_abbrev=False)
     parser.add_argument("--rounds", type=int, default=5, help="default: 5")
@@ -44,7 +44,7 @@ def arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--install", action="store_true", help="install the reference servers into it"
     )
-    return parser.parse_args(words)
+    return parser.parse_args(arguments)
 
 
 def chosen(only: str) -> tuple[list[str], list[str]]:
@@ -61,9 +61,9 @@ def chosen(only: str) -> tuple[list[str], list[str]]:
     return parts, [server for server in servers if server in names] or list(servers)
 
 
-def run(words: Sequence[str] | None = None) -> None:
+def run(arguments: Sequence[str] | None = None) -> None:
     """Measure what the command line asks for, and print it."""
-    asked = arguments(words)
+    asked = parse_arguments(arguments)
     parts, servers = chosen(asked.only)
     if asked.rounds < 1 or not asked.duration > 0:
         raise UsageError("a benchmark needs at least one round, and more than 0 seconds")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from calcbench.bench.diagnosis import littles_law
 from calcbench.bench.diagnosis.classify import Judgement, classify
-from calcbench.bench.diagnosis.steady_state import Steadiness, settle
+from calcbench.bench.diagnosis.steady_state import Steadiness, assess_steadiness
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.evidence import Evidence
 from calcbench.bench.schema.outcomes import OK, OUTCOMES, Outcomes
@@ -199,7 +199,7 @@ def steadiness_of(observation: "Observation") -> Steadiness:
     right = samples["outcome"] == OK
     sent, done = (column[right] for column in littles_law.sent_and_done(samples))
     inside = done < elapsed_ns
-    return settle(
+    return assess_steadiness(
         done[inside],
         (done - sent)[inside],
         elapsed_ns,

@@ -36,7 +36,7 @@ class Steadiness:
     series: tuple[float, ...] = ()
 
 
-def settle(
+def assess_steadiness(
     done_ns: "NDArray[np.int64]",
     latency_ns: "NDArray[np.int64]",
     elapsed_ns: int,

@@ -68,7 +68,7 @@ def cache_file() -> Path:
     return Path(root) / FOLDER / f"calibration-{name}.json"
 
 
-def recall() -> dict[str, Any]:
+def load_calibration() -> dict[str, Any]:
     """Return the calibration that is kept for here and now, or nothing."""
     try:
         known = json.loads(cache_file().read_bytes())
@@ -77,7 +77,7 @@ def recall() -> dict[str, Any]:
     return known if isinstance(known, dict) and set(WAYS) <= set(known.get("ways", ())) else {}
 
 
-def keep(calibration: dict[str, Any]) -> bool:
+def save_calibration(calibration: dict[str, Any]) -> bool:
     """Keep *calibration* for later runs; tell whether that could be done."""
     try:
         path = cache_file()

@@ -44,13 +44,13 @@ def measure_part(name: str) -> Iterator[Requirement]:
         yield Requirement(f"the part {name}", "can be measured", str(error), False)
 
 
-def run(words: Sequence[str] | None = None) -> int:
+def run(arguments: Sequence[str] | None = None) -> int:
     """Measure what the command line asks for, print it, and return the exit status."""
     parser = argparse.ArgumentParser(
         prog="validate", description=__doc__.partition("\n\n")[0] if __doc__ else None
     )
     parser.add_argument("--only", default="", help=f"some of {','.join(PARTS)}")
-    parts = chosen(parser.parse_args(words).only)
+    parts = chosen(parser.parse_args(arguments).only)
     load, began = os.getloadavg()[0], time.monotonic()
     held = print_requirements(itertools.chain.from_iterable(map(measure_part, parts)))
     machine = describe_machine()

@@ -53,12 +53,15 @@ def has(module: str, attribute: str = "") -> Need:
     return Need(what, True)
 
 
+def folder() -> str:
+    """Return the folder that the strategies are in."""
+    package = importlib.import_module(PACKAGE)
+    return str(next(iter(package.__path__)))
+
+
 def names() -> list[str]:
     """Return the names of all strategies, sorted."""
-    package = importlib.import_module(PACKAGE)
-    return sorted(
-        module.name.replace("_", "-") for module in pkgutil.iter_modules(package.__path__)
-    )
+    return sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules([folder()]))
 
 
 def load(name: str) -> Strategy:

@@ -7,7 +7,6 @@ that whoever is blocked in accept wakes up. The server has a process group of it
 a terminal does not reach it, and if it will not go, the group is killed.
 """
 
-import importlib
 import json
 import os
 import select
@@ -24,10 +23,9 @@ from calcbench.core.app.workload import parse_workload
 from calcbench.core.errors import CalcbenchError, UsageError
 from calcbench.core.http.limits import Policy
 from calcbench.core.options import parse_options
-from calcbench.core.serving.catalogue import load
+from calcbench.core.serving.catalogue import PACKAGE, folder, load
 from calcbench.core.serving.counters import Watch, make_table
 from calcbench.core.serving.output import ProcessOutput
-from calcbench.core.serving.server import package_folders
 from calcbench.core.serving.sockets import in_url, listen
 
 START_S = 30.0  # an interpreter starts in a fraction of a second; this is for a laden machine
@@ -185,7 +183,6 @@ def launch(spec: ServerSpec, host: str = "127.0.0.1", port: int = 0) -> Server:
 def start_process(spec: ServerSpec, listener: socket.socket) -> Server:
     """Start the server process on *listener*, and wait for the word that it is ready."""
     ours, theirs = socket.socketpair()
-    importlib.import_module("calcbench.strategies")
     config: dict[str, object] = {
         "packages": package_folders(),
         "parent": os.getpid(),
@@ -230,6 +227,12 @@ def start_process(spec: ServerSpec, listener: socket.socket) -> Server:
         with server:
             raise
     return server
+
+
+def package_folders() -> dict[str, str]:
+    """Return what another interpreter needs to find our packages: each with its folder."""
+    core = Path(__file__).parent.parent
+    return {"calcbench": "", "calcbench.core": str(core), PACKAGE: folder()}
 
 
 def wait_until_ready(server: Server) -> None:

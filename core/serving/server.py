@@ -8,7 +8,6 @@ socket.
 import json
 import os
 import sys
-from pathlib import Path
 from socket import socket
 from types import ModuleType
 from typing import Any
@@ -46,17 +45,6 @@ def find_packages(folders: dict[str, str]) -> None:
         package = ModuleType(name)
         package.__path__ = [folder]
         sys.modules[name] = package
-
-
-def package_folders() -> dict[str, str]:
-    """Return the folders to hand to `find_packages` in another interpreter."""
-    core = Path(__file__).parent.parent
-    strategies = sys.modules["calcbench.strategies"].__path__[0]
-    return {
-        "calcbench": "",
-        "calcbench.core": str(core),
-        "calcbench.strategies": strategies,
-    }
 
 
 if __name__ == "__main__":

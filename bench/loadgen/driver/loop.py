@@ -100,7 +100,7 @@ class Loop:
         self.waiting: deque[int] = deque()
         self.idle: list[Client] = []
         self.vacant = self.everyone[::-1] if self.open_loop else []
-        self.go_on = self.release if self.open_loop else self.ask_again
+        self.after_response = self.release if self.open_loop else self.ask_again
 
     def begin_all(self, start_ns: int) -> None:
         """Let the background clients come, and at *start_ns*, of the clock, the load begin."""
@@ -130,7 +130,7 @@ class Loop:
 
     def run_until(self, due: int) -> int:
         """Drive until a batch of events ends at *due* or later; return when that was."""
-        poll, clients, go_on = self.epoll.poll, self.clients, self.go_on
+        poll, clients, after_response = self.epoll.poll, self.clients, self.after_response
         lengths = self.checker.lengths
         recorder, add, fresh = self.recorder, self.recorder.add, self.recorder.fresh
         epolls, most = [self.epoll.fileno()], len(self.everyone) + len(self.background) + 1
@@ -155,7 +155,7 @@ class Loop:
                     if fd == 0:
                         self.stopped = True  # standard input has ended
                 elif events != select.EPOLLIN or client.state != READING or client.incoming:
-                    self.proceed(client)
+                    self.advance(client)
                 else:
                     try:
                         data = client.recv(READ_SIZE)
@@ -168,7 +168,7 @@ class Loop:
                     if lengths.get(head) == len(body) and (body == expected or expected is None):
                         # The whole of a right response in one piece, with a head seen before.
                         add((client.intended, client.sent, now, now, client.tag))
-                        go_on(client)
+                        after_response(client)
                     else:
                         self.read(client, data, now)
                     if now >= self.next_due:
@@ -285,7 +285,7 @@ class Loop:
         client.state = SENDING if client.unsent else READING
         return True
 
-    def proceed(self, client: Client | BackgroundClient) -> None:
+    def advance(self, client: Client | BackgroundClient) -> None:
         """Do what *client* can do now, off the fast path."""
         if isinstance(client, BackgroundClient):
             client.ready()
@@ -341,7 +341,7 @@ class Loop:
         client.incoming = None
         if incoming.head.keep_alive and self.spec.keep_alive:
             self.record(client, outcome, now)
-            self.go_on(client)
+            self.after_response(client)
         else:
             client.state, client.outcome, client.done = CLOSING, outcome, now
 
