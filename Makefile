@@ -56,7 +56,7 @@ results: ## run the race whose results are committed, results/reference
 	@mkdir -p results && rm -rf results/reference  # only now that the new one is whole
 	@mv build/reference/* results/reference
 
-validate: ## print what was promised of the measuring, and what is measured here
+validate: ## print what is required of the measuring, and what is measured here
 	$(INSTALL) run
 	@exec $(BIN)/python -m calcbench.bench.validation $(ARGS)
 
@@ -75,7 +75,7 @@ mutants: ## break each rule of the parser once; a test must notice each
 	$(INSTALL) test
 	@exec $(BIN)/python tests/mutation/mutate.py $(ARGS)
 
-docs: ## write the parts of docs/ that come from the code
+docs: ## write the parts of README and docs/ that come from the code
 	$(INSTALL) run
 	@exec $(BIN)/python -P docs/generate.py
 

@@ -1,14 +1,18 @@
-"""Write into the pages what the code itself says: the strategies, and the help of the commands.
+"""Write into the pages what the code itself says: strategies, help texts, the drawing of the rooms.
 
-A page marks a place with ``<!-- generated: NAME -->`` and ``<!-- end -->``; whatever is between
-the two is written anew. ``python docs/generate.py`` does so, and with ``--check`` only names
-the pages that are stale, and fails. A strategy that git does not track yet may be missing: whoever
-tries one out needs one file and nothing else.
+A page, README.md too, marks a place with ``<!-- generated: NAME -->`` and ``<!-- end -->``, and
+whatever is between the two is written anew. ``python docs/generate.py`` does so, and with
+``--check`` only names the pages that are stale, and fails. A strategy that git does not track yet
+may be missing: whoever tries one out needs one file and nothing else.
 """
 
+import ast
 import re
 import subprocess
 import sys
+import textwrap
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import click
@@ -18,8 +22,10 @@ from calcbench.core.options import describe
 from calcbench.core.serving import catalogue
 
 DOCS = Path(__file__).parent
+ROOT = DOCS.parent
 PLACE = re.compile(r"(<!-- generated: (.+?) -->\n).*?(<!-- end -->)", re.DOTALL)
 WIDTH = 80  # columns of a help text
+DRAWING = 100  # columns of the drawing of the rooms
 
 
 def untracked() -> set[str]:
@@ -29,7 +35,12 @@ def untracked() -> set[str]:
         listing = subprocess.run(command, cwd=DOCS, capture_output=True, text=True, check=False)
     except OSError:
         return set()
-    return {Path(line).stem.replace("_", "-") for line in listing.stdout.splitlines()}
+    return {dashed(Path(line)) for line in listing.stdout.splitlines()}
+
+
+def dashed(file: Path) -> str:
+    """Return the name of the strategy in *file*."""
+    return file.stem.replace("_", "-")
 
 
 def strategies(old: str, may_miss: set[str]) -> str:
@@ -47,9 +58,14 @@ def strategies(old: str, may_miss: set[str]) -> str:
         file = f"../strategies/{name.replace('-', '_')}.py"
         if name in may_miss and file not in old:
             continue
-        cells = f"[{name}]({file})", strategy.summary, "<br>".join(options) or "none"
-        lines.append(f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |")
+        link = f"[{name}]({file})"
+        lines.append(table_row(link, strategy.summary, "<br>".join(options) or "none"))
     return "\n".join(lines)
+
+
+def table_row(*cells: str) -> str:
+    """Return one line of a table in Markdown."""
+    return f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"
 
 
 def help_of(name: str) -> str:
@@ -64,10 +80,128 @@ def help_of(name: str) -> str:
     return f"```text\n{text.replace('[COMMAND]', 'COMMAND')}\n```"
 
 
+def source(path: str) -> str:
+    """Return the code in the file at *path*, relative to the checkout, as a block of code."""
+    return f"```python\n{(ROOT / path).read_text(encoding='utf-8')}```"
+
+
+def rooms() -> dict[str, list[Path]]:
+    """Return the files of each room, by the room's path relative to the checkout.
+
+    A room is a folder of a wing, or a module beside those folders. A room of more than one file
+    begins with its ``__init__.py``. The strategies, which page 3 lists, count as one file.
+    """
+    found = {"strategies": [ROOT / "strategies/__init__.py"]}
+    for wing in ("core", "bench"):
+        for path in sorted((ROOT / wing).iterdir()):
+            if path.suffix == ".py" and path.stem != "__init__":
+                found[f"{wing}/{path.name}"] = [path]
+            elif (path / "__init__.py").exists():
+                found[f"{wing}/{path.name}"] = sorted(path.rglob("*.py"))
+    return found
+
+
+def first_line(path: Path) -> str:
+    """Return the first line of the docstring of the module at *path*."""
+    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    return text.partition("\n")[0]
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Yield what the module at *path* imports of ours, anywhere in it: ``core.http.limits``."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        yield from (name.partition(".")[2] for name in names if name.startswith("calcbench."))
+
+
+def room_of(name: str, among: dict[str, list[Path]]) -> str:
+    """Return the room that *name*, of a module or of something in it, is in; or nothing."""
+    wing, _, rest = name.partition(".")
+    room = f"{wing}/{rest.partition('.')[0]}"
+    return next((one for one in (room, f"{room}.py", wing) if one in among), "")
+
+
+def uses() -> dict[str, set[str]]:
+    """Return the rooms that each room imports from; strategies that git does not track aside."""
+    found, aside = rooms(), untracked()
+    tried = [path for path in (ROOT / "strategies").glob("*.py") if dashed(path) not in aside]
+    return {
+        room: {room_of(name, found) for path in paths for name in imported(path)} - {room, ""}
+        for room, paths in (found | {"strategies": tried}).items()
+    }
+
+
+def floors() -> list[list[str]]:
+    """Return the rooms floor by floor, the highest first, as their imports have it.
+
+    A room is on the lowest floor that is above all it imports. Raises CycleError for a circle.
+    """
+    below = uses()
+    floor_of: dict[str, int] = {}
+    for room in TopologicalSorter(below).static_order():
+        floor_of[room] = max((floor_of[one] + 1 for one in below[room]), default=0)
+    return [
+        sorted(room for room in floor_of if floor_of[room] == floor)
+        for floor in range(max(floor_of.values()), -1, -1)
+    ]
+
+
+def wings() -> str:
+    """Return a drawing of the rooms: what each is for, and below it what it imports."""
+    found, below, levels = rooms(), uses(), floors()
+    order = [room for level in levels for room in level]
+    width = max(map(len, found))
+    lines = []
+    for number, level in enumerate(levels):
+        lines.append(f" floor {len(levels) - 1 - number} ".ljust(DRAWING, "─"))
+        for room in level:
+            lines += beside(room, first_line(found[room][0]).replace("``", "`"), width)
+            known = sorted(below[room], key=order.index)
+            if known:
+                short = (one.removeprefix("bench/").removesuffix(".py") for one in known)
+                lines += beside("", f"→ {', '.join(short)}", width, indent="  ")
+    return "\n".join(["```text", *lines, "```"])
+
+
+def beside(name: str, text: str, width: int, indent: str = "") -> list[str]:
+    """Return the lines that show *text* behind a *name* of at most *width* characters."""
+    room = DRAWING - width - 4
+    wrapped = textwrap.wrap(text, room, subsequent_indent=indent, break_on_hyphens=False)
+    names = [name, *[""] * len(wrapped)]
+    return [f"  {name:{width}}  {line}" for name, line in zip(names, wrapped, strict=False)]
+
+
+def modules() -> str:
+    """Return a table of the modules of each room that has some, from the highest floor down."""
+    found = rooms()
+    folders = [room for level in floors() for room in level if len(found[room]) > 1]
+    return "\n\n".join(module_table(room, found[room]) for room in folders)
+
+
+def module_table(room: str, files: list[Path]) -> str:
+    """Return the section on a *room*: its purpose, and a line for each of its *files*."""
+    lines = [f"### {room}", "", first_line(files[0]), "", "| module | what it is |", "|---|---|"]
+    for path in files[1:]:
+        name = path.relative_to(ROOT / room).as_posix().removesuffix(".py")
+        link = f"[{name.removesuffix('/__init__')}](../{path.relative_to(ROOT).as_posix()})"
+        lines.append(table_row(link, first_line(path)))
+    return "\n".join(lines)
+
+
 def generate(name: str, old: str, may_miss: set[str]) -> str:
     """Return the text of the place called *name*, whose *old* text is known."""
     if name == "strategies":
         return strategies(old, may_miss)
+    if name == "wings":
+        return wings()
+    if name == "modules":
+        return modules()
+    if name.endswith(".py"):
+        return source(name)
     command = re.fullmatch(r"calcbench (?:(\w+) )?--help", name)
     assert command, f"nothing generates {name!r}"
     return help_of(command[1] or "")
@@ -85,10 +219,10 @@ def main() -> None:
     check = "--check" in sys.argv
     may_miss = untracked() if check else set()
     stale = []
-    for path in sorted(DOCS.glob("*.md")):
+    for path in (ROOT / "README.md", *sorted(DOCS.glob("*.md"))):
         old = path.read_text(encoding="utf-8")
         if (new := fresh(old, may_miss)) != old:
-            stale.append(f"docs/{path.name}")
+            stale.append(path.relative_to(ROOT).as_posix())
             if not check:
                 path.write_text(new, encoding="utf-8")
     if stale and check:
