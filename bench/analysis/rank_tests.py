@@ -44,7 +44,7 @@ def signed_rank_p(differences: "NDArray[np.float64]") -> float:
     return two_sided(counts, int(ranks[differences > 0].sum()))
 
 
-@functools.cache  # without ties there is one response for each number of rounds
+@functools.cache  # without ties there is one result for each number of rounds
 def signed_rank_counts(ranks: tuple[int, ...]) -> Sequence[int]:
     """Return in how many of all subsets of *ranks* the sum is 0, 1, 2 and so on."""
     counts = [1]

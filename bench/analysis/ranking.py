@@ -81,7 +81,7 @@ def by_round(row: Row, metric: Metric) -> dict[int, float]:
 def contests(rows: Sequence[Row], metric: Metric | None = None) -> Contests:
     """Compare each of *rows*, of one group, with each other; adjusted for how many that are.
 
-    Every pair is in the response both ways.
+    Every pair is in the result both ways.
     """
     metric = metric or leading(rows)
     pairs = list(itertools.combinations(rows, 2))

@@ -1,4 +1,4 @@
-"""Race on until the response is clear: `calcbench run --precision 5%`.
+"""Race on until the result is clear: `calcbench run --precision 5%`.
 
 A pair of strategies is settled when its ratio is known within the precision, whether or not they
 differ, or when it differs by more than the precision for sure. To look after every round and stop

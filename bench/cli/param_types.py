@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
-from calcbench.bench.loadgen.wrk import WRK, need_wrk
 from calcbench.bench.schema.arrivals import ARRIVALS
 from calcbench.bench.schema.behaviours import parse_behaviour
-from calcbench.bench.schema.plan import ENGINES, REUSES
+from calcbench.bench.schema.plan import ENGINES, REUSES, WRK
 from calcbench.core.app.workload import parse_workload
 from calcbench.core.errors import CalcbenchError, UsageError
 from calcbench.core.options import describe, nearest
@@ -130,6 +129,10 @@ def engine(text: str) -> str:
     if text not in ENGINES:
         raise UsageError(f"no engine {text!r}{nearest(text, ENGINES)}")
     if text == WRK:
+        from calcbench.bench.loadgen.wrk import (
+            need_wrk,  # `serve` starts without the load generator
+        )
+
         need_wrk()
     return text
 

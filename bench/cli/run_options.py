@@ -1,6 +1,6 @@
 """The options that commands have in common which race or load: three groups, each with its reader.
 
-How is measured and where the result goes; how the load is offered; how sure the response must be:
+How is measured and where the result goes; how the load is offered; how precise the result must be:
 either all is measured in rounds, as many as were asked for or as a precision needs, or the
 highest rate is searched that keeps an objective. A reader takes the options of its group out of
 what click has read, and returns them as fields of a `Plan`.

@@ -13,8 +13,8 @@ from typing import Any, Self
 from calcbench.bench.loadgen.collector import Collector, ReportReader
 from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.loadgen.spec import LoadSpec
-from calcbench.bench.loadgen.wrk import WRK, cross_check
-from calcbench.bench.schema.plan import OURS
+from calcbench.bench.loadgen.wrk import cross_check
+from calcbench.bench.schema.plan import OURS, WRK
 from calcbench.core.errors import CalcbenchError
 from calcbench.core.serving.output import ProcessOutput
 

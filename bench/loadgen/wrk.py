@@ -16,11 +16,11 @@ from pathlib import Path
 
 from calcbench.bench.loadgen.spec import LoadSpec, ring
 from calcbench.bench.schema.evidence import WrkFigures
+from calcbench.bench.schema.plan import WRK
 from calcbench.core.errors import CalcbenchError, UsageError
 from calcbench.core.serving.output import last_line
 from calcbench.core.serving.sockets import in_url
 
-WRK = "wrk"
 TIMEOUT_S = 30.0  # beyond what it should take
 QUANTILE = re.compile(r"^ +(50|99)(?:[.]0+)?% +([0-9.]+)(us|ms|s|m)$", re.MULTILINE)
 RATE = re.compile(r"^Requests/sec: +([0-9.]+)$", re.MULTILINE)

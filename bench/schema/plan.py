@@ -19,8 +19,9 @@ KEEP_ALIVE = "keep-alive"  # a client sends all its requests over one connection
 CLOSE = "close"  # a client opens a connection for each request
 REUSES = (KEEP_ALIVE, CLOSE)
 OURS = "calcbench"
+WRK = "wrk"
 LOCUST = "locust"
-ENGINES = (OURS, "wrk", LOCUST)
+ENGINES = (OURS, WRK, LOCUST)
 LOOPBACK = "127.0.0.1"
 EVERY_ADDRESS = ("0.0.0.0", "::", "")  # where a server listens at all addresses of its machine
 # Requests per second of one driver. Beyond it, keeping the schedule alone would take all its time,

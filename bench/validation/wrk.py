@@ -20,7 +20,8 @@ from calcbench.bench.analysis.inference import Comparison, compare_paired
 from calcbench.bench.analysis.summary import quantile
 from calcbench.bench.loadgen.pool import Drivers
 from calcbench.bench.loadgen.spec import LoadSpec
-from calcbench.bench.loadgen.wrk import WRK, cross_check
+from calcbench.bench.loadgen.wrk import cross_check
+from calcbench.bench.schema.plan import WRK
 from calcbench.bench.system.cpus import choose_cores
 from calcbench.bench.units import format_number
 from calcbench.bench.validation.requirement import Requirement

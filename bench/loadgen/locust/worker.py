@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from locust.runners import WorkerRunner
 
 REPORT_S = 0.1  # Locust's own reports come every 3 s, and a load ends with one
-HELLO_S = 10.0  # at most, for one response of the master's; it has nothing else to do
+HELLO_S = 10.0  # at most, for one reply of the master's; it has nothing else to do
 SILENCE_S = 20.0  # a master that says nothing for so long has gone; it answers every second
 RETRY_S = 0.2  # between two tries whether the master is there
 EXIT_BYE_S = 0.2  # for a last word to leave
