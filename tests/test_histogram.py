@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hdrh.histogram import HdrHistogram
 
-from calcbench.bench.analysis.summary import quantile
+from calcbench.bench.analysis.quantiles import quantile
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.histogram import (
     HIGHEST_NS,

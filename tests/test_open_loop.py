@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from truth import LONG_S, Behaviour, always, drive, once, only, requests, response_to, truth
 
-from calcbench.bench.analysis.summary import quantile
+from calcbench.bench.analysis.quantiles import quantile
 from calcbench.bench.loadgen import collector
 from calcbench.bench.loadgen.observation import LATE_NS, Observation
 from calcbench.bench.loadgen.pool import Drivers

@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calcbench.bench.analysis.inference import median_interval
+from calcbench.bench.analysis.quantiles import quantile
 from calcbench.bench.analysis.summary import (
     NOTHING,
     Row,
     Spread,
     Summary,
-    quantile,
     spread,
     summarise,
     summarise_condition,

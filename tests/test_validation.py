@@ -10,7 +10,8 @@ import pytest
 from builders import make_condition
 
 from calcbench.bench.analysis.metrics import THROUGHPUT
-from calcbench.bench.analysis.summary import Row, quantile, spread
+from calcbench.bench.analysis.quantiles import quantile
+from calcbench.bench.analysis.summary import Row, spread
 from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.schema.condition import AGAIN, Condition
 from calcbench.bench.schema.evidence import Evidence

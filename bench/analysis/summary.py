@@ -15,13 +15,13 @@ The history of `SCHEMA_VERSION`:
 
 import collections
 import dataclasses
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from calcbench.bench.analysis.inference import median_interval
+from calcbench.bench.analysis.quantiles import quantile
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.histogram import sorted_times
 from calcbench.bench.schema.judgements import DRIVER_BOUND
@@ -118,20 +118,6 @@ class Summary:
     def row(self, condition: Condition) -> Row | None:
         """Return the row of *condition*, or None when it was not measured."""
         return next((row for row in self.rows if row.condition == condition), None)
-
-
-def quantile(sorted_ns: "Sequence[int] | NDArray[np.int64]", q: float) -> int:
-    """Return the smallest latency that at least a fraction *q* of requests met.
-
-    *sorted_ns* is ascending nanoseconds, at least one; *q* is in 0–1. No interpolation, so the
-    figure is a latency that happened (Hyndman & Fan 1996, definition 1); the same as numpy's
-    ``inverted_cdf``. Raises ValueError for an empty sequence or a *q* out of range.
-    """
-    if len(sorted_ns) == 0:
-        raise ValueError("no latency, so no quantile")
-    if not 0 <= q <= 1:
-        raise ValueError(f"a quantile of {q} should be in 0 to 1")
-    return int(sorted_ns[max(math.ceil(len(sorted_ns) * q), 1) - 1])
 
 
 def spread(values: Iterable[float]) -> Spread:

@@ -86,9 +86,9 @@ def run_command(
 ) -> int:
     """Race strategies, print a table, draw charts.
 
-    As it stands it takes a minute and a half. Every measurement has a fresh server. Ctrl-C
-    keeps what has been measured until then. The exit status is 1 if a strategy failed, but not
-    if it cannot run here.
+    Without options it takes about two minutes. Every measurement has a fresh server. Ctrl-C keeps
+    what has been measured until then. The exit status is 1 if a strategy failed, but not if it
+    cannot run here.
     """
     ctx, labels = click.get_current_context(), parse_strategies(strategies)
     fields, output = read_measuring_options(more)

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from calcbench.bench.analysis.summary import quantile
+from calcbench.bench.analysis.quantiles import quantile
 from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.loadgen.pool import Drivers
 from calcbench.bench.loadgen.spec import LoadSpec, ring

@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Iterator
 
-from calcbench.bench.analysis.summary import quantile
+from calcbench.bench.analysis.quantiles import quantile
 from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.loadgen.pool import Drivers
 from calcbench.bench.loadgen.spec import LoadSpec

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from calcbench.bench.analysis.inference import Comparison, compare_paired
-from calcbench.bench.analysis.summary import quantile
+from calcbench.bench.analysis.quantiles import quantile
 from calcbench.bench.loadgen.pool import Drivers
 from calcbench.bench.loadgen.spec import LoadSpec
 from calcbench.bench.loadgen.wrk import cross_check

@@ -1,4 +1,4 @@
-"""Show What the servers of a race used: two lines for each point, as plain aligned text.
+"""Show what the servers of a race used: two lines for each point, as plain aligned text.
 
 One table is of the time that they took, the other of what they held meanwhile. Counts are for each
 request, so that fast and slow servers compare; every figure is the lower median of the rounds that
