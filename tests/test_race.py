@@ -15,7 +15,6 @@ from typing import Any, NoReturn
 import pytest
 from builders import make_usage
 
-from calcbench import strategies
 from calcbench.bench.diagnosis.failures import failure_reason
 from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.runner.launched import Start, among_strategies
@@ -272,11 +271,8 @@ def serve(listener, service, options, stop): ...
 """
 
 
-def test_records_a_strategy_that_is_unavailable(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(strategies, "__path__", [str(tmp_path)])
-    (tmp_path / "lame.py").write_text(LAME)
+def test_records_a_strategy_that_is_unavailable(strategies_folder: Path, tmp_path: Path) -> None:
+    (strategies_folder / "lame.py").write_text(LAME)
     run = races(dataclasses.replace(SHORT, strategies=("lame",)), tmp_path / "run", never)
 
     assert [(m.status, m.reason) for m in run.measurements] == [("unavailable", "needs os.spoon")]
