@@ -22,7 +22,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 from namespaces import Machines, machines, why_denied
-from truth import LONG_S, Behaviour, always, once, only, requests, response_to, truth
+from truth import (
+    LONG_S,
+    Behaviour,
+    always,
+    nobody,
+    once,
+    only,
+    requests,
+    response_to,
+    some_ended,
+    truth,
+    until,
+)
 
 from calcbench.bench.cli.worker import master
 from calcbench.bench.diagnosis.failures import contradiction_of_totals
@@ -56,10 +68,22 @@ def cluster() -> Iterator[Cluster]:
     assert FOREIGN.isdisjoint(sys.modules)
 
 
-def drive(cluster: Cluster, port: int, **changes: object) -> Observation:
-    """Let *cluster* drive the server at *port* for a moment, with a few things changed."""
-    usual = {"connections": 3, "keep_alive": True, "duration_s": 0.25, "warmup_s": 0.02}
-    return cluster.drive(LoadSpec(**({"host": "127.0.0.1", "port": port} | usual | changes)))  # type: ignore[arg-type]
+def drive(
+    cluster: Cluster,
+    port: int,
+    enough: Callable[[Observation], bool] = some_ended,
+    duration_s: float = 0.25,
+    **changes: object,
+) -> Observation:
+    """Let *cluster* drive the server at *port* until it is *enough*, changed in a few things."""
+    usual = {"connections": 3, "keep_alive": True, "warmup_s": 0.02, "timeout_s": LONG_S}
+    fixed = {"host": "127.0.0.1", "port": port}
+
+    def measure(duration_s: float) -> Observation:
+        load = LoadSpec(**(fixed | usual | changes | {"duration_s": duration_s}))  # type: ignore[arg-type]
+        return cluster.drive(load)
+
+    return until(enough, measure, duration_s)
 
 
 def silent(conn: socket.socket) -> None:
@@ -112,7 +136,7 @@ IN_AN_OPEN_LOOP = ("right", "closing", "truncated", "no response", "silence")
 def test_counts_each_answer_as_what_it_is(cluster: Cluster, what: str, rate: float) -> None:
     behave, outcome = AS_IT_IS[what]
     with truth(behave) as port:
-        seen = drive(cluster, port, rate=rate, timeout_s=0.1 if what == "silence" else 5.0)
+        seen = drive(cluster, port, rate=rate, timeout_s=0.1 if what == "silence" else LONG_S)
 
     assert only(seen, outcome)
     assert seen.begun == seen.ended
@@ -120,17 +144,18 @@ def test_counts_each_answer_as_what_it_is(cluster: Cluster, what: str, rate: flo
 
 
 def test_tells_a_port_where_nobody_listens(cluster: Cluster) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    assert only(drive(cluster, port), "refused")
+    with nobody() as port:
+        assert only(drive(cluster, port), "refused")
 
 
 def test_replaces_a_connection_that_the_server_closed_in_peace(cluster: Cluster) -> None:
     with truth(closing) as port:
         seen = drive(cluster, port, rate=100, connections=4, duration_s=0.4)
 
-    assert seen.outcomes.ok > 30
+    # As of our own driver in test_open_loop.py; each of two workers has a clock of its own.
     assert seen.outcomes.total == seen.outcomes.ok + seen.outcomes.reset
+    assert seen.outcomes.total >= 39
+    assert seen.outcomes.reset <= seen.outcomes.ok / 5 + 4
 
 
 def test_asks_anything_of_any_server(cluster: Cluster) -> None:
