@@ -4,6 +4,7 @@ import importlib
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 
@@ -52,5 +53,6 @@ def take_strategies() -> dict[str, ModuleType]:
     }
     for name in known:
         del sys.modules[name]
-        vars(strategies).pop(name.rpartition(".")[2], None)
+        with suppress(AttributeError):  # its import failed
+            delattr(strategies, name.rpartition(".")[2])
     return known

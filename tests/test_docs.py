@@ -4,6 +4,7 @@ import doctest
 import inspect
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -69,6 +70,12 @@ def example(strategies_folder: Path) -> str:
     found = EXAMPLE.search(read("3-the-strategies.md"))
     assert found, "page 3 shows a complete strategy"
     module, code = found.groups()
+    shutil.copytree(
+        ROOT / "strategies",
+        strategies_folder,
+        ignore=shutil.ignore_patterns("__pycache__"),
+        dirs_exist_ok=True,
+    )
     (strategies_folder / f"{module}.py").write_text(code, encoding="utf-8")
     return str(module.replace("_", "-"))
 
@@ -197,6 +204,7 @@ SUITE = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("check", SUITE, ids=lambda check: str(check.__name__))
 def test_the_strategy_shown_is_one(check: Callable[[Any], None], example: str) -> None:
     if list(inspect.signature(check).parameters) == ["strategy"]:
