@@ -12,6 +12,8 @@ from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.schema.behaviours import BEHAVIOURS, Behaviour, mix, parse_behaviour
 from calcbench.core.errors import UsageError
 
+pytestmark = pytest.mark.slow
+
 right = always(response_to)
 
 

@@ -32,6 +32,8 @@ from calcbench.bench.loadgen.spec import LoadSpec, ring
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.core.errors import CalcbenchError
 
+pytestmark = pytest.mark.slow
+
 right = always(response_to)
 
 

@@ -122,6 +122,7 @@ CHUNKS = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\n
 LONG = b"HTTP/1.1 200 OK\r\nContent-Length: 3000000\r\n\r\n" + b"x" * 3_000_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("octets", "fields"),
     [
@@ -147,6 +148,7 @@ def test_takes_right_answers_of_any_server(octets: bytes, fields: dict[str, Any]
     assert only(seen, "ok")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("octets", [b"HTTP/1.1 200 OK\r\n\r\nhello", HELLO, CHUNKS])
 def test_takes_answers_that_end_with_their_connection(octets: bytes) -> None:
     closing = octets.replace(b" OK\r\n", b" OK\r\nConnection: close\r\n")
@@ -156,6 +158,7 @@ def test_takes_answers_that_end_with_their_connection(octets: bytes) -> None:
     assert only(seen, "ok")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("octets", "close", "fields", "outcome"),
     [
@@ -192,6 +195,7 @@ def six() -> socket.socket:
         pytest.skip("no IPv6 here")
 
 
+@pytest.mark.slow
 def test_connects_over_ipv6() -> None:
     with truth(says(HELLO), six()) as port:
         seen = drive(port, host="::1", **ask())
@@ -199,6 +203,7 @@ def test_connects_over_ipv6() -> None:
     assert only(seen, "ok")
 
 
+@pytest.mark.slow
 def test_connects_over_a_unix_socket(tmp_path: Path) -> None:
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(tmp_path / "app.sock"))
@@ -249,6 +254,7 @@ def load_until_some_ended(parent: Path, *args: str) -> tuple[str, Path]:
     return until(some_ended, measure, 0.2)
 
 
+@pytest.mark.slow
 def test_writes_a_result_like_that_of_a_race(hello: str, tmp_path: Path) -> None:
     output, folder = load_until_some_ended(
         tmp_path, f"{hello}/a", f"{hello}/b", *SHORT, "-H", "Cookie: secret"
@@ -271,6 +277,7 @@ def no_charts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("calcbench.bench.views.charts.draw_charts", lambda *_, **__: [])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_charts")
 def test_tells_everything_to_a_program(hello: str, tmp_path: Path) -> None:
     more = ["--duration", "0.2", "--out", str(tmp_path), "--json", "-q", "--rate", "50"]
@@ -284,6 +291,7 @@ def test_tells_everything_to_a_program(hello: str, tmp_path: Path) -> None:
     assert row["condition"]["workload"] == "GET"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_charts")
 def test_fails_when_nothing_answers_rightly(hello: str, tmp_path: Path) -> None:
     with pytest.raises(CalcbenchError, match="failed"):
@@ -313,6 +321,7 @@ def test_says_what_a_command_line_should_be(args: tuple[str, ...], message: str)
         load(*args)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_charts")
 def test_loads_one_of_several_twice_as_a_control(hello: str, tmp_path: Path) -> None:
     more = ("--rounds", "2", "--control", f"{hello}/a", "-q")
@@ -322,6 +331,7 @@ def test_loads_one_of_several_twice_as_a_control(hello: str, tmp_path: Path) -> 
     assert seen == {"a", "b", "a (again)"}
 
 
+@pytest.mark.slow
 def test_searches_the_highest_rate_of_any_server(hello: str, tmp_path: Path) -> None:
     def measure(duration_s: float) -> tuple[str, dict[str, Any]]:
         shutil.rmtree(tmp_path)

@@ -38,6 +38,8 @@ from calcbench.bench.schema.arrivals import ARRIVALS, CONSTANT, schedule
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.core.serving.launcher import ServerSpec, launch
 
+pytestmark = pytest.mark.slow
+
 right = always(response_to)
 
 

@@ -33,6 +33,8 @@ from calcbench.bench.system.cpus import choose_cores
 from calcbench.core.errors import CalcbenchError, UsageError
 from calcbench.core.serving.launcher import Server, ServerSpec, Stopped, launch
 
+pytestmark = pytest.mark.slow
+
 SHORT = Plan(
     ("selectors",), connections=(3,), duration_s=0.1, warmup_s=0.02, rounds=1, timeout_s=5.0
 )
