@@ -9,10 +9,11 @@ INSTALL = @sh .ci/install
 BIN = $(VENV)/bin
 TYPES = build/types/calcbench
 REFERENCE = build/reference-servers$(addprefix -,$(subst /,-,$(PYTHON)))
+COVERAGE = $(BIN)/coverage
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:  # two targets would install into one .venv at once
-.PHONY: help run test check format install results bench-core validate fuzz mutants docs dist clean types
+.PHONY: help run test test-fast coverage check format install results bench-core validate fuzz mutants docs dist clean types
 
 # `exec`: no shell in between, so Ctrl-C reaches the command once and make reports its exit status.
 
@@ -30,7 +31,18 @@ run: ## install if needed, then race the strategies and draw what happened
 
 test: ## install if needed, then run all tests
 	$(INSTALL) test
-	@exec $(BIN)/pytest $(ARGS)
+	@exec $(UNDER) $(BIN)/pytest $(ARGS)
+
+test-fast: ## run the tests that drive no server and start no Locust: under a minute
+	$(INSTALL) test
+	@exec $(BIN)/pytest -m "not slow and not locust" $(ARGS)
+
+coverage: ## run all tests, then print which lines none of them reaches
+	$(INSTALL) test
+	@rm -rf build/coverage && mkdir -p build/coverage
+	@$(MAKE) test UNDER="$(COVERAGE) run --source=$(CURDIR)/core,$(CURDIR)/strategies,$(CURDIR)/bench"
+	@$(COVERAGE) combine --quiet
+	@$(COVERAGE) report
 
 check: types ## run the linter, the formatter's check, the spelling and the type checkers
 	$(INSTALL) check

@@ -120,6 +120,7 @@ def texts(figure: Figure) -> list[Text]:
     return [text for text in found if text.get_text().strip()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", range(3), ids=[metric.file for metric in METRICS])
 @pytest.mark.parametrize("name", RACES)
 def test_draws_every_word_within_the_figure_and_over_no_other(name: str, metric: int) -> None:
@@ -135,6 +136,7 @@ def test_draws_every_word_within_the_figure_and_over_no_other(name: str, metric:
         assert not box.padded(-1).overlaps(other_box.padded(-1)), (text, other)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RACES)
 def test_draws_words_large_enough_for_a_projector(name: str) -> None:
     figure = figure_of(name, 0)
@@ -143,6 +145,7 @@ def test_draws_words_large_enough_for_a_projector(name: str) -> None:
     assert min(float(text.get_fontsize()) for text in texts(figure)) >= 12  # points
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RACES)
 def test_names_every_strategy_once_in_every_panel(name: str) -> None:
     figure = figure_of(name, 0)
@@ -155,6 +158,7 @@ def test_names_every_strategy_once_in_every_panel(name: str) -> None:
         assert found.count(label) == len(figure.axes)
 
 
+@pytest.mark.slow
 def test_draws_the_same_bytes_from_the_same_summary(tmp_path: Path) -> None:
     folders = [tmp_path / "one", tmp_path / "two"]
     for folder in folders:
@@ -262,6 +266,7 @@ def test_says_who_leads_where_rounds_can_tell() -> None:
     assert headline(P50, rows) == "selectors is fastest: 16.0 ms at 32 connections"
 
 
+@pytest.mark.slow
 def test_draws_no_control_and_speaks_of_none(tmp_path: Path) -> None:
     with_control, run = race(plan("fork", "selectors", control="fork"), (1_000, 2_000))
     without, _ = race(plan("fork", "selectors"), (1_000, 2_000))

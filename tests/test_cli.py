@@ -1,5 +1,6 @@
 """The command line, as a user types it: in a process of its own, with warnings as errors."""
 
+import codecs
 import contextlib
 import csv
 import http.client
@@ -111,12 +112,13 @@ class Terminal:
 
     def __init__(self) -> None:
         self.ours, self.theirs = pty.openpty()
+        self.decode = codecs.getincrementaldecoder("utf-8")().decode  # a read may end in a letter
         self.text = ""
 
     def wait_for(self, pattern: str) -> None:
         while not re.search(pattern, self.text):
             assert select.select([self.ours], [], [], PATIENCE_S)[0], self.text
-            self.text += os.read(self.ours, 4096).decode()
+            self.text += self.decode(os.read(self.ours, 4096))
 
     def close(self) -> None:
         os.close(self.ours)
@@ -497,6 +499,7 @@ def get(port: int, path: str) -> str:
         return response.read().decode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("strategy", FIVE)
 def test_serves_until_a_signal(start: Processes, strategy: str, number: signal.Signals) -> None:
@@ -583,14 +586,15 @@ SHORT_ROUND = r"(calcbench: [a-z, -]+ failed; the reasons are below the table\n)
 
 @pytest.fixture(scope="module")
 def raced(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
-    """A short race of all five: its folder, and what it printed to both outputs."""
+    """A short race of five: its folder, and what it printed to both outputs."""
     parent = tmp_path_factory.mktemp("results")
     words = ("--rounds", "1", "--reuse", "keep-alive,close", "--seed", "3")
-    done = calcbench_run("run", "--strategy", "all", *QUICK, *words, "--out", str(parent))
+    done = calcbench_run("run", "--strategy", ",".join(FIVE), *QUICK, *words, "--out", str(parent))
     assert done.returncode == (" failed; " in done.stderr), done.stderr
     return folder_of(parent), done.stdout, done.stderr
 
 
+@pytest.mark.slow
 def test_races_draws_and_says_where(raced: tuple[Path, str, str]) -> None:
     folder, stdout, stderr = raced
     files = {str(path.relative_to(folder)) for path in folder.rglob("*")}
@@ -610,6 +614,7 @@ def test_races_draws_and_says_where(raced: tuple[Path, str, str]) -> None:
     }
 
 
+@pytest.mark.slow
 def test_writes_a_summary_for_programs(raced: tuple[Path, str, str]) -> None:
     folder = raced[0]
     result = json.loads((folder / "result.json").read_text())
@@ -618,12 +623,13 @@ def test_writes_a_summary_for_programs(raced: tuple[Path, str, str]) -> None:
         rows = list(csv.DictReader(file))
 
     assert result["plan"]["seed"] == 3
-    assert result["command"].startswith("calcbench run --strategy all")
+    assert result["command"].startswith("calcbench run --strategy blocking,")
     assert summary["schema_version"] >= 1
     assert sorted({row["strategy"] for row in rows}) == FIVE
     assert len(rows) == len(summary["rows"]) == 10
 
 
+@pytest.mark.slow
 def test_draws_an_earlier_race_again(raced: tuple[Path, str, str]) -> None:
     folder, stdout, _ = raced
     drawn = [path for path in folder.rglob("*") if path.is_file() and "samples" not in path.parts]
@@ -637,6 +643,7 @@ def test_draws_an_earlier_race_again(raced: tuple[Path, str, str]) -> None:
     assert {path: path.read_bytes() for path in drawn} == before
 
 
+@pytest.mark.slow
 def test_prints_only_the_folder_when_quiet(tmp_path: Path) -> None:
     done = calcbench_run("run", "-q", "--strategy", "fork", *QUICK, "--rounds", "1", cwd=tmp_path)
 
@@ -646,6 +653,7 @@ def test_prints_only_the_folder_when_quiet(tmp_path: Path) -> None:
     assert done.returncode == bool(done.stderr)
 
 
+@pytest.mark.slow
 def test_says_where_the_reasons_are_when_quiet(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         url = f"http://127.0.0.1:{closed.getsockname()[1]}/"
@@ -658,6 +666,7 @@ def test_says_where_the_reasons_are_when_quiet(tmp_path: Path) -> None:
     assert "no right response" in calcbench_run(*why.split()[1:]).stdout
 
 
+@pytest.mark.slow
 def test_prints_the_whole_result_as_json(tmp_path: Path) -> None:
     words = ("--json", "--strategy", "threadpool:workers=2,fork", "--rounds", "2")
     done = calcbench_run("run", *QUICK, *words, "--out", str(tmp_path))
@@ -675,6 +684,7 @@ def test_prints_the_whole_result_as_json(tmp_path: Path) -> None:
     assert done.returncode == (" failed; " in done.stderr)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 )
@@ -698,6 +708,7 @@ def test_keeps_what_there_is_of_an_interrupted_race(
     assert not list(folder.rglob("*.part"))
 
 
+@pytest.mark.slow
 def test_keeps_an_empty_result_of_a_race_that_was_stopped_at_once(
     start: Processes, terminal: Terminal, tmp_path: Path
 ) -> None:
@@ -713,6 +724,7 @@ def test_keeps_an_empty_result_of_a_race_that_was_stopped_at_once(
     assert calcbench_run("report", str(folder)).returncode == 0
 
 
+@pytest.mark.slow
 def test_shows_its_progress_with_the_time_left_on_a_terminal_only(
     start: Processes, terminal: Terminal, tmp_path: Path
 ) -> None:
@@ -725,6 +737,7 @@ def test_shows_its_progress_with_the_time_left_on_a_terminal_only(
     assert "left" not in stdout
 
 
+@pytest.mark.slow
 def test_leaves_nothing_running_when_it_is_killed(
     start: Processes, terminal: Terminal, tmp_path: Path
 ) -> None:

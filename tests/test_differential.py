@@ -22,6 +22,8 @@ from calcbench.core.http.limits import Policy
 from calcbench.core.http.message import Request, Response
 from calcbench.core.http.parser import Parser
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = os.environ.get("CALCBENCH_FUZZ", "")
 profile = settings(
     max_examples=int(EXAMPLES or 500),

@@ -15,7 +15,6 @@ import click
 import pytest
 import test_every_strategy
 
-from calcbench import strategies
 from calcbench.bench.cli.main import cli
 from calcbench.bench.cli.param_types import parse_strategies
 from calcbench.bench.views.table import HEADINGS
@@ -68,17 +67,19 @@ def anchors(page: Path) -> set[str]:
 
 
 @pytest.fixture
-def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def example(strategies_folder: Path) -> str:
     """The name of the strategy that a page shows in full, saved as a reader would save it."""
     found = EXAMPLE.search(read("3-the-strategies.md"))
     assert found, "page 3 shows a complete strategy"
     module, code = found.groups()
-    folder = tmp_path / "strategies"
-    shutil.copytree(ROOT / "strategies", folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / f"{module}.py").write_text(code, encoding="utf-8")
-    monkeypatch.setattr(strategies, "__path__", [str(folder)])
-    yield module.replace("_", "-")
-    sys.modules.pop(f"calcbench.strategies.{module}", None)
+    shutil.copytree(
+        ROOT / "strategies",
+        strategies_folder,
+        ignore=shutil.ignore_patterns("__pycache__"),
+        dirs_exist_ok=True,
+    )
+    (strategies_folder / f"{module}.py").write_text(code, encoding="utf-8")
+    return str(module.replace("_", "-"))
 
 
 def test_what_is_generated_is_fresh() -> None:
@@ -218,6 +219,7 @@ SUITE = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("check", SUITE, ids=lambda check: str(check.__name__))
 def test_the_strategy_shown_is_one(check: Callable[[Any], None], example: str) -> None:
     if list(inspect.signature(check).parameters) == ["strategy"]:

@@ -8,14 +8,31 @@ import threading
 
 import numpy as np
 import pytest
-from truth import LONG_S, Behaviour, always, drive, once, only, requests, response_to, truth
+from truth import (
+    LONG_S,
+    Behaviour,
+    all_three_served,
+    always,
+    drive,
+    nobody,
+    once,
+    only,
+    requests,
+    response_to,
+    some_ended,
+    truth,
+    until,
+)
 
 from calcbench.bench.loadgen.driver import loop
+from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.loadgen.pool import COMMAND, DriverProcess
 from calcbench.bench.loadgen.protocol import OPENED
 from calcbench.bench.loadgen.spec import LoadSpec, ring
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.core.errors import CalcbenchError
+
+pytestmark = pytest.mark.slow
 
 right = always(response_to)
 
@@ -25,7 +42,7 @@ right = always(response_to)
 def test_counts_right_answers(keep_alive: bool, post_share: float) -> None:
     behave = right if keep_alive else once(response_to)
     with truth(behave) as port:
-        seen = drive(port, keep_alive=keep_alive, post_share=post_share)
+        seen = drive(port, 1, all_three_served, keep_alive=keep_alive, post_share=post_share)
 
     assert only(seen, "ok")
     assert seen.clients_served == seen.in_flight == 3
@@ -33,7 +50,7 @@ def test_counts_right_answers(keep_alive: bool, post_share: float) -> None:
 
 def test_samples_only_what_ended_within_the_window() -> None:
     with truth(right) as port:
-        seen = drive(port)
+        seen = drive(port, 1, all_three_served)
     ended = seen.samples["sent_ns"] + seen.samples["latency_ns"]
 
     assert len(ended) == seen.outcomes.total
@@ -107,7 +124,7 @@ def test_counts_wrong_answers(behave: Behaviour) -> None:
 def test_notices_one_wrong_answer_among_many() -> None:
     turn = iter(range(1_000_000))
     with truth(always(lambda number: response_to(number + (next(turn) % 10 == 0)))) as port:
-        seen = drive(port)
+        seen = drive(port, 1, lambda seen: seen.outcomes.total >= 20)
 
     assert seen.outcomes.wrong > 0
     assert seen.outcomes.ok > seen.outcomes.wrong
@@ -143,9 +160,8 @@ def test_counts_http_errors_of_closing_connections() -> None:
 
 
 def test_counts_refused_connections_without_spinning() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    seen = drive(port, duration_s=0.2)
+    with nobody() as port:
+        seen = drive(port, duration_s=0.2)
     most_tries = seen.elapsed_ns / loop.PAUSE_NS + 1
 
     assert only(seen, "refused")
@@ -212,7 +228,7 @@ def test_times_out_a_connection_that_never_comes_about() -> None:
 
 def test_does_not_count_what_is_in_flight() -> None:
     with truth(stall) as port:
-        seen = drive(port, timeout_s=LONG_S)
+        seen = drive(port, 1, lambda seen: seen.in_flight == 3)
 
     assert seen.outcomes == Outcomes()
     assert (seen.clients_served, seen.in_flight) == (0, 3)
@@ -220,13 +236,19 @@ def test_does_not_count_what_is_in_flight() -> None:
 
 
 def test_says_how_many_clients_were_served() -> None:
-    first = threading.Semaphore(1)
+    turn = threading.Lock()
 
     def serve_one(conn: socket.socket) -> None:
-        (right if first.acquire(blocking=False) else stall)(conn)
+        if turn.acquire(blocking=False):
+            try:
+                right(conn)
+            finally:
+                turn.release()  # for the next window, if there is one
+        else:
+            stall(conn)
 
     with truth(serve_one) as port:
-        seen = drive(port, timeout_s=LONG_S)
+        seen = drive(port, 1, lambda seen: seen.outcomes.total > 0 and seen.in_flight == 3)
 
     assert only(seen, "ok")
     assert (seen.clients_served, seen.in_flight) == (1, 3)
@@ -242,7 +264,7 @@ def test_recovers_when_a_server_does() -> None:
             right(conn)
 
     with truth(moody) as port:
-        seen = drive(port, warmup_s=0, duration_s=0.5)
+        seen = drive(port, 1, lambda seen: seen.outcomes.ok > 0, warmup_s=0, duration_s=0.5)
 
     assert seen.outcomes.ok > 0
     assert seen.outcomes.failed == seen.outcomes.reset <= 3
@@ -285,14 +307,20 @@ def test_ends_when_nobody_listens_to_it_any_more(planned: bool) -> None:
 
 
 def test_leaves_ctrl_c_to_the_harness() -> None:
-    with DriverProcess() as process:
+    drivers: list[DriverProcess] = []
 
-        def interrupt(conn: socket.socket) -> None:
-            for number in requests(conn):
-                process.process.send_signal(signal.SIGINT)
-                conn.sendall(response_to(number))
+    def interrupt(conn: socket.socket) -> None:
+        for number in requests(conn):
+            drivers[-1].process.send_signal(signal.SIGINT)
+            conn.sendall(response_to(number))
 
-        with truth(interrupt) as port:
-            seen = process.drive(LoadSpec("127.0.0.1", port, 1, True, 0.1))
+    with truth(interrupt) as port:
+
+        def measure(duration_s: float) -> Observation:
+            with DriverProcess() as driver:
+                drivers.append(driver)
+                return driver.drive(LoadSpec("127.0.0.1", port, 1, True, duration_s))
+
+        seen = until(some_ended, measure, 0.1)
 
     assert only(seen, "ok")

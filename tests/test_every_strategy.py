@@ -18,6 +18,8 @@ from client import Client, Response
 from calcbench.core.serving.catalogue import load, names
 from calcbench.core.serving.launcher import Server, ServerSpec, Stopped, launch
 
+pytestmark = pytest.mark.slow
+
 CLIENTS = 100
 POST = (
     b"POST /calc HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n"
@@ -186,7 +188,7 @@ def test_survives_a_client_that_resets_while_its_responses_wait(strategy: str) -
 
 
 def test_gives_a_long_request_the_time_it_needs_to_stop(strategy: str) -> None:
-    patient = spec(strategy, "wait=1s", "drain_timeout=0.1", "idle-timeout=86400")
+    patient = spec(strategy, "wait=300ms", "drain_timeout=0.1", "idle-timeout=86400")
     with launch(patient) as server, Client(server) as client:
         client.send(b"GET /add/1/1 HTTP/1.1\r\nHost: test\r\n\r\n")
         stop_cleanly(server)
@@ -243,7 +245,8 @@ def test_answers_what_has_arrived_when_it_stops(strategy: str) -> None:
 
 
 def test_stops_while_a_client_is_silent_in_its_request(strategy: str) -> None:
-    with launch(spec(strategy, "add", "drain_timeout=0.2")) as server, Client(server) as silent:
+    hasty = spec(strategy, "add", "drain_timeout=0.1", "linger_timeout=0.1")
+    with launch(hasty) as server, Client(server) as silent:
         assert silent.get("/add/1/1").body == b"2"
         silent.send(b"GET /add/1/1 HTTP/1.1\r\nHo")
         stop_cleanly(server)

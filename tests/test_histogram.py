@@ -149,6 +149,7 @@ def test_relies_on_the_steps_of_the_library() -> None:
     assert b"StdDeviation   = " in out.getvalue()
 
 
+@pytest.mark.slow
 def test_exports_all_rounds_of_a_condition_together(tmp_path: Path) -> None:
     prepare_folder(tmp_path)
     plan = Plan(("selectors",), connections=(1,), rate=10.0)

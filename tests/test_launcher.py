@@ -13,19 +13,9 @@ from textwrap import dedent
 import pytest
 from client import Client
 
-from calcbench import strategies
 from calcbench.core.errors import CalcbenchError, UsageError
 from calcbench.core.serving.catalogue import has, load, names, options_of, parse_variant
 from calcbench.core.serving.launcher import ServerSpec, launch
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder that stands for `strategies/`."""
-    monkeypatch.setattr(strategies, "__path__", [str(tmp_path)])
-    for module in [name for name in sys.modules if name.startswith("calcbench.strategies.")]:
-        monkeypatch.delitem(sys.modules, module)
-    return tmp_path
 
 
 def write(folder: Path, name: str, serve: str, head: str = "") -> None:
@@ -38,9 +28,9 @@ def write(folder: Path, name: str, serve: str, head: str = "") -> None:
     )
 
 
-def test_finds_a_strategy_that_is_one_new_file(folder: Path) -> None:
+def test_finds_a_strategy_that_is_one_new_file(strategies_folder: Path) -> None:
     write(
-        folder,
+        strategies_folder,
         "my_own.py",
         "for client in clients(listener, service, stop): serve_connection(client, service, stop)",
     )
@@ -53,29 +43,30 @@ def test_finds_a_strategy_that_is_one_new_file(folder: Path) -> None:
         assert server.stop().clean
 
 
-def test_says_why_a_strategy_cannot_run_here(folder: Path) -> None:
+def test_says_why_a_strategy_cannot_run_here(strategies_folder: Path) -> None:
     head = (
         "from calcbench.core.serving.catalogue import has\n"
         "REQUIRES = (has('os', 'no_such_call'),)\n"
     )
-    write(folder, "lame.py", "pass", head)
+    write(strategies_folder, "lame.py", "pass", head)
 
     assert load("lame").unavailable == "needs os.no_such_call"
     with pytest.raises(CalcbenchError, match=r"lame cannot run here: it needs os\.no_such_call"):
         launch(ServerSpec("lame"))
 
 
-def test_reports_a_server_that_dies_at_its_start(folder: Path) -> None:
-    (folder / "broken.py").write_text('"""A test."""\ndef serve(*_): pass\n')
+def test_reports_a_server_that_dies_at_its_start(strategies_folder: Path) -> None:
+    (strategies_folder / "broken.py").write_text('"""A test."""\ndef serve(*_): pass\n')
     load("broken")
-    (folder / "broken.py").write_text('"""A test."""\nimport no_such_module\n')
+    (strategies_folder / "broken.py").write_text('"""A test."""\nimport no_such_module\n')
 
     with pytest.raises(CalcbenchError, match="died at its start: ModuleNotFoundError"):
         launch(ServerSpec("broken"))
 
 
-def test_reports_a_server_that_raises(folder: Path) -> None:
-    write(folder, "raising.py", "next(clients(listener, service, stop)); raise KeyError('oh')")
+def test_reports_a_server_that_raises(strategies_folder: Path) -> None:
+    serve = "next(clients(listener, service, stop)); raise KeyError('oh')"
+    write(strategies_folder, "raising.py", serve)
 
     with launch(ServerSpec("raising")) as server:
         with Client(server) as client:
@@ -87,8 +78,8 @@ def test_reports_a_server_that_raises(folder: Path) -> None:
     assert "KeyError: 'oh'" in stopped.stderr
 
 
-def test_kills_a_server_that_will_not_stop(folder: Path) -> None:
-    write(folder, "stubborn.py", "while True: time.sleep(60)")
+def test_kills_a_server_that_will_not_stop(strategies_folder: Path) -> None:
+    write(strategies_folder, "stubborn.py", "while True: time.sleep(60)")
 
     with launch(ServerSpec("stubborn")) as server:
         stopped = server.stop(grace_s=0.1)
@@ -97,9 +88,9 @@ def test_kills_a_server_that_will_not_stop(folder: Path) -> None:
     assert stopped.status == -signal.SIGKILL
 
 
-def test_kills_children_that_a_server_leaves_behind(folder: Path) -> None:
+def test_kills_children_that_a_server_leaves_behind(strategies_folder: Path) -> None:
     write(
-        folder,
+        strategies_folder,
         "careless.py",
         """
         if os.fork() == 0:
@@ -128,11 +119,11 @@ def alive_in(group: int) -> list[int]:
     return alive
 
 
-def test_a_launcher_that_is_killed_takes_its_server_along(folder: Path) -> None:
-    write(folder, "stubborn.py", "while True: time.sleep(60)")
+def test_a_launcher_that_is_killed_takes_its_server_along(strategies_folder: Path) -> None:
+    write(strategies_folder, "stubborn.py", "while True: time.sleep(60)")
     script = f"""
         from calcbench import strategies
-        strategies.__path__ = [{str(folder)!r}]
+        strategies.__path__ = [{str(strategies_folder)!r}]
         from calcbench.core.serving.launcher import ServerSpec, launch
         server = launch(ServerSpec("stubborn"))
         print(server.pid, flush=True)

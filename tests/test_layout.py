@@ -300,6 +300,7 @@ def test_the_strategy_shown_to_contributors_is_one() -> None:
     assert len(code.splitlines()) in STRATEGY_LINES
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)  # a suite within the suite
 def test_the_strategy_shown_to_contributors_passes_the_suite_of_all(tmp_path: Path) -> None:
     folder = tmp_path / "strategies"

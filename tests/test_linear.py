@@ -242,6 +242,7 @@ WAYS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", INPUTS)
 @pytest.mark.parametrize("way", WAYS)
 def test_works_in_proportion_to_what_it_is_sent(name: str, way: str) -> None:

@@ -22,7 +22,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 from namespaces import Machines, machines, why_denied
-from truth import LONG_S, Behaviour, always, once, only, requests, response_to, truth
+from truth import (
+    LONG_S,
+    Behaviour,
+    always,
+    nobody,
+    once,
+    only,
+    requests,
+    response_to,
+    some_ended,
+    truth,
+    until,
+)
 
 from calcbench.bench.cli.worker import master
 from calcbench.bench.diagnosis.failures import contradiction_of_totals
@@ -42,6 +54,8 @@ from calcbench.bench.schema.result import Run, read_run
 from calcbench.core.errors import CalcbenchError, UsageError
 from calcbench.core.serving.launcher import ServerSpec, launch
 
+pytestmark = pytest.mark.locust
+
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 PATIENCE_S = 90  # for what should take a moment, on a laden machine
 FOREIGN = {"locust", "gevent", "greenlet", "zmq"}
@@ -56,10 +70,22 @@ def cluster() -> Iterator[Cluster]:
     assert FOREIGN.isdisjoint(sys.modules)
 
 
-def drive(cluster: Cluster, port: int, **changes: object) -> Observation:
-    """Let *cluster* drive the server at *port* for a moment, with a few things changed."""
-    usual = {"connections": 3, "keep_alive": True, "duration_s": 0.25, "warmup_s": 0.02}
-    return cluster.drive(LoadSpec(**({"host": "127.0.0.1", "port": port} | usual | changes)))  # type: ignore[arg-type]
+def drive(
+    cluster: Cluster,
+    port: int,
+    enough: Callable[[Observation], bool] = some_ended,
+    duration_s: float = 0.25,
+    **changes: object,
+) -> Observation:
+    """Let *cluster* drive the server at *port* until it is *enough*, changed in a few things."""
+    usual = {"connections": 3, "keep_alive": True, "warmup_s": 0.02, "timeout_s": LONG_S}
+    fixed = {"host": "127.0.0.1", "port": port}
+
+    def measure(duration_s: float) -> Observation:
+        load = LoadSpec(**(fixed | usual | changes | {"duration_s": duration_s}))  # type: ignore[arg-type]
+        return cluster.drive(load)
+
+    return until(enough, measure, duration_s)
 
 
 def silent(conn: socket.socket) -> None:
@@ -112,7 +138,7 @@ IN_AN_OPEN_LOOP = ("right", "closing", "truncated", "no response", "silence")
 def test_counts_each_answer_as_what_it_is(cluster: Cluster, what: str, rate: float) -> None:
     behave, outcome = AS_IT_IS[what]
     with truth(behave) as port:
-        seen = drive(cluster, port, rate=rate, timeout_s=0.1 if what == "silence" else 5.0)
+        seen = drive(cluster, port, rate=rate, timeout_s=0.1 if what == "silence" else LONG_S)
 
     assert only(seen, outcome)
     assert seen.begun == seen.ended
@@ -120,17 +146,18 @@ def test_counts_each_answer_as_what_it_is(cluster: Cluster, what: str, rate: flo
 
 
 def test_tells_a_port_where_nobody_listens(cluster: Cluster) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    assert only(drive(cluster, port), "refused")
+    with nobody() as port:
+        assert only(drive(cluster, port), "refused")
 
 
 def test_replaces_a_connection_that_the_server_closed_in_peace(cluster: Cluster) -> None:
     with truth(closing) as port:
         seen = drive(cluster, port, rate=100, connections=4, duration_s=0.4)
 
-    assert seen.outcomes.ok > 30
+    # As of our own driver in test_open_loop.py; each of two workers has a clock of its own.
     assert seen.outcomes.total == seen.outcomes.ok + seen.outcomes.reset
+    assert seen.outcomes.total >= 39
+    assert seen.outcomes.reset <= seen.outcomes.ok / 5 + 4
 
 
 def test_asks_anything_of_any_server(cluster: Cluster) -> None:
@@ -169,7 +196,6 @@ def test_asks_for_what_is_due_and_nothing_else(
             connections=20,
             duration_s=0.3,
             keep_alive=keep_alive,
-            timeout_s=LONG_S,
         )
     # Each worker has every other arrival, by its own clock from its own beginning.
     due = list(itertools.islice(schedule(300, arrivals, 5), 1000))
@@ -200,18 +226,25 @@ def test_gives_up_what_never_got_a_connection(cluster: Cluster) -> None:
 def test_sees_as_many_answers_as_the_server_counted(
     cluster: Cluster, keep_alive: bool, rate: float
 ) -> None:
+    windows: list[Observation] = []
+
+    def enough(seen: Observation) -> bool:
+        windows.append(seen)
+        return seen.clients_served == 5
+
     with launch(ServerSpec("selectors", watched=True)) as server:
         seen = drive(
             cluster,
             server.port,
+            enough,
             keep_alive=keep_alive,
             rate=rate,
             connections=5,
             server_group=server.pid,
-            timeout_s=LONG_S,
         )
         assert server.watch
         counted = sum(worker.responses for worker in server.watch.workers())
+        counted -= sum(earlier.responses_seen for earlier in windows[:-1])
 
     assert only(seen, "ok")
     assert counted == seen.responses_seen == seen.begun > seen.outcomes.ok
@@ -333,13 +366,21 @@ def test_a_newcomer_waits_for_the_next_drive() -> None:
             assert worker.stdout
             assert "joined" in worker.stdout.readline()
 
+        windows: list[Observation] = []
+
+        def enough(seen: Observation) -> bool:
+            windows.append(seen)
+            return bool(come)
+
         with truth(kill_when_asked(40, invite)) as port:
-            seen = drive(one, port, connections=4, timeout_s=LONG_S)
+            drive(one, port, enough, connections=4)
         with ended(*come):
             with truth(right) as port:
-                again = drive(one, port, connections=4)
-            assert (seen.drivers, again.drivers) == (1, 2)
-            assert seen.begun == seen.ended == seen.responses_seen >= 40  # nobody was cut off
+                again = drive(one, port, lambda seen: seen.clients_served == 4, connections=4)
+            assert ({seen.drivers for seen in windows}, again.drivers) == ({1}, 2)
+            for seen in windows:
+                assert seen.begun == seen.ended == seen.responses_seen  # nobody was cut off
+            assert sum(seen.begun for seen in windows) >= 40
             assert only(again, "ok")
             assert again.clients_served == 4
 
@@ -349,7 +390,7 @@ def test_names_who_dies_and_what_is_lost() -> None:
     with Cluster(2, announce=heard.append) as two:
         pid = two.members[0].pid
         with truth(kill_when_asked(40, lambda: os.kill(pid, signal.SIGKILL))) as port:
-            seen = drive(two, port, connections=8, duration_s=0.3)
+            seen = drive(two, port, lambda seen: seen.lost != "", connections=8, duration_s=1)
         name = rf"worker 1 on .+ \(process {pid}\)"
         lost = rf"{name} died: its share, 4 of 8 connections \(50%\), is lost"
 
@@ -358,15 +399,14 @@ def test_names_who_dies_and_what_is_lost() -> None:
         assert seen.outcomes.ok > 0
         assert seen.drivers == 1
         with truth(right) as port:
-            again = drive(two, port, connections=8)
+            again = drive(two, port, lambda seen: seen.clients_served == 8, connections=8)
         assert only(again, "ok")
         assert again.lost == ""
         assert again.clients_served == 8
         with truth(kill_when_asked(40, two.master.kill)) as port:
-            with pytest.raises(CalcbenchError, match="Locust's master died"):
-                drive(two, port, duration_s=0.3)
-            with pytest.raises(CalcbenchError, match="Locust's master died"):
-                drive(two, port)
+            for _ in range(2):
+                with pytest.raises(CalcbenchError, match="Locust's master died"):
+                    drive(two, port, lambda _: False)
 
 
 # The command line.
@@ -417,7 +457,7 @@ def result_in(folder: Path) -> Run:
 
 
 CALCBENCH = SCRIPTS / "calcbench"
-QUICK = ("--connections", "4", "--duration", "0.3", "--warmup", "0.1", "--rounds", "1")
+QUICK = ("--connections", "4", "--duration", "0.6", "--warmup", "0.1", "--rounds", "1")
 
 
 def free_port() -> int:
@@ -484,7 +524,7 @@ def test_two_machines_load_a_third(places: Machines, tmp_path: Path) -> None:
 def joined_by(
     count: int, tmp_path: Path, end: Callable[["subprocess.Popen[str]", list[int]], None]
 ) -> Iterator[tuple["subprocess.Popen[str]", list["subprocess.Popen[str]"]]]:
-    """Load a server with *count* joined workers, and *end* something at the 40th request."""
+    """Load a server with *count* joined workers, and *end* something at the 8th request."""
     port = free_port()
     workers = [
         start(CALCBENCH, "worker", "--master", f"127.0.0.1:{port}", "--wait", 60)
@@ -495,7 +535,7 @@ def joined_by(
     def act() -> None:
         end(run, [worker.pid for worker in workers])
 
-    with ended(*workers), truth(kill_when_asked(40, act)) as target:
+    with ended(*workers), truth(kill_when_asked(8, act)) as target:
         words = ("--engine", "locust", "--join", count, "--master-port", port, "--out", tmp_path)
         run = start(CALCBENCH, "load", f"http://127.0.0.1:{target}/add/1/2", *words, *QUICK[:-2])
         with ended(run):
@@ -805,8 +845,9 @@ def locust(file: Path, *words: object) -> "subprocess.Popen[str]":
     return start(SCRIPTS / "locust", "-f", file, "--loglevel", "ERROR", *words)
 
 
-def headless(url: str) -> tuple[object, ...]:
-    return ("--headless", "--host", url, "-u", 5, "-r", 5, "-t", "1s", "--only-summary")
+def headless(url: str, duration_s: float) -> tuple[object, ...]:
+    users = ("-u", 5, "-r", 5, "-t", f"{duration_s:g}s")
+    return ("--headless", "--host", url, *users, "--only-summary")
 
 
 def exact(printed: str) -> tuple[int, list[float]]:
@@ -818,24 +859,28 @@ def exact(printed: str) -> tuple[int, list[float]]:
 
 @pytest.mark.parametrize("distributed", [False, True])
 def test_plain_locust_runs_our_file(locustfile: Path, distributed: bool) -> None:
-    with launch(ServerSpec("selectors", watched=True)) as server:
-        words = headless(server.url)
-        if distributed:
-            place = ("--master-host", "127.0.0.1", "--master-port", free_port())
-            at = ("--master-bind-host", "127.0.0.1", "--master-bind-port", place[-1])
-            run = locust(locustfile, "--master", "--expect-workers", 2, *at, *words)
-            workers = [locust(locustfile, "--worker", *place) for _ in range(2)]
-        else:
-            run, workers = locust(locustfile, *words), []
-        with ended(run, *workers):
-            status, out, err = finish(run)
-            left = [finish(worker)[0] for worker in workers]
-        assert server.watch
-        counted = sum(worker.responses for worker in server.watch.workers())
+    def measure(duration_s: float) -> tuple[str, str, int]:
+        with launch(ServerSpec("selectors", watched=True)) as server:
+            words = headless(server.url, duration_s)
+            if distributed:
+                place = ("--master-host", "127.0.0.1", "--master-port", free_port())
+                at = ("--master-bind-host", "127.0.0.1", "--master-bind-port", place[-1])
+                run = locust(locustfile, "--master", "--expect-workers", 2, *at, *words)
+                workers = [locust(locustfile, "--worker", *place) for _ in range(2)]
+            else:
+                run, workers = locust(locustfile, *words), []
+            with ended(run, *workers):
+                status, out, err = finish(run)
+                left = [finish(worker)[0] for worker in workers]
+            assert server.watch
+            counted = sum(worker.responses for worker in server.watch.workers())
+        assert status == 0, err
+        assert left == [0] * len(workers)
+        return out, err, counted
+
+    out, err, counted = until(lambda seen: seen[2] > 0, measure, 1)
     count, quantiles = exact(out)
 
-    assert status == 0, err
-    assert left == [0] * len(workers)
     # Of each of the 5 users one request may have been on its way when Locust ended.
     assert 0 < count <= counted <= count + 5
     assert quantiles == sorted(quantiles)
@@ -844,9 +889,13 @@ def test_plain_locust_runs_our_file(locustfile: Path, distributed: bool) -> None
 
 def test_plain_locust_sees_what_is_wrong(locustfile: Path) -> None:
     with truth(always(lambda number: response_to(number + 1))) as port:
-        run = locust(locustfile, *headless(f"http://127.0.0.1:{port}"))
-        with ended(run):
-            status, out, err = finish(run)
+
+        def measure(duration_s: float) -> tuple[int, str, str]:
+            run = locust(locustfile, *headless(f"http://127.0.0.1:{port}", duration_s))
+            with ended(run):
+                return finish(run)
+
+        status, out, err = until(lambda seen: "add answered" in seen[2], measure, 1)
 
     assert status == 1
     assert "exactly" not in out
@@ -858,7 +907,7 @@ def test_plain_locust_shows_exact_quantiles_on_a_page(locustfile: Path) -> None:
     page = f"http://127.0.0.1:{port}"
     with launch(ServerSpec("selectors")) as server:
         words = ("--host", server.url, "--web-host", "127.0.0.1", "--web-port", port)
-        run = locust(locustfile, *words, "-u", 2, "-r", 2, "-t", "1s", "--autostart")
+        run = locust(locustfile, *words, "-u", 2, "-r", 2, "--autostart")
         with ended(run):
             until_it_listens(port, run)
             with urllib.request.urlopen(page, timeout=PATIENCE_S) as responses:
@@ -877,7 +926,9 @@ def test_plain_locust_shows_exact_quantiles_on_a_page(locustfile: Path) -> None:
 def until_it_listens(port: int, process: "subprocess.Popen[str]") -> None:
     """Return when somebody listens at *port*; fails when *process* ends first."""
     while process.poll() is None:
+        # From another address: where nobody listens yet, who asks often enough is given that very
+        # port to ask from, and so meets himself.
         with contextlib.suppress(ConnectionRefusedError):
-            socket.create_connection(("127.0.0.1", port)).close()
+            socket.create_connection(("127.0.0.1", port), source_address=("127.0.0.2", 0)).close()
             return
     raise AssertionError(process.communicate())

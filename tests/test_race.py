@@ -3,19 +3,21 @@
 import dataclasses
 import json
 import os
+import re
 import select
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
 from builders import make_usage
+from truth import until
 
-from calcbench import strategies
 from calcbench.bench.diagnosis.failures import failure_reason
 from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.runner.launched import Start, among_strategies
@@ -31,6 +33,8 @@ from calcbench.bench.system.cpus import choose_cores
 from calcbench.core.errors import CalcbenchError, UsageError
 from calcbench.core.serving.launcher import Server, ServerSpec, Stopped, launch
 
+pytestmark = pytest.mark.slow
+
 SHORT = Plan(
     ("selectors",), connections=(3,), duration_s=0.1, warmup_s=0.02, rounds=1, timeout_s=5.0
 )
@@ -44,6 +48,32 @@ def races(plan: Plan, folder: Path, start: Start = launch) -> Run:
     return race(plan, among_strategies(plan, start), folder, ignore, "calcbench run")
 
 
+# What becomes of a window of 0.1 s in which a machine stands still.
+STILL = re.compile("no right response within the window, but nothing at all|Little's law: ")
+
+
+def went_on(run: Run) -> bool:
+    """Tell whether the machine stood still in no measurement of *run*."""
+    return not any(STILL.match(measurement.reason) for measurement in run.measurements)
+
+
+def all_served(run: Run) -> bool:
+    """Tell whether all clients were served in every measurement of *run*."""
+    return all(one.clients_served == one.condition.connections for one in run.measurements)
+
+
+def race_until(
+    enough: Callable[[Run], bool], plan: Plan, folder: Path, racing: Callable[[Plan, Path], Run]
+) -> Run:
+    """Have *plan* raced, and again in windows of twice the length until it is *enough*."""
+
+    def measure(duration_s: float) -> Run:
+        shutil.rmtree(folder, ignore_errors=True)
+        return racing(dataclasses.replace(plan, duration_s=duration_s), folder)
+
+    return until(enough, measure, plan.duration_s)
+
+
 def test_measures_every_condition_in_every_round(tmp_path: Path) -> None:
     plan = dataclasses.replace(
         SHORT,
@@ -53,13 +83,12 @@ def test_measures_every_condition_in_every_round(tmp_path: Path) -> None:
         duration_s=0.25,
     )
     steps: list[Progress] = []
-    run = race(
-        plan,
-        among_strategies(plan),
-        tmp_path,
-        steps.append,
-        "calcbench run --out /tmp/somewhere/else",
-    )
+
+    def racing(plan: Plan, folder: Path) -> Run:
+        steps.clear()
+        return race(plan, among_strategies(plan), folder, steps.append, "calcbench run")
+
+    run = race_until(lambda run: went_on(run) and all_served(run), plan, tmp_path, racing)
     order = [condition for number in (1, 2) for condition in plan.order(number)]
 
     assert [m.condition for m in run.measurements] == order
@@ -103,7 +132,11 @@ def test_judges_every_measurement_and_says_what_it_rests_on(tmp_path: Path) -> N
         SHORT, strategies=("selectors", "threadpool", "thread-per-request", "fork"), duration_s=0.3
     )
     known = {"ways": {"keep-alive": {"ceiling_per_s": 200_000}}}
-    run = race(plan, among_strategies(plan), tmp_path, prepare=lambda: known)
+
+    def racing(plan: Plan, folder: Path) -> Run:
+        return race(plan, among_strategies(plan), folder, prepare=lambda: known)
+
+    run = race_until(lambda run: went_on(run) and all_served(run), plan, tmp_path, racing)
 
     assert read_run(tmp_path) == run
     assert run.calibration == known
@@ -148,7 +181,7 @@ def test_sees_a_stranger_on_the_server_s_core(tmp_path: Path) -> None:
     words = [sys.executable, "-c", BURN, str(pinning.server[0]), str(os.getpid())]
     with subprocess.Popen(words, stdout=subprocess.PIPE) as burner:
         assert line(burner) == "burning"
-        run = races(dataclasses.replace(SHORT, duration_s=0.5), tmp_path)
+        run = race_until(went_on, dataclasses.replace(SHORT, duration_s=0.5), tmp_path, races)
         burner.kill()
     [measurement] = run.measurements
 
@@ -172,7 +205,7 @@ def test_calls_invalid_what_could_not_be_measured(tmp_path: Path) -> None:
 
 def test_says_that_one_core_pins_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
-    run = races(SHORT, tmp_path)
+    run = race_until(went_on, SHORT, tmp_path, races)
 
     assert run.pinning.server == run.pinning.driver == ()
     assert "one core" in run.pinning.note
@@ -196,7 +229,8 @@ def test_calibrates_computing_once_for_a_run(tmp_path: Path) -> None:
 
 
 def test_reports_clients_that_are_never_served(tmp_path: Path) -> None:
-    run = races(dataclasses.replace(SHORT, strategies=("blocking",)), tmp_path)
+    plan = dataclasses.replace(SHORT, strategies=("blocking",))
+    run = race_until(went_on, plan, tmp_path, races)
 
     assert run.measurements[0].status == "ok"
     assert run.measurements[0].clients_served == 1
@@ -272,11 +306,8 @@ def serve(listener, service, options, stop): ...
 """
 
 
-def test_records_a_strategy_that_is_unavailable(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(strategies, "__path__", [str(tmp_path)])
-    (tmp_path / "lame.py").write_text(LAME)
+def test_records_a_strategy_that_is_unavailable(strategies_folder: Path, tmp_path: Path) -> None:
+    (strategies_folder / "lame.py").write_text(LAME)
     run = races(dataclasses.replace(SHORT, strategies=("lame",)), tmp_path / "run", never)
 
     assert [(m.status, m.reason) for m in run.measurements] == [("unavailable", "needs os.spoon")]

@@ -282,6 +282,7 @@ def test_is_answered_rightly_by_the_server_that_stamps() -> None:
     assert response_to(b"GET /sub/2/3 HTTP/1.1\r\n\r\n").endswith(b"2\r\n\r\n-1")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("who", [timestamps.by_driver, timestamps.by_bare_client])
 def test_the_server_that_stamps_and_its_clients_have_one_clock(
     who: Callable[[Pinning], timestamps.Beyond], monkeypatch: pytest.MonkeyPatch

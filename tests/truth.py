@@ -5,17 +5,19 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import TypeVar
 
 from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.loadgen.pool import Drivers
 from calcbench.bench.loadgen.spec import LoadSpec
 
 LONG_S = 60.0  # longer than any test: never reached
-WINDOWS = 3  # in which something should end
+WINDOWS = 8  # each twice as long as the one before; what a test waits for is seen by then
 GET = re.compile(rb"GET /(add|sub|mult)/(\d+)/(\d+) HTTP/1.1\r\n")
 POST = re.compile(rb'.*{"op": "(add|sub|mult)", "arg1": (\d+), "arg2": (\d+)}', re.DOTALL)
 
 Behaviour = Callable[[socket.socket], None]
+T = TypeVar("T")
 
 
 @contextmanager
@@ -96,21 +98,65 @@ def once(make: Callable[[int], bytes]) -> Behaviour:
     return behave
 
 
-def drive(port: int, count: int = 1, **changes: object) -> Observation:
-    """Let *count* drivers drive the server at *port* for a moment, with a few things changed.
+@contextmanager
+def nobody() -> Iterator[int]:
+    """Give a port at which nobody listens, nor anybody else can meanwhile."""
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        yield holder.getsockname()[1]
 
-    The servers are threads of the tests' own process, which can stand still for all of the
-    window, as when it collects its garbage. A window in which nothing ended is tried again.
+
+def until(enough: Callable[[T], bool], measure: Callable[[float], T], duration_s: float) -> T:
+    """Return the first of what *measure* gives, for *duration_s* and longer, that is *enough*.
+
+    A machine may stand still for all of a window, and a process too, as when it collects its
+    garbage. So what is asserted of a window rests on a fact, such as that some request ended:
+    without it the window was too short, and one of twice its length is tried. What a window shows
+    that is *enough* is for the test to judge, once; so is the last one, whatever it shows.
     """
-    usual = {"connections": 3, "keep_alive": True, "duration_s": 0.1, "warmup_s": 0.02}
-    load = LoadSpec(**({"host": "127.0.0.1", "port": port} | usual | changes))  # type: ignore[arg-type]
-    seen = None
-    for _ in range(WINDOWS):
-        if seen is None or not seen.outcomes.total:
-            with Drivers(count) as drivers:
-                seen = drivers.drive(load)
-    assert seen
+    seen = measure(duration_s)
+    for _ in range(WINDOWS - 1):
+        if enough(seen):
+            break
+        duration_s *= 2
+        seen = measure(duration_s)
     return seen
+
+
+def some_ended(seen: Observation) -> bool:
+    return seen.outcomes.total > 0
+
+
+def all_three_served(seen: Observation) -> bool:
+    return seen.clients_served == 3
+
+
+def drive(
+    port: int,
+    count: int = 1,
+    enough: Callable[[Observation], bool] = some_ended,
+    duration_s: float = 0.1,
+    **changes: object,
+) -> Observation:
+    """Let *count* drivers drive the server at *port* until it is *enough*, changed in a few things.
+
+    No request times out unless a test says when.
+    """
+    usual = {
+        "host": "127.0.0.1",
+        "port": port,
+        "connections": 3,
+        "keep_alive": True,
+        "warmup_s": 0.02,
+        "timeout_s": LONG_S,
+    }
+
+    def measure(duration_s: float) -> Observation:
+        load = LoadSpec(**(usual | changes | {"duration_s": duration_s}))  # type: ignore[arg-type]
+        with Drivers(count) as drivers:
+            return drivers.drive(load)
+
+    return until(enough, measure, duration_s)
 
 
 def only(observation: Observation, outcome: str) -> bool:

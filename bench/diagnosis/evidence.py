@@ -115,14 +115,14 @@ def of_the_driver(
     """Return how busy the driver was: computing, or ready to and waiting for its core."""
     elapsed_ns, drivers = observation.elapsed_ns, observation.drivers
     at_once = min(drivers, len(pinning.driver) or drivers)
-    used = min(observation.driver_cpu_ns / elapsed_ns / at_once, 1)  # after a cut, estimated
+    used = min(observation.driver_cpu_ns / elapsed_ns / at_once, 1.0)  # after a cut, estimated
     waited = observation.driver_delay_ns / elapsed_ns / drivers
     rate = observation.responses * 1e9 / elapsed_ns
     ceiling = (ceiling_per_s or 0) * at_once
     return {
         "driver_cpu_ratio": round(used, 4),
         "driver_delay_ratio": round(waited, 4),
-        "driver_busy_ratio": round(min(used + waited, 1), 4),
+        "driver_busy_ratio": round(min(used + waited, 1.0), 4),
         "ceiling_ratio": round(rate / ceiling, 4) if ceiling else None,
     }
 
@@ -158,7 +158,7 @@ def of_the_cores(
         "server_busy_ratio": round(server_cpu_ns / elapsed_ns / max(servers, 1), 4),
         "server_delay_ratio": round(total.run_queue_ns / elapsed_ns, 4) if alone else None,
         "steal_ratio": round(max(total.steal_ns, default=0) / elapsed_ns, 4),
-        "other_load_ratio": round(max(other / elapsed_ns, 0), 4) if busy else None,
+        "other_load_ratio": round(max(other / elapsed_ns, 0.0), 4) if busy else None,
     }
 
 

@@ -17,7 +17,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,9 @@ from calcbench.bench.system.machine import describe_machine
 from calcbench.core.serving.sockets import listen
 
 if TYPE_CHECKING:
-    pass
+    from calcbench.bench.loadgen.observation import Observation
+
+Drive = Callable[[LoadSpec, Pinning], "Observation"]
 
 FOLDER = "calcbench"
 WAYS = {"keep-alive": 32, "close": 8}  # way of connecting → clients that keep the driver busy
@@ -90,11 +92,25 @@ def save_calibration(calibration: dict[str, Any]) -> bool:
     return True
 
 
-def calibrate_driver(duration_s: float = DURATION_S, rounds: int = ROUNDS) -> dict[str, Any]:
-    """Measure the driver, which takes a few seconds; raises CalcbenchError when it cannot drive."""
+def drive_null(spec: LoadSpec, pinning: Pinning) -> "Observation":
+    """Return what a driver sees that drives the null server as *spec* says, but for where."""
+    from calcbench.bench.loadgen.pool import DriverProcess
+
+    with DriverProcess() as driver, null_server(spec, pinning) as port:
+        here = dataclasses.replace(spec, host="127.0.0.1", port=port, cpus=pinning.driver)
+        return driver.drive(here)
+
+
+def calibrate_driver(
+    duration_s: float = DURATION_S, rounds: int = ROUNDS, drive: Drive = drive_null
+) -> dict[str, Any]:
+    """Measure the driver, which takes a few seconds; raises CalcbenchError when it cannot drive.
+
+    *drive* says what a driver sees of a load; a test may make that up.
+    """
     pinning = choose_cores()
     ways = {
-        way: measure_way(pinning, way == "keep-alive", clients, duration_s, rounds)
+        way: measure_way(pinning, way == "keep-alive", clients, duration_s, rounds, drive)
         for way, clients in WAYS.items()
     }
     rate = ways["keep-alive"]["ceiling_per_s"] * LATENESS_SHARE
@@ -102,19 +118,23 @@ def calibrate_driver(duration_s: float = DURATION_S, rounds: int = ROUNDS) -> di
         **machine_key(),
         "measured": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
         "ways": ways,
-        "lateness": measure_lateness(pinning, rate, duration_s),
+        "lateness": measure_lateness(pinning, rate, duration_s, drive),
     }
 
 
 def measure_way(
-    pinning: Pinning, keep_alive: bool, clients: int, duration_s: float, rounds: int
+    pinning: Pinning,
+    keep_alive: bool,
+    clients: int,
+    duration_s: float,
+    rounds: int,
+    drive: Drive = drive_null,
 ) -> dict[str, Any]:
     """Return the driver's cost and ceiling with *clients*, the median of *rounds*."""
     costs, rates, delays = [], [], []
     for _ in range(rounds):
-        observation = drive_null(
-            LoadSpec("", 0, clients, keep_alive, duration_s, WARMUP_S, variety=1), pinning
-        )
+        spec = LoadSpec("", 0, clients, keep_alive, duration_s, WARMUP_S, variety=1)
+        observation = drive(spec, pinning)
         requests = max(observation.outcomes.ok, 1)
         costs.append(observation.driver_cpu_ns / requests)
         rates.append(requests * 1e9 / observation.elapsed_ns)
@@ -131,13 +151,15 @@ def measure_way(
     }
 
 
-def measure_lateness(pinning: Pinning, rate: float, duration_s: float) -> dict[str, Any]:
+def measure_lateness(
+    pinning: Pinning, rate: float, duration_s: float, drive: Drive = drive_null
+) -> dict[str, Any]:
     """Return how late requests leave when *rate* are due each second."""
     import numpy as np
 
     clients = WAYS["keep-alive"]
     spec = LoadSpec("", 0, clients, True, duration_s, WARMUP_S, variety=1, rate=rate)
-    observation = drive_null(spec, pinning)
+    observation = drive(spec, pinning)
     late = observation.samples["sent_ns"] - observation.samples["intended_ns"]
     p50, p99, most = (
         int(np.quantile(late, q, method="inverted_cdf")) if len(late) else 0 for q in (0.5, 0.99, 1)
@@ -149,15 +171,6 @@ def measure_lateness(pinning: Pinning, rate: float, duration_s: float) -> dict[s
         "max_ns": most,
         "kept": not observation.driver_fault,
     }
-
-
-def drive_null(spec: LoadSpec, pinning: Pinning) -> Any:
-    """Return what a driver sees that drives the null server as *spec* says, but for where."""
-    from calcbench.bench.loadgen.pool import DriverProcess
-
-    with DriverProcess() as driver, null_server(spec, pinning) as port:
-        here = dataclasses.replace(spec, host="127.0.0.1", port=port, cpus=pinning.driver)
-        return driver.drive(here)
 
 
 @contextlib.contextmanager

@@ -183,7 +183,7 @@ class Collector:
             driver_cpu_ns=sum(scaled(one, "driver_cpu_ns", closed - opened) for one in report),
             samples=samples,
             responses=self.tally.responses,
-            offered_per_s=self.specs[0].rate,
+            offered_per_s=float(self.specs[0].rate),  # as it is read from a file
             late=self.tally.late,
             lateness_ns=self.tally.lateness_ns,
             waited=self.tally.waited,

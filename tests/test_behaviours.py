@@ -5,13 +5,21 @@ from collections import Counter
 from contextlib import suppress
 
 import pytest
-from truth import always, drive, only, requests, response_to, truth
+from truth import all_three_served, always, drive, only, requests, response_to, truth
 
 from calcbench.bench.loadgen.driver.background import BURST, KINDS
+from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.schema.behaviours import BEHAVIOURS, Behaviour, mix, parse_behaviour
 from calcbench.core.errors import UsageError
 
+pytestmark = pytest.mark.slow
+
 right = always(response_to)
+
+
+def met(seen: Observation, kind: str, what: str) -> int:
+    """Return how often clients of a *kind* met *what* within the window."""
+    return seen.background[kind].get(what, 0)
 
 
 @pytest.mark.parametrize(
@@ -58,6 +66,11 @@ def test_knows_a_background_client_for_each_behaviour() -> None:
 @pytest.mark.parametrize("rate", [0, 200])
 def test_counts_silent_clients_apart_from_the_others(rate: float) -> None:
     silent = Counter[str]()
+    windows: list[Observation] = []
+
+    def enough(seen: Observation) -> bool:
+        windows.append(seen)
+        return all_three_served(seen)
 
     def behave(conn: socket.socket) -> None:
         asked = False
@@ -67,12 +80,15 @@ def test_counts_silent_clients_apart_from_the_others(rate: float) -> None:
         silent["silent" if not asked else "normal"] += 1
 
     with truth(behave) as port:
-        seen = drive(port, background={"idle": 5}, rate=rate)
+        seen = drive(port, 1, enough, background={"idle": 5}, rate=rate)
+        with socket.create_connection(("127.0.0.1", port)) as last:  # behind all of them in line
+            last.sendall(b"GET /add/1/2 HTTP/1.1\r\n\r\n")
+            assert last.recv(4096) == response_to(3)
 
     assert only(seen, "ok")
     assert seen.clients_served == 3
     assert seen.background == {"idle": {"clients": 5}}
-    assert silent["silent"] == 5
+    assert silent["silent"] == 5 * len(windows)
 
 
 @pytest.mark.parametrize("keep_alive", [True, False])
@@ -90,9 +106,15 @@ def test_sends_a_request_an_octet_at_a_time(keep_alive: bool) -> None:
         conn.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n\r\n5")
 
     with truth(behave) as port:
-        # At 10 ms for an octet a request takes most of a second: the window holds several.
+        # At 10 ms for an octet a request takes most of a second.
         seen = drive(
-            port, background={"slow-sender": 2}, duration_s=3, warmup_s=0, keep_alive=keep_alive
+            port,
+            1,
+            lambda seen: met(seen, "slow-sender", "asked") >= 2 and pieces.count(1) > 50,
+            background={"slow-sender": 2},
+            duration_s=1,
+            warmup_s=0,
+            keep_alive=keep_alive,
         )
 
     assert pieces.count(1) > 50
@@ -112,7 +134,13 @@ def test_reads_so_slowly_that_the_server_cannot_send() -> None:
         stuck.append(1)
 
     with truth(behave) as port:
-        seen = drive(port, background={"slow-reader": 2}, duration_s=0.5)
+        seen = drive(
+            port,
+            1,
+            lambda seen: len(stuck) >= 2 and met(seen, "slow-reader", "asked") > 0,
+            background={"slow-reader": 2},
+            duration_s=0.5,
+        )
 
     assert len(stuck) >= 2
     assert seen.background["slow-reader"]["asked"] > seen.background["slow-reader"].get("ok", 0)
@@ -128,7 +156,13 @@ def test_breaks_connections_in_the_middle_of_a_request() -> None:
             broken.append(True)
 
     with truth(behave) as port:
-        seen = drive(port, background={"resetter": 2}, duration_s=0.3)
+        seen = drive(
+            port,
+            1,
+            lambda seen: met(seen, "resetter", "resets") > 2 and seen.outcomes.total > 0,
+            background={"resetter": 2},
+            duration_s=0.3,
+        )
 
     assert only(seen, "ok")
     assert seen.background["resetter"]["resets"] > 2
@@ -137,24 +171,41 @@ def test_breaks_connections_in_the_middle_of_a_request() -> None:
 
 def test_asks_in_bursts() -> None:
     with truth(right) as port:
-        seen = drive(port, background={"burst": 2}, duration_s=0.5)
+        seen = drive(
+            port,
+            1,
+            lambda seen: met(seen, "burst", "ok") >= 2 * BURST and seen.outcomes.total > 0,
+            background={"burst": 2},
+            duration_s=0.5,
+        )
 
     assert only(seen, "ok")
     assert seen.background["burst"]["ok"] >= 2 * BURST
 
 
+def sent_away(seen: Observation) -> bool:
+    [kind] = seen.background
+    left = sum(met(seen, kind, how) for how in ("closed", "reset", "resets"))
+    return left > 1 and met(seen, kind, "connections") > 1
+
+
 @pytest.mark.parametrize("kind", BEHAVIOURS)
 def test_comes_again_when_a_server_sends_it_away(kind: str) -> None:
     with truth(lambda _: None) as port:
-        seen = drive(port, background={kind: 1}, duration_s=0.5)
-    met = seen.background[kind]
+        seen = drive(port, 1, sent_away, background={kind: 1}, duration_s=0.3)
 
-    assert met["connections"] > 1
-    assert met.get("closed", 0) + met.get("reset", 0) + met.get("resets", 0) > 1
+    assert met(seen, kind, "connections") > 1
+    assert sent_away(seen)
 
 
 def test_counts_the_wrong_responses_that_a_background_client_gets() -> None:
     with truth(always(lambda number: response_to(number + 1))) as port:
-        seen = drive(port, background={"burst": 1}, duration_s=0.5)
+        seen = drive(
+            port,
+            1,
+            lambda seen: met(seen, "burst", "wrong") >= BURST,
+            background={"burst": 1},
+            duration_s=0.5,
+        )
 
     assert seen.background["burst"]["wrong"] >= BURST

@@ -87,6 +87,7 @@ def test_times_every_case_in_every_way() -> None:
 # With a socket
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reuse", REUSES)
 def test_measures_the_bare_loop_and_selectors_alike(reuse: str, path: Path) -> None:
     told: list[str] = []
@@ -325,6 +326,7 @@ def test_lists_what_is_not_installed(
     assert "uvloop" not in printed
 
 
+@pytest.mark.slow
 def test_runs_from_the_command_line(tmp_path: Path) -> None:
     words = ["--rounds", "1", "--duration", "0.1", "--only", "keep-alive,selectors"]
     done = subprocess.run(

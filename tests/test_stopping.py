@@ -127,6 +127,7 @@ def test_races_on_until_it_is_precise(tmp_path: Path) -> None:
     assert all(progress.done < progress.total for progress in comparison[:-1])
 
 
+@pytest.mark.slow
 def test_serves_a_control_as_what_it_is(tmp_path: Path) -> None:
     plan = Plan(
         ("fork", "selectors"),

@@ -25,6 +25,8 @@ from calcbench.core.serving.launcher import Server, ServerSpec, Stopped, launch
 from calcbench.core.serving.service import make_service
 from calcbench.core.serving.stop import Stop
 
+pytestmark = pytest.mark.slow
+
 HOLDING = {"blocking": (), "threadpool": ("workers=4",)}  # held up by slow clients; they say so
 FREE = ("fork", "selectors", "thread-per-request")  # never held up; a new one may be either
 HANGERS = 20

@@ -16,6 +16,7 @@ from calcbench.bench.diagnosis.evidence import (
     begin_later,
     gather,
     of_the_cores,
+    of_the_driver,
     steadiness_of,
 )
 from calcbench.bench.loadgen.observation import Observation
@@ -209,6 +210,16 @@ def test_sees_what_others_took_from_each_core() -> None:
         "other_load_ratio": 0.3,
     }
     assert of_the_cores(make_observation(), PINNING, []) == {}
+
+
+def test_says_a_share_that_is_none_as_it_is_read_back() -> None:
+    """JSON has 0 and 0.0, and a table that is drawn again is to be the same to the octet."""
+    idle = usage_samples((800 * MS, 300 * MS), (0, 0), 0, 1)  # ticks: less than what we used
+    full = make_observation(driver_cpu_ns=1_100 * MS)
+    shares = of_the_cores(make_observation(), PINNING, idle) | of_the_driver(full, PINNING, None)
+
+    assert repr(shares["other_load_ratio"]) == "0.0"
+    assert repr(shares["driver_cpu_ratio"]) == repr(shares["driver_busy_ratio"]) == "1.0"
 
 
 def test_does_not_blame_others_for_a_server_that_waits_for_itself() -> None:
