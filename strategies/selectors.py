@@ -9,7 +9,6 @@ from socket import socket
 from time import monotonic
 
 from calcbench.core.http.connection import NOTHING
-from calcbench.core.http.message import Response
 from calcbench.core.serving.event_loop import SWEEP_S, Timers, accept_batch, expire, serve_ready
 from calcbench.core.serving.service import Service
 from calcbench.core.serving.sockets import Client
@@ -33,12 +32,13 @@ class Loop:
 
     def __init__(self, selector: DefaultSelector, service: Service) -> None:
         self.selector, self.service = selector, service
-        self.clients, self.delayed = set[Client](), Timers[tuple[Client, Response]]()
+        self.clients: set[Client] = set()
+        self.delayed = Timers()
         self.next_sweep = monotonic() + SWEEP_S
 
     def turn(self, listener: socket, stop: Stop) -> bool:
         """Wait until somebody is ready, serve all who are, and tell whether to stop."""
-        ready = self.selector.select(self.delayed.time_left(SWEEP_S))
+        ready = self.selector.select(self.delayed.until_next(SWEEP_S))
         self.serve_clients([key.data for key, _ in ready if key.data])
         others = [key.fileobj for key, _ in ready if not key.data]  # listener and stop have no data
         if listener in others:
@@ -60,7 +60,7 @@ class Loop:
         self.serve_clients(list(self.clients))  # what has arrived by now still gets its response
         for client in self.clients:
             client.connection.drain()
-        self.serve_clients(list(self.clients))
+        self.serve_clients(list(self.clients))  # lets go of those who had nothing under way
         while self.clients:
             self.turn(listener, stop)
 
@@ -69,7 +69,7 @@ class Loop:
         serve_ready(clients, self.service.handle, self.delayed)
         for client in clients:
             interest = client.connection.interest
-            if interest != client.watched:  # registered anew: no selector modifies to NOTHING
+            if interest != client.watched:  # modified to NOTHING, epoll would still report hang-ups
                 if client.watched != NOTHING:
                     self.selector.unregister(client.sock)
                 if interest != NOTHING:

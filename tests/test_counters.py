@@ -1,4 +1,4 @@
-"""Who gave how many answers, seen from outside."""
+"""Who gave how many responses, seen from outside."""
 
 import dataclasses
 import os

@@ -315,18 +315,18 @@ def test_goes_on_accepting_behind_a_transient_error(number: int) -> None:
             sockets.accept(Accepting([errno.EBADF]), service, Stop(quiet))  # type: ignore[arg-type]
 
 
-class Crowded:
+class Popular:
     """A listener at which another client is always waiting."""
 
     def accept(self) -> tuple[socket.socket, object]:
         return socket.socket(), None
 
 
-def test_turns_to_others_although_newcomers_never_end() -> None:
+def test_turns_to_others_although_new_clients_never_end() -> None:
     service = make_service(Policy(), parse_workload("add"))
     quiet, stopper = socket.socketpair()
     with quiet, stopper:
-        batch = event_loop.accept_batch(Crowded(), service, Stop(quiet))  # type: ignore[arg-type]
+        batch = event_loop.accept_batch(Popular(), service, Stop(quiet))  # type: ignore[arg-type]
         accepted = list(batch)
         for client in accepted:
             client.sock.close()

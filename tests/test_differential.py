@@ -16,8 +16,9 @@ import pytest
 from conversation import connect
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
+from invariants import POLICIES
 
-from calcbench.core.http.connection import Connection
+from calcbench.core.http.connection import READ_SIZE, Connection
 from calcbench.core.http.limits import Policy
 from calcbench.core.http.message import Request, Response
 from calcbench.core.http.parser import Parser
@@ -477,14 +478,34 @@ def strange_octets(draw: st.DrawFn) -> bytes:
     return before + strange + behind
 
 
-def kept_and_said(feeds: Callable[[Connection, bytes], Request | None], octets: bytes) -> object:
-    """Return all that shows of a conversation in which *octets* come first, and then once more.
+Read = tuple[bytes, bool]  # its octets, and whether all output has been sent before the next
 
-    The second time, the parser remembers, and the connection compares with its last request.
+
+@st.composite
+def reads(draw: st.DrawFn) -> list[Read]:
+    """Return what comes of one or two inputs that are sent in turns, cut behind a head or not.
+
+    So a head comes again behind itself or another, and a body comes apart from its head.
     """
-    connection = connect(Parser(Policy()))
+    inputs = draw(
+        st.lists(valid_requests() | mutated_requests() | strange_octets(), min_size=1, max_size=2)
+    )
+    found: list[Read] = []
+    for _ in range(draw(st.integers(2, 4))):
+        octets = draw(st.sampled_from(inputs))
+        head, end, rest = octets.partition(b"\r\n\r\n")
+        pieces = [head + end, rest] if rest and draw(st.booleans()) else [octets]
+        found += [(piece, draw(st.sampled_from([True, True, False]))) for piece in pieces]
+    return found
+
+
+def kept_and_said(
+    feeds: Callable[[Connection, bytes], Request | None], conversation: list[Read], policy: Policy
+) -> object:
+    """Return all that shows of *conversation*, after each read."""
+    connection = connect(Parser(policy))
     shown: list[object] = []
-    for _ in range(2):
+    for octets, all_sent in conversation:
         request = feeds(connection, octets)
         while request is not None:
             fields = request.fields
@@ -492,13 +513,11 @@ def kept_and_said(feeds: Callable[[Connection, bytes], Request | None], octets: 
             shown += [fields.minor, fields.host, fields.body_length, fields.keep_alive]
             connection.respond(Response(200, b"5"))
             request = connection.next_request()
-        shown += [
-            connection.output,
-            connection.state,
-            connection.requests,
-            bytes(connection.buffer),
-        ]
-        connection.sent(len(connection.output))
+        shown += [connection.output, connection.state, bytes(connection.buffer)]
+        shown += [connection.requests, connection.interest, connection.read_was_full]
+        if all_sent:
+            connection.sent(len(connection.output))
+            shown += [connection.finished, connection.lingering]
     return shown
 
 
@@ -525,12 +544,34 @@ def compare(octets: bytes) -> None:
         assert reasons_to_refuse(octets, one, ours), (octets, one, other, ours)
 
 
+PLAIN = b"GET /add/1/2 HTTP/1.1\r\nHost: a\r\n\r\n"
+ANNOUNCED = b"POST /calc HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
+EXPECTING = b"POST /calc HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nExpect: 100-continue\r\n\r\n"
+LAST = b"GET /add/1/2?x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+LONG_TARGET = b"GET /%b HTTP/1.1\r\nHost: a\r\n\r\n" % (b"a" * 260)
+LONG_METHOD = b"%b / HTTP/1.1\r\nHost: a\r\n\r\n" % (b"A" * 25)
+LONG_FIELDS = b"GET / HTTP/1.1\r\nHost: a\r\n%b\r\n" % (b"X: %b\r\n" % (b"x" * 200) * 25)
+
+
 @profile
-@given(valid_requests() | mutated_requests() | strange_octets())
-@example(b"GET /add/1/2 HTTP/1.1\r\nHost: a\r\n\r\n")
-@example(b"GET /add/1/2?x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-def test_decides_the_same_by_the_short_cut_and_by_the_slow_way(octets: bytes) -> None:
-    assert kept_and_said(feed, octets) == kept_and_said(feed_the_slow_way, octets), octets
+@given(reads(), st.sampled_from(POLICIES))
+@example([(PLAIN, True), (PLAIN, True), (LAST, True)], POLICIES[0])
+@example([(PLAIN, True), (ANNOUNCED % 4, True), (PLAIN, True)], POLICIES[0])
+@example([(PLAIN, True), (EXPECTING, True), (PLAIN, True)], POLICIES[0])
+@example([(ANNOUNCED % READ_SIZE, True), (b"x" * READ_SIZE, True), (LAST, True)], POLICIES[0])
+@example([(PLAIN, False)] * 200, POLICIES[0])  # more responses than may be unsent
+@example([(PLAIN[:9], True), (PLAIN, True)], POLICIES[0])
+@example([(LONG_TARGET, True)], POLICIES[1])
+@example([(LONG_METHOD, True)], POLICIES[0])
+@example([(LONG_FIELDS, True)], POLICIES[3])
+@example([(b"\r", True), (PLAIN, True)], POLICIES[0])
+@example([(b"\r\n", True), (PLAIN, True), (b"\r\n" * 4, True), (PLAIN, True)], POLICIES[0])
+def test_decides_the_same_by_the_short_cut_and_by_the_slow_way(
+    conversation: list[Read], policy: Policy
+) -> None:
+    quick = kept_and_said(feed, conversation, policy)
+
+    assert quick == kept_and_said(feed_the_slow_way, conversation, policy), conversation
 
 
 @profile

@@ -41,7 +41,7 @@ calcbench: a small calculator, to measure servers with
     GET /div/6/3       2, and div/1/3 is 0.3333333333333333
     GET /mod/-7/3      2: the remainder has the sign of the second number
     GET /pow/2/10      1024, and pow/2/-1 is 0.5
-    POST /calc         {EXAMPLE} is answered by {{"result": 8}}
+    POST /calc         {EXAMPLE} gets {{"result": 8}}
 
 Numbers are written as in JSON: 7, -2.5 or 1e3, but not 007, +5, .5 or 1.
 Integers are exact, with up to {OPERAND_DIGITS} digits; a result of pow may have {RESULT_DIGITS}.

@@ -3,7 +3,7 @@ r"""One client's HTTP/1.1 conversation: bytes in, requests out; responses in, by
 There is no socket here and no clock, so that a blocking loop, an event loop and a test can all
 hold the same conversation. Whoever holds the socket does this, in an order of its own::
 
-    request = connection.feed(sock.recv(…))     # b"" when the client has sent its last
+    request = connection.feed(sock.recv(…))     # b"" when the client has sent its last octet
     connection.respond(handle(request))         # unless it is None: nothing complete yet
     request = connection.next_request()         # what the client sent behind the last, if anything
     connection.sent(sock.send(connection.output))
@@ -13,6 +13,9 @@ The states, and what leads from one to the next::
     IDLE ──octet──► HEAD ──empty line──► BODY ──complete──► HANDLING ──respond()──► IDLE
       └───────────────── an error, a close or an end: ─────────────► CLOSING ──► CLOSED
                         (CLOSING lingers: it reads on, where the client may still be sending)
+
+A connection that breaks is CLOSED at once, as is one that stays silent for too long between two
+requests, or that is there between two when the server stops.
 
 What holds in every state:
 
@@ -44,12 +47,17 @@ class State(Enum):
     HEAD = "in a head"
     BODY = "in a body"
     HANDLING = "a response is due"
-    CLOSING = "nothing more is said, or listened to"
+    CLOSING = "the last response is on its way; what comes is dropped"
     CLOSED = "over"
 
 
 # As names of the module: to look up a member of an enumeration takes longer.
-IDLE, HEAD, BODY, HANDLING, CLOSING, CLOSED = State
+IDLE = State.IDLE
+HEAD = State.HEAD
+BODY = State.BODY
+HANDLING = State.HANDLING
+CLOSING = State.CLOSING
+CLOSED = State.CLOSED
 LISTENING = (IDLE, HEAD, BODY)  # where octets can bring the next request
 
 # What a strategy may wait for; the numbers are those of selectors.EVENT_READ and EVENT_WRITE.
@@ -172,8 +180,9 @@ class Connection:
     def feed(self, data: bytes) -> Request | None:
         """Take in what a read returned, and return the request that it completes, if any.
 
-        Empty *data* says that the client has sent its last. Everything goes in here. A request
-        that comes out must be given its response; then `next_request` has what came behind it.
+        Empty *data* says that the client has sent its last octet. Everything goes in here. A
+        request that comes out must be given its response; then `next_request` has what came
+        behind it.
         """
         # Mostly data is one ordinary request, whole and by itself: then nothing of it is kept.
         if self.state is IDLE and not (self.buffer or self.output):
@@ -183,6 +192,7 @@ class Connection:
                 self.last = request.fields
                 self.requests += 1
                 self.head_reader = None  # and with it the empty lines that came before
+                self.read_was_full = False  # such a head is far shorter than a read
                 self.state = HANDLING
                 return request
         self.store(data)

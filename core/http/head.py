@@ -39,7 +39,7 @@ class HeadReader:
         """
         end = buffer.find(END_OF_HEAD, self.scanned)
         while buffer.startswith(b"\r\n"):
-            del buffer[:2]  # nothing is scanned: before that LF came, the buffer was a CR alone
+            del buffer[:2]  # of which nothing is scanned: the buffer is fresh, or was a CR alone
             self.empty_lines += 1
             if self.empty_lines > MAX_EMPTY_LINES:
                 raise HttpError(400, f"there are over {MAX_EMPTY_LINES} empty lines")

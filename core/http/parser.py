@@ -7,7 +7,8 @@ A request's head, as it comes from the client::
     Accept: text/plain\r\n
     \r\n                             the empty line ends the head
 
-The head is cut at its first two spaces. Method and target change from request to request; version
+A head that comes whole is cut at its first two spaces (one that comes in pieces is read by
+`calcbench.core.http.head`). Method and target change from request to request; version
 and header section, here called the *fields_text*, a client repeats to the letter. So the parser
 parses a fields_text once, and remembers what it says.
 
@@ -74,8 +75,8 @@ class Parser:
     # The short cut, for most reads are one whole request with the fields_text of the one before.
     #
     # - What qualifies: octets that are one head, valid, and end where it ends; that announce no
-    #   body and do not wait for 100 Continue. *last*, if any, came from here: what equals its text
-    #   has qualified already.
+    #   body, so that nobody waits for 100 Continue either. *last*, if any, came from here: what
+    #   equals its text has qualified already.
     # - No limit can be passed: at most MAX_METHOD octets of method, SHORT_TARGET of target and
     #   REMEMBERED_BYTES of fields_text stay below the least request line (256) and the least head
     #   (4096) that a Policy can demand; the limits of fields are `parse_fields`'s own.
@@ -93,7 +94,7 @@ class Parser:
                 if len(fields_text) > self.REMEMBERED_BYTES:
                     return None
                 last = self.fields_of(fields_text)
-                if last.body_length or last.expects_continue:
+                if last.body_length:
                     return None
             if len(target) > SHORT_TARGET:
                 return None

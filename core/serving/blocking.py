@@ -34,7 +34,10 @@ def clients(listener: socket.socket, service: Service, stop: Stop) -> Iterator[C
 def serve_connection(
     client: Client, service: Service, stop: Stop, clock: Callable[[], float] = monotonic
 ) -> None:
-    """Hold a whole conversation with *client* in blocking calls, then close its socket."""
+    """Hold a whole conversation with *client* in blocking calls, then close its socket.
+
+    *clock* tells seconds and never goes back; a test may bring its own.
+    """
     with client.sock:
         while not client.connection.finished:
             serve_request(client, service, stop, clock)

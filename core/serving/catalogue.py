@@ -44,7 +44,7 @@ class Variant:
 
 
 def has(module: str, attribute: str = "") -> Need:
-    """Return the requirement that *module* is installed, and has *attribute* where one is named."""
+    """Return the need that *module* is installed, and has *attribute* where one is named."""
     what = f"{module}.{attribute}" if attribute else f"the package {module}"
     if importlib.util.find_spec(module) is None:
         return Need(what, False)

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator
 from heapq import heappop, heappush
 from itertools import count, repeat
 from time import monotonic
-from typing import Generic, TypeVar
 
 from calcbench.core.http.message import Request, Response
 from calcbench.core.serving.service import Service
@@ -19,7 +18,6 @@ from calcbench.core.serving.stop import Stop
 BATCH = 32  # clients that an event loop accepts, or receives from, before it turns to others
 SWEEP_S = 0.25  # how often an event loop looks for clients that have no time left
 
-Item = TypeVar("Item")
 Delayed = tuple[Client, Response]  # a response whose wait has yet to be spent, and whose it is
 
 
@@ -36,17 +34,17 @@ def accept_batch(listener: socket.socket, service: Service, stop: Stop) -> Itera
 
 
 def serve_ready(
-    clients: list[Client], handle: Callable[[Request], Response], delayed: "Timers[Delayed]"
+    clients: list[Client], handle: Callable[[Request], Response], delayed: "Timers"
 ) -> None:
     """Carry conversations as far as they go without waiting: the step of an event loop.
 
     Responses whose wait has yet to be spent are added to *delayed*; once due, they must be given
     to `connection.respond`. Afterwards `connection.interest` says what to wait for.
 
-    This is done in passes over a batch, not client by client: to call the kernel between one
-    response and the next empties the processor's caches of the interpreter each time, which takes
-    a fifth of the throughput. A whole crowd in one pass would have the first wait for a slow
-    response to the last.
+    This is done in passes over a batch, not client by client. A call into the kernel pushes the
+    interpreter out of the processor's caches, and one between every two responses takes a fifth of
+    the throughput. A pass over everybody would have the first client wait until the last one's
+    handler is done.
     """
     for begin in range(0, len(clients), BATCH):
         batch = clients[begin : begin + BATCH]
@@ -60,13 +58,13 @@ def respond_to_all(
     batch: list[Client],
     received: Iterable[bytes | None],
     handle: Callable[[Request], Response],
-    delayed: "Timers[Delayed]",
+    delayed: "Timers",
 ) -> None:
     """Respond to all that each client of *batch* has asked for, or add it to *delayed*.
 
     *received* is what each has sent just now, None for nothing.
     """
-    for client, data in zip(batch, received, strict=False):
+    for client, data in zip(batch, received, strict=False):  # `repeat` has no end
         connection = client.connection
         request = connection.next_request() if data is None else connection.feed(data)
         while request is not None:
@@ -75,7 +73,7 @@ def respond_to_all(
                 delayed.add(response.wait, (client, response))
                 break
             connection.respond(response)
-            request = connection.next_request() if connection.buffer else None
+            request = connection.next_request() if connection.buffer else None  # seldom more
 
 
 def send_to_all(batch: list[Client]) -> list[Client]:
@@ -102,25 +100,25 @@ def expire(clients: Iterable[Client]) -> list[Client]:
     return late
 
 
-class Timers(Generic[Item]):
-    """Items, each with the moment at which it is due."""
+class Timers:
+    """Delayed responses, each with the moment at which it is due."""
 
     def __init__(self) -> None:
-        self.heap: list[tuple[float, int, Item]] = []
-        self.number = count()  # keeps items of the same moment in order, and uncompared
+        self.heap: list[tuple[float, int, Delayed]] = []
+        self.number = count()  # keeps those of the same moment in order, and uncompared
 
-    def add(self, seconds: float, item: Item) -> None:
-        """Have *item* due in *seconds* from now."""
-        heappush(self.heap, (monotonic() + seconds, next(self.number), item))
+    def add(self, seconds: float, delayed: Delayed) -> None:
+        """Have *delayed* due in *seconds* from now."""
+        heappush(self.heap, (monotonic() + seconds, next(self.number), delayed))
 
-    def time_left(self, longest: float) -> float:
-        """Return for how many seconds nothing is due, at most *longest*."""
+    def until_next(self, longest: float) -> float:
+        """Return the seconds until the next is due, at most *longest*."""
         if not self.heap:
             return longest
         return min(longest, max(0.0, self.heap[0][0] - monotonic()))
 
-    def due(self) -> Iterator[Item]:
-        """Yield, and remove, the items that are due by now."""
+    def due(self) -> Iterator[Delayed]:
+        """Yield, and remove, those that are due by now."""
         if self.heap:
             now = monotonic()
             while self.heap and self.heap[0][0] <= now:

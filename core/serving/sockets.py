@@ -98,9 +98,9 @@ def accept(listener: socket.socket, service: Service, stop: Stop) -> Client | No
 
 
 def pause_if_exhausted(error: OSError, stop: Stop) -> None:
-    """Wait a moment when accept failed for want of descriptors; raise what is no such matter.
+    """Wait a moment when accept failed because descriptors have run out; else raise *error*.
 
-    That a client has left before it was accepted, or never quite came, is not.
+    Ignored is an error of one client, which has left before it was accepted.
     """
     if error.errno in OUT_OF_DESCRIPTORS:
         stop.wait(0.001)  # seconds; others must get to close theirs, and to be served
@@ -130,7 +130,7 @@ def send(client: Client) -> None:
     connection = client.connection
     try:
         connection.sent(client.sock.send(connection.output, DONTWAIT))
-        if connection.state is CLOSING and connection.lingering:
+        if connection.state is CLOSING and connection.lingering:  # few get as far as the second
             client.sock.shutdown(socket.SHUT_WR)
     except BlockingIOError:
         pass
