@@ -84,7 +84,9 @@ def run(words: Sequence[str] | None = None) -> None:
             print(line)
 
 
-def print_parsing(interpreter: Interpreter, path: Path, pinning: Pinning, rounds: int) -> None:
+def print_parsing(
+    interpreter: Interpreter, path: Path, pinning: Pinning, rounds: int
+) -> None:  # by make bench-core
     """Measure and print what needs no socket."""
     print()
     if "httptools" not in interpreter.versions:

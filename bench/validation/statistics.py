@@ -68,7 +68,9 @@ def counted(rows: Sequence[Row]) -> Iterator[Requirement]:
             yield detection(differences(rows, metric), name)
 
 
-def noise_race(rounds: int = ROUNDS, duration_s: float = 0.5) -> tuple[Row, Row]:
+def noise_race(
+    rounds: int = ROUNDS, duration_s: float = 0.5
+) -> tuple[Row, Row]:  # by make validate
     """Race one strategy against itself, and return its two rows.
 
     Raises CalcbenchError when it cannot be raced.
