@@ -5,7 +5,16 @@ from collections import Counter
 from contextlib import suppress
 
 import pytest
-from truth import all_three_served, always, drive, only, requests, response_to, truth
+from truth import (
+    all_three_served,
+    always,
+    drive,
+    nobody,
+    only,
+    requests,
+    response_to,
+    truth,
+)
 
 from calcbench.bench.loadgen.driver.background import BURST, KINDS
 from calcbench.bench.loadgen.observation import Observation
@@ -196,6 +205,39 @@ def test_comes_again_when_a_server_sends_it_away(kind: str) -> None:
 
     assert met(seen, kind, "connections") > 1
     assert sent_away(seen)
+
+
+@pytest.mark.parametrize("kind", BEHAVIOURS)
+def test_comes_again_where_nobody_listens(kind: str) -> None:
+    with nobody() as port:
+        seen = drive(
+            port,
+            1,
+            lambda seen: met(seen, kind, "refused") > 1,
+            background={kind: 1},
+            duration_s=0.3,
+        )
+
+    assert seen.background[kind]["refused"] > 1
+
+
+def test_takes_an_end_in_the_middle_of_a_response_for_a_wrong_one() -> None:
+    def cut_short(conn: socket.socket) -> None:
+        for number in requests(conn):
+            conn.sendall(response_to(number)[:-1])
+            return
+
+    with truth(cut_short) as port:
+        seen = drive(
+            port,
+            1,
+            lambda seen: met(seen, "burst", "wrong") > 0,
+            background={"burst": 1},
+            duration_s=0.5,
+        )
+
+    assert seen.background["burst"]["wrong"] > 0
+    assert "ok" not in seen.background["burst"]
 
 
 def test_counts_the_wrong_responses_that_a_background_client_gets() -> None:

@@ -12,7 +12,7 @@ from calcbench.bench.loadgen.pool import Drivers
 from calcbench.bench.loadgen.spec import LoadSpec
 
 LONG_S = 60.0  # longer than any test: never reached
-WINDOWS = 8  # each twice as long as the one before; what a test waits for is seen by then
+WINDOWS = 6  # each twice as long as the one before; what a test waits for is seen by then
 GET = re.compile(rb"GET /(add|sub|mult)/(\d+)/(\d+) HTTP/1.1\r\n")
 POST = re.compile(rb'.*{"op": "(add|sub|mult)", "arg1": (\d+), "arg2": (\d+)}', re.DOTALL)
 

@@ -86,7 +86,9 @@ def run(arguments: Sequence[str] | None = None) -> None:
             print(line)
 
 
-def print_parsing(interpreter: Interpreter, path: Path, pinning: Pinning, rounds: int) -> None:
+def print_parsing(
+    interpreter: Interpreter, path: Path, pinning: Pinning, rounds: int
+) -> None:  # by make bench-core
     """Measure and print what needs no socket."""
     print()
     if "httptools" not in interpreter.versions:

@@ -196,12 +196,12 @@ def measure(rounds: int, seed: int) -> list[Timing]:
     ]
 
 
-def timings_from_json(text: str) -> list[Timing]:
+def timings_from_json(text: str) -> list[Timing]:  # by make bench-core
     """Return the timings that `main` has written."""
     return [Timing(**{**value, "case": Case(**value["case"])}) for value in json.loads(text)]
 
 
-def main() -> None:
+def main() -> None:  # by make bench-core
     """Measure as the config says: for how many rounds, on which cores."""
     config = json.loads(sys.argv[1])
     if config["cpus"]:

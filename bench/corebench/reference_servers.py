@@ -108,7 +108,7 @@ def serve_granian(port: int) -> None:
 # aiohttp: a server and a framework in Python, with a parser in C ---------------------------------
 
 
-def serve_aiohttp(port: int) -> None:
+def serve_aiohttp(port: int) -> None:  # by make bench-core
     """Serve with aiohttp on uvloop."""
     web = import_module("aiohttp.web")
     uvloop = import_module("uvloop")

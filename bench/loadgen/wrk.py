@@ -35,7 +35,7 @@ def need_wrk() -> None:
         raise UsageError(f"--engine wrk needs {WRK}, and there is none on the PATH")
 
 
-def cross_check(spec: LoadSpec) -> WrkFigures:
+def cross_check(spec: LoadSpec) -> WrkFigures:  # pragma: no cover - needs wrk
     """Return what wrk says of the server of *spec*; raises CalcbenchError when it says nothing."""
     seconds = max(math.ceil(spec.duration_s), 1)
     with tempfile.TemporaryDirectory() as folder:

@@ -57,7 +57,7 @@ OPEN_LOOP = Plan(
 )
 
 
-def requirements() -> Iterator[Requirement]:
+def requirements() -> Iterator[Requirement]:  # by make validate
     """Yield each requirement, as it is measured."""
     pinning = choose_cores()
     closed = measure_way(pinning, True, CLIENTS, DURATION_S, ROUNDS)
@@ -82,7 +82,7 @@ def ceiling(loop: str, least: int, cost_ns: float, usual_ns: float, reached: flo
     )
 
 
-def measure_open_loop(pinning: Pinning) -> tuple[float, float, float]:
+def measure_open_loop(pinning: Pinning) -> tuple[float, float, float]:  # by make validate
     """Return the driver's lowest and middle cost for each request, in ns, and the best rate."""
     spec = LoadSpec("", 0, CLIENTS, True, DURATION_S, WARMUP_S, variety=1, rate=float(OPEN_PER_S))
     costs, rates = [], []
@@ -143,7 +143,7 @@ def lateness(rounds: list[dict[str, Any]]) -> Requirement:
     )
 
 
-def measurements(plan: Plan) -> list[Measurement]:
+def measurements(plan: Plan) -> list[Measurement]:  # by make validate
     """Return what counts of a race as in *plan*: nothing whose driver was late."""
     from calcbench.bench.runner.launched import among_strategies
     from calcbench.bench.runner.race import race

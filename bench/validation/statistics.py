@@ -74,7 +74,9 @@ def requirements_of_races(rows: Sequence[Row]) -> Iterator[Requirement]:
             yield detection(log_ratios(rows, metric), name)
 
 
-def noise_race(rounds: int = ROUNDS, duration_s: float = 0.5) -> tuple[Row, Row]:
+def noise_race(
+    rounds: int = ROUNDS, duration_s: float = 0.5
+) -> tuple[Row, Row]:  # by make validate
     """Race one strategy against itself, and return its two rows.
 
     Raises CalcbenchError when it cannot be raced.

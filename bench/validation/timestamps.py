@@ -64,7 +64,7 @@ class Beyond:
         return quantile(np.sort(self.before + self.after), q)
 
 
-def requirement(pinning: Pinning) -> Requirement:
+def requirement(pinning: Pinning) -> Requirement:  # by make validate
     """Measure, and say what there is."""
     rounds = [(by_driver(pinning), by_bare_client(pinning)) for _ in range(ROUNDS)]
     return requirement_of([driver for driver, _ in rounds], [bare for _, bare in rounds])

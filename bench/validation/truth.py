@@ -61,7 +61,7 @@ def quantiles() -> Requirement:
     )
 
 
-def freeze(pinning: Pinning) -> Requirement:
+def freeze(pinning: Pinning) -> Requirement:  # by make validate
     """Stop a server in the middle of open loops and of a closed one."""
     import numpy as np
 
@@ -84,7 +84,7 @@ def freeze(pinning: Pinning) -> Requirement:
     )
 
 
-def freeze_during(pid: int, load: LoadSpec) -> tuple[Observation, int]:
+def freeze_during(pid: int, load: LoadSpec) -> tuple[Observation, int]:  # by make validate
     """Drive, and stop the group *pid* in the middle; return what was seen, and how long (ns).
 
     Raises CalcbenchError where the freeze was not within the window: the machine is too busy.

@@ -44,7 +44,7 @@ def requirements() -> Iterator[Requirement]:
     yield agreement(rounds)
 
 
-def measure() -> list[tuple[Figures, Figures]]:
+def measure() -> list[tuple[Figures, Figures]]:  # by make validate
     """Return our figures and those of wrk, for each round; who begins changes."""
     pinning = choose_cores()
     found = []
@@ -59,7 +59,7 @@ def measure() -> list[tuple[Figures, Figures]]:
     return found
 
 
-def ours(spec: LoadSpec) -> Figures:
+def ours(spec: LoadSpec) -> Figures:  # by make validate
     """Return what our driver sees."""
     import numpy as np
 
@@ -87,7 +87,7 @@ def correct(
     return np.concatenate(pieces)
 
 
-def wrks(spec: LoadSpec) -> Figures:
+def wrks(spec: LoadSpec) -> Figures:  # by make validate
     """Return what wrk sees."""
     seen = cross_check(spec)
     return seen.per_s, seen.p50_ns or 0
