@@ -1,0 +1,96 @@
+"""What stands below a table."""
+
+from typing import Any
+
+from builders import make_condition, make_row, make_run
+
+from calcbench.bench.analysis.summary import spread
+from calcbench.bench.schema.condition import Condition
+from calcbench.bench.schema.evidence import Evidence, WrkFigures
+from calcbench.bench.schema.outcomes import Outcomes
+from calcbench.bench.schema.plan import Plan
+from calcbench.bench.schema.result import Measurement
+from calcbench.bench.views.remarks import remarks
+
+SELECTORS, FORK = make_condition("selectors"), make_condition("fork")
+
+
+def measured(condition: Condition, round_: int = 1, **evidence: Any) -> Measurement:
+    """Return a second in which 7,000 responses were right."""
+    return Measurement(
+        condition,
+        round=round_,
+        status="ok",
+        elapsed_ns=1_000_000_000,
+        outcomes=Outcomes(ok=7_000),
+        responses_in_window=7_000,
+        evidence=Evidence(**evidence),
+    )
+
+
+def plan(**more: Any) -> Plan:
+    return Plan(strategies=("selectors", "fork"), workloads=("add",), connections=(8,), **more)
+
+
+def test_says_what_the_response_times_of_an_open_loop_are_made_up_of() -> None:
+    row = make_row(
+        SELECTORS,
+        [500],
+        offered_per_s=500,
+        service_p50_ns=spread([2_000_000]),
+        service_p99_ns=spread([30_000_000]),
+        dispatch_p50_ns=spread([0]),
+        dispatch_p99_ns=spread([4_500_000]),
+    )
+    lines = remarks([row], make_run(plan(rate=500, arrivals="poisson")))
+
+    assert lines == [
+        "open loop, 500/s offered, poisson arrivals: latencies from when each was due",
+        "selectors at 8: service time p50 2.00 ms, p99 30.0 ms; dispatch delay p50 0 ms, p99 4.50 ms",
+    ]
+
+
+def test_says_nothing_of_a_closed_loop_without_background_clients() -> None:
+    row = make_row(SELECTORS, [7_000])
+
+    assert remarks([row], make_run(plan(), measured(SELECTORS))) == []
+
+
+def test_adds_up_what_background_clients_met_in_all_rounds_of_a_condition() -> None:
+    met = {"clients": 2, "asked": 1_200, "ok": 1_000, "reset": 1}
+    run = make_run(
+        plan(behaviours=("burst=2", "idle=5")),
+        measured(SELECTORS, 1, background_clients={"burst": met, "idle": {"clients": 5}}),
+        measured(SELECTORS, 2, background_clients={"burst": met, "idle": {"clients": 5}}),
+        measured(FORK, 1, background_clients={"burst": {"clients": 2, "refused": 3}}),
+    )
+    lines = remarks([make_row(SELECTORS, [7_000] * 2)], run)
+    both = remarks([make_row(SELECTORS, [7_000] * 2), make_row(FORK, [7_000])], run)
+
+    assert lines == [
+        (
+            "beside selectors, add, 8: 2 burst: 2,400 requests, 2,000 right responses,"
+            " 2 times broken by the server"
+        ),
+        "beside selectors, add, 8: 5 idle: nothing happened to them",
+    ]
+    assert both == [*lines, "beside fork, add, 8: 2 burst: 3 times refused"]
+
+
+def test_shows_what_wrk_saw_beside_ours() -> None:
+    seen = WrkFigures(per_s=6_900.0, p50_ns=1_000_000, p99_ns=2_500_000, errors=3)
+    lines = remarks([make_row(SELECTORS, [7_000])], make_run(plan(), measured(SELECTORS, wrk=seen)))
+
+    assert lines == [
+        (
+            "wrk, behind selectors at 8, round 1: 6,900/s, p50 1.00 ms, p99 2.50 ms, 3 errors;"
+            " ours there: 7,000/s"
+        )
+    ]
+
+
+def test_says_that_histograms_stand_for_samples() -> None:
+    run = make_run(plan(), measured(SELECTORS, histograms=True))
+
+    [line] = remarks([make_row(SELECTORS, [7_000])], run)
+    assert "histograms" in line
