@@ -11,7 +11,7 @@ from email.utils import formatdate
 from socket import IPPROTO_TCP, TCP_NODELAY, create_server
 
 from calcbench.bench.loadgen.null_server import close, keep_alive
-from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE
+from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, LOOPBACK
 
 LOOPS = {KEEP_ALIVE: keep_alive, CLOSE: close}
 
@@ -28,7 +28,7 @@ def main() -> None:
         b"HTTP/1.1 200 OK\r\nDate: %b\r\nContent-Type: text/plain; charset=utf-8\r\n"
         b"Content-Length: %d\r\n%b\r\n%b"
     ) % (formatdate(usegmt=True).encode(), len(body), ending, body)
-    with create_server(("127.0.0.1", config["port"]), backlog=4096) as listener:
+    with create_server((LOOPBACK, config["port"]), backlog=4096) as listener:
         listener.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
         LOOPS[config["reuse"]](listener, response)
 

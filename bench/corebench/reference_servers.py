@@ -16,9 +16,9 @@ from collections.abc import Awaitable, Callable, Iterable
 from importlib import import_module
 from typing import Any
 
+from calcbench.bench.schema.plan import LOOPBACK
 from calcbench.core.app.calculator import calculate, parse_number, write_number
 
-HOST = "127.0.0.1"
 TEXT = "text/plain; charset=utf-8"
 
 # What to install for each; the extra `reference-servers` in pyproject.toml has the versions.
@@ -48,7 +48,7 @@ def wsgi(environ: dict[str, Any], start_response: Callable[..., object]) -> Iter
 
 def serve_bjoern(port: int) -> None:
     """Serve with bjoern."""
-    import_module("bjoern").run(wsgi, HOST, port)
+    import_module("bjoern").run(wsgi, LOOPBACK, port)
 
 
 # uvicorn: Python with a loop (uvloop) and a parser (httptools) in C, ASGI ------------------------
@@ -71,7 +71,7 @@ def serve_uvicorn(port: int) -> None:
     """Serve with uvicorn, uvloop and httptools."""
     import_module("uvicorn").run(
         asgi,
-        host=HOST,
+        host=LOOPBACK,
         port=port,
         loop="uvloop",
         http="httptools",
@@ -95,7 +95,7 @@ def serve_granian(port: int) -> None:
     granian = import_module("granian")
     granian.Granian(
         "calcbench.bench.corebench.reference_servers:rsgi",
-        address=HOST,
+        address=LOOPBACK,
         port=port,
         interface="rsgi",
         loop="uvloop",
@@ -119,7 +119,7 @@ def serve_aiohttp(port: int) -> None:
     application = web.Application()
     application.router.add_get("/{name}/{left}/{right}", calculator)
     loop = uvloop.new_event_loop()
-    web.run_app(application, host=HOST, port=port, access_log=None, print=None, loop=loop)
+    web.run_app(application, host=LOOPBACK, port=port, access_log=None, print=None, loop=loop)
 
 
 SERVERS = {
