@@ -1,7 +1,7 @@
 """`calcbench load`: drive any HTTP/1.1 server, and show what came of it as of a race."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -25,10 +25,6 @@ from calcbench.bench.runner.remote import (
 )
 from calcbench.bench.schema.plan import OURS, Plan
 from calcbench.core.errors import UsageError
-
-if TYPE_CHECKING:
-    pass
-
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")  # what a shell offers
 
