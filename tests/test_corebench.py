@@ -1,7 +1,11 @@
 """The benchmark of the core: that it measures what it says, whatever comes out of it."""
 
+import contextlib
 import json
+import os
 import random
+import select
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -115,6 +119,77 @@ def test_never_counts_wrong_answers(path: Path) -> None:
 
     assert figures.failure_reason.startswith("not every response was right")
     assert figures.cpu_us == 0
+
+
+# An application of ours is all that this one needs of bjoern.
+BJOERN = """
+from wsgiref.simple_server import make_server
+def run(wsgi, host, port):
+    make_server(host, port, wsgi).serve_forever()
+"""
+HOLDER = """
+import json, os, signal, sys
+from pathlib import Path
+from calcbench.bench.corebench.contest import Contest, serving
+from calcbench.bench.system.cpus import Pinning
+contest = Contest("keep-alive", sys.executable, Path(sys.argv[1]), Pinning(), 0.1, 1)
+with serving(contest, sys.argv[2]) as (_, server):
+    print(server, flush=True)
+    signal.pause()
+"""
+BENCHMARK = """
+import sys
+from calcbench.bench.corebench import __main__ as benchmark, contest
+def tell(server, process, *more):
+    until_ready(server, process, *more)
+    print(process.pid, file=sys.stderr, flush=True)
+until_ready, contest.wait_until_ready = contest.wait_until_ready, tell
+benchmark.compete = lambda asked, servers, *more: contest.compete(asked, [contest.BARE], *more)
+benchmark.main()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("server", [BARE, "bjoern"])
+def test_servers_end_with_whoever_started_them(server: str, path: Path) -> None:
+    (path / "bjoern.py").write_text(BJOERN)
+    words = [sys.executable, "-P", "-c", HOLDER, str(path), server]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout
+        end = os.pidfd_open(int(holder.stdout.readline()))
+        holder.kill()  # so that nothing of its own can tidy up
+    try:
+        ended, _, _ = select.select([end], (), (), 20)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(end, signal.SIGKILL)
+        os.close(end)
+
+    assert ended
+
+
+@pytest.mark.slow
+def test_a_benchmark_that_is_terminated_leaves_nobody() -> None:
+    words = ["--duration", "30", "--only", "keep-alive"]
+    with subprocess.Popen(
+        [sys.executable, "-P", "-c", BENCHMARK, *words],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as benchmark:
+        assert benchmark.stderr
+        end = os.pidfd_open(int(benchmark.stderr.readline()))
+        benchmark.terminate()
+        err = benchmark.stderr.read()
+    try:
+        ended, _, _ = select.select([end], (), (), 20)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(end, signal.SIGKILL)
+        os.close(end)
+
+    assert (benchmark.returncode, err) == (128 + signal.SIGTERM, "")
+    assert ended
 
 
 def test_compares_within_a_round() -> None:

@@ -1,7 +1,7 @@
 """The bare loop: the least that a Python event loop can do, and so the limit for all of them.
 
-It is the loop of the null server, and serves until it is killed. ``python -m
-calcbench.bench.corebench.bare_loop CONFIG`` takes its config as JSON.
+It is the loop of the null server, and serves until it is killed or whoever started it dies.
+``python -m calcbench.bench.corebench.bare_loop CONFIG`` takes its config as JSON.
 """
 
 import json
@@ -12,6 +12,7 @@ from socket import IPPROTO_TCP, TCP_NODELAY, create_server
 
 from calcbench.bench.loadgen.null_server import close, keep_alive
 from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, LOOPBACK
+from calcbench.core.serving.stop import die_with_parent
 
 LOOPS = {KEEP_ALIVE: keep_alive, CLOSE: close}
 
@@ -19,6 +20,7 @@ LOOPS = {KEEP_ALIVE: keep_alive, CLOSE: close}
 def main() -> None:
     """Serve as the config says: on which port and cores, what, to connections of which kind."""
     config = json.loads(sys.argv[1])
+    die_with_parent(config["parent"])
     if config["cpus"]:
         os.sched_setaffinity(0, config["cpus"])
     body = config["response"].encode()

@@ -168,7 +168,11 @@ def serving(contest: Contest, server: str) -> Iterator[tuple[int, int]]:
 
 def command_of(contest: Contest, server: str, port: int) -> list[str]:
     """Return the command that starts *server*, a bare loop or a reference server, on *port*."""
-    config: dict[str, object] = {"port": port, "cpus": contest.pinning.server}
+    config: dict[str, object] = {
+        "port": port,
+        "cpus": contest.pinning.server,
+        "parent": os.getpid(),
+    }
     if server in SERVERS:
         module = "reference_servers"
         config |= {"name": server}

@@ -1,9 +1,9 @@
 """Reference servers: other people's servers, each serving the calculator in its own way.
 
 ``python -m calcbench.bench.corebench.reference_servers CONFIG`` runs one of them until it is
-killed; its config is JSON. All of them get what makes them fast: one process on one core, uvloop
-where they can use it, no access log. They are imported by name, because they live in a virtual
-environment of their own that neither the type checkers nor our tests see.
+killed or whoever started it dies; its config is JSON. All of them get what makes them fast: one
+process on one core, uvloop where they can use it, no access log. They are imported by name, because
+they live in a virtual environment of their own that neither the type checkers nor our tests see.
 
 Each answers ``GET /op/a/b`` through `answer`, and nothing else: no error page, no JSON. So each
 does a little less than ours.
@@ -18,6 +18,7 @@ from typing import Any
 
 from calcbench.bench.schema.plan import LOOPBACK
 from calcbench.core.app.calculator import calculate, parse_number, write_number
+from calcbench.core.serving.stop import die_with_parent
 
 TEXT = "text/plain; charset=utf-8"
 
@@ -133,6 +134,7 @@ SERVERS = {
 def main() -> None:
     """Serve as the config says: which reference server, on which port and cores."""
     config = json.loads(sys.argv[1])
+    die_with_parent(config["parent"])
     if config["cpus"]:
         os.sched_setaffinity(0, config["cpus"])
     SERVERS[config["name"]](config["port"])
