@@ -46,7 +46,7 @@ from calcbench.bench.loadgen.spec import LoadSpec, load_spec_from_json
 
 CHECK_S = 0.1  # between two checks of who is still there
 GATHER_S = 10.0  # for the users of a load to be there, and for workers to be free again
-ABSENT_CHECKS = 30  # a worker that is between two drives is not listed for a moment
+ABSENT_CHECKS = 30  # a worker that is between two loads is not listed for a moment
 POLL_S = 0.01
 
 

@@ -13,7 +13,7 @@ PLAN = "calcbench-plan"  # a worker's part of a load
 BEGIN = "calcbench-begin"
 BYE = "calcbench-bye"  # from the master: the race is over; from a worker: I leave it
 LEFT, DIED = "left", "died"  # what becomes of a worker before the race is over
-REPORT_KEY = "calcbench"  # of a report: messages of `calcbench.bench.loadgen.driver.recorder`
+REPORT_KEY = "calcbench"  # of a report: messages of `calcbench.bench.loadgen.protocol`
 
 # What the master writes to its standard output: whose words they are, and how long. Those of a
 # worker go by its number and are as they were in its report, those of the master are JSON.
