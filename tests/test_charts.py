@@ -24,7 +24,7 @@ from calcbench.bench.views.captions import footer, headline, notes
 from calcbench.bench.views.charts import DPI, LONGEST_LINE, STYLE, WIDTH, draw, draw_charts
 from calcbench.bench.views.palette import KNOWN, styles
 from calcbench.bench.views.panel import round_numbers, spread_apart
-from calcbench.bench.views.wording import about, break_name, shorten
+from calcbench.bench.views.wording import about, break_name, cut_line
 
 FIVE = ("blocking", "fork", "selectors", "thread-per-request", "threadpool")
 EIGHT = tuple(
@@ -154,7 +154,7 @@ def test_names_every_strategy_once_in_every_panel(name: str) -> None:
     found = [text.get_text() for text in texts(figure)]
 
     for strategy in measured:
-        label = "\n".join(shorten(line, LONGEST_LINE) for line in break_name(strategy))
+        label = "\n".join(cut_line(line, LONGEST_LINE) for line in break_name(strategy))
         assert found.count(label) == len(figure.axes)
 
 
@@ -385,8 +385,8 @@ def test_says_what_a_workload_asks_of_a_server(workload: str, expected: str) -> 
 
 
 def test_shortens_to_one_line() -> None:
-    assert shorten("one\ntwo", 10) == "one"
-    assert shorten("a long story", 7) == "a long…"
+    assert cut_line("one\ntwo", 10) == "one"
+    assert cut_line("a long story", 7) == "a long…"
 
 
 def test_is_as_wide_as_it_says() -> None:

@@ -75,12 +75,12 @@ def test_varies_the_operands() -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_measures_an_answer_that_is_right(case: Case) -> None:
+def test_measures_a_response_that_is_right(case: Case) -> None:
     parsing.check_case(case)
 
 
 def test_times_every_case_in_every_way() -> None:
-    timings = parsing.measure(rounds=1, seed=1)
+    timings = parsing.time_parsers(rounds=1, seed=1)
 
     assert {(one.case, one.name) for one in timings} == {
         (case, name) for case in CASES for name in ("ours", "server", "least", "fresh")
@@ -94,13 +94,13 @@ def test_times_every_case_in_every_way() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("reuse", REUSES)
 def test_measures_the_bare_loop_and_selectors_alike(reuse: str, path: Path) -> None:
-    told: list[str] = []
+    announced: list[str] = []
     asked = Contest(reuse, sys.executable, path, Pinning(), 0.1, 1)
-    figures = contest.compete(asked, [BARE, OURS], 1, told.append)
+    figures = contest.compete(asked, [BARE, OURS], 1, announced.append)
 
     assert [one.failure_reason for one in figures] == ["", ""]
     assert all(one.cpu_us > 0 and one.per_second > 0 for one in figures)
-    assert len(told) == 2
+    assert len(announced) == 2
 
 
 def test_says_why_a_server_does_not_count(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,9 +113,9 @@ def test_says_why_a_server_does_not_count(path: Path, monkeypatch: pytest.Monkey
     assert figures[0].failure_reason == "nobody died at its start: KeyError: 'nobody'"
 
 
-def test_never_counts_wrong_answers(path: Path) -> None:
+def test_never_counts_wrong_responses(path: Path) -> None:
     asked = Contest(KEEP_ALIVE, sys.executable, path, Pinning(), 0.1, 1)
-    figures = contest.measure(asked, "a bare loop, asked many things", 1)
+    figures = contest.measure_server(asked, "a bare loop, asked many things", 1)
 
     assert figures.failure_reason.startswith("not every response was right")
     assert figures.cpu_us == 0
@@ -313,11 +313,11 @@ def test_says_in_one_line_what_cannot_be_installed(
     python.chmod(0o755)
     packages = {"bjoern": "bjoern>=3", "gr": "gr>=2"}
     monkeypatch.setattr(environment, "wanted_packages", lambda: packages)
-    told: list[str] = []
-    found = environment.install(environment.inspect(str(python)), told.append)
+    announced: list[str] = []
+    found = environment.install(environment.inspect(str(python)), announced.append)
 
     assert found.versions == {}
-    assert told == [
+    assert announced == [
         "installing bjoern>=3",
         f"bjoern cannot be installed, so it is left out: {environment.HINTS['bjoern']}",
         "installing gr>=2",

@@ -98,13 +98,13 @@ def compete(
         for server in order.sample(servers, len(servers)):
             announce(f"{contest.reuse}, round {number} of {rounds}: {server}")
             try:
-                figures.append(measure(contest, server, number))
+                figures.append(measure_server(contest, server, number))
             except (CalcbenchError, OSError) as error:
                 figures.append(Figures(server, number, failure_reason=str(error)))
     return figures
 
 
-def measure(contest: Contest, server: str, number: int) -> Figures:
+def measure_server(contest: Contest, server: str, number: int) -> Figures:
     """Start *server*, drive it, and stop it. Raises CalcbenchError when it does not serve."""
     with DriverProcess() as driver, serving(contest, server) as (port, group):
         spec = LoadSpec(

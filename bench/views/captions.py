@@ -11,7 +11,7 @@ from calcbench.bench.analysis.summary import Row
 from calcbench.bench.schema.judgements import DRIVER_BOUND, SERVER_BOUND, UNRANKED
 from calcbench.bench.schema.result import Run
 from calcbench.bench.units import format_seconds
-from calcbench.bench.views.wording import NO_BREAK, REUSE, enumerate_few, plural, served, shorten
+from calcbench.bench.views.wording import NO_BREAK, REUSE, cut_line, enumerate_few, plural, served
 
 REASON_LENGTH = 160  # characters of it on a chart; all of it is below the table and in the files
 DRIVER_LIMIT = 0.95  # share of its core from which the driver may have been what was measured
@@ -64,7 +64,7 @@ def notes(rows: Sequence[Row]) -> list[str]:
         for row in sorted(rows, key=lambda row: row.condition.connections)
         if row.starves
     }
-    found = [shorten(note, REASON_LENGTH) for note in failure_notes(rows)]
+    found = [cut_line(note, REASON_LENGTH) for note in failure_notes(rows)]
     for judgement, points in doubts(rows).items():
         whole = len(points) == sum(row.status == "ok" for row in rows) > 1
         who = "every point" if whole else enumerate_few(points)

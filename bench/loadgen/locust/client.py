@@ -33,8 +33,8 @@ WRITABLE = 2  # of gevent's watchers
 class ClientLoop(Protocol):
     """What the loop of a worker offers to its clients; `calcbench.bench.loadgen.locust.loop`.
 
-    So much because clients are greenlets of one process that share the load: its state is read and
-    changed where they wait, without a call for each request. Only `fail` and `leave` tell it something.
+    So much because clients are greenlets of one process that share the load: they read and change
+    its state themselves, without a call for each request. Only `fail` and `leave` ask it to act.
     """
 
     spec: LoadSpec
