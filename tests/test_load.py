@@ -103,7 +103,7 @@ def test_guesses_the_method_by_the_body(tmp_path: Path) -> None:
 
 
 def says(octets: bytes, *, close: bool = False) -> Behaviour:
-    """Response every request with *octets*; the request is whatever ends in an empty line."""
+    """Answer every request with *octets*; the request is whatever ends in an empty line."""
 
     def behave(conn: socket.socket) -> None:
         data = b""

@@ -39,7 +39,7 @@ from truth import (
 from calcbench.bench.cli.worker import master
 from calcbench.bench.diagnosis.failures import contradiction_of_totals
 from calcbench.bench.loadgen.locust.cluster import Cluster
-from calcbench.bench.loadgen.locust.messages import plain
+from calcbench.bench.loadgen.locust.messages import PROTOCOL, plain
 from calcbench.bench.loadgen.locust.reporter import Reporter
 from calcbench.bench.loadgen.locust.session import LoadSession
 from calcbench.bench.loadgen.observation import Observation
@@ -120,7 +120,7 @@ def bytewise(conn: socket.socket) -> None:
 AS_IT_IS = {
     "right": (right, "ok"),
     "byte by byte": (bytewise, "ok"),
-    "closing": (once(lambda number: response_to(number, fields="ConnectionUser: close\r\n")), "ok"),
+    "closing": (once(lambda number: response_to(number, fields="Connection: close\r\n")), "ok"),
     "another number": (always(lambda number: response_to(number + 1)), "wrong"),
     "an octet too many": (always(lambda number: response_to(number) + b"!"), "wrong"),
     "no head": (always(lambda _: b"HTTP/1.1 200\r\n\r\n"), "wrong"),
@@ -343,7 +343,7 @@ def test_a_drive_fails_whose_worker_talks_nonsense(kind: bytes, content: bytes) 
 
 
 def kill_when_asked(times: int, end: Callable[[], None]) -> Behaviour:
-    """Response rightly, and call *end* before the response to request number *times* of all."""
+    """Answer rightly, and call *end* before the response to request number *times* of all."""
     number, lock = itertools.count(1), threading.Lock()
 
     def behave(conn: socket.socket) -> None:
@@ -658,7 +658,7 @@ def test_waits_for_workers_at_the_address_of_the_run_alone() -> None:
     ("place", "message"),
     [
         ("[::1]", r"no master at \[::1\]:\d+ within 0 s"),
-        ("127.0.0.1", r"no master at 127\.0\.0\.1:\d+ within 0 s \(ConnectionUser refused\); is "),
+        ("127.0.0.1", r"no master at 127\.0\.0\.1:\d+ within 0 s \(Connection refused\); is "),
         ("no.such.host.invalid", r"no host 'no\.such\.host\.invalid': "),
     ],
 )
@@ -684,16 +684,34 @@ def test_a_worker_says_that_this_is_no_master_of_ours() -> None:
     assert err == f"calcbench: what listens at {place} is no calcbench run that waits for us\n"
 
 
-def test_a_worker_of_another_version_is_turned_away(cluster: Cluster) -> None:
-    program = (
-        "import calcbench; calcbench.__version__ = '0.0.9'\n"
-        "from calcbench.bench.loadgen.locust.worker import main; main()"
-    )
+# A worker from before the protocol had a number.
+FIRST_PROTOCOL = """
+from locust.runners import WorkerRunner
+send = WorkerRunner.send_message
+def send_without_number(self, kind, data=None, *more):
+    if kind == "calcbench-hello":
+        del data["protocol"]
+    send(self, kind, data, *more)
+WorkerRunner.send_message = send_without_number
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("import calcbench; calcbench.__version__ = '0.0.9'", "it has calcbench 0.0.9, this run "),
+        (FIRST_PROTOCOL, f"it has protocol 1, this run {PROTOCOL}\n"),
+    ],
+)
+def test_a_worker_of_another_version_is_turned_away(
+    cluster: Cluster, change: str, message: str
+) -> None:
+    program = f"{change}\nfrom calcbench.bench.loadgen.locust.worker import main; main()"
     with ended(worker := start(sys.executable, "-P", "-c", program, "127.0.0.1", cluster.port, 9)):
         status, out, err = finish(worker)
 
     assert (status, out) == (1, "")
-    assert "does not take us: it has calcbench 0.0.9, this run" in err
+    assert f"does not take us: {message}" in err
     assert err.count("\n") == 1
     with truth(right) as port:
         assert drive(cluster, port).drivers == 2

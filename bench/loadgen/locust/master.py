@@ -36,6 +36,7 @@ from calcbench.bench.loadgen.locust.messages import (
     LEFT,
     MASTER,
     PLAN,
+    PROTOCOL,
     REFUSE,
     REPORT_KEY,
     WELCOME,
@@ -90,9 +91,14 @@ class Master:
 
     def greet(self, msg: Any, **_: Any) -> None:
         """Make a member of the worker that says who it is, if it speaks as we do."""
-        ours = {"calcbench": calcbench.__version__, "locust": locust.__version__}
+        ours = {
+            "calcbench": calcbench.__version__,
+            "protocol": str(PROTOCOL),
+            "locust": locust.__version__,
+        }
         host = plain(msg.data["host"])
-        theirs = {name: plain(msg.data.get(name)) for name in ours}
+        said = {"protocol": 1, **msg.data}  # the first did not say so
+        theirs = {name: plain(said.get(name)) for name in ours}
         if theirs != ours:
             why = "; ".join(
                 f"it has {name} {theirs[name]}, this run {ours[name]}"
