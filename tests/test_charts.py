@@ -315,7 +315,7 @@ def test_leaves_points_of_the_driver_out_of_the_ranking() -> None:
 
     assert headline(THROUGHPUT, rows) == "selectors: 2,000/s at 32 connections"
     assert headline(THROUGHPUT, rows[:1]) == "at 32 connections, the driver was the limit"
-    assert notes(rows) == ["driver-bound, says the measurement of itself: fork at 32"]
+    assert notes(rows) == ["Judged driver-bound: fork at 32"]
 
 
 def test_tells_rounds_of_the_driver_in_one_line() -> None:
@@ -326,10 +326,11 @@ def test_tells_rounds_of_the_driver_in_one_line() -> None:
         for level in (8, 32)
     ]
 
-    [told] = notes(rows)
-    assert told.endswith(" rounds, which do not count: fork at 8, 32; selectors at 8, 32")
+    [note] = notes(rows)
+    assert note.startswith("The driver was the limit in some")
+    assert note.endswith(" rounds, which do not count: fork at 8, 32; selectors at 8, 32")
     contended = [dataclasses.replace(row, failed_rounds=0, judgement="contended") for row in rows]
-    assert notes(contended) == ["contended, says the measurement of itself: every point"]
+    assert notes(contended) == ["Judged contended: every point"]
 
 
 def test_says_that_nobody_leads_where_rounds_overlap() -> None:

@@ -85,7 +85,7 @@ def contents(text: str) -> bytes:
     metavar="PATH",
     default="",
     type=click.Path(),
-    help="Connect to this; the host of the URL is only told.",
+    help="Connect to this; the host of the URL is only sent in Host.",
 )
 @measuring_options(
     connections="8", duration="2", warmup="0.5", seed="What draws the orders and the arrivals."
