@@ -6,7 +6,6 @@ Everything is stored exactly, as integer nanoseconds and counts; only these func
 import math
 
 TIME_UNITS = ((1, "ns"), (1_000, "µs"), (1_000_000, "ms"), (1_000_000_000, "s"))
-SIZE_UNITS = ((1, "B"), (1 << 10, "KiB"), (1 << 20, "MiB"), (1 << 30, "GiB"), (1 << 40, "TiB"))
 
 
 def round_to_three(value: float) -> float:
@@ -27,11 +26,6 @@ def format_number(value: float) -> str:
     return f"{rounded:,.{max(decimals, 0)}f}"
 
 
-def format_count(count: int) -> str:
-    """Return a number of things: exact up to 999, then three digits: ``1,230,000``."""
-    return format_number(count)
-
-
 def format_rate(per_second: float) -> str:
     """Return requests per second: ``41,200/s``."""
     return f"{format_number(per_second)}/s"
@@ -39,12 +33,13 @@ def format_rate(per_second: float) -> str:
 
 def format_ns(nanoseconds: float) -> str:
     """Return a duration in the unit that suits it: ``123 µs``, ``1.23 ms``, ``2.00 s``."""
-    return in_unit(nanoseconds, TIME_UNITS)
-
-
-def format_us(microseconds: float) -> str:
-    """Return a duration given in microseconds, as `format_ns` does."""
-    return format_ns(microseconds * 1_000)
+    size, name = TIME_UNITS[0]
+    if nanoseconds == 0:
+        return f"0 {name}"
+    for larger, larger_name in TIME_UNITS[1:]:
+        if abs(round_to_three(nanoseconds / size)) * size >= larger:
+            size, name = larger, larger_name
+    return f"{format_number(nanoseconds / size if size > 1 else nanoseconds)} {name}"
 
 
 def format_seconds(seconds: float) -> str:
@@ -52,22 +47,6 @@ def format_seconds(seconds: float) -> str:
     return format_ns(seconds * 1_000_000_000)
 
 
-def format_bytes(size: float) -> str:
-    """Return an amount of memory: ``7.75 GiB``."""
-    return in_unit(size, SIZE_UNITS)
-
-
 def format_ratio(ratio: float) -> str:
     """Return how many times as much, with two digits: ``2.1x``, ``15x``."""
     return f"{ratio:.1f}x" if ratio < 9.95 else f"{format_number(round(ratio))}x"
-
-
-def in_unit(value: float, units: tuple[tuple[int, str], ...]) -> str:
-    """Return *value*, given in the first of *units*, in the largest unit that it fills."""
-    if value == 0:
-        return f"0 {units[0][1]}"
-    size, name = units[0]
-    for larger, larger_name in units[1:]:
-        if abs(round_to_three(value / size)) * size >= larger:
-            size, name = larger, larger_name
-    return f"{format_number(value / size if size > 1 else value)} {name}"

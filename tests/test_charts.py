@@ -24,7 +24,7 @@ from calcbench.bench.views.captions import footer, headline, notes
 from calcbench.bench.views.charts import DPI, LONGEST_LINE, STYLE, WIDTH, draw, draw_charts
 from calcbench.bench.views.palette import KNOWN, styles
 from calcbench.bench.views.panel import round_numbers, spread_apart
-from calcbench.bench.views.wording import about, break_name, shorten
+from calcbench.bench.views.wording import about, break_name, cut_line
 
 FIVE = ("blocking", "fork", "selectors", "thread-per-request", "threadpool")
 EIGHT = tuple(
@@ -154,7 +154,7 @@ def test_names_every_strategy_once_in_every_panel(name: str) -> None:
     found = [text.get_text() for text in texts(figure)]
 
     for strategy in measured:
-        label = "\n".join(shorten(line, LONGEST_LINE) for line in break_name(strategy))
+        label = "\n".join(cut_line(line, LONGEST_LINE) for line in break_name(strategy))
         assert found.count(label) == len(figure.axes)
 
 
@@ -315,7 +315,7 @@ def test_leaves_points_of_the_driver_out_of_the_ranking() -> None:
 
     assert headline(THROUGHPUT, rows) == "selectors: 2,000/s at 32 connections"
     assert headline(THROUGHPUT, rows[:1]) == "at 32 connections, the driver was the limit"
-    assert notes(rows) == ["driver-bound, says the measurement of itself: fork at 32"]
+    assert notes(rows) == ["Judged driver-bound: fork at 32"]
 
 
 def test_tells_rounds_of_the_driver_in_one_line() -> None:
@@ -326,10 +326,11 @@ def test_tells_rounds_of_the_driver_in_one_line() -> None:
         for level in (8, 32)
     ]
 
-    [told] = notes(rows)
-    assert told.endswith(" rounds, which do not count: fork at 8, 32; selectors at 8, 32")
+    [note] = notes(rows)
+    assert note.startswith("The driver was the limit in some")
+    assert note.endswith(" rounds, which do not count: fork at 8, 32; selectors at 8, 32")
     contended = [dataclasses.replace(row, failed_rounds=0, judgement="contended") for row in rows]
-    assert notes(contended) == ["contended, says the measurement of itself: every point"]
+    assert notes(contended) == ["Judged contended: every point"]
 
 
 def test_says_that_nobody_leads_where_rounds_overlap() -> None:
@@ -385,8 +386,8 @@ def test_says_what_a_workload_asks_of_a_server(workload: str, expected: str) -> 
 
 
 def test_shortens_to_one_line() -> None:
-    assert shorten("one\ntwo", 10) == "one"
-    assert shorten("a long story", 7) == "a long…"
+    assert cut_line("one\ntwo", 10) == "one"
+    assert cut_line("a long story", 7) == "a long…"
 
 
 def test_is_as_wide_as_it_says() -> None:

@@ -1,7 +1,11 @@
 """The benchmark of the core: that it measures what it says, whatever comes out of it."""
 
+import contextlib
 import json
+import os
 import random
+import select
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -71,12 +75,12 @@ def test_varies_the_operands() -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_measures_an_answer_that_is_right(case: Case) -> None:
+def test_measures_a_response_that_is_right(case: Case) -> None:
     parsing.check_case(case)
 
 
 def test_times_every_case_in_every_way() -> None:
-    timings = parsing.measure(rounds=1, seed=1)
+    timings = parsing.time_parsers(rounds=1, seed=1)
 
     assert {(one.case, one.name) for one in timings} == {
         (case, name) for case in CASES for name in ("ours", "server", "least", "fresh")
@@ -90,13 +94,13 @@ def test_times_every_case_in_every_way() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("reuse", REUSES)
 def test_measures_the_bare_loop_and_selectors_alike(reuse: str, path: Path) -> None:
-    told: list[str] = []
+    announced: list[str] = []
     asked = Contest(reuse, sys.executable, path, Pinning(), 0.1, 1)
-    figures = contest.compete(asked, [BARE, OURS], 1, told.append)
+    figures = contest.compete(asked, [BARE, OURS], 1, announced.append)
 
     assert [one.failure_reason for one in figures] == ["", ""]
     assert all(one.cpu_us > 0 and one.per_second > 0 for one in figures)
-    assert len(told) == 2
+    assert len(announced) == 2
 
 
 def test_says_why_a_server_does_not_count(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,12 +113,83 @@ def test_says_why_a_server_does_not_count(path: Path, monkeypatch: pytest.Monkey
     assert figures[0].failure_reason == "nobody died at its start: KeyError: 'nobody'"
 
 
-def test_never_counts_wrong_answers(path: Path) -> None:
+def test_never_counts_wrong_responses(path: Path) -> None:
     asked = Contest(KEEP_ALIVE, sys.executable, path, Pinning(), 0.1, 1)
-    figures = contest.measure(asked, "a bare loop, asked many things", 1)
+    figures = contest.measure_server(asked, "a bare loop, asked many things", 1)
 
     assert figures.failure_reason.startswith("not every response was right")
     assert figures.cpu_us == 0
+
+
+# An application of ours is all that this one needs of bjoern.
+BJOERN = """
+from wsgiref.simple_server import make_server
+def run(wsgi, host, port):
+    make_server(host, port, wsgi).serve_forever()
+"""
+HOLDER = """
+import json, os, signal, sys
+from pathlib import Path
+from calcbench.bench.corebench.contest import Contest, serving
+from calcbench.bench.system.cpus import Pinning
+contest = Contest("keep-alive", sys.executable, Path(sys.argv[1]), Pinning(), 0.1, 1)
+with serving(contest, sys.argv[2]) as (_, server):
+    print(server, flush=True)
+    signal.pause()
+"""
+BENCHMARK = """
+import sys
+from calcbench.bench.corebench import __main__ as benchmark, contest
+def tell(server, process, *more):
+    until_ready(server, process, *more)
+    print(process.pid, file=sys.stderr, flush=True)
+until_ready, contest.wait_until_ready = contest.wait_until_ready, tell
+benchmark.compete = lambda asked, servers, *more: contest.compete(asked, [contest.BARE], *more)
+benchmark.main()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("server", [BARE, "bjoern"])
+def test_servers_end_with_whoever_started_them(server: str, path: Path) -> None:
+    (path / "bjoern.py").write_text(BJOERN)
+    words = [sys.executable, "-P", "-c", HOLDER, str(path), server]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout
+        end = os.pidfd_open(int(holder.stdout.readline()))
+        holder.kill()  # so that nothing of its own can tidy up
+    try:
+        ended, _, _ = select.select([end], (), (), 20)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(end, signal.SIGKILL)
+        os.close(end)
+
+    assert ended
+
+
+@pytest.mark.slow
+def test_a_benchmark_that_is_terminated_leaves_nobody() -> None:
+    words = ["--duration", "30", "--only", "keep-alive"]
+    with subprocess.Popen(
+        [sys.executable, "-P", "-c", BENCHMARK, *words],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as benchmark:
+        assert benchmark.stderr
+        end = os.pidfd_open(int(benchmark.stderr.readline()))
+        benchmark.terminate()
+        err = benchmark.stderr.read()
+    try:
+        ended, _, _ = select.select([end], (), (), 20)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(end, signal.SIGKILL)
+        os.close(end)
+
+    assert (benchmark.returncode, err) == (128 + signal.SIGTERM, "")
+    assert ended
 
 
 def test_compares_within_a_round() -> None:
@@ -238,11 +313,11 @@ def test_says_in_one_line_what_cannot_be_installed(
     python.chmod(0o755)
     packages = {"bjoern": "bjoern>=3", "gr": "gr>=2"}
     monkeypatch.setattr(environment, "wanted_packages", lambda: packages)
-    told: list[str] = []
-    found = environment.install(environment.inspect(str(python)), told.append)
+    announced: list[str] = []
+    found = environment.install(environment.inspect(str(python)), announced.append)
 
     assert found.versions == {}
-    assert told == [
+    assert announced == [
         "installing bjoern>=3",
         f"bjoern cannot be installed, so it is left out: {environment.HINTS['bjoern']}",
         "installing gr>=2",

@@ -18,7 +18,7 @@ from calcbench.core.serving.service import make_service
 
 
 @pytest.mark.parametrize("strategy", names())
-def test_counts_every_answer_of_every_strategy(strategy: str) -> None:
+def test_counts_every_response_of_every_strategy(strategy: str) -> None:
     with launch(ServerSpec(strategy, watched=True)) as server:
         for _ in range(2):
             with Client(server) as client:

@@ -39,7 +39,7 @@ right = always(response_to)
 
 @pytest.mark.parametrize("post_share", [0, 0.5, 1])
 @pytest.mark.parametrize("keep_alive", [True, False])
-def test_counts_right_answers(keep_alive: bool, post_share: float) -> None:
+def test_counts_right_responses(keep_alive: bool, post_share: float) -> None:
     behave = right if keep_alive else once(response_to)
     with truth(behave) as port:
         seen = drive(port, 1, all_three_served, keep_alive=keep_alive, post_share=post_share)
@@ -113,7 +113,7 @@ def test_accepts_whatever_is_right(behave: Behaviour) -> None:
         "truncated head",
     ],
 )
-def test_counts_wrong_answers(behave: Behaviour) -> None:
+def test_counts_wrong_responses(behave: Behaviour) -> None:
     with truth(behave) as port:
         seen = drive(port)
 
@@ -121,7 +121,7 @@ def test_counts_wrong_answers(behave: Behaviour) -> None:
     assert seen.clients_served == 0
 
 
-def test_notices_one_wrong_answer_among_many() -> None:
+def test_notices_one_wrong_response_among_many() -> None:
     turn = iter(range(1_000_000))
     with truth(always(lambda number: response_to(number + (next(turn) % 10 == 0)))) as port:
         seen = drive(port, 1, lambda seen: seen.outcomes.total >= 20)

@@ -17,7 +17,6 @@ from calcbench.bench.schema.histogram import (
     Histograms,
     Ranked,
     count_values,
-    merge,
     new_histogram,
     recorded,
     sorted_times,
@@ -86,17 +85,15 @@ def test_has_quantiles_within_three_digits() -> None:
             assert quantile(true, q) <= quantile(held_times, q) <= quantile(true, q) * 1.001 + 1
 
 
-def test_merges_samples_and_never_percentiles() -> None:
-    one = Ranked(np.array([5, 9]), np.array([2, 1]))
-    both = merge([(one.values, np.array([2, 1])), (np.array([1, 9]), np.array([1, 3]))])
+def test_reads_counted_values_as_sorted_samples() -> None:
+    ranked = Ranked(np.array([1, 5, 9]), np.array([1, 2, 4]))
 
-    assert list(one) == [5, 5, 9]
-    assert list(both) == [1, 5, 5, 9, 9, 9, 9]
-    assert both[-1] == 9
-    assert both[1:3] == [5, 5]
-    assert len(merge([])) == 0
+    assert list(ranked) == [1, 5, 5, 9, 9, 9, 9]
+    assert ranked[-1] == 9
+    assert ranked[1:3] == [5, 5]
+    assert len(Ranked(np.empty(0, np.int64), np.empty(0, np.int64))) == 0
     with pytest.raises(IndexError):
-        both[7]
+        ranked[7]
 
 
 def test_keeps_every_time_of_a_sample_in_a_file(tmp_path: Path) -> None:

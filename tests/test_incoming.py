@@ -39,7 +39,7 @@ CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
         ),
     ],
 )
-def test_knows_where_an_answer_ends(head: bytes, method: str, understood: Head) -> None:
+def test_knows_where_a_response_ends(head: bytes, method: str, understood: Head) -> None:
     assert parse_any_head(head, method=method) == understood
 
 
@@ -87,7 +87,7 @@ def read(pieces: list[bytes]) -> tuple[bool, bytes]:
 
 
 @pytest.mark.parametrize(("octets", "body"), WHOLE)
-def test_reads_an_answer_however_it_is_cut(octets: bytes, body: bytes) -> None:
+def test_reads_a_response_however_it_is_cut(octets: bytes, body: bytes) -> None:
     assert read([octets]) == (True, body)
     assert read([octets[at : at + 1] for at in range(len(octets))]) == (True, body)
     for cut in range(1, len(octets)):

@@ -86,6 +86,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 FLOOR_OF = {room: number for number, floor in enumerate(FLOORS) for room in floor}
 # The one arrow that runs the other way: the catalogue finds the strategies by their names.
 EXCEPTIONS = {("core.serving.catalogue", "strategies")}
+# And the one module that everybody may import: `import calcbench`, for its version.
+PACKAGE = "bench._root"
 
 
 def name_of(path: Path) -> str:
@@ -114,6 +116,11 @@ def module_in(name: str) -> str:
     return ""
 
 
+def is_package(name: str) -> bool:
+    """Tell whether *name* is of the package itself, and not of one of its parts."""
+    return name in ("calcbench", "calcbench.__version__")
+
+
 def uses(path: Path) -> set[str]:
     """Return the modules of ours that *path* imports anywhere, or names as a text."""
     tree = parse(path)
@@ -122,7 +129,7 @@ def uses(path: Path) -> set[str]:
         # Modules that are started or found by their name: entry points of processes, strategies.
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             named += re.findall(r"^calcbench\.[\w.]+", node.value)
-    found = {module_in(name) for name in named} - {name_of(path)}
+    found = {PACKAGE if is_package(name) else module_in(name) for name in named} - {name_of(path)}
     return {module for module in found if room_of(module)}
 
 
@@ -135,9 +142,26 @@ def test_imports_go_down(module: str) -> None:
         if (other := room_of(used)) != room
         and FLOOR_OF[other] <= FLOOR_OF[room]
         and (module, other) not in EXCEPTIONS
+        and used != PACKAGE
     ]
 
     assert upward == []
+
+
+def test_the_package_itself_is_imported_for_its_version_alone() -> None:
+    importers = [path for path in MODULES.values() if PACKAGE in uses(path)]
+    wanted = {
+        node.attr
+        for path in importers
+        for node in ast.walk(parse(path))
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "calcbench"
+    }
+
+    assert wanted == {"__version__"}
+    # It imports nothing of ours, or whoever imports it would import that as well.
+    assert uses(MODULES[PACKAGE]) == set()
 
 
 def test_every_module_is_in_a_room() -> None:

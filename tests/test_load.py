@@ -103,7 +103,7 @@ def test_guesses_the_method_by_the_body(tmp_path: Path) -> None:
 
 
 def says(octets: bytes, *, close: bool = False) -> Behaviour:
-    """Response every request with *octets*; the request is whatever ends in an empty line."""
+    """Answer every request with *octets*; the request is whatever ends in an empty line."""
 
     def behave(conn: socket.socket) -> None:
         data = b""
@@ -147,7 +147,7 @@ LONG = b"HTTP/1.1 200 OK\r\nContent-Length: 3000000\r\n\r\n" + b"x" * 3_000_000
     ],
     ids=lambda value: None if isinstance(value, dict) else value[:40].decode(),
 )
-def test_takes_right_answers_of_any_server(octets: bytes, fields: dict[str, Any]) -> None:
+def test_takes_right_responses_of_any_server(octets: bytes, fields: dict[str, Any]) -> None:
     with truth(says(octets)) as port:
         seen = drive(port, connections=2, duration_s=0.2, **fields)
 
@@ -156,7 +156,7 @@ def test_takes_right_answers_of_any_server(octets: bytes, fields: dict[str, Any]
 
 @pytest.mark.slow
 @pytest.mark.parametrize("octets", [b"HTTP/1.1 200 OK\r\n\r\nhello", HELLO, CHUNKS])
-def test_takes_answers_that_end_with_their_connection(octets: bytes) -> None:
+def test_takes_responses_that_end_with_their_connection(octets: bytes) -> None:
     closing = octets.replace(b" OK\r\n", b" OK\r\nConnection: close\r\n")
     with truth(says(closing, close=True)) as port:
         seen = drive(port, **ask(right_body=b"hello"))

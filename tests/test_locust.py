@@ -39,7 +39,7 @@ from truth import (
 from calcbench.bench.cli.worker import master
 from calcbench.bench.diagnosis.failures import contradiction_of_totals
 from calcbench.bench.loadgen.locust.cluster import Cluster
-from calcbench.bench.loadgen.locust.messages import plain
+from calcbench.bench.loadgen.locust.messages import PROTOCOL, plain
 from calcbench.bench.loadgen.locust.reporter import Reporter
 from calcbench.bench.loadgen.locust.session import LoadSession
 from calcbench.bench.loadgen.observation import Observation
@@ -120,7 +120,7 @@ def bytewise(conn: socket.socket) -> None:
 AS_IT_IS = {
     "right": (right, "ok"),
     "byte by byte": (bytewise, "ok"),
-    "closing": (once(lambda number: response_to(number, fields="ConnectionUser: close\r\n")), "ok"),
+    "closing": (once(lambda number: response_to(number, fields="Connection: close\r\n")), "ok"),
     "another number": (always(lambda number: response_to(number + 1)), "wrong"),
     "an octet too many": (always(lambda number: response_to(number) + b"!"), "wrong"),
     "no head": (always(lambda _: b"HTTP/1.1 200\r\n\r\n"), "wrong"),
@@ -135,7 +135,7 @@ IN_AN_OPEN_LOOP = ("right", "closing", "truncated", "no response", "silence")
 @pytest.mark.parametrize(
     ("what", "rate"), [(name, 0) for name in AS_IT_IS] + [(name, 200) for name in IN_AN_OPEN_LOOP]
 )
-def test_counts_each_answer_as_what_it_is(cluster: Cluster, what: str, rate: float) -> None:
+def test_counts_each_response_as_what_it_is(cluster: Cluster, what: str, rate: float) -> None:
     behave, outcome = AS_IT_IS[what]
     with truth(behave) as port:
         seen = drive(cluster, port, rate=rate, timeout_s=0.1 if what == "silence" else LONG_S)
@@ -223,7 +223,7 @@ def test_gives_up_what_never_got_a_connection(cluster: Cluster) -> None:
 
 @pytest.mark.parametrize("rate", [0, 300])
 @pytest.mark.parametrize("keep_alive", [True, False])
-def test_sees_as_many_answers_as_the_server_counted(
+def test_sees_as_many_responses_as_the_server_counted(
     cluster: Cluster, keep_alive: bool, rate: float
 ) -> None:
     windows: list[Observation] = []
@@ -282,13 +282,13 @@ def test_puts_windows_of_different_clocks_at_one_instant() -> None:
     seen = dict.fromkeys(none, 0) | dict.fromkeys(("begun", "ended", "responses"), 1)
     for number, clock, client in ((7, 5_000, 1), (4, 9_000_000_000_000, 0)):
         opened = {"opened_ns": clock}
-        told = Reporter()
-        told.counting = True
-        told.send(OPENED, opened)
+        reporter = Reporter()
+        reporter.counting = True
+        reporter.send(OPENED, opened)
         done = clock + 40 + number
-        told.add((clock + 10, clock + 20, clock + 30, done, client << TAG_BITS | OK), OK)
-        told.send(REPORT, {**seen, **opened, "elapsed_ns": 1_000_000_000, "background": {}})
-        session.take(number, told.take())
+        reporter.add((clock + 10, clock + 20, clock + 30, done, client << TAG_BITS | OK), OK)
+        reporter.send(REPORT, {**seen, **opened, "elapsed_ns": 1_000_000_000, "background": {}})
+        session.take(number, reporter.take())
     session.cpu_readings = [(round(session.opens), 0), (round(session.opens) + 1_000_000_000, 0)]
     both = session.result({})
 
@@ -343,7 +343,7 @@ def test_a_drive_fails_whose_worker_talks_nonsense(kind: bytes, content: bytes) 
 
 
 def kill_when_asked(times: int, end: Callable[[], None]) -> Behaviour:
-    """Response rightly, and call *end* before the response to request number *times* of all."""
+    """Answer rightly, and call *end* before the response to request number *times* of all."""
     number, lock = itertools.count(1), threading.Lock()
 
     def behave(conn: socket.socket) -> None:
@@ -500,9 +500,9 @@ def test_two_machines_load_a_third(places: Machines, tmp_path: Path) -> None:
     assert f"--master {places.address}:{port}" in err or places.address == "127.0.0.1"
     assert len(re.findall(r"worker [12] on .+ \(process \d+\) has joined", err)) == 2
     assert "selectors" in out
-    for code, told, complaint in shut_down:
-        assert code == 0, complaint
-        assert told.splitlines() == [
+    for code, worker_out, worker_err in shut_down:
+        assert code == 0, worker_err
+        assert worker_out.splitlines() == [
             f"calcbench: joined the race at {places.address}:{port}; Ctrl-C leaves it",
             "calcbench: the race is over",
         ]
@@ -576,10 +576,10 @@ def test_writes_what_there_is_when_interrupted(tmp_path: Path) -> None:
 def test_leaves_no_worker_behind_when_killed(tmp_path: Path) -> None:
     with joined_by(1, tmp_path, lambda run, _: run.kill()) as (run, workers):
         assert run.wait(PATIENCE_S) == -signal.SIGKILL
-        code, told, _ = finish(workers[0])
+        code, worker_out, _ = finish(workers[0])
 
     assert code == 0
-    assert "the race is over" in told
+    assert "the race is over" in worker_out
 
 
 def test_a_worker_leaves_when_told_to(tmp_path: Path) -> None:
@@ -655,21 +655,21 @@ def test_waits_for_workers_at_the_address_of_the_run_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "complaint"),
+    ("place", "message"),
     [
         ("[::1]", r"no master at \[::1\]:\d+ within 0 s"),
-        ("127.0.0.1", r"no master at 127\.0\.0\.1:\d+ within 0 s \(ConnectionUser refused\); is "),
+        ("127.0.0.1", r"no master at 127\.0\.0\.1:\d+ within 0 s \(Connection refused\); is "),
         ("no.such.host.invalid", r"no host 'no\.such\.host\.invalid': "),
     ],
 )
-def test_a_worker_says_that_there_is_no_master(place: str, complaint: str) -> None:
+def test_a_worker_says_that_there_is_no_master(place: str, message: str) -> None:
     with ended(
         worker := start(CALCBENCH, "worker", "--master", f"{place}:{free_port()}", "--wait", 0)
     ):
         status, out, err = finish(worker)
 
     assert (status, out) == (1, "")
-    assert re.match(f"calcbench: {complaint}", err)
+    assert re.match(f"calcbench: {message}", err)
     assert err.count("\n") == 1
 
 
@@ -684,16 +684,34 @@ def test_a_worker_says_that_this_is_no_master_of_ours() -> None:
     assert err == f"calcbench: what listens at {place} is no calcbench run that waits for us\n"
 
 
-def test_a_worker_of_another_version_is_turned_away(cluster: Cluster) -> None:
-    program = (
-        "import calcbench; calcbench.__version__ = '0.0.9'\n"
-        "from calcbench.bench.loadgen.locust.worker import main; main()"
-    )
+# A worker from before the protocol had a number.
+FIRST_PROTOCOL = """
+from locust.runners import WorkerRunner
+send = WorkerRunner.send_message
+def send_without_number(self, kind, data=None, *more):
+    if kind == "calcbench-hello":
+        del data["protocol"]
+    send(self, kind, data, *more)
+WorkerRunner.send_message = send_without_number
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("import calcbench; calcbench.__version__ = '0.0.9'", "it has calcbench 0.0.9, this run "),
+        (FIRST_PROTOCOL, f"it has protocol 1, this run {PROTOCOL}\n"),
+    ],
+)
+def test_a_worker_of_another_version_is_turned_away(
+    cluster: Cluster, change: str, message: str
+) -> None:
+    program = f"{change}\nfrom calcbench.bench.loadgen.locust.worker import main; main()"
     with ended(worker := start(sys.executable, "-P", "-c", program, "127.0.0.1", cluster.port, 9)):
         status, out, err = finish(worker)
 
     assert (status, out) == (1, "")
-    assert "does not take us: it has calcbench 0.0.9, this run" in err
+    assert f"does not take us: {message}" in err
     assert err.count("\n") == 1
     with truth(right) as port:
         assert drive(cluster, port).drivers == 2
@@ -737,7 +755,7 @@ def test_shows_words_of_a_stranger_in_one_line() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "complaint"),
+    ("changes", "message"),
     [
         ({"engine": LOCUST, "behaviours": ("idle=2",)}, "no --behaviour"),
         ({"join": 2}, "need --engine locust"),
@@ -747,13 +765,13 @@ def test_shows_words_of_a_stranger_in_one_line() -> None:
         ({"engine": "locusts"}, "did you mean 'locust'"),
     ],
 )
-def test_refuses_what_does_not_go_together(changes: dict[str, object], complaint: str) -> None:
-    with pytest.raises(UsageError, match=complaint):
+def test_refuses_what_does_not_go_together(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         Plan(("fork",), **changes)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
-    ("words", "complaint"),
+    ("words", "message"),
     [
         (("--join", "2"), "need --engine locust"),
         (("--engine", "locust", "--master-port", "9"), "it needs --join"),
@@ -761,12 +779,12 @@ def test_refuses_what_does_not_go_together(changes: dict[str, object], complaint
         (("--engine", "locust", "--join", "2"), "--join needs --host"),
     ],
 )
-def test_explains_options_that_do_not_go_together(words: tuple[str, ...], complaint: str) -> None:
+def test_explains_options_that_do_not_go_together(words: tuple[str, ...], message: str) -> None:
     with ended(run := start(CALCBENCH, "run", *words)):
         status, _, err = finish(run)
 
     assert status == 2
-    assert complaint in err
+    assert message in err
 
 
 def test_no_core_is_given_to_drivers_on_other_machines() -> None:

@@ -48,12 +48,6 @@ def test_keeps_the_order_of_a_recorded_seed() -> None:
     assert labels == ["a 8", "b 8", "b 32", "b 1", "a 32", "a 1"]
 
 
-def test_knows_how_long_its_measurements_last() -> None:
-    plan = dataclasses.replace(PLAN, duration_s=1.0, warmup_s=0.5)
-
-    assert plan.measuring_s == 96
-
-
 def test_survives_json() -> None:
     assert msgspec.convert(json.loads(json.dumps(dataclasses.asdict(PLAN))), Plan) == PLAN
 

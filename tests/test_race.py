@@ -241,7 +241,7 @@ def test_reports_clients_that_are_never_served(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("plan", "complaint"),
+    ("plan", "message"),
     [
         (dataclasses.replace(SHORT, strategies=("selector",)), "did you mean 'selectors'"),
         (dataclasses.replace(SHORT, strategies=("threadpool:worker=4",)), "did you mean 'workers'"),
@@ -250,9 +250,9 @@ def test_reports_clients_that_are_never_served(tmp_path: Path) -> None:
     ],
 )
 def test_refuses_what_does_not_exist_before_it_writes(
-    plan: Plan, complaint: str, tmp_path: Path
+    plan: Plan, message: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(UsageError, match=complaint):
+    with pytest.raises(UsageError, match=message):
         races(plan, tmp_path / "run")
 
     assert not (tmp_path / "run").exists()
@@ -364,10 +364,10 @@ CLEAN = Stopped(0, False, "")
 def test_says_why_a_measurement_does_not_count(
     outcomes: Outcomes, died: bool, stopped: Stopped, reason: str
 ) -> None:
-    told = failure_reason(Observation(1, outcomes, 1, 0, 1, 1, {}), died, stopped)
+    found = failure_reason(Observation(1, outcomes, 1, 0, 1, 1, {}), died, stopped)
 
-    assert reason in told
-    assert bool(told) == bool(reason)
+    assert reason in found
+    assert bool(found) == bool(reason)
 
 
 HARNESS = """

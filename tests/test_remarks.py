@@ -46,7 +46,10 @@ def test_says_what_the_response_times_of_an_open_loop_are_made_up_of() -> None:
 
     assert lines == [
         "open loop, 500/s offered, poisson arrivals: latencies from when each was due",
-        "selectors at 8: service time p50 2.00 ms, p99 30.0 ms; dispatch delay p50 0 ms, p99 4.50 ms",
+        (
+            "selectors at 8: service time p50 2.00 ms, p99 30.0 ms;"
+            " dispatch delay p50 0 ms, p99 4.50 ms"
+        ),
     ]
 
 

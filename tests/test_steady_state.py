@@ -84,7 +84,7 @@ def test_minimises_the_marginal_standard_error() -> None:
     assert mser(series) == min(range(len(series) - 4), key=error) == 2
 
 
-def test_counts_answers_by_when_they_came() -> None:
+def test_counts_responses_by_when_they_came() -> None:
     done = np.arange(0, S, S // 2_000)
     slow = done[(done > S // 5) | (np.arange(len(done)) % 4 == 0)]  # a quarter at first
     told = assess_steadiness(slow, np.full(len(slow), 100_000), S)
@@ -103,14 +103,14 @@ def test_goes_by_latency_where_the_rate_is_prescribed() -> None:
     assert assess_steadiness(done, latency, S, by_latency=True).settled is False
 
 
-def test_carries_the_latency_over_a_bin_without_answers() -> None:
+def test_carries_the_latency_over_a_bin_without_responses() -> None:
     place, latency = np.array([1, 1, 3]), np.array([10, 20, 40])
 
     assert medians(place, latency, np.array([0.0, 2, 0, 1])).tolist() == [15, 15, 15, 40]
 
 
 @pytest.mark.parametrize("responses", [0, 1, 30, 200])
-def test_says_nothing_about_too_few_answers(responses: int) -> None:
+def test_says_nothing_about_too_few_responses(responses: int) -> None:
     done = np.linspace(0, S - 1, responses).astype(np.int64)
 
     assert assess_steadiness(done, np.full(responses, 1000), S).settled is None

@@ -1,4 +1,4 @@
-"""wrk as a second opinion: what it is asked, and how its words are understood."""
+"""wrk as a cross-check: what it is asked, and how its words are understood."""
 
 import shutil
 import socket

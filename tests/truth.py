@@ -80,7 +80,7 @@ def response_to(body: object, status: str = "200 OK", fields: str = "") -> bytes
 
 
 def always(make: Callable[[int], bytes]) -> Behaviour:
-    """Response every request of a connection with what *make* makes of the right number."""
+    """Answer every request of a connection with what *make* makes of the right number."""
 
     def behave(conn: socket.socket) -> None:
         for right in requests(conn):
@@ -90,7 +90,7 @@ def always(make: Callable[[int], bytes]) -> Behaviour:
 
 
 def once(make: Callable[[int], bytes]) -> Behaviour:
-    """Response the first request, then close."""
+    """Answer the first request, then close."""
 
     def behave(conn: socket.socket) -> None:
         conn.sendall(make(next(requests(conn))))

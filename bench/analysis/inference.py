@@ -87,7 +87,7 @@ def median_interval(values: Sequence[float]) -> tuple[float, float] | None:
 
     The median of the logarithms, give or take Student's t times its standard error by the
     bootstrap (Efron & Tibshirani 1993, §12.2). The percentile interval is too narrow here: it
-    covers 75 % where 95 % are promised for three rounds, and 86 % for seven; this one covers 95
+    covers 75 % where 95 % are required for three rounds, and 86 % for seven; this one covers 95
     to 97 % from three rounds on if noise is normal, and up to 98.5 % where a few rounds lie far
     off, as on a busy machine: it is then wider than it need be (`make validate`).
     """

@@ -45,17 +45,21 @@ def groups(rows: Iterable[Row]) -> list[list[Row]]:
     return list(group_by(rows, lambda row: row.condition, "strategy").values())
 
 
-def ranked(rows: Iterable[Row]) -> list[Row]:
-    """Return those of *rows*, of one group, that can be ranked.
-
-    Not those without figures, nor the control, nor those whose figures are the driver's. Those
-    that leave clients without any response are ranked only where all do.
-    """
-    measured = [
+def rankable(rows: Iterable[Row]) -> list[Row]:
+    """Return *rows* but for those without figures, the control, and what is only the driver's."""
+    return [
         row
         for row in rows
         if row.status == "ok" and not row.condition.is_control and row.judgement not in UNRANKED
     ]
+
+
+def ranked(rows: Iterable[Row]) -> list[Row]:
+    """Return those of *rows*, of one group, that are ranked.
+
+    Of those that can be, the ones that leave clients without any response only where all do.
+    """
+    measured = rankable(rows)
     return [row for row in measured if not row.starves] or measured
 
 

@@ -13,6 +13,8 @@ from calcbench.core.errors import UsageError
 from calcbench.core.http.limits import Policy
 from calcbench.core.options import convert, describe, nearest
 
+COMPLETION = "_CALCBENCH_COMPLETE"  # the variable in which a shell asks, as click names it
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 

@@ -18,10 +18,9 @@ from click.shell_completion import (
     get_completion_class,
 )
 
-from calcbench.bench.cli.base import Command
+from calcbench.bench.cli.base import COMPLETION, Command
 
 SHELLS = ("bash", "zsh", "fish")
-VARIABLE = "_CALCBENCH_COMPLETE"
 BASH = """\
 %(complete_func)s() {
     local line kind value
@@ -90,7 +89,7 @@ def completion_script(command: click.Command, shell: str) -> str:
     """Return the script that makes *shell*, one of `SHELLS`, complete *command*."""
     kind = get_completion_class(shell)
     assert kind
-    return kind(command, {}, "calcbench", VARIABLE).source().strip()
+    return kind(command, {}, "calcbench", COMPLETION).source().strip()
 
 
 add_completion_class(WholeLineBash)

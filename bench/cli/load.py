@@ -1,7 +1,7 @@
 """`calcbench load`: drive any HTTP/1.1 server, and show what came of it as of a race."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -25,10 +25,6 @@ from calcbench.bench.runner.remote import (
 )
 from calcbench.bench.schema.plan import OURS, Plan
 from calcbench.core.errors import UsageError
-
-if TYPE_CHECKING:
-    pass
-
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")  # what a shell offers
 
@@ -89,7 +85,7 @@ def contents(text: str) -> bytes:
     metavar="PATH",
     default="",
     type=click.Path(),
-    help="Connect to this; the host of the URL is only told.",
+    help="Connect to this; the host of the URL is only sent in Host.",
 )
 @measuring_options(
     connections="8", duration="2", warmup="0.5", seed="What draws the orders and the arrivals."

@@ -11,7 +11,7 @@ import sys
 import click
 
 import calcbench
-from calcbench.bench.cli.base import Commands, usage_message
+from calcbench.bench.cli.base import COMPLETION, Commands, usage_message
 from calcbench.core.errors import CalcbenchError
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
@@ -27,7 +27,6 @@ Exit status:
   130  stopped by Ctrl-C (143 by SIGTERM, 129 by SIGHUP)
 """
 WING = "calcbench.bench.cli"
-COMPLETION = "_CALCBENCH_COMPLETE"
 COMMANDS = {
     "list": (f"{WING}.list:list_command", "Show every strategy and its options."),
     "serve": (f"{WING}.serve:serve_command", "Serve the calculator until Ctrl-C or SIGTERM."),

@@ -14,6 +14,7 @@ from calcbench.bench.cli.param_types import (
     complete_words,
     whole_number,
 )
+from calcbench.bench.schema.plan import LOOPBACK
 from calcbench.core.errors import CalcbenchError, UsageError
 from calcbench.core.serving.catalogue import parse_variant
 from calcbench.core.serving.launcher import GRACE_S, Server, ServerSpec, Stopped, launch
@@ -50,7 +51,7 @@ def host_name(text: str) -> str:
     "--host",
     metavar="HOST",
     type=host_name,
-    default="127.0.0.1",
+    default=LOOPBACK,
     show_default=True,
     help="Address to listen on.",
 )

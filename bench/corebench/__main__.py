@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -70,6 +71,8 @@ def run(arguments: Sequence[str] | None = None) -> None:
     interpreter = inspect(asked.python)
     if asked.install:
         interpreter = install(interpreter, announce)
+    # A server may have processes of its own: only to leave as after Ctrl-C ends them all.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     pinning = choose_cores()
     for line in machine_lines(describe_machine(), interpreter.name, pinning):
         print(line)

@@ -1,7 +1,7 @@
 """The bare loop: the least that a Python event loop can do, and so the limit for all of them.
 
-It is the loop of the null server, and serves until it is killed. ``python -m
-calcbench.bench.corebench.bare_loop CONFIG`` takes its config as JSON.
+It is the loop of the null server, and serves until it is killed or whoever started it dies.
+``python -m calcbench.bench.corebench.bare_loop CONFIG`` takes its config as JSON.
 """
 
 import json
@@ -11,7 +11,8 @@ from email.utils import formatdate
 from socket import IPPROTO_TCP, TCP_NODELAY, create_server
 
 from calcbench.bench.loadgen.null_server import close, keep_alive
-from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE
+from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, LOOPBACK
+from calcbench.core.serving.stop import die_with_parent
 
 LOOPS = {KEEP_ALIVE: keep_alive, CLOSE: close}
 
@@ -19,6 +20,7 @@ LOOPS = {KEEP_ALIVE: keep_alive, CLOSE: close}
 def main() -> None:
     """Serve as the config says: on which port and cores, what, to connections of which kind."""
     config = json.loads(sys.argv[1])
+    die_with_parent(config["parent"])
     if config["cpus"]:
         os.sched_setaffinity(0, config["cpus"])
     body = config["response"].encode()
@@ -28,7 +30,7 @@ def main() -> None:
         b"HTTP/1.1 200 OK\r\nDate: %b\r\nContent-Type: text/plain; charset=utf-8\r\n"
         b"Content-Length: %d\r\n%b\r\n%b"
     ) % (formatdate(usegmt=True).encode(), len(body), ending, body)
-    with create_server(("127.0.0.1", config["port"]), backlog=4096) as listener:
+    with create_server((LOOPBACK, config["port"]), backlog=4096) as listener:
         listener.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
         LOOPS[config["reuse"]](listener, response)
 

@@ -22,14 +22,13 @@ from calcbench.bench.analysis.summary import Spread, spread
 from calcbench.bench.corebench.reference_servers import SERVERS
 from calcbench.bench.loadgen.pool import DriverProcess
 from calcbench.bench.loadgen.spec import VARIETY, LoadSpec, ring
-from calcbench.bench.schema.plan import KEEP_ALIVE
+from calcbench.bench.schema.plan import KEEP_ALIVE, LOOPBACK
 from calcbench.bench.system.cpus import Pinning
 from calcbench.core.errors import CalcbenchError
 from calcbench.core.serving.launcher import ServerSpec, launch
 from calcbench.core.serving.output import ProcessOutput
 
 BARE, OURS = "bare loop", "selectors"
-HOST = "127.0.0.1"
 CONNECTIONS = 32
 WARM_UP_S = 0.3
 READY_S = 20.0  # a reference server that compiles its bytecode first may take a second or two
@@ -99,17 +98,17 @@ def compete(
         for server in order.sample(servers, len(servers)):
             announce(f"{contest.reuse}, round {number} of {rounds}: {server}")
             try:
-                figures.append(measure(contest, server, number))
+                figures.append(measure_server(contest, server, number))
             except (CalcbenchError, OSError) as error:
                 figures.append(Figures(server, number, failure_reason=str(error)))
     return figures
 
 
-def measure(contest: Contest, server: str, number: int) -> Figures:
+def measure_server(contest: Contest, server: str, number: int) -> Figures:
     """Start *server*, drive it, and stop it. Raises CalcbenchError when it does not serve."""
     with DriverProcess() as driver, serving(contest, server) as (port, group):
         spec = LoadSpec(
-            host=HOST,
+            host=LOOPBACK,
             port=port,
             connections=CONNECTIONS,
             keep_alive=contest.reuse == KEEP_ALIVE,
@@ -140,13 +139,13 @@ def serving(contest: Contest, server: str) -> Iterator[tuple[int, int]]:
     """Have *server* serve; give its port and its process group. It ends with the block."""
     if server == OURS:
         spec = ServerSpec("selectors", python=contest.python, cpus=contest.pinning.server)
-        with launch(spec, HOST) as ours:
+        with launch(spec, LOOPBACK) as ours:
             yield ours.port, ours.pid
             if not (stopped := ours.stop()).clean:
                 raise CalcbenchError(f"selectors did not stop cleanly: {stopped}")
         return
     with socket.socket() as probe:
-        probe.bind((HOST, 0))
+        probe.bind((LOOPBACK, 0))
         port = probe.getsockname()[1]  # free until the server takes it, a moment later
     with ProcessOutput() as output:
         process = subprocess.Popen(
@@ -169,13 +168,19 @@ def serving(contest: Contest, server: str) -> Iterator[tuple[int, int]]:
 
 def command_of(contest: Contest, server: str, port: int) -> list[str]:
     """Return the command that starts *server*, a bare loop or a reference server, on *port*."""
-    config: dict[str, object] = {"port": port, "cpus": contest.pinning.server}
+    config: dict[str, object] = {
+        "port": port,
+        "cpus": contest.pinning.server,
+        "parent": os.getpid(),
+    }
     if server in SERVERS:
         module = "reference_servers"
         config |= {"name": server}
     else:
         module = "bare_loop"
-        spec = LoadSpec(HOST, port, 1, contest.reuse == KEEP_ALIVE, 1, seed=contest.seed, variety=1)
+        spec = LoadSpec(
+            LOOPBACK, port, 1, contest.reuse == KEEP_ALIVE, 1, seed=contest.seed, variety=1
+        )
         constant = ring(spec)[0][1] or b""
         config |= {"reuse": contest.reuse, "response": constant.decode()}
     return [contest.python, "-P", "-m", f"calcbench.bench.corebench.{module}", json.dumps(config)]
@@ -188,7 +193,10 @@ def wait_until_ready(
     request = b"GET /add/1/2 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     end = time.monotonic() + READY_S
     while time.monotonic() < end:
-        with contextlib.suppress(OSError), socket.create_connection((HOST, port), READY_S) as sock:
+        with (
+            contextlib.suppress(OSError),
+            socket.create_connection((LOOPBACK, port), READY_S) as sock,
+        ):
             sock.sendall(request)
             if sock.recv(1):
                 return

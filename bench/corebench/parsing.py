@@ -113,7 +113,7 @@ class Callbacks:
         self.keeps_alive = self.parser.should_keep_alive()
 
 
-class Target:
+class TargetOnly:
     """The one callback without which a request is not known."""
 
     def __init__(self) -> None:
@@ -130,7 +130,7 @@ def contestants() -> dict[str, Callable[[Sequence[bytes]], None]]:
     Raises ModuleNotFoundError when httptools is not installed.
     """
     make_parser = import_module("httptools").HttpRequestParser
-    collector, target = Callbacks(make_parser), make_parser(Target())
+    collector, target = Callbacks(make_parser), make_parser(TargetOnly())
     service = make_service(Policy(), parse_workload("add"))
     connection, handle = service.connect(), service.handle
 
@@ -176,7 +176,7 @@ def check_case(case: Case) -> None:
     assert len(collector.fields) == len(HEADS[case.head])
 
 
-def measure(rounds: int, seed: int) -> list[Timing]:
+def time_parsers(rounds: int, seed: int) -> list[Timing]:
     """Time everything in so many *rounds*, and return the timings."""
     draw, serials = random.Random(seed), count()
     measured = contestants()
@@ -208,7 +208,7 @@ def main() -> None:  # by make bench-core
         os.sched_setaffinity(0, config["cpus"])
     for case in CASES:
         check_case(case)
-    print(json.dumps([asdict(timing) for timing in measure(config["rounds"], config["seed"])]))
+    print(json.dumps([asdict(timing) for timing in time_parsers(config["rounds"], config["seed"])]))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """Reference servers: other people's servers, each serving the calculator in its own way.
 
 ``python -m calcbench.bench.corebench.reference_servers CONFIG`` runs one of them until it is
-killed; its config is JSON. All of them get what makes them fast: one process on one core, uvloop
-where they can use it, no access log. They are imported by name, because they live in a virtual
-environment of their own that neither the type checkers nor our tests see.
+killed or whoever started it dies; its config is JSON. All of them get what makes them fast: one
+process on one core, uvloop where they can use it, no access log. They are imported by name, because
+they live in a virtual environment of their own that neither the type checkers nor our tests see.
 
 Each answers ``GET /op/a/b`` through `answer`, and nothing else: no error page, no JSON. So each
 does a little less than ours.
@@ -16,9 +16,10 @@ from collections.abc import Awaitable, Callable, Iterable
 from importlib import import_module
 from typing import Any
 
+from calcbench.bench.schema.plan import LOOPBACK
 from calcbench.core.app.calculator import calculate, parse_number, write_number
+from calcbench.core.serving.stop import die_with_parent
 
-HOST = "127.0.0.1"
 TEXT = "text/plain; charset=utf-8"
 
 # What to install for each; the extra `reference-servers` in pyproject.toml has the versions.
@@ -48,7 +49,7 @@ def wsgi(environ: dict[str, Any], start_response: Callable[..., object]) -> Iter
 
 def serve_bjoern(port: int) -> None:
     """Serve with bjoern."""
-    import_module("bjoern").run(wsgi, HOST, port)
+    import_module("bjoern").run(wsgi, LOOPBACK, port)
 
 
 # uvicorn: Python with a loop (uvloop) and a parser (httptools) in C, ASGI ------------------------
@@ -71,7 +72,7 @@ def serve_uvicorn(port: int) -> None:
     """Serve with uvicorn, uvloop and httptools."""
     import_module("uvicorn").run(
         asgi,
-        host=HOST,
+        host=LOOPBACK,
         port=port,
         loop="uvloop",
         http="httptools",
@@ -95,7 +96,7 @@ def serve_granian(port: int) -> None:
     granian = import_module("granian")
     granian.Granian(
         "calcbench.bench.corebench.reference_servers:rsgi",
-        address=HOST,
+        address=LOOPBACK,
         port=port,
         interface="rsgi",
         loop="uvloop",
@@ -119,7 +120,7 @@ def serve_aiohttp(port: int) -> None:  # by make bench-core
     application = web.Application()
     application.router.add_get("/{name}/{left}/{right}", calculator)
     loop = uvloop.new_event_loop()
-    web.run_app(application, host=HOST, port=port, access_log=None, print=None, loop=loop)
+    web.run_app(application, host=LOOPBACK, port=port, access_log=None, print=None, loop=loop)
 
 
 SERVERS = {
@@ -133,6 +134,7 @@ SERVERS = {
 def main() -> None:
     """Serve as the config says: which reference server, on which port and cores."""
     config = json.loads(sys.argv[1])
+    die_with_parent(config["parent"])
     if config["cpus"]:
         os.sched_setaffinity(0, config["cpus"])
     SERVERS[config["name"]](config["port"])

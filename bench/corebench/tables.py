@@ -17,8 +17,8 @@ from calcbench.bench.views.text_table import aligned
 WIDTH = 100  # columns
 BUSY = 0.95  # share of the driver's core above which the driver was measured, and not the server
 
-# What we aim for. In the first, at most so many times
-# httptools; in the second, at least so much of the bare loop.
+# What we aim for. In the first, at most so many times httptools; in the second, at least so much of
+# the bare loop.
 PARSING_TARGETS = {
     Case("small", REPEAT): 2.0,
     Case("browser", REPEAT): 1.3,

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import calcbench
 from calcbench.bench.loadgen.spec import LoadSpec, ring
+from calcbench.bench.schema.plan import LOOPBACK
 from calcbench.bench.system.cpus import Pinning, choose_cores
 from calcbench.bench.system.machine import describe_machine
 from calcbench.core.serving.sockets import listen
@@ -43,6 +44,8 @@ SOURCES = (
     "protocol.py",
     "spec.py",
     "../schema/arrivals.py",
+    "../schema/outcomes.py",
+    "../system/procfs.py",
 )
 
 
@@ -97,7 +100,7 @@ def drive_null(spec: LoadSpec, pinning: Pinning) -> "Observation":
     from calcbench.bench.loadgen.pool import DriverProcess
 
     with DriverProcess() as driver, null_server(spec, pinning) as port:
-        here = dataclasses.replace(spec, host="127.0.0.1", port=port, cpus=pinning.driver)
+        here = dataclasses.replace(spec, host=LOOPBACK, port=port, cpus=pinning.driver)
         return driver.drive(here)
 
 
@@ -180,7 +183,7 @@ def null_server(spec: LoadSpec, pinning: Pinning) -> Iterator[int]:
     connection = "" if spec.keep_alive else "Connection: close\r\n"
     response = f"HTTP/1.1 200 OK\r\n{connection}Content-Length: {len(body)}\r\n\r\n{body}"
     config = json.dumps({"response": response, "close": not spec.keep_alive})
-    with listen("127.0.0.1", 0) as listener:
+    with listen(LOOPBACK, 0) as listener:
         module = "calcbench.bench.loadgen.null_server"
         command = [sys.executable, "-P", "-m", module, str(listener.fileno())]
         with subprocess.Popen(

@@ -83,7 +83,6 @@ class Collector:
     def __init__(self, specs: list[LoadSpec], readers: list[ReportReader]) -> None:
         self.specs, self.readers = specs, readers
         self.pieces: list[tuple[ReportReader, bytes]] = []
-        self.count = 0
         self.samples = 0
         self.tally = Tally()
         self.histograms: Histograms | None = None

@@ -88,7 +88,7 @@ class Drivers:
 def drive_together(processes: list[DriverProcess], specs: list[LoadSpec]) -> Observation:
     """Let each of *processes* drive one of *specs*; return what they saw together.
 
-    There may be fewer drives than processes. Raises CalcbenchError when one of them could not.
+    There may be fewer specs than processes. Raises CalcbenchError when one of them could not.
     """
     readers: dict[int, ReportReader] = {}
     owners: dict[int, DriverProcess] = {}

@@ -1,4 +1,4 @@
-"""Let wrk ask the same of the same server, right behind our driver: a second opinion.
+"""Let wrk ask the same of the same server, right behind our driver: a cross-check.
 
 wrk sends the very requests that our driver does, from one thread, over as many connections, in a
 closed loop. It checks no response but for its status, and takes whole seconds only. Before it

@@ -68,7 +68,7 @@ def measure(
             start(spec, plan.host) as server,
         ):  # the drivers start meanwhile
             with Sampling(sampler_of(server, pinning), cores=spare_cores(pinning)) as sampling:
-                observation = drivers.drive(drive_of(plan, condition, server, pinning))
+                observation = drivers.drive(load_for(plan, condition, server, pinning))
             workers = server.watch.workers() if server.watch else []
             died = server.died()
             before = children_switches()
@@ -80,15 +80,15 @@ def measure(
         )
     responses = sum(worker.responses for worker in workers)
     life = Life(after[0] - before[0], after[1] - before[1], responses)
-    seen = ServerWatch(sampling.samples, workers, life)
+    watch = ServerWatch(sampling.samples, workers, life)
     reason = failure_reason(observation, died, stopped) or contradiction_of_totals(
         observation, responses
     )
     reason = without_paths(reason)
-    return conclude(setup, condition, number, step, observation, seen, reason)
+    return conclude(setup, condition, number, step, observation, watch, reason)
 
 
-def drive_of(plan: Plan, condition: Condition, server: Server, pinning: Pinning) -> LoadSpec:
+def load_for(plan: Plan, condition: Condition, server: Server, pinning: Pinning) -> LoadSpec:
     """Return the load for *server* under *condition*."""
     return load_spec_of(
         plan,

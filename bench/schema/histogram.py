@@ -8,9 +8,9 @@ HdrHistogram's plotter (``.hgrm``) go through it as well, also those of exact sa
 
 import io
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast, overload
+from typing import TYPE_CHECKING, cast, overload
 
 from calcbench.bench.schema.outcomes import OK
 from calcbench.bench.schema.samples import COLUMNS
@@ -129,17 +129,6 @@ class Ranked(Sequence[int]):
             raise IndexError(place)
         place %= len(self)
         return int(self.values[self.ends.searchsorted(place, side="right")])
-
-
-def merge(parts: Iterable[tuple[Any, Any]]) -> Ranked:
-    """Return what several histograms, as values and counts, are together."""
-    import numpy as np
-
-    pairs = list(parts)
-    values = np.concatenate([values for values, _ in pairs] or [np.empty(0, np.int64)])
-    counts = np.concatenate([counts for _, counts in pairs] or [np.empty(0, np.int64)])
-    alike, where = np.unique(values, return_inverse=True)
-    return Ranked(alike, np.bincount(where, counts, len(alike)).astype(np.int64))
 
 
 def write_hgrm(histogram: "HdrHistogram", path: Path) -> None:

@@ -131,11 +131,6 @@ class Plan:
         """How many measurements the race makes."""
         return len(self.conditions()) * self.rounds
 
-    @property
-    def measuring_s(self) -> float:
-        """How many seconds those measurements last, without starting and stopping servers."""
-        return self.total * (self.warmup_s + self.duration_s)
-
     def conditions(self) -> list[Condition]:
         """Return every point of the grid once, in the order in which tables show them."""
         points = [

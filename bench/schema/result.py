@@ -15,7 +15,7 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.evidence import NO_EVIDENCE, Evidence
@@ -25,10 +25,6 @@ from calcbench.bench.schema.upgrade import SCHEMA_VERSION, upgrade
 from calcbench.bench.system.cpus import Pinning
 from calcbench.bench.system.usage import ResourceUsage
 from calcbench.core.errors import CalcbenchError, UsageError
-
-if TYPE_CHECKING:
-    pass
-
 
 RESULT, SEARCH = "result.json", "knee.json"  # a race leaves the one, a search the other
 

@@ -271,9 +271,9 @@ def of_delays(facts: Facts) -> Finding:
     """Judge whether it can be seen that a process waits for a core."""
     problem = remedy = ""
     if not facts.delays_seen:
-        problem = "the kernel does not tell who waits for a core: contention is seen less well"
+        problem = "the kernel does not report who waits for a core: contention is seen less well"
         remedy = "grep SCHED_INFO /boot/config-$(uname -r)   # a kernel with it"
-    value = "told" if facts.delays_seen else "not told"
+    value = "reported" if facts.delays_seen else "not reported"
     return finding("run-queue delay", value, "contention can be seen", problem, remedy)
 
 

@@ -4,16 +4,16 @@ import os
 import socket
 import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-SO_MEMINFO, DROPS = 55, 8  # socket(7), and the place of SK_MEMINFO_DROPS in its response
+SO_MEMINFO, DROPS = 55, 8  # socket(7), and the place of SK_MEMINFO_DROPS in what it returns
 UNACKED = 24  # bytes into tcp_info: for a listener, how many wait to be accepted
 PROC = Path("/proc")
 TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 # Fields of /proc/<pid>/stat, counted from the state behind the name (proc(5) counts from 1, with
 # the state as 3): the name may hold spaces and brackets, so we count from the last bracket.
-PGRP, UTIME, STIME, CUTIME, CSTIME = 2, 11, 12, 13, 14
+PGRP, UTIME, STIME, CUTIME, CSTIME, THREADS = 2, 11, 12, 13, 14, 17
 
 
 def stat_fields(stat: bytes) -> list[bytes]:
@@ -108,6 +108,18 @@ def listener_state(listener: socket.socket | None) -> tuple[int, int]:
     return drops, struct.unpack_from("=I", info, UNACKED)[0]
 
 
+def group_members(group: int, proc: Path = PROC) -> Iterator[tuple[int, list[bytes]]]:
+    """Yield each process of the group *group*, as its id and the fields of its ``stat``."""
+    for name in os.listdir(proc):
+        if name.isdecimal():
+            try:
+                fields = stat_fields((proc / name / "stat").read_bytes())
+            except OSError:  # it has just ended: its parent's account has it now
+                continue
+            if int(fields[PGRP]) == group:
+                yield int(name), fields
+
+
 def group_cpu_ns(group: int) -> int:
     """Return the nanoseconds of CPU that the process group *group* has used until now.
 
@@ -115,18 +127,10 @@ def group_cpu_ns(group: int) -> int:
     Exact for the living; what the reaped used comes in ticks of the kernel (mostly 10 ms).
     """
     total = 0
-    for entry in PROC.iterdir():
-        if not entry.name.isdecimal():
-            continue
-        try:
-            stat = (entry / "stat").read_bytes()
-        except OSError:  # it has just ended: its parent's account has it now
-            continue
-        fields = stat[stat.rindex(b")") + 2 :].split()
-        if int(fields[PGRP]) == group:
-            own = int(fields[UTIME]) + int(fields[STIME])
-            total += cpu_clock_ns(int(entry.name), own * TICK_NS)
-            total += (int(fields[CUTIME]) + int(fields[CSTIME])) * TICK_NS
+    for pid, fields in group_members(group):
+        own = int(fields[UTIME]) + int(fields[STIME])
+        total += cpu_clock_ns(pid, own * TICK_NS)
+        total += (int(fields[CUTIME]) + int(fields[CSTIME])) * TICK_NS
     return total
 
 

@@ -22,22 +22,27 @@ import socket
 import threading
 import time
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from calcbench.bench.system.procfs import (
+    CSTIME,
+    CUTIME,
     PROC,
+    STIME,
+    THREADS,
     TICK_NS,
+    UTIME,
     core_times,
     cpu_clock_ns,
+    group_members,
     listener_state,
     net_counter,
     read_text,
     run_queue_ns,
-    stat_fields,
     switches,
     time_wait,
     value_of,
@@ -50,8 +55,6 @@ MOST_PSS = 64  # processes whose PSS is asked for; those beyond count as their a
 LISTED_WORKERS = 64  # that a result names; the others are in the figures
 LEAST_TICKS = 10  # that tell user from system time
 SEEN_RATIO, SEEN_SLACK = 0.9, 100  # of all switches: beyond this, threads came and went unseen
-# Fields of /proc/<pid>/stat behind the name, as in calcbench.bench.system.cpus.
-PGRP, UTIME, STIME, CUTIME, CSTIME, THREADS = 2, 11, 12, 13, 14, 17
 
 
 @dataclass(frozen=True)
@@ -134,7 +137,7 @@ class Sampler:
         memory = memory or self.taken % MEMORY_EVERY == 2  # not in the first moments
         cpu = user = system = threads = peak = 0
         seen: dict[int, tuple[int, ...]] = {}
-        members = list(self.members())
+        members = list(group_members(self.group, self.proc))
         for pid, fields in members:
             own_user, own_system = int(fields[UTIME]) * TICK_NS, int(fields[STIME]) * TICK_NS
             reaped_user, reaped_system = (int(fields[at]) * TICK_NS for at in (CUTIME, CSTIME))
@@ -170,17 +173,6 @@ class Sampler:
         )
         self.taken += 1
         return Sample(counters, levels)
-
-    def members(self) -> Iterable[tuple[int, list[bytes]]]:
-        """Yield each process of the group, as its id and the fields of its ``stat``."""
-        for name in os.listdir(self.proc):
-            if name.isdecimal():
-                try:
-                    fields = stat_fields((self.proc / name / "stat").read_bytes())
-                except OSError:  # it has just ended: its parent's account has it now
-                    continue
-                if int(fields[PGRP]) == self.group:
-                    yield int(name), fields
 
     def thread_counters(self, pid: int) -> dict[int, tuple[int, ...]]:
         """Return switches and run-queue delay of each thread of *pid* that is there."""

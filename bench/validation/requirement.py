@@ -69,7 +69,7 @@ def share_between(low: float, high: float, flags: Sequence[bool]) -> bool:
     return least <= share_true(flags) <= high + counting_error(high, len(flags))
 
 
-def percentages(requirements_of_races: Sequence[Sequence[bool]]) -> str:
+def percentages(counted: Sequence[Sequence[bool]]) -> str:
     """Return which share of each is true: ``95.1%, 96.2% of 2,000``."""
-    shares = ", ".join(f"{share_true(flags):.1%}" for flags in requirements_of_races)
-    return f"{shares} of {len(requirements_of_races[0]):,}"
+    shares = ", ".join(f"{share_true(flags):.1%}" for flags in counted)
+    return f"{shares} of {len(counted[0]):,}"

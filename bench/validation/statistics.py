@@ -211,14 +211,14 @@ def coverage_of_medians(draw: Draw) -> Requirement:
     return covered("median", flags)
 
 
-def covered(what: str, requirements_of_races: Sequence[Sequence[bool]]) -> Requirement:
+def covered(what: str, holds: Sequence[Sequence[bool]]) -> Requirement:
     """Require that 95 % intervals of *what* hold it as often as they should."""
     low, high = COVERED
     return Requirement(
         f"95% interval of a {what} holds it, {FEW_NAMES}",
         f"{low:.0%} to {high:.0%}",
-        percentages(requirements_of_races),
-        all(share_between(low, high, flags) for flags in requirements_of_races),
+        percentages(holds),
+        all(share_between(low, high, flags) for flags in holds),
     )
 
 

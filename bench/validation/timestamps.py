@@ -22,6 +22,7 @@ from calcbench.bench.analysis.quantiles import quantile
 from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.loadgen.pool import Drivers
 from calcbench.bench.loadgen.spec import LoadSpec, ring
+from calcbench.bench.schema.plan import LOOPBACK
 from calcbench.bench.system.cpus import Pinning, on_cores
 from calcbench.bench.units import format_ns
 from calcbench.bench.validation.requirement import Requirement
@@ -92,7 +93,7 @@ def by_driver(pinning: Pinning) -> Beyond:
     def ask(port: int) -> Observation:
         with Drivers() as drivers:
             return drivers.drive(
-                LoadSpec("127.0.0.1", port, 1, True, DURATION_S, 0.1, cpus=pinning.driver)
+                LoadSpec(LOOPBACK, port, 1, True, DURATION_S, 0.1, cpus=pinning.driver)
             )
 
     return beyond(*with_stamps(pinning, ask))
@@ -128,8 +129,8 @@ def by_bare_client(pinning: Pinning) -> Beyond:
     clock = time.perf_counter_ns
 
     def ask(port: int) -> list[tuple[int, int]]:
-        requests = ring(LoadSpec("127.0.0.1", port, 1, True, 0, variety=BARE))
-        with socket.create_connection(("127.0.0.1", port)) as sock, on_cores(pinning.driver):
+        requests = ring(LoadSpec(LOOPBACK, port, 1, True, 0, variety=BARE))
+        with socket.create_connection((LOOPBACK, port)) as sock, on_cores(pinning.driver):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             times = []
             for request, _ in requests:
@@ -149,7 +150,7 @@ def with_stamps(pinning: Pinning, ask: Callable[[int], Seen]) -> "tuple[Seen, ND
     """Start the server that stamps, *ask* it at its port; return what was seen, and its stamps."""
     import numpy as np
 
-    with listen("127.0.0.1", 0) as listener:
+    with listen(LOOPBACK, 0) as listener:
         numbers = [str(number) for number in (listener.fileno(), DELAY_NS, DELAYED)]
         command = [
             sys.executable,

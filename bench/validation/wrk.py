@@ -40,11 +40,11 @@ Figures = tuple[float, float]  # right responses a second, and the median latenc
 
 def requirements() -> Iterator[Requirement]:
     """Yield the requirement, as it is measured."""
-    rounds = measure() if shutil.which(WRK) else []
+    rounds = ask_both() if shutil.which(WRK) else []
     yield agreement(rounds)
 
 
-def measure() -> list[tuple[Figures, Figures]]:  # by make validate
+def ask_both() -> list[tuple[Figures, Figures]]:  # by make validate
     """Return our figures and those of wrk, for each round; who begins changes."""
     pinning = choose_cores()
     found = []

@@ -11,7 +11,7 @@ from calcbench.bench.analysis.summary import Row
 from calcbench.bench.schema.judgements import DRIVER_BOUND, SERVER_BOUND, UNRANKED
 from calcbench.bench.schema.result import Run
 from calcbench.bench.units import format_seconds
-from calcbench.bench.views.wording import NO_BREAK, REUSE, enumerate_few, plural, served, shorten
+from calcbench.bench.views.wording import NO_BREAK, REUSE, cut_line, enumerate_few, plural, served
 
 REASON_LENGTH = 160  # characters of it on a chart; all of it is below the table and in the files
 DRIVER_LIMIT = 0.95  # share of its core from which the driver may have been what was measured
@@ -58,17 +58,24 @@ def level_or_ahead(row: Row, best: Row, metric: Metric) -> bool:
 
 
 def notes(rows: Sequence[Row]) -> list[str]:
-    """Say, in one sentence each, what the lines of a panel leave out or must not hide."""
+    """Say, in one sentence each, what the lines of a panel leave out or must not hide.
+
+    They begin in upper case, but for a strategy's name, which stays as it is typed.
+    """
     starved = {  # of each strategy the row with the most connections
         row.condition.strategy: served(row).replace(" ", NO_BREAK)
         for row in sorted(rows, key=lambda row: row.condition.connections)
         if row.starves
     }
-    found = [shorten(note, REASON_LENGTH) for note in failure_notes(rows)]
+    names = tuple(row.condition.strategy for row in rows)
+    found = [
+        cut_line(note if note.startswith(names) else note[0].upper() + note[1:], REASON_LENGTH)
+        for note in failure_notes(rows)
+    ]
     for judgement, points in doubts(rows).items():
         whole = len(points) == sum(row.status == "ok" for row in rows) > 1
         who = "every point" if whole else enumerate_few(points)
-        found.append(f"{judgement}, says the measurement of itself: {who}")
+        found.append(f"Judged {judgement}: {who}")
     if starved:
         who = enumerate_few([f"{name}{NO_BREAK}{count}" for name, count in starved.items()])
         found.insert(0, f"Open marker: only some clients ever got a response ({who}).")

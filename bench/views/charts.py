@@ -33,7 +33,7 @@ from calcbench.bench.views.panel import (
     draw_lines,
 )
 from calcbench.bench.views.scaling import FITTED, PREDICTED, curves
-from calcbench.bench.views.wording import break_name, panel_heading, panels, shorten
+from calcbench.bench.views.wording import break_name, cut_line, panel_heading, panels
 
 DPI = 100
 MODELS = {
@@ -126,7 +126,7 @@ def measure_labels(styles: Mapping[str, Style]) -> dict[str, Label]:
     FigureCanvasAgg(figure)
     labels = {}
     for name, style in styles.items():
-        text = "\n".join(shorten(line, LONGEST_LINE) for line in break_name(name))
+        text = "\n".join(cut_line(line, LONGEST_LINE) for line in break_name(name))
         box = figure.text(0, 0, text).get_window_extent()
         labels[name] = Label(text, box.width / DPI, box.height / DPI, style)
     return labels

@@ -16,6 +16,7 @@ from calcbench.bench.analysis.ranking import (
     contests,
     controls,
     leading,
+    rankable,
     ranked,
     rounds_to_tell,
 )
@@ -37,12 +38,7 @@ def verdict(summary: Summary) -> list[str]:
     """
     top = max((row.condition.connections for row in summary.rows), default=0)
     rows = [row for row in summary.rows if row.condition.connections == top]
-    good = [
-        row
-        for row in rows
-        if row.status == "ok" and not row.condition.is_control and row.judgement not in UNRANKED
-    ]
-    settings = group_by(good, lambda row: row.condition, "strategy", "workload")
+    settings = group_by(rankable(rows), lambda row: row.condition, "strategy", "workload")
     sentences = ["The race was stopped early."] if summary.partial else []
     by_workload = [
         {key.workload: found for key, found in panels(members).items()}

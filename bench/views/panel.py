@@ -10,6 +10,7 @@ from matplotlib.axis import XAxis
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from calcbench.bench.analysis.metrics import Metric
+from calcbench.bench.analysis.scaling import lines_of
 from calcbench.bench.analysis.summary import Row
 from calcbench.bench.views.palette import Style
 from calcbench.bench.views.scaling import Curve
@@ -53,10 +54,7 @@ def draw_lines(
     stands a little beside the next, so that none hides another with the same values.
     """
     width, height = size
-    lines: dict[str, dict[int, Row]] = {}
-    for row in rows:
-        if row.status == "ok":
-            lines.setdefault(row.condition.strategy, {})[row.condition.connections] = row
+    lines = lines_of(rows)
     models = [(name, curve) for name, found in (beside or {}).items() for curve in found]
     modelled = [value for _, curve in models for value in curve.points.values()]
     shown = [value for row in with_figures(rows) for value in metric.of(row)]

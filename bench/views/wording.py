@@ -49,7 +49,7 @@ def enumerate_few(things: list[str]) -> str:
     return ", ".join(things[:FEW] + more)
 
 
-def shorten(text: str, length: int) -> str:
+def cut_line(text: str, length: int) -> str:
     """Return the first line of *text*, cut with an ellipsis behind *length* characters."""
     line = text.partition("\n")[0].strip()
     return line if len(line) <= length else f"{line[: length - 1].rstrip()}…"

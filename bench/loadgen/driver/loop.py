@@ -69,15 +69,14 @@ class Loop:
         self.family, self.address = find(spec)
         self.ring, self.checker = Ring(spec), Checker(spec.ask, keep_alive=spec.keep_alive)
         self.take = self.ring.take
-        self.request = itertools.cycle(
-            self.ring.requests
-        ).__next__  # those of background clients are not counted
+        # Those of background clients are not counted.
+        self.request = itertools.cycle(self.ring.requests).__next__
         self.outcome_of, self.learn = self.checker.outcome_of, self.checker.learn
         self.timeout_ns = round(spec.timeout_s * 1e9)
         self.epoll = select.epoll()
         with socket() as none:
             self.everyone = [Client(index, none) for index in range(spec.connections)]
-        # By descriptor, clients, measured and in the background,; the loop tells them apart by
+        # By descriptor, clients, measured and in the background; the loop tells them apart by
         # their state, for speed.
         self.clients: dict[int, Any] = {}
         self.timers: list[tuple[int, int, Callable[[], None]]] = []  # a heap: when, which, what

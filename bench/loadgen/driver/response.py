@@ -57,7 +57,7 @@ def parse_head(head: bytes) -> Head:
     Raises FramingError for anything but a status line and well-formed fields with exactly one
     Content-Length and no Transfer-Encoding: our servers know the length of every response.
     """
-    status, persists, lengths, codings = parse_fields(head)
+    status, persists, lengths, codings = parse_framing(head)
     if codings:
         raise FramingError("a Transfer-Encoding where a Content-Length was due")
     if len(lengths) != 1 or not LENGTH.fullmatch(lengths[0]):
@@ -70,7 +70,7 @@ def parse_any_head(head: bytes, *, method: str = "GET") -> Head:
 
     Raises FramingError where it does not say where the response ends.
     """
-    status, persists, lengths, codings = parse_fields(head)
+    status, persists, lengths, codings = parse_framing(head)
     if method == "HEAD" or status < 200 or status in (204, 304):
         return Head(status, 0, persists)
     if codings and lengths:  # §6.1: it "ought to be handled as an error"
@@ -86,7 +86,7 @@ def parse_any_head(head: bytes, *, method: str = "GET") -> Head:
     return Head(status, int(lengths[0]), persists)
 
 
-def parse_fields(head: bytes) -> tuple[int, bool, list[bytes], list[bytes]]:
+def parse_framing(head: bytes) -> tuple[int, bool, list[bytes], list[bytes]]:
     """Return the status in *head*, whether the connection persists, the lengths and the codings.
 
     Raises FramingError for anything but a status line and well-formed fields.

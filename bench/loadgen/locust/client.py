@@ -31,7 +31,11 @@ WRITABLE = 2  # of gevent's watchers
 
 
 class ClientLoop(Protocol):
-    """What the loop of a worker offers to its clients; `calcbench.bench.loadgen.locust.loop`."""
+    """What the loop of a worker offers to its clients; `calcbench.bench.loadgen.locust.loop`.
+
+    So much because clients are greenlets of one process that share the load: they read and change
+    its state themselves, without a call for each request. Only `fail` and `leave` ask it to act.
+    """
 
     spec: LoadSpec
     checker: Checker
@@ -82,7 +86,7 @@ class Client:
             if loop.due is None:
                 self.ask_again_and_again()
             else:
-                self.ask_when_told()
+                self.ask_when_due()
         except OSError as error:
             loop.fail(error)
         except Exception as error:  # a mistake of ours: Locust would go on without it
@@ -98,7 +102,7 @@ class Client:
             if not self.ask(0):
                 gevent.sleep(PAUSE_NS / 1e9)
 
-    def ask_when_told(self) -> None:
+    def ask_when_due(self) -> None:
         """Be a client of an open loop."""
         loop = self.loop
         while not loop.is_over:

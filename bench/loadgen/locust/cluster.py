@@ -41,7 +41,7 @@ TIMEOUT_S = 30.0  # beyond what its load should take
 
 
 @dataclass
-class Member:
+class WorkerProcess:
     """A worker of the race: what it is called, its process on its machine, and how it has gone."""
 
     name: str
@@ -69,7 +69,7 @@ class Cluster:
         self.workers, self.join, self.wanted_port, self.announce = workers, join, port, announce
         self.address = address
         self.port = 0
-        self.members: dict[int, Member] = {}
+        self.members: dict[int, WorkerProcess] = {}
         self.children: dict[int, subprocess.Popen[bytes]] = {}  # by a descriptor for its end
         self.received = bytearray()
         self.session: LoadSession | None = None
@@ -112,7 +112,7 @@ class Cluster:
         return {number: member.name for number, member in self.members.items()}
 
     @property
-    def present(self) -> list[Member]:
+    def present(self) -> list[WorkerProcess]:
         """The workers that are there."""
         return [member for member in self.members.values() if not member.gone]
 
@@ -226,7 +226,8 @@ class Cluster:
             self.port = message["port"]
         elif "joined" in message:
             number, host, pid = message["joined"], message["host"], message["pid"]
-            self.members[number] = Member(f"worker {number + 1} on {host} (process {pid})", pid)
+            name = f"worker {number + 1} on {host} (process {pid})"
+            self.members[number] = WorkerProcess(name, pid)
             if self.join:
                 self.announce(f"{self.members[number].name} has joined")
         elif "refused" in message:

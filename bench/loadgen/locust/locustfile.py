@@ -155,7 +155,7 @@ def offer_page(environment: Environment, **_: Any) -> None:
 
 
 @events.quit.add_listener
-def show(**_: Any) -> None:
+def print_exact_quantiles(**_: Any) -> None:
     """Print the exact quantiles at the end, when the last reports have come."""
     if seen:
         print("\n".join(lines()), flush=True)

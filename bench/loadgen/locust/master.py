@@ -36,6 +36,7 @@ from calcbench.bench.loadgen.locust.messages import (
     LEFT,
     MASTER,
     PLAN,
+    PROTOCOL,
     REFUSE,
     REPORT_KEY,
     WELCOME,
@@ -46,7 +47,7 @@ from calcbench.bench.loadgen.spec import LoadSpec, load_spec_from_json
 
 CHECK_S = 0.1  # between two checks of who is still there
 GATHER_S = 10.0  # for the users of a load to be there, and for workers to be free again
-ABSENT_CHECKS = 30  # a worker that is between two drives is not listed for a moment
+ABSENT_CHECKS = 30  # a worker that is between two loads is not listed for a moment
 POLL_S = 0.01
 
 
@@ -90,9 +91,14 @@ class Master:
 
     def greet(self, msg: Any, **_: Any) -> None:
         """Make a member of the worker that says who it is, if it speaks as we do."""
-        ours = {"calcbench": calcbench.__version__, "locust": locust.__version__}
+        ours = {
+            "calcbench": calcbench.__version__,
+            "protocol": str(PROTOCOL),
+            "locust": locust.__version__,
+        }
         host = plain(msg.data["host"])
-        theirs = {name: plain(msg.data.get(name)) for name in ours}
+        said = {"protocol": 1, **msg.data}  # the first did not say so
+        theirs = {name: plain(said.get(name)) for name in ours}
         if theirs != ours:
             why = "; ".join(
                 f"it has {name} {theirs[name]}, this run {ours[name]}"

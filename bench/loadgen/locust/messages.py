@@ -6,6 +6,9 @@ from calcbench.core.serving.sockets import in_url
 
 LONGEST = 100  # of what is shown of a stranger's words; a name of a host has 64 characters
 
+# What the messages hold. It changes when they do, for versions change with a release only.
+PROTOCOL = 2  # the first had no number; then `drive` became `spec`, and `answers` `responses`
+
 # Messages of Locust's, from worker to master and back.
 HELLO = "calcbench-hello"  # who I am; the first thing that a worker says
 WELCOME, REFUSE = "calcbench-welcome", "calcbench-refuse"
@@ -13,7 +16,7 @@ PLAN = "calcbench-plan"  # a worker's part of a load
 BEGIN = "calcbench-begin"
 BYE = "calcbench-bye"  # from the master: the race is over; from a worker: I leave it
 LEFT, DIED = "left", "died"  # what becomes of a worker before the race is over
-REPORT_KEY = "calcbench"  # of a report: messages of `calcbench.bench.loadgen.driver.recorder`
+REPORT_KEY = "calcbench"  # of a report: messages of `calcbench.bench.loadgen.protocol`
 
 # What the master writes to its standard output: whose words they are, and how long. Those of a
 # worker go by its number and are as they were in its report, those of the master are JSON.

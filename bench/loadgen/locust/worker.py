@@ -31,6 +31,7 @@ from calcbench.bench.loadgen.locust.messages import (
     BYE,
     HELLO,
     PLAN,
+    PROTOCOL,
     REFUSE,
     REPORT_KEY,
     WELCOME,
@@ -172,6 +173,7 @@ def join(host: str, port: int, wait_s: float, *, local: bool) -> JoinedWorker:
         HELLO,
         {
             "calcbench": calcbench.__version__,
+            "protocol": PROTOCOL,
             "locust": locust.__version__,
             "host": socket.gethostname(),
             "pid": os.getpid(),
