@@ -1,7 +1,9 @@
 """Histograms, against the exact samples that they stand for, and the files that hold both."""
 
 import dataclasses
+import errno
 import io
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +15,6 @@ from calcbench.bench.analysis.quantiles import quantile
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.histogram import (
     HIGHEST_NS,
-    TIMES,
     Histograms,
     Ranked,
     count_values,
@@ -22,18 +23,26 @@ from calcbench.bench.schema.histogram import (
     sorted_times,
     write_hgrm,
 )
+from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Measurement, Run, prepare_folder
-from calcbench.bench.schema.samples import compact, expand, read_samples, write_samples
+from calcbench.bench.schema.samples import TIMES, compact, expand, read_samples, write_samples
 from calcbench.bench.views.hdr_export import export
+from calcbench.core.errors import CalcbenchError
 
 if TYPE_CHECKING:
     from calcbench.bench.schema.samples import Samples
 
 DRAW = np.random.default_rng(1)
 MEASURED = Measurement(
-    Condition("selectors", "add", "keep-alive", 1), 1, "ok", samples="samples/1.npz"
+    Condition("selectors", "add", "keep-alive", 7), 1, "ok", samples="samples/1.npz"
 )
+
+
+def measured(samples: "Samples", name: str = "samples/1.npz") -> Measurement:
+    """Return a measurement that counts as many outcomes as *samples* have, and keeps them there."""
+    ends = Outcomes(*np.bincount(samples["outcome"], minlength=6).tolist())
+    return dataclasses.replace(MEASURED, outcomes=ends, samples=name)
 
 
 def samples(count: int) -> "Samples":
@@ -100,7 +109,7 @@ def test_keeps_every_time_of_a_sample_in_a_file(tmp_path: Path) -> None:
     exact = samples(1_000)
     prepare_folder(tmp_path)
     write_samples(tmp_path, MEASURED.samples, compact(exact))
-    back = read_samples(tmp_path, MEASURED)
+    back = read_samples(tmp_path, measured(exact))
 
     assert back.keys() == exact.keys()
     for name, column in exact.items():
@@ -136,6 +145,19 @@ def test_writes_what_the_plotter_reads(tmp_path: Path) -> None:
     assert float(text.split("StdDeviation   =")[1].split("]")[0]) == pytest.approx(288.7, rel=1e-2)
 
 
+def test_leaves_no_half_of_an_export_on_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(CalcbenchError, match=r"cannot write .*one\.hgrm: No space left"):
+        write_hgrm(new_histogram(), tmp_path / "one.hgrm")
+
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_relies_on_the_steps_of_the_library() -> None:
     histogram = HdrHistogram(1, HIGHEST_NS, 3)
     out = io.BytesIO()
@@ -149,11 +171,11 @@ def test_relies_on_the_steps_of_the_library() -> None:
 @pytest.mark.slow
 def test_exports_all_rounds_of_a_condition_together(tmp_path: Path) -> None:
     prepare_folder(tmp_path)
-    plan = Plan(("selectors",), connections=(1,), rate=10.0)
-    first, second = samples(500), Histograms()
-    second.add(samples(300))
+    plan = Plan(("selectors",), connections=(7,), rate=10.0)
+    first, second, histograms = samples(500), samples(300), Histograms()
+    histograms.add(second)
     write_samples(tmp_path, "samples/1.npz", compact(first))
-    write_samples(tmp_path, "samples/2.npz", second.columns())
+    write_samples(tmp_path, "samples/2.npz", histograms.columns())
     run = Run(
         schema_version=1,
         name="run",
@@ -164,13 +186,13 @@ def test_exports_all_rounds_of_a_condition_together(tmp_path: Path) -> None:
         plan=plan,
         machine={},
         versions={},
-        measurements=(MEASURED, dataclasses.replace(MEASURED, samples="samples/2.npz")),
+        measurements=(measured(first), measured(second, "samples/2.npz")),
     )
     written = export(run, tmp_path)
-    right = int((first["outcome"] == 0).sum()) + second.of["response"].get_total_count()
+    right = int((first["outcome"] == 0).sum()) + histograms.of["response"].get_total_count()
 
     assert [path.name for path in written] == [
-        f"selectors-add-keep-alive-1-{name}.hgrm" for name in TIMES
+        f"selectors-add-keep-alive-7-{name}.hgrm" for name in TIMES
     ]
     for path in written:
         last = [line for line in path.read_text().splitlines() if not line.startswith("#")][-1]

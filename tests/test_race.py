@@ -134,7 +134,7 @@ def test_judges_every_measurement_and_says_what_it_rests_on(tmp_path: Path) -> N
     plan = dataclasses.replace(
         SHORT, strategies=("selectors", "threadpool", "thread-per-request", "fork"), duration_s=0.3
     )
-    known = {"ways": {"keep-alive": {"ceiling_per_s": 200_000}}}
+    known = {"ways": {"keep-alive": {"ceiling_per_s": 200_000, "cost_ns": 5_000}}}
 
     def racing(plan: Plan, folder: Path) -> Run:
         return race(plan, among_strategies(plan), folder, prepare=lambda: known)

@@ -1,5 +1,6 @@
 """Tiers, families and controls on rounds whose response is plain to see."""
 
+import dataclasses
 import json
 import math
 
@@ -127,6 +128,22 @@ def test_writes_all_of_it_for_programs() -> None:
     assert math.isclose(first["ratio"], 0.5, rel_tol=0.05)
     assert first["test"] == "exact signed-rank"
     assert [control["strategy"] for control in found["controls"]] == ["a"]
+
+
+def test_tells_comparisons_apart_by_every_axis() -> None:
+    """The keys that were there before the other axes stay where they were."""
+    rows = [
+        dataclasses.replace(one, condition=dataclasses.replace(one.condition, interpreter=python))
+        for python in ("", "pypy")
+        for one in (row("a", 1_000), row("b", 2_000))
+    ]
+    found = ranking_as_json(Summary(3, "name", False, tuple(rows)))["comparisons"]
+    names = ["metric", "workload", "reuse", "connections", "strategy", "other", "ratio"]
+
+    assert [one["interpreter"] for one in found] == ["", "pypy"]
+    assert [(one["strategy"], one["other"]) for one in found] == [("a", "b")] * 2
+    assert list(found[0])[:7] == names
+    assert list(found[0])[-4:] == ["clear", "interpreter", "application", "target"]
 
 
 def test_ranks_by_p99_where_the_rate_was_offered() -> None:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from calcbench.bench.analysis.inference import median_interval
 from calcbench.bench.analysis.quantiles import quantile
-from calcbench.bench.schema.condition import Condition
+from calcbench.bench.schema.condition import Condition, group_by
 from calcbench.bench.schema.histogram import sorted_times
 from calcbench.bench.schema.judgements import DRIVER_BOUND
 from calcbench.bench.schema.outcomes import OK, Outcomes
@@ -135,9 +135,7 @@ def summarise(run: Run, folder: Path) -> Summary:
 
     Raises CalcbenchError when a file of samples is missing or broken.
     """
-    measured: dict[Condition, list[Measurement]] = {}
-    for measurement in run.measurements:
-        measured.setdefault(measurement.condition, []).append(measurement)
+    measured = group_by(run.measurements, lambda measurement: measurement.condition)
     rows = [
         summarise_condition(condition, measured[condition], folder)
         for condition in run.plan.conditions()

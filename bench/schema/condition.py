@@ -16,6 +16,10 @@ Thing = TypeVar("Thing")
 
 AGAIN = " (again)"  # behind the label of a strategy that is raced against itself
 SLUG_LENGTH = 80  # characters of a file's name, so that a suffix and a folder still fit
+# What can be told apart with a dash for all that is no letter or digit: from its end come a number,
+# one of two ways to connect, and a workload, whose name has no digit and whose time has one first.
+STRATEGY, WORKLOAD = r"[a-z0-9]+(-[a-z0-9]+)*", r"[a-z]+(=[0-9]+(\.[0-9]+)?[a-z]+)?"
+PLAIN = re.compile(f"{STRATEGY} {WORKLOAD} (keep-alive|close) [0-9]+")
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,9 @@ class Condition:
     """One point of the grid; *strategy* is a variant's label, ``threadpool:workers=4``.
 
     *interpreter* is the Python that serves, empty for the one that races; *application* is what is
-    served; *target* is somebody else's server, empty for one of ours.
+    served; *target* is somebody else's server, empty for one of ours. All three are at their
+    defaults until a plan varies them: in ``calcbench load`` it is the strategy that names the
+    target.
     """
 
     strategy: str
@@ -56,14 +62,14 @@ class Condition:
         Where the readable form leaves something out, such as the case of a letter, a colon or
         the end, a few digits of a hash stand for it.
         """
+        usual = Condition(self.strategy, self.workload, self.reuse, self.connections)
         parts = [self.strategy, self.workload, self.reuse, str(self.connections)]
         parts += [part for part in (self.interpreter, self.target) if part]
         if self.application != Condition.application:
             parts.append(self.application)
         text = " ".join(parts)
         readable = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
-        # Of these characters, each stands in one place only, and "=" between a name and a time.
-        if re.fullmatch(r"[a-z0-9=. -]+", text) and len(readable) <= SLUG_LENGTH:
+        if self == usual and PLAIN.fullmatch(text) and len(readable) <= SLUG_LENGTH:
             return readable
         digest = hashlib.sha256(repr(self).encode()).hexdigest()[:8]
         return f"{readable[: SLUG_LENGTH - 9].rstrip('-')}-{digest}"

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast, overload
 
 from calcbench.bench.schema.outcomes import OK
-from calcbench.bench.schema.samples import COLUMNS
+from calcbench.bench.schema.result import whole_file
+from calcbench.bench.schema.samples import COLUMNS, TIMES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 DIGITS = 3  # significant ones
 SUB_BITS = 11  # 2 * 10**DIGITS steps, rounded up to a power of two, in which a value doubles
 HIGHEST_NS = 3_600_000_000_000  # an hour; nothing is waited for as long
-TIMES = ("response", "service", "dispatch")  # intended to done, sent to done, intended to sent
 HGRM_SCALE = 1e6  # nanoseconds in the plotter's unit, the millisecond
 HGRM_TICKS = 5  # lines between one half and the next of what is left to 100 %
 
@@ -132,9 +132,13 @@ class Ranked(Sequence[int]):
 
 
 def write_hgrm(histogram: "HdrHistogram", path: Path) -> None:
-    """Write *histogram*, in milliseconds, as HdrHistogram's plotter reads it; raises OSError."""
+    """Write *histogram*, in milliseconds, as HdrHistogram's plotter reads it.
+
+    Raises CalcbenchError when it cannot be written.
+    """
     text = io.BytesIO()
     histogram.output_percentile_distribution(text, HGRM_SCALE, HGRM_TICKS)
     # hdrhistogram 0.10 scales every figure but this one.
     deviation = f"StdDeviation   = {histogram.get_stddev() / HGRM_SCALE:12.3f}".encode()
-    path.write_bytes(re.sub(rb"StdDeviation   = *[0-9.]+", deviation, text.getvalue()))
+    with whole_file(path) as file:
+        file.write(re.sub(rb"StdDeviation   = *[0-9.]+", deviation, text.getvalue()))

@@ -11,22 +11,28 @@ import contextlib
 import dataclasses
 import datetime
 import json
+import math
 import os
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.evidence import NO_EVIDENCE, Evidence
+from calcbench.bench.schema.judgements import JUDGEMENTS
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.plan import Plan
-from calcbench.bench.schema.upgrade import SCHEMA_VERSION, upgrade
+from calcbench.bench.schema.upgrade import SCHEMA_VERSION, key_of_version, upgrade
 from calcbench.bench.system.cpus import Pinning
 from calcbench.bench.system.usage import ResourceUsage
 from calcbench.core.errors import CalcbenchError, UsageError
 
 RESULT, SEARCH = "result.json", "knee.json"  # a race leaves the one, a search the other
+STATUSES = ("ok", "failed", "unavailable")
+CEILING = ("ceiling_per_s", "cost_ns")  # what views need of each way in a calibration
+LARGEST = 2**63 - 1  # a number that is larger counts nothing, and is no float of its own
 
 
 @dataclass(frozen=True)
@@ -181,33 +187,98 @@ def read_run(folder: Path) -> Run:
         raise UsageError(
             f"{path} has schema {version}; this calcbench reads up to {SCHEMA_VERSION}, update it"
         )
+    if version < 1:
+        raise UsageError(f"{path} is not a result: schema_version {version} should be at least 1")
     try:
         upgraded = upgrade(values, version)
         run = msgspec.convert(upgraded, Run)
-        if unknown := unknown_key(upgraded, msgspec.to_builtins(run)):
-            raise UsageError(f"nothing is called {unknown}")
+        problem = problem_of_keys(upgraded, dataclasses.asdict(run), version) or problem_of(run)
+        if not problem:
+            return run
     except msgspec.ValidationError as error:
-        what, _, where = str(error).partition(" - at `$")
-        key = where.lstrip(".").rstrip("`")
-        problem = what[:1].lower() + what[1:].replace("`", "")
-        at = f" at {key}" if key else ""
-        raise UsageError(f"{path} is not a whole result: {problem}{at}") from None
-    except UsageError as error:  # also of a plan that cannot be raced
-        raise UsageError(f"{path} is not a whole result: {error}") from None
-    return run
+        problem = in_words(str(error))
+    except (UsageError, RecursionError) as error:  # of a plan that cannot be raced; too many [[[
+        problem = str(error)
+    problem = " ".join(key_of_version(problem, version).split())  # one line, whatever a key has
+    raise UsageError(f"{path} is not a whole result: {problem}")
 
 
-def unknown_key(given: Any, known: Any, where: str = "") -> str:
-    """Return the first key of *given*, JSON, that *known* has not in the same place; or nothing."""
-    pairs: Iterable[tuple[str, Any]] = ()
-    if isinstance(given, dict):
-        pairs = given.items()
-    elif isinstance(given, list):
-        pairs = ((str(place), value) for place, value in enumerate(given))
-        known = {str(place): value for place, value in enumerate(known)}
-    for key, value in pairs:
-        if key not in known:
-            return f"{where}{key}"
-        if found := unknown_key(value, known[key], f"{where}{key}."):
-            return found
+def in_words(error: str) -> str:
+    """Return what msgspec says in an *error* as we say it."""
+    what, _, where = error.partition(" - at `$")
+    key = where.lstrip(".").rstrip("`")
+    if missing := re.search("required field `(.+)`", what):
+        return f"{key}{'.' if key else ''}{missing[1]} is missing"
+    problem = what[:1].lower() + what[1:].replace("`", "")
+    return f"{problem} at {key}" if key else problem
+
+
+def places(value: Any, where: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every key within *value*, JSON, as ``measurements[0].round``, with what it holds."""
+    inner: list[tuple[str, Any]] = []
+    if isinstance(value, dict):
+        inner = [(f"{where}.{key}" if where else key, one) for key, one in value.items()]
+    elif isinstance(value, list | tuple):
+        inner = [(f"{where}[{place}]", one) for place, one in enumerate(value)]
+    for at, one in inner:
+        yield at, one
+        yield from places(one, at)
+
+
+def problem_of_keys(given: Any, known: Any, version: int) -> str:
+    """Return how *given*, JSON of *version*, differs from the *known* that was made of it.
+
+    It may not have other keys, nor numbers that are none. What older versions did not write has
+    been completed; a file of today's has every key.
+    """
+    there, wanted = dict(places(given)), dict(places(known))
+    for at, value in there.items():
+        if at not in wanted:
+            return f"nothing is called {at}"
+        if isinstance(value, float) and not math.isfinite(value):
+            return f"{value} is no number at {at}"
+        if isinstance(value, int) and abs(value) > LARGEST and not at.startswith("plan."):
+            return f"a number is too large at {at}"
+    missing = (at for at in wanted if at not in there and version == SCHEMA_VERSION)
+    return next((f"{at} is missing" for at in missing), "")
+
+
+def problem_of(run: Run) -> str:
+    """Return the first value of *run* that cannot be, whatever its type; or nothing."""
+    for number, one in enumerate(run.measurements):
+        for problem in problems_of_measurement(one):
+            return f"measurements[{number}].{problem}"
+    ways = run.calibration.get("ways", {})
+    if not isinstance(ways, dict):
+        return "calibration.ways should be an object"
+    for way, figures in ways.items():
+        for name in CEILING:
+            figure = figures.get(name) if isinstance(figures, dict) else None
+            if type(figure) not in (int, float):
+                return f"calibration.ways.{way}.{name} should be a number"
     return ""
+
+
+def problems_of_measurement(one: Measurement) -> Iterator[str]:
+    """Yield each key of *one* whose value cannot be, with what it should be."""
+    for key, word, words in (
+        ("status", one.status, STATUSES),
+        ("judgement", one.judgement, ("", *JUDGEMENTS)),
+        *(("evidence.judgements", word, JUDGEMENTS) for word in one.evidence.judgements),
+    ):
+        if word not in words:
+            yield f"{key} {word!r} should be one of {', '.join(filter(None, words))}"
+    good = one.status == "ok"
+    counts = {f"outcomes.{name}": count for name, count in dataclasses.asdict(one.outcomes).items()}
+    counts |= {"elapsed_ns": one.elapsed_ns, "responses_in_window": one.responses_in_window or 0}
+    for key, count in counts.items():
+        least = int(good and key in ("elapsed_ns", "outcomes.ok"))
+        if count < least:
+            yield f"{key} {count} should be at least {least}{' where all is ok' if least else ''}"
+    if one.condition.connections < 1:
+        yield f"condition.connections {one.condition.connections} should be at least 1"
+    if good and not one.samples:
+        yield "samples should name a file where all is ok"
+    path = PurePosixPath(one.samples)
+    if path.is_absolute() or ".." in path.parts:
+        yield f"samples {one.samples!r} should be a file within the folder"

@@ -9,6 +9,7 @@
    seen is null, and no key is left out.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,6 +25,17 @@ EVIDENCE = {
     "seen_answers": "responses_seen",
     "server_answers": "server_responses",
 }
+USAGE = {"looks": "samples"}
+WORKERS = {"requests": "responses"}
+# The same as keys within a measurement, today's and what version 2 called them. One after another:
+# the last is a part of those before it.
+KEYS = (
+    *((f"evidence.{new}", f"evidence.{old}") for old, new in EVIDENCE.items()),
+    ("responses_in_window", "evidence.answered"),
+    *((rf"(resource_usage.workers\[\d+\]).{new}", rf"\1.{old}") for old, new in WORKERS.items()),
+    *((f"resource_usage.{new}", f"resource_usage.{old}") for old, new in USAGE.items()),
+    ("resource_usage", "resources"),
+)
 
 
 def upgrade(values: Mapping[str, Any], version: int) -> dict[str, Any]:
@@ -42,19 +54,27 @@ def from_version_2(measurement: Any) -> Any:
     if not isinstance(measurement, dict):
         return measurement
     one = dict(measurement)
-    evidence, usage = one.get("evidence", {}), one.pop("resources", {})
+    evidence, usage = one.get("evidence", {}), one.pop("resources", None)
     if isinstance(evidence, dict):
         one["responses_in_window"] = evidence.get("answered")
-        names = [name for name in evidence if name != "answered"]
-        one["evidence"] = {EVIDENCE.get(name, name): evidence[name] for name in names}
-    one["resource_usage"] = usage or None
-    if usage and isinstance(usage, dict):
-        usage = {("samples" if name == "looks" else name): usage[name] for name in usage}
-        if isinstance(usage.get("workers"), list):
-            usage["workers"] = [
-                {("responses" if name == "requests" else name): worker[name] for name in worker}
-                for worker in usage["workers"]
-                if isinstance(worker, dict)
-            ]
-        one["resource_usage"] = usage
+        kept = {name: value for name, value in evidence.items() if name != "answered"}
+        one["evidence"] = renamed(kept, EVIDENCE)
+    usage = renamed(usage, USAGE)
+    if isinstance(usage, dict) and isinstance(usage.get("workers"), list):
+        usage["workers"] = [renamed(worker, WORKERS) for worker in usage["workers"]]
+    one["resource_usage"] = None if usage == {} else usage  # {}: nobody looked
     return one
+
+
+def renamed(values: Any, names: Mapping[str, str]) -> Any:
+    """Return *values* with today's *names* for the old ones; what is no object as it is."""
+    if not isinstance(values, dict):
+        return values
+    return {names.get(name, name): value for name, value in values.items()}
+
+
+def key_of_version(text: str, version: int) -> str:
+    """Return *text*, which names a key as today's files have it, with the name of *version*."""
+    for today, before in KEYS if version < 3 else ():
+        text = re.sub(rf"(?<=\]\.){today}\b", before, text)
+    return text

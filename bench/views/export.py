@@ -76,6 +76,8 @@ def ranking_as_json(summary: Summary) -> dict[str, Any]:
             "strategy": pair[0],
             "other": pair[1],
             **as_json(comparison),
+            # Every other axis too, behind what older readers know; those above stay in their place.
+            **dataclasses.asdict(dataclasses.replace(rows[0].condition, strategy=pair[0])),
         }
         for rows in groups(summary.rows)
         for pair, comparison in contests(ranked(rows)).items()

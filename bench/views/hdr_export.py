@@ -7,17 +7,11 @@ the response time, the service time and the dispatch delay.
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from calcbench.bench.schema.condition import Condition
-from calcbench.bench.schema.histogram import (
-    TIMES,
-    Ranked,
-    count_values,
-    new_histogram,
-    sorted_times,
-)
+from calcbench.bench.schema.condition import group_by
+from calcbench.bench.schema.histogram import Ranked, count_values, new_histogram, sorted_times
 from calcbench.bench.schema.histogram import write_hgrm as write
 from calcbench.bench.schema.result import Measurement, Run
-from calcbench.bench.schema.samples import read_samples
+from calcbench.bench.schema.samples import TIMES, read_samples
 from calcbench.core.errors import CalcbenchError
 
 if TYPE_CHECKING:
@@ -31,21 +25,18 @@ def export(run: Run, folder: Path) -> list[Path]:
 
     Raises CalcbenchError when they cannot be written, or the samples not be read.
     """
-    rounds: dict[Condition, list[Measurement]] = {}
-    for measurement in run.measurements:
-        if measurement.status == "ok":
-            rounds.setdefault(measurement.condition, []).append(measurement)
+    good = [measurement for measurement in run.measurements if measurement.status == "ok"]
     names = TIMES if run.plan.rate else TIMES[:1]
     written = []
     try:
         (folder / FOLDER).mkdir(exist_ok=True)
-        for condition, measurements in rounds.items():
-            for name in names:
-                path = folder / FOLDER / f"{condition.slug}-{name}.hgrm"
-                write(merged(measurements, folder, name), path)
-                written.append(path)
     except OSError as error:
         raise CalcbenchError(f"cannot write to {folder / FOLDER}: {error.strerror}") from None
+    for condition, rounds in group_by(good, lambda one: one.condition).items():
+        for name in names:
+            path = folder / FOLDER / f"{condition.slug}-{name}.hgrm"
+            write(merged(rounds, folder, name), path)
+            written.append(path)
     return written
 
 

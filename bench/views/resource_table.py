@@ -8,7 +8,7 @@ count, so it is one that was measured.
 import statistics
 from collections.abc import Iterable, Iterator, Sequence
 
-from calcbench.bench.schema.condition import Condition, group_by
+from calcbench.bench.schema.condition import group_by
 from calcbench.bench.schema.result import Measurement, Run
 from calcbench.bench.system.usage import ResourceUsage
 from calcbench.bench.units import format_number
@@ -33,10 +33,12 @@ THINGS_LEGEND = (
 
 def resource_lines(run: Run) -> Iterator[str]:
     """Yield the lines of text that show what the servers of *run* used."""
-    points: dict[Condition, list[Measurement]] = {}
-    for measurement in run.measurements:
-        if measurement.status == "ok" and measurement.resource_usage and measurement.outcomes.ok:
-            points.setdefault(measurement.condition, []).append(measurement)
+    sampled = (
+        one
+        for one in run.measurements
+        if one.status == "ok" and one.resource_usage and one.outcomes.ok
+    )
+    points = group_by(sampled, lambda one: one.condition)
     if not points:
         yield "Nobody sampled what the servers used."
         return
