@@ -49,6 +49,22 @@ class Metric:
         return format_number(float(self.median(row))) + self.unit
 
 
+def latency(
+    name: str, title: str, axis: str, spread: Callable[[Row], Spread], file: str = ""
+) -> Metric:
+    """Return the metric of a time that a row has in nanoseconds, and readers see in ms."""
+    return Metric(
+        name=name,
+        file=file,
+        title=title,
+        axis=f"{axis} latency in ms",
+        unit=" ms",
+        more_is_better=False,
+        scale=1e-6,
+        spread=spread,
+    )
+
+
 METRICS = (
     Metric(
         name="throughput",
@@ -60,25 +76,19 @@ METRICS = (
         scale=1,
         spread=lambda row: row.throughput,
     ),
-    Metric(
-        name="p50",
+    latency(
+        "p50",
+        "Latency, p50: half of the responses take longer; less is better",
+        "p50",
+        lambda row: row.p50_ns,
         file="latency-p50",
-        title="Latency, p50: half of the responses take longer; less is better",
-        axis="p50 latency in ms",
-        unit=" ms",
-        more_is_better=False,
-        scale=1e-6,
-        spread=lambda row: row.p50_ns,
     ),
-    Metric(
-        name="p99",
+    latency(
+        "p99",
+        "Latency, p99: one response in 100 takes longer; less is better",
+        "p99",
+        lambda row: row.p99_ns,
         file="latency-p99",
-        title="Latency, p99: one response in 100 takes longer; less is better",
-        axis="p99 latency in ms",
-        unit=" ms",
-        more_is_better=False,
-        scale=1e-6,
-        spread=lambda row: row.p99_ns,
     ),
 )
 THROUGHPUT, P50, P99 = METRICS
@@ -86,26 +96,8 @@ THROUGHPUT, P50, P99 = METRICS
 # All that two results can be compared by; charts show the first few.
 FIGURES = (
     *METRICS,
-    Metric(
-        name="p90",
-        file="",
-        title="Latency, p90",
-        axis="p90 latency in ms",
-        unit=" ms",
-        more_is_better=False,
-        scale=1e-6,
-        spread=lambda row: row.p90_ns,
-    ),
-    Metric(
-        name="max",
-        file="",
-        title="Latency, the longest",
-        axis="longest latency in ms",
-        unit=" ms",
-        more_is_better=False,
-        scale=1e-6,
-        spread=lambda row: row.max_ns,
-    ),
+    latency("p90", "Latency, p90", "p90", lambda row: row.p90_ns),
+    latency("max", "Latency, the longest", "longest", lambda row: row.max_ns),
     Metric(
         name="cpu",
         file="",

@@ -129,9 +129,8 @@ def engine(text: str) -> str:
     if text not in ENGINES:
         raise UsageError(f"no engine {text!r}{nearest(text, ENGINES)}")
     if text == WRK:
-        from calcbench.bench.loadgen.wrk import (
-            need_wrk,  # `serve` starts without the load generator
-        )
+        # Here and not above, so that `serve` starts without the load generator.
+        from calcbench.bench.loadgen.wrk import need_wrk
 
         need_wrk()
     return text

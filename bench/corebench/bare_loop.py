@@ -10,11 +10,9 @@ import sys
 from email.utils import formatdate
 from socket import IPPROTO_TCP, TCP_NODELAY, create_server
 
-from calcbench.bench.loadgen.null_server import close, keep_alive
-from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, LOOPBACK
+from calcbench.bench.loadgen.null_server import respond
+from calcbench.bench.schema.plan import CLOSE, LOOPBACK
 from calcbench.core.serving.stop import die_with_parent
-
-LOOPS = {KEEP_ALIVE: keep_alive, CLOSE: close}
 
 
 def main() -> None:
@@ -24,7 +22,8 @@ def main() -> None:
     if config["cpus"]:
         os.sched_setaffinity(0, config["cpus"])
     body = config["response"].encode()
-    ending = b"" if config["reuse"] == KEEP_ALIVE else b"Connection: close\r\n"
+    close = config["reuse"] == CLOSE
+    ending = b"Connection: close\r\n" if close else b""
     # As many octets as the calculator sends; the date stands still.
     response = (
         b"HTTP/1.1 200 OK\r\nDate: %b\r\nContent-Type: text/plain; charset=utf-8\r\n"
@@ -32,7 +31,7 @@ def main() -> None:
     ) % (formatdate(usegmt=True).encode(), len(body), ending, body)
     with create_server((LOOPBACK, config["port"]), backlog=4096) as listener:
         listener.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
-        LOOPS[config["reuse"]](listener, response)
+        respond(listener, response, close=close)
 
 
 if __name__ == "__main__":

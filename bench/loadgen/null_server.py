@@ -1,8 +1,8 @@
 """The null server: responds to every request with the same octets, whatever it asked.
 
 It parses nothing and checks nothing, so that of any pair with it the driver is the slower one. Its
-two loops are the least that a Python event loop can do, and `calcbench.bench.corebench` takes
-them for its limit. ``python -m calcbench.bench.loadgen.null_server FD`` serves the listening socket
+loop is the least that a Python event loop can do, and `calcbench.bench.corebench` takes it for its
+limit. ``python -m calcbench.bench.loadgen.null_server FD`` serves the listening socket
 FD until its standard input ends. The first line of that is its config, JSON: the ``response``, and
 whether to ``close`` the connection behind it.
 """
@@ -18,8 +18,8 @@ from socket import socket
 READ_SIZE = 4096  # bytes asked of each recv; a request of the driver's comes whole
 
 
-def keep_alive(listener: socket, response: bytes) -> None:
-    """Respond to every request on connections that stay: receive, send."""
+def respond(listener: socket, response: bytes, *, close: bool) -> None:
+    """Respond to every request: receive, send; with *close*, close the connection behind each."""
     epoll = select.epoll()
     epoll.register(listener, select.EPOLLIN)
     clients: dict[int, socket] = {}
@@ -34,31 +34,11 @@ def keep_alive(listener: socket, response: bytes) -> None:
             try:
                 if client.recv(READ_SIZE):
                     client.send(response)
-                    continue
+                    if not close:
+                        continue
             except OSError:
                 pass  # reset
             del clients[fd]
-            client.close()
-
-
-def close(listener: socket, response: bytes) -> None:
-    """Respond to one request on each connection: accept, receive, send, close."""
-    epoll = select.epoll()
-    epoll.register(listener, select.EPOLLIN)
-    clients: dict[int, socket] = {}
-    while True:
-        for fd, _ in epoll.poll():
-            client = clients.pop(fd, None)
-            if client is None:
-                client, _ = listener.accept()
-                clients[client.fileno()] = client
-                epoll.register(client, select.EPOLLIN)
-                continue
-            try:
-                if client.recv(READ_SIZE):
-                    client.send(response)
-            except OSError:
-                pass  # reset
             client.close()
 
 
@@ -80,7 +60,7 @@ def main() -> None:
         return
     end_with_standard_input()
     with socket(fileno=int(sys.argv[1])) as listener:
-        (close if config["close"] else keep_alive)(listener, config["response"].encode())
+        respond(listener, config["response"].encode(), close=config["close"])
 
 
 if __name__ == "__main__":

@@ -63,10 +63,8 @@ def measure(
         watched=True,
     )
     try:
-        with (
-            setup.drivers() as drivers,
-            start(spec, plan.host) as server,
-        ):  # the drivers start meanwhile
+        # The drivers start while the server does.
+        with setup.drivers() as drivers, start(spec, plan.host) as server:
             with Sampling(sampler_of(server, pinning), cores=spare_cores(pinning)) as sampling:
                 observation = drivers.drive(load_for(plan, condition, server, pinning))
             workers = server.watch.workers() if server.watch else []

@@ -213,34 +213,30 @@ def in_words(error: str) -> str:
     return f"{problem} at {key}" if key else problem
 
 
-def places(value: Any, where: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield every key within *value*, JSON, as ``measurements[0].round``, with what it holds."""
-    inner: list[tuple[str, Any]] = []
-    if isinstance(value, dict):
-        inner = [(f"{where}.{key}" if where else key, one) for key, one in value.items()]
-    elif isinstance(value, list | tuple):
-        inner = [(f"{where}[{place}]", one) for place, one in enumerate(value)]
-    for at, one in inner:
-        yield at, one
-        yield from places(one, at)
-
-
-def problem_of_keys(given: Any, known: Any, version: int) -> str:
+def problem_of_keys(given: Any, known: Any, version: int, at: str = "") -> str:
     """Return how *given*, JSON of *version*, differs from the *known* that was made of it.
 
     It may not have other keys, nor numbers that are none. What older versions did not write has
-    been completed; a file of today's has every key.
+    been completed; a file of today's has every key. *at* is where in the file it is.
     """
-    there, wanted = dict(places(given)), dict(places(known))
-    for at, value in there.items():
-        if at not in wanted:
-            return f"nothing is called {at}"
-        if isinstance(value, float) and not math.isfinite(value):
-            return f"{value} is no number at {at}"
-        if isinstance(value, int) and abs(value) > LARGEST and not at.startswith("plan."):
-            return f"a number is too large at {at}"
-    missing = (at for at in wanted if at not in there and version == SCHEMA_VERSION)
-    return next((f"{at} is missing" for at in missing), "")
+    inner: list[tuple[str, Any, Any]] = []
+    if isinstance(given, dict):
+        dot = "." if at else ""
+        for key in given:
+            if key not in known:
+                return f"nothing is called {at}{dot}{key}"
+        for key in known if version == SCHEMA_VERSION else ():
+            if key not in given:
+                return f"{at}{dot}{key} is missing"
+        inner = [(f"{at}{dot}{key}", one, known[key]) for key, one in given.items()]
+    elif isinstance(given, list):
+        inner = [(f"{at}[{place}]", one, known[place]) for place, one in enumerate(given)]
+    elif isinstance(given, float) and not math.isfinite(given):
+        return f"{given} is no number at {at}"
+    elif isinstance(given, int) and abs(given) > LARGEST and not at.startswith("plan."):
+        return f"a number is too large at {at}"
+    problems = (problem_of_keys(one, other, version, where) for where, one, other in inner)
+    return next(filter(None, problems), "")
 
 
 def problem_of(run: Run) -> str:

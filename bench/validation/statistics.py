@@ -51,7 +51,7 @@ MOST_ROUNDS = 30  # in which it is looked for
 REQUIRED_ROUNDS = 10  # in which it is to be found
 FEW = (3, 6, 10)  # rounds of a race
 COVERED = (0.93, 0.97)  # what 95 % intervals are to cover
-FEW_NAMES = "3, 6, 10 rounds"
+FEW_NAMES = f"{', '.join(map(str, FEW))} rounds"
 
 Draw = Callable[[int], "NDArray[np.float64]"]
 

@@ -6,9 +6,9 @@ Pure functions of the summary. They claim only what the numbers hold.
 from collections.abc import Sequence
 
 from calcbench.bench.analysis.metrics import INTERVAL_ROUNDS, Metric
-from calcbench.bench.analysis.ranking import compare, tiers
+from calcbench.bench.analysis.ranking import compare, rankable, tiers
 from calcbench.bench.analysis.summary import Row
-from calcbench.bench.schema.judgements import DRIVER_BOUND, SERVER_BOUND, UNRANKED
+from calcbench.bench.schema.judgements import DRIVER_BOUND, SERVER_BOUND
 from calcbench.bench.schema.result import Run
 from calcbench.bench.units import format_seconds
 from calcbench.bench.views.wording import NO_BREAK, REUSE, cut_line, enumerate_few, plural, served
@@ -27,8 +27,7 @@ def headline(metric: Metric, rows: Sequence[Row]) -> str:
     if not measured:
         return "nothing could be measured"
     most = max(row.condition.connections for row in measured)
-    last = [row for row in measured if row.condition.connections == most]
-    last = [row for row in last if row.judgement not in UNRANKED]
+    last = rankable(row for row in measured if row.condition.connections == most)
     fair = [row for row in last if not row.starves]
     at = f"at {most:,} {plural(most, 'connection')}"
     if not last:

@@ -180,9 +180,8 @@ def draw_bars(
     bars = sorted(with_figures(rows), key=metric.median, reverse=not metric.more_is_better)
     scale_values(ax.xaxis, [value for row in bars for value in metric.of(row)])
     start = ax.get_xlim()[0]
-    width = (
-        2 if scale_note(ax.xaxis) else 11
-    )  # points; without a zero, a bar's length means nothing
+    # In points. Without a zero, a bar's length means nothing.
+    width = 2 if scale_note(ax.xaxis) else 11
     for place, row in enumerate(bars):
         low, median, high = metric.of(row)
         style = labels[row.condition.strategy].style

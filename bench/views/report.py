@@ -23,9 +23,8 @@ def write_views(summary: Summary, run: Run, folder: Path, *, models: bool = Fals
     They replace those of an earlier time; *models* as for `calcbench.bench.views.charts`. Raises
     CalcbenchError when they cannot be written.
     """
-    from calcbench.bench.views.charts import (
-        draw_charts,  # matplotlib: only when there is something to draw
-    )
+    # With it comes matplotlib: only when there is something to draw.
+    from calcbench.bench.views.charts import draw_charts
 
     as_json = to_json(summary, ranking_as_json(summary))
     for name, text in (("summary.json", as_json), ("summary.csv", to_csv(summary))):

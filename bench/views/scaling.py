@@ -40,12 +40,12 @@ def curves(rows: Iterable[Row], run: Run) -> dict[str, list[Curve]]:
     return found
 
 
-def scaling_lines(panel_heading: str, rows: Sequence[Row], run: Run) -> Iterator[str]:
+def scaling_lines(heading: str, rows: Sequence[Row], run: Run) -> Iterator[str]:
     """Yield lines that show measured and predicted rates of *rows*, and the law fitted."""
     if any(row.offered_per_s for row in rows):
-        yield f"Models, {panel_heading}: of a closed loop only, and this loop is open"
+        yield f"Models, {heading}: of a closed loop only, and this loop is open"
         return
-    yield f"Models, {panel_heading}"
+    yield f"Models, {heading}"
     for strategy, line in lines_of(rows).items():
         try:
             served = family(line, run)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class Section:
     """One table: the *rows*' cells, the *sources* that they show, and the *notes* below."""
 
-    panel_heading: str
+    heading: str
     sources: list[Row]
     rows: list[list[str]]
     notes: list[str]
@@ -161,7 +161,7 @@ def plain_lines(summary: Summary, run: Run) -> Iterator[str]:
         yield partial_note(run)
         yield ""
     for section in sections(summary, run):
-        yield section.panel_heading
+        yield section.heading
         yield from aligned([HEADINGS, *section.rows], columns(HEADINGS, *LEFT))
         yield from section.notes
         yield ""
@@ -188,7 +188,7 @@ def print_colourful(summary: Summary, run: Run, file: TextIO) -> None:
     if summary.partial:
         console.print(Text(partial_note(run), "bold yellow"), "")
     for section in sections(summary, run):
-        console.print(Text(section.panel_heading, "bold"))
+        console.print(Text(section.heading, "bold"))
         table = colourful(section)
         wide = console.options.update(max_width=1000)
         if console.measure(table, options=wide).maximum > console.width:
