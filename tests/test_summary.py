@@ -34,6 +34,7 @@ from calcbench.bench.views.export import ranking_as_json, to_csv, to_json
 from calcbench.core.errors import CalcbenchError
 
 RECORDED = Path(__file__).with_name("recorded") / "schema-1"
+REFERENCE = Path(__file__).parent.parent / "results" / "reference"
 
 
 @pytest.mark.parametrize(
@@ -198,6 +199,14 @@ def test_replays_a_recorded_race() -> None:
     assert to_json(summary, ranking_as_json(summary)) == (RECORDED / "summary.json").read_text()
     assert to_csv(summary) == (RECORDED / "summary.csv").read_text()
     assert " ".join(verdict(summary)) + "\n" == (RECORDED / "verdict.txt").read_text()
+
+
+def test_the_committed_summary_of_the_reference_run_is_fresh() -> None:
+    """After a change of its form: `calcbench report results/reference`."""
+    summary = summarise(read_run(REFERENCE), REFERENCE)
+
+    assert to_json(summary, ranking_as_json(summary)) == (REFERENCE / "summary.json").read_text()
+    assert to_csv(summary) == (REFERENCE / "summary.csv").read_text()
 
 
 def test_writes_what_there_is_not_as_null_and_as_nothing() -> None:
