@@ -337,3 +337,33 @@ def test_begins_a_window_after_the_warm_up_that_it_finds() -> None:
     assert told.observation.server_cpu_ns == pytest.approx(S - 0.7 * told.cut_ns, rel=0.01)
     assert told.evidence.settled
     assert told.judgement.name == SERVER_BOUND
+
+
+@pytest.mark.parametrize("open_loop", [False, True])
+def test_keeps_the_responses_of_a_server_that_then_hangs(open_loop: bool) -> None:
+    """What is left after a cut must hold a right response, or there was nothing to cut off."""
+    count = 6_000
+    due = np.arange(count) * (4 * S // 10 // count)
+    # Every third response of the open loop comes half a window late, which looks like a level.
+    latency = np.where((np.arange(count) % 3 == 0) & open_loop, S // 2, 50_000)
+    samples = {
+        "intended_ns": due if open_loop else np.full(count, -1),
+        "sent_ns": due,
+        "first_ns": due + latency,
+        "done_ns": due + latency,
+        "latency_ns": latency,
+        "client": np.arange(count) % 8,
+        "outcome": np.zeros(count, int),
+    }
+    seen = make_observation(
+        elapsed_ns=S,
+        outcomes=Outcomes(ok=count),
+        responses=count,
+        offered_per_s=15_000.0 if open_loop else 0.0,
+        samples=samples,
+    )
+    told = assess(seen, ServerWatch([], (), Life(0, 0, 0)), make_condition(), Pinning(), {})
+
+    assert told.observation.outcomes.ok == count
+    assert told.evidence.settled is False
+    assert told.cut_ns == 0

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from calcbench.bench.diagnosis.steady_state import (
     MATTERS,
+    SILENT,
     SURE,
     assess_series,
     assess_steadiness,
@@ -93,6 +94,16 @@ def test_counts_responses_by_when_they_came() -> None:
     assert 0.15 * S < told.warmup_ns < 0.3 * S
     assert told.warmup_ns % told.bin_ns == 0
     assert sum(told.series) == len(slow)
+
+
+@pytest.mark.parametrize("by_latency", [False, True])
+@pytest.mark.parametrize("answered", [0.02, 0.2, 0.45])
+def test_takes_no_silence_for_a_steady_state(answered: float, by_latency: bool) -> None:
+    """A server that answers and then hangs has not been warming up."""
+    done = np.append(np.arange(0, answered * S, S // 20_000), S - 1).astype(np.int64)
+    told = assess_steadiness(done, np.full(len(done), 100_000), S, by_latency=by_latency)
+
+    assert (told.settled, told.why, told.warmup_ns) == (False, SILENT, 0)
 
 
 def test_goes_by_latency_where_the_rate_is_prescribed() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from calcbench.bench.diagnosis import littles_law
 from calcbench.bench.diagnosis.classify import Judgement, classify
-from calcbench.bench.diagnosis.steady_state import Steadiness, assess_steadiness
+from calcbench.bench.diagnosis.steady_state import SILENT, Steadiness, assess_steadiness
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.evidence import Evidence
 from calcbench.bench.schema.outcomes import OK, OUTCOMES, Outcomes
@@ -61,7 +61,11 @@ def assess(
     if observation.histograms:
         steadiness = Steadiness(None, "histograms do not say what came when")
     if steadiness.warmup_ns:
-        observation = without_warmup(observation, steadiness.warmup_ns, watch.usage_samples)
+        rest = without_warmup(observation, steadiness.warmup_ns, watch.usage_samples)
+        if rest.outcomes.ok:
+            observation = rest
+        else:  # of what was due later nothing was answered, which only an open loop can see
+            steadiness = dataclasses.replace(steadiness, settled=False, why=SILENT, warmup_ns=0)
     way = calibration.get("ways", {}).get(condition.reuse, {})
     evidence = gather(
         observation, condition, pinning, watch.usage_samples, steadiness, way.get("ceiling_per_s")

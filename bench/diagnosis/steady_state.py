@@ -19,6 +19,7 @@ MOST_BINS, FEWEST_BINS = 60, 12
 RESPONSES_PER_BIN = 20  # so that chance alone moves a bin by a quarter, and not by half
 LATENCIES_PER_BIN = 4  # clients in lockstep answer in bursts, one in each latency
 MATTERS = 0.10  # a change of the rate by less than this is what machines do
+SILENT = "in half of the window or more no response came"
 SURE = 0.001  # chance of seeing a change where none is: the split was chosen after looking
 
 
@@ -64,6 +65,8 @@ def assess_steadiness(
     counts = np.bincount(place, minlength=bins).astype(float)
     series = medians(place, latency_ns, counts) if by_latency else counts
     settled, why, cut = assess_series(series)
+    if np.count_nonzero(counts) <= bins / 2:  # what falls silent has not been warming up
+        settled, why, cut = False, SILENT, 0
     bin_ns = elapsed_ns // bins
     shown = tuple(round(float(value), 1) for value in series)
     return Steadiness(settled, why, cut * bin_ns, bin_ns, shown)
