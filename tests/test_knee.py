@@ -17,6 +17,7 @@ from calcbench.bench.runner.knee import (
     UNKNOWN,
     Knee,
     Try,
+    axes_in_words,
     exit_status_of_search,
     find_knees,
     judge_try,
@@ -27,7 +28,7 @@ from calcbench.bench.runner.knee import (
 from calcbench.bench.runner.subject import Setup, Subject
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.outcomes import Outcomes
-from calcbench.bench.schema.plan import KEEP_ALIVE, Plan
+from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, Plan
 from calcbench.bench.schema.result import Measurement, prepare_folder, read_run
 from calcbench.bench.schema.samples import write_samples
 from calcbench.core.errors import CalcbenchError, UsageError
@@ -150,6 +151,28 @@ def test_finds_the_knee_of_each_and_writes_every_try(tmp_path: Path) -> None:
     assert text[0] == "Highest rate sustained with p99<20ms:"
     assert text[1].startswith("  add  selectors  1,0")
     assert "fork, add: 400/s not kept: p99 50.0 ms" in told
+
+
+def test_tells_what_was_searched_apart() -> None:
+    plan = Plan(("fork", "selectors"), reuses=(KEEP_ALIVE, CLOSE), connections=(4,))
+    knees = [Knee(at, 50.0 * len(at.reuse), 900, ()) for at in plan.conditions()]
+    knees[1] = dataclasses.replace(knees[1], kept=800)
+
+    assert list(knee_lines(knees, OBJECTIVE))[1:] == [
+        "  add  keep-alive  selectors  800/s, not 900",
+        "  add  keep-alive  fork       500/s, not 900",
+        "  add  close       fork       250/s, not 900",
+        "  add  close       selectors  250/s, not 900",
+    ]
+    assert list(knee_lines(knees[:1], OBJECTIVE))[1:] == ["  add  fork  500/s, not 900"]
+    assert list(knee_lines([], OBJECTIVE))[1:] == []
+    points = Plan(("fork",), workloads=("add", "wait=1ms"), connections=(1, 2000)).conditions()
+    assert list(axes_in_words(points).values()) == [
+        ("add", "1 connection"),
+        ("add", "2,000 connections"),
+        ("wait=1ms", "1 connection"),
+        ("wait=1ms", "2,000 connections"),
+    ]
 
 
 def test_keeps_what_was_found_before_somebody_stopped_it(tmp_path: Path) -> None:

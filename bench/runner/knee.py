@@ -27,6 +27,8 @@ from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import SEARCH, Measurement, prepare_folder, whole_file
 from calcbench.bench.system.machine import describe_machine, describe_versions
 from calcbench.bench.units import format_number, format_rate
+from calcbench.bench.views.text_table import aligned
+from calcbench.bench.views.wording import plural
 from calcbench.core.errors import CalcbenchError, UsageError
 
 if TYPE_CHECKING:
@@ -156,6 +158,7 @@ def find_knees(
     pinning = pinning_of(plan, subject)
     units, calibration = subject.calibrate(plan, pinning), prepare()
     steps = itertools.count()
+    where = axes_in_words(list(plan.conditions()))
     found: list[Knee] = []
 
     def measure(condition: Condition, rate: float | None) -> Measurement:
@@ -168,7 +171,7 @@ def find_knees(
         def attempt(rate: float) -> Try:
             one = judge_try(measure(condition, rate), objective, folder)
             one = dataclasses.replace(one, rate=rate)
-            announce(f"{condition.strategy}, {condition.workload}: {tried(one)}")
+            announce(f"{', '.join([condition.strategy, *where[condition]])}: {tried(one)}")
             return one
 
         alone = measure(condition, None)
@@ -179,7 +182,7 @@ def find_knees(
         return Knee(condition, kept, broken, tuple(tries), note)
 
     try:
-        found.extend(map(knee_of, plan.conditions()))
+        found.extend(map(knee_of, where))
     finally:  # also what there is when somebody stops it
         write_knees(found, plan, objective, folder)
     return found
@@ -208,16 +211,33 @@ def finite(value: float) -> float | None:
     return None if math.isinf(value) else value
 
 
+def axes_in_words(conditions: Sequence[Condition]) -> dict[Condition, tuple[str, ...]]:
+    """Return what tells each of *conditions* from the others, besides its strategy, in words.
+
+    The workload is always named, the rest where it varies.
+    """
+    texts = {
+        at: (at.workload, at.reuse, f"{at.connections:,} {plural(at.connections, 'connection')}")
+        for at in conditions
+    }
+    varies = [len(set(column)) > 1 for column in zip(*texts.values(), strict=True)]
+    shown = [True, *varies[1:]]
+    return {at: tuple(itertools.compress(words, shown)) for at, words in texts.items()}
+
+
 def knee_lines(knees: Sequence[Knee], objective: Threshold) -> Iterator[str]:
-    """Yield the lines that show *knees*."""
+    """Yield the lines that show *knees*, by their conditions and then from the highest down."""
     yield f"Highest rate sustained with {objective.text.strip()}:"
-    width = max((len(knee.condition.strategy) for knee in knees), default=0)
-    for knee in sorted(knees, key=lambda knee: (knee.condition.workload, -knee.kept)):
-        at = knee.condition
+    where = axes_in_words([knee.condition for knee in knees])
+    places = list(dict.fromkeys(where.values()))
+    rows = []
+    for knee in sorted(knees, key=lambda knee: (places.index(where[knee.condition]), -knee.kept)):
         until = "" if math.isinf(knee.broken) else f", not {format_number(knee.broken)}"
         note = f" ({knee.note})" if knee.note else ""
         value = format_rate(knee.kept) if knee.kept else "none"
-        yield f"  {at.workload}  {at.strategy:<{width}}  {value}{until}{note}"
+        at = knee.condition
+        rows.append(["", *where[at], at.strategy, f"{value}{until}{note}"])
+    yield from aligned(rows, left=range(len(rows[0])) if rows else ())
 
 
 def exit_status_of_search(knees: Sequence[Knee]) -> int:
