@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 import pytest
 from builders import make_usage
-from truth import until
+from truth import LONG_S, until
 
 from calcbench.bench.diagnosis.failures import failure_reason
 from calcbench.bench.loadgen.observation import Observation
@@ -371,6 +371,7 @@ def test_says_why_a_measurement_does_not_count(
 
 
 HARNESS = """
+import dataclasses
 import sys
 from pathlib import Path
 from calcbench.bench.loadgen.pool import Drivers
@@ -379,13 +380,14 @@ from calcbench.bench.runner.race import Interrupted, race
 from calcbench.bench.schema.plan import Plan
 
 drive = Drivers.drive
+lengths = map(float, sys.argv[2:])
 
-def announce(self, drive_):
+def announce(self, spec):
     print("driving", flush=True)
-    return drive(self, drive_)
+    return drive(self, dataclasses.replace(spec, duration_s=next(lengths)))
 
 Drivers.drive = announce
-plan = Plan(("selectors", "fork"), connections=(2,), duration_s=float(sys.argv[2]), warmup_s=0)
+plan = Plan(("selectors", "fork"), connections=(2,), warmup_s=0)
 try:
     race(plan, among_strategies(plan), Path(sys.argv[1]), lambda step: None, "calcbench run")
 except Interrupted as stopped:
@@ -394,9 +396,12 @@ except Interrupted as stopped:
 
 
 @contextmanager
-def harness(folder: Path, duration_s: float) -> Iterator["subprocess.Popen[bytes]"]:
-    """Race in a process of its own, which says each time that a driver gets its plan."""
-    command = [sys.executable, "-P", "-c", HARNESS, str(folder), str(duration_s)]
+def harness(folder: Path, *durations_s: float) -> Iterator["subprocess.Popen[bytes]"]:
+    """Race in a process of its own, which says each time that a driver gets its load.
+
+    The windows are of *durations_s*, one after the other.
+    """
+    command = [sys.executable, "-P", "-c", HARNESS, str(folder), *map(str, durations_s)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, process_group=0) as process:
         try:
             yield process
@@ -410,7 +415,7 @@ def line(process: "subprocess.Popen[bytes]") -> str:
 
 
 def test_writes_what_there_is_when_interrupted(tmp_path: Path) -> None:
-    with harness(tmp_path, duration_s=1.0) as process:
+    with harness(tmp_path, 1.0, LONG_S) as process:
         assert [line(process), line(process)] == ["driving", "driving"]
         left = [os.pidfd_open(pid) for pid in offspring(process.pid)]
         process.send_signal(signal.SIGINT)
@@ -428,7 +433,7 @@ def test_writes_what_there_is_when_interrupted(tmp_path: Path) -> None:
 
 
 def test_takes_server_and_driver_with_it_when_killed(tmp_path: Path) -> None:
-    with harness(tmp_path, duration_s=60.0) as process:
+    with harness(tmp_path, LONG_S) as process:
         assert line(process) == "driving"
         left = [os.pidfd_open(pid) for pid in offspring(process.pid)]
         process.kill()
