@@ -20,7 +20,7 @@ from calcbench.bench.diagnosis.evidence import (
     steadiness_of,
 )
 from calcbench.bench.loadgen.observation import Observation
-from calcbench.bench.schema.evidence import Evidence
+from calcbench.bench.schema.evidence import NO_EVIDENCE, Evidence
 from calcbench.bench.schema.judgements import (
     CONTENDED,
     DRIVER_BOUND,
@@ -200,49 +200,58 @@ def usage_samples(
 
 def test_sees_what_others_took_from_each_core() -> None:
     seen = of_the_cores(
-        make_observation(), PINNING, usage_samples((920 * MS, 700 * MS), (0, 30 * MS), 50 * MS, 1)
+        NO_EVIDENCE,
+        make_observation(),
+        PINNING,
+        usage_samples((920 * MS, 700 * MS), (0, 30 * MS), 50 * MS, 1),
     )
 
-    assert seen == {
-        "server_busy_ratio": 0.9,
-        "server_delay_ratio": 0.05,
-        "steal_ratio": 0.03,
-        "other_load_ratio": 0.3,
-    }
-    assert of_the_cores(make_observation(), PINNING, []) == {}
+    assert seen == Evidence(
+        server_busy_ratio=0.9, server_delay_ratio=0.05, steal_ratio=0.03, other_load_ratio=0.3
+    )
+    assert of_the_cores(CALM, make_observation(), PINNING, []) is CALM
 
 
 def test_says_a_share_that_is_none_as_it_is_read_back() -> None:
     """JSON has 0 and 0.0, and a table that is drawn again is to be the same to the octet."""
     idle = usage_samples((800 * MS, 300 * MS), (0, 0), 0, 1)  # ticks: less than what we used
     full = make_observation(driver_cpu_ns=1_100 * MS)
-    shares = of_the_cores(make_observation(), PINNING, idle) | of_the_driver(full, PINNING, None)
+    shares = of_the_cores(NO_EVIDENCE, make_observation(), PINNING, idle)
+    shares = of_the_driver(shares, full, PINNING, None)
 
-    assert repr(shares["other_load_ratio"]) == "0.0"
-    assert repr(shares["driver_cpu_ratio"]) == repr(shares["driver_busy_ratio"]) == "1.0"
+    assert repr(shares.other_load_ratio) == "0.0"
+    assert repr(shares.driver_cpu_ratio) == repr(shares.driver_busy_ratio) == "1.0"
 
 
 def test_does_not_blame_others_for_a_server_that_waits_for_itself() -> None:
     seen = of_the_cores(
-        make_observation(), PINNING, usage_samples((920 * MS, 400 * MS), (0, 0), 5 * S, 9)
+        NO_EVIDENCE,
+        make_observation(),
+        PINNING,
+        usage_samples((920 * MS, 400 * MS), (0, 0), 5 * S, 9),
     )
 
-    assert seen["server_delay_ratio"] is None
+    assert seen.server_delay_ratio is None
 
 
 def test_sees_others_where_nobody_is_pinned() -> None:
     seen = of_the_cores(
-        make_observation(), Pinning(), usage_samples((900 * MS, 900 * MS), (0, 0), 0, 1)
+        NO_EVIDENCE,
+        make_observation(),
+        Pinning(),
+        usage_samples((900 * MS, 900 * MS), (0, 0), 0, 1),
     )
 
-    assert seen["other_load_ratio"] == pytest.approx((1800 - 1300) / 2 / 1000)
+    assert seen.other_load_ratio == pytest.approx((1800 - 1300) / 2 / 1000)
 
 
 def test_sees_others_beside_a_server_whose_drivers_are_on_other_machines() -> None:
     far = dataclasses.replace(PINNING, driver=())
-    seen = of_the_cores(make_observation(), far, usage_samples((950 * MS,), (0,), 0, 1))
+    seen = of_the_cores(
+        NO_EVIDENCE, make_observation(), far, usage_samples((950 * MS,), (0,), 0, 1)
+    )
 
-    assert seen["other_load_ratio"] == 0.05
+    assert seen.other_load_ratio == 0.05
 
 
 def test_gathers_the_evidence_of_a_closed_loop() -> None:

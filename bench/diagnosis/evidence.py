@@ -96,10 +96,7 @@ def gather(
 ) -> Evidence:
     """Return the evidence on one measurement, as `calcbench.bench.diagnosis.classify` reads it."""
     counted = observation.responses_seen >= 0
-    return Evidence(
-        **of_the_driver(observation, pinning, ceiling_per_s),
-        **of_the_cores(observation, pinning, usage_samples),
-        **of_the_requests(observation, condition),
+    evidence = Evidence(
         settled=steadiness.settled,
         settled_why=steadiness.why,
         series_bin_ns=steadiness.bin_ns,
@@ -111,37 +108,44 @@ def gather(
         requests_begun=observation.begun if counted else None,
         responses_seen=observation.responses_seen if counted else None,
     )
+    evidence = of_the_driver(evidence, observation, pinning, ceiling_per_s)
+    evidence = of_the_cores(evidence, observation, pinning, usage_samples)
+    return of_the_requests(evidence, observation, condition)
 
 
 def of_the_driver(
-    observation: "Observation", pinning: Pinning, ceiling_per_s: float | None
-) -> dict[str, Any]:
-    """Return how busy the driver was: computing, or ready to and waiting for its core."""
+    evidence: Evidence, observation: "Observation", pinning: Pinning, ceiling_per_s: float | None
+) -> Evidence:
+    """Return *evidence* with how busy the driver was: computing, or waiting for its core."""
     elapsed_ns, drivers = observation.elapsed_ns, observation.drivers
     at_once = min(drivers, len(pinning.driver) or drivers)
     used = min(observation.driver_cpu_ns / elapsed_ns / at_once, 1.0)  # after a cut, estimated
     waited = observation.driver_delay_ns / elapsed_ns / drivers
     rate = observation.responses * 1e9 / elapsed_ns
     ceiling = (ceiling_per_s or 0) * at_once
-    return {
-        "driver_cpu_ratio": round(used, 4),
-        "driver_delay_ratio": round(waited, 4),
-        "driver_busy_ratio": round(min(used + waited, 1.0), 4),
-        "ceiling_ratio": round(rate / ceiling, 4) if ceiling else None,
-    }
+    return dataclasses.replace(
+        evidence,
+        driver_cpu_ratio=round(used, 4),
+        driver_delay_ratio=round(waited, 4),
+        driver_busy_ratio=round(min(used + waited, 1.0), 4),
+        ceiling_ratio=round(rate / ceiling, 4) if ceiling else None,
+    )
 
 
 def of_the_cores(
-    observation: "Observation", pinning: Pinning, usage_samples: Sequence[Sample]
-) -> dict[str, Any]:
-    """Return what was taken from the cores of server and driver by others; empty if unseen.
+    evidence: Evidence,
+    observation: "Observation",
+    pinning: Pinning,
+    usage_samples: Sequence[Sample],
+) -> Evidence:
+    """Return *evidence* with what others took from the cores of server and driver, if it was seen.
 
     *usage_samples* list the busy time of the server's cores, then of the driver's; where nobody is
     pinned, of all cores once, and both are ours there. A server of many threads waits for its
     cores because of itself, so only that of a single one says anything.
     """
     if len(usage_samples) < 2:
-        return {}
+        return evidence
     server_cpu_ns, driver_cpu_ns = observation.server_cpu_ns, observation.driver_cpu_ns
     total = between(usage_samples, observation.opened_ns, observation.closed_ns)
     servers = len(pinning.server)
@@ -158,43 +162,47 @@ def of_the_cores(
         other = (sum(busy) - server_cpu_ns - drivers_here) / max(len(busy), 1)
     levels = [sample.levels for sample in usage_samples]
     alone = all(level.threads == level.processes == 1 for level in levels)
-    return {
-        "server_busy_ratio": round(server_cpu_ns / elapsed_ns / max(servers, 1), 4),
-        "server_delay_ratio": round(total.run_queue_ns / elapsed_ns, 4) if alone else None,
-        "steal_ratio": round(max(total.steal_ns, default=0) / elapsed_ns, 4),
-        "other_load_ratio": round(max(other / elapsed_ns, 0.0), 4) if busy else None,
-    }
+    return dataclasses.replace(
+        evidence,
+        server_busy_ratio=round(server_cpu_ns / elapsed_ns / max(servers, 1), 4),
+        server_delay_ratio=round(total.run_queue_ns / elapsed_ns, 4) if alone else None,
+        steal_ratio=round(max(total.steal_ns, default=0) / elapsed_ns, 4),
+        other_load_ratio=round(max(other / elapsed_ns, 0.0), 4) if busy else None,
+    )
 
 
-def of_the_requests(observation: "Observation", condition: Condition) -> dict[str, Any]:
-    """Return whether the requests add up, and how well an open loop kept its schedule.
+def of_the_requests(
+    evidence: Evidence, observation: "Observation", condition: Condition
+) -> Evidence:
+    """Return *evidence* with whether the requests add up, and how an open loop kept its schedule.
 
     A request that found every connection taken waited for the server, and not for the driver.
     """
-    found: dict[str, Any] = {}
     elapsed_ns, rate = observation.elapsed_ns, observation.offered_per_s
     if observation.begun >= 0:
-        found["unaccounted"] = littles_law.unaccounted(
+        unaccounted = littles_law.unaccounted(
             observation.begun, observation.ended, observation.unfinished
         )
+        evidence = dataclasses.replace(evidence, unaccounted=unaccounted)
     if not rate:
-        found["little_ratio"] = littles_law.little_ratio(
+        little_ratio = littles_law.little_ratio(
             observation.samples,
             elapsed_ns,
             condition.connections,
             observation.in_flight,
             keep_alive=condition.reuse == KEEP_ALIVE,
         )
-        return found
+        return dataclasses.replace(evidence, little_ratio=little_ratio)
     due = max(observation.outcomes.total, 1)
-    return found | {
-        "driver_fault": observation.driver_fault,
-        "sent_ratio": littles_law.sent_ratio(observation.samples, elapsed_ns),
-        "achieved_ratio": round(observation.responses * 1e9 / elapsed_ns / rate, 4),
-        "late_ratio": round(observation.late / due, 4),
-        "waited_ratio": round(observation.waited / due, 4),
-        "lateness_ns": observation.lateness_ns,
-    }
+    return dataclasses.replace(
+        evidence,
+        driver_fault=observation.driver_fault,
+        sent_ratio=littles_law.sent_ratio(observation.samples, elapsed_ns),
+        achieved_ratio=round(observation.responses * 1e9 / elapsed_ns / rate, 4),
+        late_ratio=round(observation.late / due, 4),
+        waited_ratio=round(observation.waited / due, 4),
+        lateness_ns=observation.lateness_ns,
+    )
 
 
 def steadiness_of(observation: "Observation") -> Steadiness:
