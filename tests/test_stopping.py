@@ -81,6 +81,18 @@ def test_leaves_out_rounds_of_the_driver_as_the_summary_does() -> None:
     assert settled(PLAN, least) == settled(PLAN, [])
 
 
+def test_goes_by_what_came_within_the_window_of_an_open_loop() -> None:
+    """As the summary does: what was due within it may have been answered later."""
+    due = two(10_000, 10_000, (1.0,) * 10, 10)
+    came = [
+        dataclasses.replace(one, responses_in_window=round(10_000 * LOUD[place]))
+        for place, one in enumerate(due[:10])
+    ]
+
+    assert settled(PLAN, due)
+    assert not settled(PLAN, [*came, *due[10:]])
+
+
 @pytest.mark.parametrize(
     ("low", "high", "narrow"),
     [(0.96, 1.04, True), (0.9, 1.1, False), (0, 1, False), (2, 2.2, True)],

@@ -4,8 +4,9 @@ A pair of strategies is settled when its ratio is known within the precision, wh
 differ, or when it differs by more than the precision for sure. To look after every round and stop
 at the first p below 5 % would find differences that are not there in one race of five. So a look
 may stop the race at a difference only where that would be clear if all looks together had a 20th
-of the level; stopping at a width is harmless, for it does not look on which side of 1 the
-interval lies (`make validate` counts both).
+of the level (interim looks that spend it evenly: Lan & DeMets 1983, doi:10.1093/biomet/70.3.659);
+stopping at a width is harmless, for it does not look on which side of 1 the interval lies
+(`make validate` counts both).
 """
 
 import itertools
@@ -54,7 +55,7 @@ def by_condition(measurements: Sequence[Measurement]) -> dict[Condition, dict[in
     failed = {measurement.condition for measurement in measurements if measurement.status != "ok"}
     for measurement in measurements:
         if measurement.condition not in failed and measurement.judgement != DRIVER_BOUND:
-            rate = measurement.outcomes.ok * 1e9 / measurement.elapsed_ns
+            rate = measurement.right_responses * 1e9 / measurement.elapsed_ns
             found.setdefault(measurement.condition, {})[measurement.round] = rate
     return found
 
