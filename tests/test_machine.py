@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from calcbench.bench.system import cpus
+from calcbench.bench.system.cpu_time import group_cpu_ns
 from calcbench.bench.system.cpus import Pinning, choose_cores, on_cores
 from calcbench.bench.system.machine import describe_machine, describe_versions, without_paths
-from calcbench.bench.system.procfs import TICK_NS, group_cpu_ns
+from calcbench.bench.system.procfs import TICK_NS
 
 
 def test_describes_the_machine_and_names_nobody() -> None:

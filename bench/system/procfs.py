@@ -3,14 +3,13 @@
 import os
 import socket
 import struct
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 SO_MEMINFO, DROPS = 55, 8  # socket(7), and the place of SK_MEMINFO_DROPS in what it returns
 UNACKED = 24  # bytes into tcp_info: for a listener, how many wait to be accepted
 PROC = Path("/proc")
-TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")  # in which the kernel tells times there
 # Fields of /proc/<pid>/stat, counted from the state behind the name (proc(5) counts from 1, with
 # the state as 3): the name may hold spaces and brackets, so we count from the last bracket.
 PGRP, UTIME, STIME, CUTIME, CSTIME, THREADS = 2, 11, 12, 13, 14, 17
@@ -118,25 +117,3 @@ def group_members(group: int, proc: Path = PROC) -> Iterator[tuple[int, list[byt
                 continue
             if int(fields[PGRP]) == group:
                 yield int(name), fields
-
-
-def group_cpu_ns(group: int) -> int:
-    """Return the nanoseconds of CPU that the process group *group* has used until now.
-
-    Counts user and system time of all its processes and of the children that they have reaped.
-    Exact for the living; what the reaped used comes in ticks of the kernel (mostly 10 ms).
-    """
-    total = 0
-    for pid, fields in group_members(group):
-        own = int(fields[UTIME]) + int(fields[STIME])
-        total += cpu_clock_ns(pid, own * TICK_NS)
-        total += (int(fields[CUTIME]) + int(fields[CSTIME])) * TICK_NS
-    return total
-
-
-def cpu_clock_ns(pid: int, otherwise: int) -> int:
-    """Return the CPU time of all threads of *pid*, or *otherwise* where its clock is gone."""
-    try:
-        return time.clock_gettime_ns((~pid << 3) | 2)  # clock_getcpuclockid(3), as Linux does it
-    except OSError:
-        return otherwise

@@ -28,16 +28,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from calcbench.bench.system.cpu_time import process_cpu_time
 from calcbench.bench.system.procfs import (
-    CSTIME,
-    CUTIME,
     PROC,
-    STIME,
     THREADS,
-    TICK_NS,
-    UTIME,
     core_times,
-    cpu_clock_ns,
     group_members,
     listener_state,
     net_counter,
@@ -139,10 +134,8 @@ class Sampler:
         seen: dict[int, tuple[int, ...]] = {}
         members = list(group_members(self.group, self.proc))
         for pid, fields in members:
-            own_user, own_system = int(fields[UTIME]) * TICK_NS, int(fields[STIME]) * TICK_NS
-            reaped_user, reaped_system = (int(fields[at]) * TICK_NS for at in (CUTIME, CSTIME))
-            cpu += cpu_clock_ns(pid, own_user + own_system) + reaped_user + reaped_system
-            user, system = user + own_user + reaped_user, system + own_system + reaped_system
+            used = process_cpu_time(pid, fields)
+            cpu, user, system = cpu + used.ns, user + used.user_ns, system + used.system_ns
             threads += int(fields[THREADS])
             peak = max(peak, value_of(read_text(self.proc / str(pid) / "status"), "VmHWM") * 1024)
             seen |= self.thread_counters(pid)

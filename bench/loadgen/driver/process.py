@@ -48,7 +48,8 @@ from calcbench.bench.loadgen.driver.loop import Loop, clock
 from calcbench.bench.loadgen.driver.recorder import Recorder
 from calcbench.bench.loadgen.protocol import ERROR, OPENED, READY, REPORT
 from calcbench.bench.loadgen.spec import LoadSpec, load_spec_from_json
-from calcbench.bench.system.procfs import group_cpu_ns, read_text, run_queue_ns
+from calcbench.bench.system.cpu_time import group_cpu_ns
+from calcbench.bench.system.procfs import read_text, run_queue_ns
 
 SETTLE_NS = 5_000_000  # see run
 DRAIN_NS = 5_000_000  # between two checks whether all that was due in the window has ended

@@ -9,7 +9,7 @@ from calcbench.bench.loadgen.collector import Collector, ReportReader
 from calcbench.bench.loadgen.locust.messages import plain
 from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.loadgen.spec import LoadSpec
-from calcbench.bench.system.procfs import group_cpu_ns
+from calcbench.bench.system.cpu_time import group_cpu_ns
 from calcbench.core.errors import CalcbenchError
 
 NEVER = float("inf")

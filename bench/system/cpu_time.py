@@ -1,0 +1,44 @@
+"""The CPU time that processes have used: exact where their clocks can be read, else in ticks."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from calcbench.bench.system.procfs import CSTIME, CUTIME, STIME, TICK_NS, UTIME, group_members
+
+
+@dataclass(frozen=True)
+class CpuTime:
+    """Nanoseconds of CPU; *user_ns* and *system_ns* come in ticks and need not add up to *ns*."""
+
+    ns: int
+    user_ns: int
+    system_ns: int
+
+
+def process_cpu_time(pid: int, stat: Sequence[bytes]) -> CpuTime:
+    """Return what the process *pid* has used, with the children that it has reaped.
+
+    *stat* are the fields of its `calcbench.bench.system.procfs.stat_fields`. Exact for the process
+    itself; what the reaped used comes in ticks of the kernel (mostly 10 ms).
+    """
+    user, system, reaped_user, reaped_system = (
+        int(stat[place]) * TICK_NS for place in (UTIME, STIME, CUTIME, CSTIME)
+    )
+    reaped = reaped_user + reaped_system
+    return CpuTime(
+        cpu_clock_ns(pid, user + system) + reaped, user + reaped_user, system + reaped_system
+    )
+
+
+def group_cpu_ns(group: int) -> int:
+    """Return the nanoseconds of CPU that the process group *group* has used until now."""
+    return sum(process_cpu_time(pid, stat).ns for pid, stat in group_members(group))
+
+
+def cpu_clock_ns(pid: int, otherwise: int) -> int:
+    """Return the CPU time of all threads of *pid*, or *otherwise* where its clock is gone."""
+    try:
+        return time.clock_gettime_ns((~pid << 3) | 2)  # clock_getcpuclockid(3), as Linux does it
+    except OSError:
+        return otherwise
