@@ -18,8 +18,8 @@ from calcbench.bench.schema.histogram import (
     Histograms,
     Ranked,
     count_values,
+    counted_values,
     new_histogram,
-    recorded,
     sorted_times,
     write_hgrm,
 )
@@ -70,7 +70,7 @@ def test_counts_like_the_library_one_by_one(highest: int) -> None:
         theirs.record_value(value)
 
     assert ours.equals(theirs)
-    assert list(recorded(ours)) == list(recorded(theirs))
+    assert list(counted_values(ours)) == list(counted_values(theirs))
 
 
 def test_counts_what_is_out_of_range_at_its_ends() -> None:

@@ -5,7 +5,7 @@ its rounds with the lowest and the highest. Percentiles are never averaged, and 
 of rounds the median is the lower middle one, so every figure shown is one that was measured.
 What the rounds allow one to say of two rows, `calcbench.bench.analysis.ranking` finds.
 
-The history of `SCHEMA_VERSION`:
+The history of `SUMMARY_VERSION`:
 
 1. The first.
 2. Each figure has its rounds' values and the 95 % interval of its median, each row the numbers of
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-SCHEMA_VERSION = 3
+SUMMARY_VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ def summarise(run: Run, folder: Path) -> Summary:
         for condition in run.plan.conditions()
         if condition in measured
     ]
-    return Summary(SCHEMA_VERSION, run.name, run.partial, tuple(rows))
+    return Summary(SUMMARY_VERSION, run.name, run.partial, tuple(rows))
 
 
 def summarise_condition(condition: Condition, rounds: list[Measurement], folder: Path) -> Row:
@@ -154,7 +154,7 @@ def summarise_condition(condition: Condition, rounds: list[Measurement], folder:
     reason = why_not(bad[0]) if bad else ""
     if not good:
         return Row(condition, bad[0].status, reason, failed_rounds=len(bad))
-    samples = [right_responses(measurement, folder) for measurement in good]
+    samples = [right_latencies(measurement, folder) for measurement in good]
     latencies = [latency_ns for latency_ns, _ in samples]
     return Row(
         condition,
@@ -173,7 +173,7 @@ def summarise_condition(condition: Condition, rounds: list[Measurement], folder:
             for m in good
             if m.server_cpu_ns and m.right_responses
         ),
-        outcomes=total(m.outcomes for m in good),
+        outcomes=added(m.outcomes for m in good),
         clients_served=min(m.clients_served for m in good),
         in_flight=sum(m.in_flight for m in good),
         driver_share=max(m.driver_cpu_ns / m.elapsed_ns for m in good),
@@ -212,7 +212,7 @@ def parts(rounds: list[Measurement], folder: Path) -> dict[str, Spread]:
     return found
 
 
-def right_responses(
+def right_latencies(
     measurement: Measurement, folder: Path
 ) -> "tuple[Sequence[int], NDArray[np.int64]]":
     """Return the latencies of the right responses, ascending, and the client that got each one."""
@@ -234,6 +234,6 @@ def most_frequent(judgements: Iterable[str]) -> str:
     return collections.Counter(judgements).most_common(1)[0][0]
 
 
-def total(outcomes: Iterable[Outcomes]) -> Outcomes:
+def added(outcomes: Iterable[Outcomes]) -> Outcomes:
     """Return the sum of *outcomes*, each way apart; at least one must be given."""
     return Outcomes(*map(sum, zip(*map(dataclasses.astuple, outcomes), strict=True)))

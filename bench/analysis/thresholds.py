@@ -1,6 +1,6 @@
-"""Conditions under which a comparison fails: ``p99>50ms``, ``throughput<-10%``.
+"""Thresholds beyond which a comparison fails: ``p99>50ms``, ``throughput<-10%``.
 
-A condition with a percent sign is about the change from the first result to the second, one
+A threshold with a percent sign is about the change from the first result to the second, one
 without about the second alone. It is broken when the whole interval of the figure lies where it
 must not, held when none of it does, and else the data cannot tell.
 """
@@ -17,7 +17,7 @@ from calcbench.core.options import nearest
 
 HELD, CANNOT_TELL, BROKEN = 0, 98, 99  # what the command exits with
 WORDS = {HELD: "held", CANNOT_TELL: "cannot tell", BROKEN: "broken"}
-CONDITION = re.compile(
+THRESHOLD = re.compile(
     r"\s*(?P<metric>[^<>=\s]+)\s*(?P<sign>[<>])\s*(?P<number>[-+−]?[0-9]+(\.[0-9]+)?)\s*"
     r"(?P<unit>%|/s|ns|us|µs|ms|s|)\s*"
 )
@@ -27,7 +27,7 @@ EXAMPLES = "as in 'p99>50ms' or 'throughput<-10%'"
 
 @dataclass(frozen=True)
 class Threshold:
-    """A condition, as *text*: it fails where *metric* is on the *sign* side of *limit*.
+    """What *text* says: a comparison fails where *metric* is on the *sign* side of *limit*.
 
     *limit* is a ratio of the two results when *relative*, and otherwise in the metric's own unit.
     """
@@ -69,11 +69,11 @@ class Judged:
 
 
 def parse_threshold(text: str, flag: str = "--fail-if", examples: str = EXAMPLES) -> Threshold:
-    """Return the condition that *text* states; raises UsageError where it states none.
+    """Return the threshold that *text* states; raises UsageError where it states none.
 
     *flag* is the option that it stands behind, and *examples* are what would be right there.
     """
-    found = CONDITION.fullmatch(text)
+    found = THRESHOLD.fullmatch(text)
     if not found:
         raise UsageError(f"{flag} {text!r} should be a metric, < or > and a limit, {examples}")
     metric = metric_named(found["metric"])

@@ -26,24 +26,24 @@ from calcbench.bench.views.compare_table import compare_lines, comparison_as_jso
 @click.argument("second", metavar="B", type=click.Path(path_type=Path, file_okay=False))
 @click.option(
     "--fail-if",
-    "conditions",
-    metavar="CONDITION",
+    "thresholds",
+    metavar="THRESHOLD",
     multiple=True,
     help="Metric, < or >, limit: with % the change from A to B, else B alone. Metrics:"
     " throughput, p50, p90, p99, max, cpu. Repeats.",
 )
 @json_option()
-def compare_command(first: Path, second: Path, conditions: tuple[str, ...], as_json: bool) -> int:
+def compare_command(first: Path, second: Path, thresholds: tuple[str, ...], as_json: bool) -> int:
     """Compare the result in folder B with that in A.
 
-    Prints how each metric changed, its 95% interval and a verdict. With conditions it exits 99
+    Prints how each metric changed, its 95% interval and a verdict. With thresholds it exits 99
     where one is broken for any strategy, else 98 where the data cannot tell, else 0.
     """
-    thresholds = [parse_threshold(text) for text in conditions]
+    parsed = [parse_threshold(text) for text in thresholds]
     runs = read_run(first), read_run(second)
     pairs = matched(summarise(runs[0], first), summarise(runs[1], second))
     changes = compare_all(pairs)
-    judged = [judge_pair(threshold, pair) for threshold in thresholds for pair in pairs]
+    judged = [judge_pair(threshold, pair) for threshold in parsed for pair in pairs]
     if as_json:
         text = json.dumps(comparison_as_json(runs, changes, judged), indent=1, ensure_ascii=False)
         click.echo(text)

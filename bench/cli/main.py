@@ -23,7 +23,7 @@ Exit status:
   1    something failed: a server, a measurement, a file
   2    the command line asks for what does not exist or cannot be
   98   compare --fail-if: the data cannot tell
-  99   compare --fail-if: a condition is broken
+  99   compare --fail-if: a threshold is broken
   130  stopped by Ctrl-C (143 by SIGTERM, 129 by SIGHUP)
 """
 WING = "calcbench.bench.cli"

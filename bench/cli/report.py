@@ -25,13 +25,12 @@ from calcbench.bench.cli.base import Command
 )
 @click.option(
     "--resources",
-    "--spent",  # as it was called at first
-    "resources",
     is_flag=True,
     help="What the servers used: CPU, context switches, memory, threads, workers.",
 )
+@click.option("--spent", is_flag=True, hidden=True)  # what --resources was called at first
 @click.option("--hgrm", is_flag=True, help="Write files for HdrHistogram's plotter, in DIR/hgrm.")
-def report_command(folder: Path, models: bool, resources: bool, hgrm: bool) -> None:
+def report_command(folder: Path, models: bool, resources: bool, spent: bool, hgrm: bool) -> None:
     """Draw an earlier race again.
 
     Prints its table, and writes its summary and charts anew from the raw data in DIR.
@@ -59,5 +58,5 @@ def report_command(folder: Path, models: bool, resources: bool, hgrm: bool) -> N
             from calcbench.bench.views.hdr_export import FOLDER, export
 
             click.echo(f"Histograms: {len(export(run, folder))} in {folder / FOLDER}")
-        if resources:
+        if resources or spent:
             click.echo("\n".join(["", *resource_lines(run)]))

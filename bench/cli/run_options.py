@@ -258,7 +258,7 @@ precision_options = options(
     ),
     click.option(
         "--slo",
-        metavar="CONDITION",
+        metavar="OBJECTIVE",
         help="With --find-knee: what has to be kept, such as 'p99<20ms'.",
     ),
 )

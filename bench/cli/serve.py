@@ -122,7 +122,7 @@ def wait_for_stop(server: Server, watched: set[signal.Signals]) -> None:
     while not server.died():
         if signal.sigwait(watched) != signal.SIGCHLD:
             return
-    raise failure(server.stop(0), f"the {server.spec.strategy} server died")
+    raise stop_error(server.stop(0), f"the {server.spec.strategy} server died")
 
 
 def stop(server: Server, watched: set[signal.Signals]) -> int:
@@ -144,11 +144,11 @@ def stop(server: Server, watched: set[signal.Signals]) -> int:
             return 128 + caught.si_signo
     stopped = server.stop(0)
     if not stopped.clean:
-        raise failure(stopped, f"the {server.spec.strategy} server did not stop well")
+        raise stop_error(stopped, f"the {server.spec.strategy} server did not stop well")
     return 0
 
 
-def failure(stopped: Stopped, what: str) -> CalcbenchError:
+def stop_error(stopped: Stopped, what: str) -> CalcbenchError:
     """Return *what* happened as an error, after passing on what the server itself has said."""
     if stopped.stderr:  # a traceback, for whoever is writing a strategy
         click.echo(stopped.stderr, err=True)

@@ -34,12 +34,12 @@ from calcbench.core.errors import CalcbenchError, UsageError
 if TYPE_CHECKING:
     from calcbench.bench.loadgen.locust.cluster import Cluster
 
-CLOSE = 1.1  # ratio of what is not kept to what is, at which the search ends
+CLOSE_RATIO = 1.1  # ratio of what is not kept to what is, at which the search ends
 AGREE = 2  # tries that decide a rate
 MOST_TRIES = 5  # of one rate; without agreement it is not kept
 MOST_RATES = 16  # of one search
-ANSWERED = 0.95  # of what is offered must be answered in time
-FAILED = 0.001  # of what is asked may fail
+ACHIEVED_RATIO = 0.95  # of what is offered must be answered in time
+FAILED_RATIO = 0.001  # of what is asked may fail
 START = 0.5  # of what a closed loop reaches
 LOWER = 8  # so far below the start a rate is sought at which the driver keeps its schedule
 
@@ -97,7 +97,7 @@ def search(attempt: Callable[[float], Try], start: float) -> tuple[float, float,
             kept = rate
         elif outcome == NOT_KEPT:
             broken = rate
-        if kept and broken <= kept * CLOSE:
+        if kept and broken <= kept * CLOSE_RATIO:
             return kept, broken, tries, ""
         if not kept:
             rate /= 2
@@ -126,14 +126,14 @@ def judge_try(measurement: Measurement, objective: Threshold, folder: Path) -> T
     rate, outcomes = measurement.offered_per_s, measurement.outcomes
     if measurement.status == "unavailable":
         return Try(rate, UNKNOWN, measurement.reason)
-    if not outcomes.ok or outcomes.failed > FAILED * outcomes.total:
+    if not outcomes.ok or outcomes.failed > FAILED_RATIO * outcomes.total:
         what = f"{outcomes.failed:,} of {outcomes.total:,} failed"
         # A server that is not there fails too; that is for the reason to say.
         return Try(rate, NOT_KEPT if outcomes.total else UNKNOWN, measurement.reason or what)
     if measurement.status != "ok" or measurement.judgement in UNRANKED:
         return Try(rate, UNKNOWN, measurement.reason or measurement.judgement)
     row = summarise_condition(measurement.condition, [measurement], folder)
-    if row.throughput.median < ANSWERED * rate:
+    if row.throughput.median < ACHIEVED_RATIO * rate:
         return Try(rate, NOT_KEPT, f"only {format_rate(row.throughput.median)} were answered")
     value = objective.metric.median(row)
     seen = f"{objective.metric.name} {objective.metric.text(row)}"

@@ -76,7 +76,7 @@ def race(
     """
     prepare_folder(out)
     pinning = pinning_of(plan, subject)
-    started = now()
+    started = timestamp()
     cpu_units: dict[str, int] = {}
     calibration: dict[str, Any] = {}
     measurements: list[Measurement] = []
@@ -87,7 +87,7 @@ def race(
             name=out.resolve().name,
             command=without_paths(command),
             started=started,
-            finished=now(),
+            finished=timestamp(),
             partial=len(measurements) < plan.total,
             plan=plan,
             machine=describe_machine(),
@@ -144,6 +144,6 @@ def announced(
     progress(Progress(done, done, None, number, 0))
 
 
-def now() -> str:
+def timestamp() -> str:
     """Return this second with its offset from UTC, as ISO 8601 writes it."""
     return datetime.datetime.now().astimezone().isoformat(timespec="seconds")

@@ -51,7 +51,7 @@ class Histograms:
 
         found = {column: np.empty(0, np.int64) for column in COLUMNS}
         for name, histogram in self.of.items():
-            pairs = np.array(list(recorded(histogram)), np.int64).reshape(-1, 2)
+            pairs = np.array(list(counted_values(histogram)), np.int64).reshape(-1, 2)
             found[f"{name}_value_ns"], found[f"{name}_count"] = pairs.T.copy()
         return found
 
@@ -98,7 +98,7 @@ def count_values(histogram: "HdrHistogram", values: "NDArray[np.int64]") -> None
         histogram.record_value(value, count)
 
 
-def recorded(histogram: "HdrHistogram") -> Iterator[tuple[int, int]]:
+def counted_values(histogram: "HdrHistogram") -> Iterator[tuple[int, int]]:
     """Yield each value with its count, ascending."""
     for item in histogram.get_recorded_iterator():
         value = histogram.get_highest_equivalent_value(item.value_iterated_to)

@@ -12,7 +12,7 @@ from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Run
 from calcbench.bench.units import format_number, format_rate, format_seconds
 from calcbench.bench.views.export import as_json
-from calcbench.bench.views.text_table import aligned, columns
+from calcbench.bench.views.text_table import aligned, places_of
 
 HEADINGS = ("clients", "strategy", "metric", "A", "B", "change", "95% interval", "verdict")
 WORDS_AT_LEFT = ("strategy", "metric", "verdict")
@@ -37,7 +37,7 @@ def compare_lines(
         yield ""
         yield f"{at.workload}, {at.reuse}"
         table = [HEADINGS, *map(cells_of_change, members)]
-        yield from aligned(table, columns(HEADINGS, *WORDS_AT_LEFT))
+        yield from aligned(table, places_of(HEADINGS, *WORDS_AT_LEFT))
     yield ""
     yield LEGEND
     if judged:

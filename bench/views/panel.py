@@ -84,7 +84,7 @@ def draw_lines(
             ax.plot([x, x], [low, high], color=style.colour, linewidth=5, alpha=0.35, zorder=2)
             draw_marker(ax, x, median, row, style)
         last = max(line)
-        ends[name] = end(ax, at[last] + aside, metric.median(line[last]))
+        ends[name] = label_end(ax, at[last] + aside, metric.median(line[last]))
     name_lines(ax, ends, labels, size)
 
 
@@ -108,7 +108,7 @@ def draw_marker(ax: "Axes", x: float, y: float, row: Row, style: Style) -> None:
     )
 
 
-def end(ax: "Axes", x: float, y: float) -> tuple[float, float]:
+def label_end(ax: "Axes", x: float, y: float) -> tuple[float, float]:
     """Return the point *x*, *y* in fractions of *ax*."""
     across, up = ax.transAxes.inverted().transform(ax.transData.transform((x, y)))
     return float(across), float(up)

@@ -12,7 +12,7 @@ from calcbench.bench.schema.condition import group_by
 from calcbench.bench.schema.result import Measurement, Run
 from calcbench.bench.system.usage import ResourceUsage
 from calcbench.bench.units import format_number
-from calcbench.bench.views.text_table import aligned, columns
+from calcbench.bench.views.text_table import aligned, places_of
 from calcbench.bench.views.wording import REUSE
 
 POINT = ("clients", "strategy")
@@ -50,7 +50,7 @@ def resource_lines(run: Run) -> Iterator[str]:
             rows = [
                 [f"{at.connections:,}", at.strategy, *cells_of(points[at])] for at in conditions
             ]
-            yield from aligned([headings, *rows], columns(headings, "strategy"))
+            yield from aligned([headings, *rows], places_of(headings, "strategy"))
             yield ""
     yield from (TIME_LEGEND, THINGS_LEGEND)
 

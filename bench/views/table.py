@@ -16,7 +16,7 @@ from calcbench.bench.schema.result import Run
 from calcbench.bench.units import format_number
 from calcbench.bench.views.captions import doubts, failure_notes
 from calcbench.bench.views.remarks import remarks
-from calcbench.bench.views.text_table import aligned, columns
+from calcbench.bench.views.text_table import aligned, places_of
 from calcbench.bench.views.wording import break_name, panel_heading, panels, served
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def plain_lines(summary: Summary, run: Run) -> Iterator[str]:
         yield ""
     for section in sections(summary, run):
         yield section.heading
-        yield from aligned([HEADINGS, *section.rows], columns(HEADINGS, *LEFT))
+        yield from aligned([HEADINGS, *section.rows], places_of(HEADINGS, *LEFT))
         yield from section.notes
         yield ""
     yield from legends(summary)

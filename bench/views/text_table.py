@@ -18,6 +18,6 @@ def aligned(rows: Sequence[Sequence[str]], left: Collection[int]) -> Iterator[st
         ).rstrip()
 
 
-def columns(headings: Sequence[str], *names: str) -> list[int]:
+def places_of(headings: Sequence[str], *names: str) -> list[int]:
     """Return the places of the columns called *names*."""
     return [headings.index(name) for name in names]
