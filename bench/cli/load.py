@@ -6,14 +6,12 @@ from typing import Any
 import click
 
 from calcbench.bench.cli.base import Command
-from calcbench.bench.cli.param_types import choose_control, complete_words, whole_number
+from calcbench.bench.cli.param_types import complete_words, whole_number
+from calcbench.bench.cli.plan_fields import read_options
 from calcbench.bench.cli.run_options import (
     load_options,
     measuring_options,
     precision_options,
-    read_load_options,
-    read_measuring_options,
-    read_precision_options,
 )
 from calcbench.bench.cli.session import conduct
 from calcbench.bench.runner.remote import (
@@ -102,22 +100,13 @@ def load_command(urls: tuple[str, ...], unix_socket: str, **more: Any) -> int:
     if len(targets) < len(urls):
         raise UsageError("a URL is given twice")
     ctx, labels = click.get_current_context(), tuple(targets)
-    fields, output = read_measuring_options(more)
-    rounds, seed = fields["rounds"], fields["seed"]
-    precision_fields, slo = read_precision_options(
-        ctx,
-        more,
-        lambda text: choose_control(
-            text, labels, rounds, seed, lambda url: label(url, unix_socket)
-        ),
-    )
-    fields |= read_load_options(ctx, more) | precision_fields
+    asked = read_options(ctx, more, labels, lambda url: label(url, unix_socket))
     question = question_of(**more)
-    if unix_socket and fields["engine"] != OURS:
-        engine = fields["engine"]
+    engine = asked.fields["engine"]
+    if unix_socket and engine != OURS:
         raise UsageError(f"{engine} drives no Unix sockets: leave out --engine or --unix-socket")
-    plan = Plan(strategies=labels, workloads=(question.name,), **fields)
-    return conduct(plan, slo, output, lambda _: among_targets(targets, question))
+    plan = Plan(strategies=labels, workloads=(question.name,), **asked.fields)
+    return conduct(plan, asked.slo, asked.output, lambda _: among_targets(targets, question))
 
 
 def label(url: str, unix_socket: str) -> str:

@@ -8,20 +8,17 @@ from calcbench.bench.cli.base import Command, policy_of, policy_options
 from calcbench.bench.cli.param_types import (
     WORKLOADS,
     Listed,
-    choose_control,
     complete_strategies,
     complete_words,
     distinct,
     parse_strategies,
     workload,
 )
+from calcbench.bench.cli.plan_fields import read_options
 from calcbench.bench.cli.run_options import (
     load_options,
     measuring_options,
     precision_options,
-    read_load_options,
-    read_measuring_options,
-    read_precision_options,
 )
 from calcbench.bench.cli.session import conduct
 from calcbench.bench.schema.plan import LOOPBACK, Plan
@@ -91,21 +88,16 @@ def run_command(
     cannot run here.
     """
     ctx, labels = click.get_current_context(), parse_strategies(strategies)
-    fields, output = read_measuring_options(more)
-    rounds, seed = fields["rounds"], fields["seed"]
-    precision_fields, slo = read_precision_options(
-        ctx, more, lambda text: choose_control(text, labels, rounds, seed)
-    )
-    fields |= read_load_options(ctx, more) | precision_fields
+    asked = read_options(ctx, more, labels)
     plan = Plan(
         strategies=labels,
         workloads=distinct(workloads),
         host=host,
         policy=policy_of(more),
-        **fields,
+        **asked.fields,
     )
     if plan.join and ctx.get_parameter_source("host") is click.core.ParameterSource.DEFAULT:
         raise UsageError("--join needs --host: the address by which other machines reach this one")
     from calcbench.bench.runner.launched import among_strategies
 
-    return conduct(plan, slo, output, among_strategies)
+    return conduct(plan, asked.slo, asked.output, among_strategies)

@@ -1,15 +1,13 @@
-"""The options that commands have in common which race or load: three groups, each with its reader.
+"""The options that commands have in common which race or load, in three groups.
 
 How is measured and where the result goes; how the load is offered; how precise the result must be:
 either all is measured in rounds, as many as were asked for or as a precision needs, or the
-highest rate is searched that keeps an objective. A reader takes the options of its group out of
-what click has read, and returns them as fields of a `Plan`.
+highest rate is searched that keeps an objective. What they say becomes a plan in
+`calcbench.bench.cli.plan_fields`.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -20,7 +18,6 @@ from calcbench.bench.cli.param_types import (
     arrivals,
     behaviour,
     complete_words,
-    distinct,
     engine,
     per_second,
     reuse,
@@ -32,21 +29,8 @@ from calcbench.bench.cli.worker import LOCUST_PORT
 from calcbench.bench.schema.arrivals import ARRIVALS, CONSTANT
 from calcbench.bench.schema.behaviours import BEHAVIOURS
 from calcbench.bench.schema.plan import ENGINES, KEEP_ALIVE, OURS, REUSES
-from calcbench.core.errors import UsageError
 
-LOAD_OPTIONS = ("rate", "arrivals", "drivers", "engine", "join", "master_port")
 MOST_CONNECTIONS = 256  # of an open loop and of a search, where nobody says: so many as it needs
-PRECISION_OPTIONS = ("precision", "most_rounds", "control", "find_knee", "slo")
-NOT_OF_A_SEARCH = ("rounds", "precision", "most_rounds", "control", "rate")
-
-
-@dataclass(frozen=True)
-class Output:
-    """Where a result goes: into a folder in *out*, and to the terminal as the user wants it."""
-
-    out: Path
-    as_json: bool
-    quiet: bool
 
 
 def measuring_options(
@@ -117,19 +101,6 @@ def measuring_options(
         json_option("The whole result on standard output."),
         click.option("-q", "--quiet", is_flag=True, help="Print nothing but where the result is."),
     )
-
-
-def read_measuring_options(params: dict[str, Any]) -> tuple[dict[str, Any], Output]:
-    """Take those options out of *params*; return fields of a `Plan`, and where the result goes."""
-    fields = {
-        "connections": distinct(params.pop("connections")),
-        "reuses": distinct(params.pop("reuses")),
-        "duration_s": params.pop("duration"),
-        "warmup_s": params.pop("warmup"),
-        "rounds": params.pop("rounds"),
-        "seed": params.pop("seed"),
-    }
-    return fields, Output(params.pop("out"), params.pop("as_json"), params.pop("quiet"))
 
 
 load_options = options(
@@ -203,32 +174,6 @@ load_options = options(
         help=f"With --join: where they reach this machine.  [default: {LOCUST_PORT}]",
     ),
 )
-
-
-def read_load_options(ctx: click.Context, params: dict[str, Any]) -> dict[str, Any]:
-    """Take those options out of *params*; return them as fields of a `Plan`.
-
-    The connections of an open loop for which nobody has asked are among them.
-    """
-    fields: dict[str, Any] = {name: params.pop(name) for name in LOAD_OPTIONS}
-    fields["timeout_s"] = params.pop("timeout")
-    default = click.core.ParameterSource.DEFAULT
-    if fields["join"]:
-        if ctx.get_parameter_source("drivers") != default:
-            raise UsageError("--join says how many workers there are: leave out --drivers")
-        fields["drivers"] = fields["join"]
-        fields["master_port"] = fields["master_port"] or LOCUST_PORT
-    elif fields["master_port"]:
-        raise UsageError("--master-port is for workers from other machines: it needs --join")
-    fields |= {name: fields[name] or 0 for name in ("join", "master_port")}
-    fields["behaviours"] = distinct(params.pop("behaviours"))
-    if fields["rate"] is None and ctx.get_parameter_source("arrivals") != default:
-        raise UsageError("--arrivals needs --rate: a closed loop waits for its responses")
-    if fields["rate"] is not None and ctx.get_parameter_source("connections") == default:
-        fields["connections"] = (MOST_CONNECTIONS,)
-    return fields
-
-
 precision_options = options(
     click.option(
         "--precision",
@@ -262,39 +207,3 @@ precision_options = options(
         help="With --find-knee: what has to be kept, such as 'p99<20ms'.",
     ),
 )
-
-
-def read_precision_options(
-    ctx: click.Context, params: dict[str, Any], choose: Callable[[str], str]
-) -> tuple[dict[str, Any], str]:
-    """Take those options out of *params*; return them as fields of a `Plan`, and the objective.
-
-    The objective is empty where no knee is sought. *choose* returns the label that a text makes the
-    control. Raises UsageError for what does not go together.
-    """
-    precision, most_rounds, control, find_knee, slo = (
-        params.pop(name) for name in PRECISION_OPTIONS
-    )
-
-    def given(name: str) -> bool:
-        return ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
-
-    if not find_knee:
-        if slo:
-            raise UsageError(
-                "--slo is what --find-knee keeps to; for a result see compare --fail-if"
-            )
-        if given("most_rounds") and not precision:
-            raise UsageError("--most-rounds is the end of --precision; without it see --rounds")
-        fields = {"precision": precision or 0, "most_rounds": most_rounds if precision else 0}
-        return {**fields, "control": choose(control)}, ""
-    if not slo:
-        raise UsageError("--find-knee needs --slo, such as --slo 'p99<20ms'")
-    for name in NOT_OF_A_SEARCH:
-        if given(name):
-            flag = f"--{name.replace('_', '-')}"
-            raise UsageError(
-                f"--find-knee searches the rate, and tries each until tries agree; leave out {flag}"
-            )
-    most = max(distinct(ctx.params["connections"])) if given("connections") else MOST_CONNECTIONS
-    return {"connections": (most,)}, slo

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from calcbench.bench.cli.plan_fields import Output
 from calcbench.bench.cli.progress import progress_on_terminal
-from calcbench.bench.cli.run_options import Output
 from calcbench.bench.schema.behaviours import mix
 from calcbench.bench.schema.plan import Plan
 from calcbench.core.errors import CalcbenchError, UsageError
@@ -56,14 +56,13 @@ def run_search(plan: Plan, subject: "Subject", slo: str, output: Output) -> int:
     from calcbench.bench.schema.result import SEARCH, default_folder
 
     objective, folder = knee.parse_objective(slo), default_folder(output.out)
-    announce = (lambda _: None) if output.quiet else (lambda text: click.echo(text, err=True))
     with cluster_of(plan, announce) as cluster:
         knees = knee.find_knees(
             plan,
             subject,
             objective,
             folder,
-            announce,
+            (lambda _: None) if output.quiet else announce,
             prepare=lambda: prepare_race(plan.engine, quiet=output.quiet),
             cluster=cluster,
         )

@@ -8,9 +8,8 @@ from dataclasses import asdict
 from calcbench.bench.diagnosis.evidence import ServerWatch
 from calcbench.bench.diagnosis.failures import contradiction_of_totals, failure_reason
 from calcbench.bench.loadgen.spec import LoadSpec, load_spec_of
-from calcbench.bench.runner.subject import Setup, Subject, conclude
+from calcbench.bench.runner.subject import Setup, Subject, conclude, failed
 from calcbench.bench.schema.condition import Condition
-from calcbench.bench.schema.judgements import INVALID
 from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Measurement
 from calcbench.bench.system.cpus import Pinning, on_cores
@@ -73,9 +72,7 @@ def measure(
             stopped = server.stop()
             after = children_switches()
     except (CalcbenchError, OSError) as error:
-        return Measurement(
-            condition, number, "failed", without_paths(str(error)), judgement=INVALID
-        )
+        return failed(condition, number, error)
     responses = sum(worker.responses for worker in workers)
     life = Life(after[0] - before[0], after[1] - before[1], responses)
     watch = ServerWatch(sampling.samples, workers, life)

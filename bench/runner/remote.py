@@ -10,12 +10,10 @@ from urllib.parse import urlsplit
 from calcbench.bench.diagnosis.evidence import ServerWatch
 from calcbench.bench.diagnosis.failures import failure_reason_of_responses
 from calcbench.bench.loadgen.spec import Ask, load_spec_of
-from calcbench.bench.runner.subject import Setup, Subject, conclude
+from calcbench.bench.runner.subject import Setup, Subject, conclude, failed
 from calcbench.bench.schema.condition import Condition
-from calcbench.bench.schema.judgements import INVALID
 from calcbench.bench.schema.plan import CLOSE
 from calcbench.bench.schema.result import Measurement
-from calcbench.bench.system.machine import without_paths
 from calcbench.bench.system.usage import Life
 from calcbench.core.errors import CalcbenchError, UsageError
 from calcbench.core.serving.sockets import in_url
@@ -165,8 +163,7 @@ def measure_target(
         with setup.drivers() as drivers:
             observation = drivers.drive(spec)
     except (CalcbenchError, OSError) as error:
-        reason = without_paths(str(error))
-        return Measurement(condition, number, "failed", reason, judgement=INVALID)
+        return failed(condition, number, error)
     unseen = ServerWatch((), (), Life(0, 0, 0))
     reason = failure_reason_of_responses(observation)
     return conclude(setup, condition, number, step, observation, unseen, reason)

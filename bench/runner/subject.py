@@ -20,6 +20,7 @@ from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Measurement
 from calcbench.bench.schema.samples import write_samples
 from calcbench.bench.system.cpus import Pinning
+from calcbench.bench.system.machine import without_paths
 
 if TYPE_CHECKING:
     from calcbench.bench.loadgen.locust.cluster import Cluster
@@ -55,6 +56,11 @@ class Subject:
     policy: Mapping[str, Any] = field(default_factory=dict)
     calibrate: Callable[[Plan, Pinning], dict[str, int]] = lambda *_: {}
     pinned: bool = False
+
+
+def failed(condition: Condition, number: int, error: Exception) -> Measurement:
+    """Return the measurement of *condition* in round *number* that an *error* has ended."""
+    return Measurement(condition, number, "failed", without_paths(str(error)), judgement=INVALID)
 
 
 def conclude(

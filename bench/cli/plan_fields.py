@@ -1,0 +1,134 @@
+"""What the options that commands have in common say, as fields of a plan.
+
+Each group of `calcbench.bench.cli.run_options` has its reader, which takes its options out of what
+click has read.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from calcbench.bench.cli.param_types import choose_control, distinct
+from calcbench.bench.cli.run_options import MOST_CONNECTIONS
+from calcbench.bench.cli.worker import LOCUST_PORT
+from calcbench.core.errors import UsageError
+
+LOAD_OPTIONS = ("rate", "arrivals", "drivers", "engine", "join", "master_port")
+PRECISION_OPTIONS = ("precision", "most_rounds", "control", "find_knee", "slo")
+NOT_OF_A_SEARCH = ("rounds", "precision", "most_rounds", "control", "rate")
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where a result goes: into a folder in *out*, and to the terminal as the user wants it."""
+
+    out: Path
+    as_json: bool
+    quiet: bool
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What a command line asks for: *fields* of a plan, and where the *output* goes.
+
+    *slo* is the objective of a search for the highest rates, and empty for a race.
+    """
+
+    fields: dict[str, Any]
+    slo: str
+    output: Output
+
+
+def read_options(
+    ctx: click.Context,
+    params: dict[str, Any],
+    labels: Sequence[str],
+    label_of: Callable[[str], str] | None = None,
+) -> RunOptions:
+    """Take the options of all groups out of *params*; return what they ask for.
+
+    *labels* are what is raced; *label_of* is what `choose_control` reads one by. Raises UsageError
+    for what does not go together.
+    """
+    fields, output = measuring_fields(params)
+    rounds, seed = fields["rounds"], fields["seed"]
+    precision, slo = precision_fields(
+        ctx, params, lambda text: choose_control(text, labels, rounds, seed, label_of)
+    )
+    return RunOptions(fields | load_fields(ctx, params) | precision, slo, output)
+
+
+def measuring_fields(params: dict[str, Any]) -> tuple[dict[str, Any], Output]:
+    """Take those options out of *params*; return fields of a `Plan`, and where the result goes."""
+    fields = {
+        "connections": distinct(params.pop("connections")),
+        "reuses": distinct(params.pop("reuses")),
+        "duration_s": params.pop("duration"),
+        "warmup_s": params.pop("warmup"),
+        "rounds": params.pop("rounds"),
+        "seed": params.pop("seed"),
+    }
+    return fields, Output(params.pop("out"), params.pop("as_json"), params.pop("quiet"))
+
+
+def load_fields(ctx: click.Context, params: dict[str, Any]) -> dict[str, Any]:
+    """Take those options out of *params*; return them as fields of a `Plan`.
+
+    The connections of an open loop for which nobody has asked are among them.
+    """
+    fields: dict[str, Any] = {name: params.pop(name) for name in LOAD_OPTIONS}
+    fields["timeout_s"] = params.pop("timeout")
+    default = click.core.ParameterSource.DEFAULT
+    if fields["join"]:
+        if ctx.get_parameter_source("drivers") != default:
+            raise UsageError("--join says how many workers there are: leave out --drivers")
+        fields["drivers"] = fields["join"]
+        fields["master_port"] = fields["master_port"] or LOCUST_PORT
+    elif fields["master_port"]:
+        raise UsageError("--master-port is for workers from other machines: it needs --join")
+    fields |= {name: fields[name] or 0 for name in ("join", "master_port")}
+    fields["behaviours"] = distinct(params.pop("behaviours"))
+    if fields["rate"] is None and ctx.get_parameter_source("arrivals") != default:
+        raise UsageError("--arrivals needs --rate: a closed loop waits for its responses")
+    if fields["rate"] is not None and ctx.get_parameter_source("connections") == default:
+        fields["connections"] = (MOST_CONNECTIONS,)
+    return fields
+
+
+def precision_fields(
+    ctx: click.Context, params: dict[str, Any], choose: Callable[[str], str]
+) -> tuple[dict[str, Any], str]:
+    """Take those options out of *params*; return them as fields of a `Plan`, and the objective.
+
+    The objective is empty where no knee is sought. *choose* returns the label that a text makes the
+    control. Raises UsageError for what does not go together.
+    """
+    precision, most_rounds, control, find_knee, slo = (
+        params.pop(name) for name in PRECISION_OPTIONS
+    )
+
+    def given(name: str) -> bool:
+        return ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
+
+    if not find_knee:
+        if slo:
+            raise UsageError(
+                "--slo is what --find-knee keeps to; for a result see compare --fail-if"
+            )
+        if given("most_rounds") and not precision:
+            raise UsageError("--most-rounds is the end of --precision; without it see --rounds")
+        fields = {"precision": precision or 0, "most_rounds": most_rounds if precision else 0}
+        return {**fields, "control": choose(control)}, ""
+    if not slo:
+        raise UsageError("--find-knee needs --slo, such as --slo 'p99<20ms'")
+    for name in NOT_OF_A_SEARCH:
+        if given(name):
+            flag = f"--{name.replace('_', '-')}"
+            raise UsageError(
+                f"--find-knee searches the rate, and tries each until tries agree; leave out {flag}"
+            )
+    most = max(distinct(ctx.params["connections"])) if given("connections") else MOST_CONNECTIONS
+    return {"connections": (most,)}, slo
