@@ -179,6 +179,21 @@ def test_littles_law_takes_pauses_as_they_are_where_the_server_makes_them() -> N
     )
 
 
+def test_littles_law_counts_the_pause_after_a_failure_to_its_end() -> None:
+    """One client who pauses 50 ms after each reset: most windows end within such a pause."""
+    cycle = np.array([[0, MS], [MS, 2 * MS]]) + np.arange(0, 600 * MS, 52 * MS)[:, None, None]
+    sent, done = cycle.reshape(-1, 2).T
+    inside = done < 600 * MS
+    samples = {
+        "sent_ns": sent[inside],
+        "latency_ns": (done - sent)[inside],
+        "client": np.zeros(inside.sum(), np.int64),
+        "outcome": np.arange(inside.sum()) % 2 * 4,
+    }
+
+    assert littles_law.little_ratio(samples, 600 * MS, 1, 0, keep_alive=True) == pytest.approx(1)
+
+
 def test_every_request_that_began_must_have_ended() -> None:
     assert littles_law.unaccounted(100, 92, 8) == 0
     assert littles_law.unaccounted(100, 90, 8) == 2

@@ -120,11 +120,21 @@ def test_carries_the_latency_over_a_bin_without_responses() -> None:
     assert medians(place, latency, np.array([0.0, 2, 0, 1])).tolist() == [15, 15, 15, 40]
 
 
+@pytest.mark.parametrize(("responses", "latency_ns"), [(30, 5_000_000), (2, 90_000_000)])
+def test_knows_a_server_that_hangs_by_few_responses(responses: int, latency_ns: int) -> None:
+    done = np.linspace(0, 0.4 * S, responses).astype(np.int64)
+    told = assess_steadiness(done, np.full(responses, latency_ns), S)
+
+    assert (told.settled, told.why) == (False, SILENT)
+    assert assess_steadiness(done, np.full(responses, 200_000_000), S).settled is None
+
+
 @pytest.mark.parametrize("responses", [0, 1, 30, 200])
 def test_says_nothing_about_too_few_responses(responses: int) -> None:
     done = np.linspace(0, S - 1, responses).astype(np.int64)
 
-    assert assess_steadiness(done, np.full(responses, 1000), S).settled is None
+    each = S // max(responses, 1)  # so long each takes where one asks after the other
+    assert assess_steadiness(done, np.full(responses, each), S).settled is None
 
 
 def test_makes_bins_that_hold_several_latencies() -> None:

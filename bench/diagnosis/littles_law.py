@@ -28,9 +28,9 @@ def clients_accounted(
 
     A client's time is its requests, from sent to done, as far as they lie in the window; the
     pauses between them; and, where requests were still *in_flight* at the end, the time since its
-    last. That is X · (R + Z) without its edges. With *keep_alive* a pause is the driver's own, so
-    one as long as a request is taken for the usual one: there a request is missing. Otherwise,
-    and after a failure, it is as long as it is.
+    last, which after a failure counts whole. That is X · (R + Z) without its edges. With
+    *keep_alive* a pause is the driver's own, so one as long as a request is taken for the usual
+    one: there a request is missing. Otherwise, and after a failure, it is as long as it is.
     """
     import numpy as np
 
@@ -52,7 +52,9 @@ def clients_accounted(
 
     ends = np.append(~same, True)
     first = np.append(True, ~same)
-    edges = np.clip(elapsed_ns - done[ends], 0, None).sum() * min(in_flight / connections, 1)
+    after = np.clip(elapsed_ns - done[ends], 0, None)
+    failed = samples["outcome"][order][ends] != 0  # who failed pauses before the next, or asks
+    edges = (after * np.where(failed, 1, min(in_flight / connections, 1))).sum()
     edges += np.clip(sent[first], 0, None).sum()  # before its first: a pause that began earlier
     never = min(connections - int(np.count_nonzero(ends)), in_flight) * elapsed_ns
     return float(requests + pauses + edges + never) / elapsed_ns

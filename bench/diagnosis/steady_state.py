@@ -52,6 +52,8 @@ def assess_steadiness(
 
     responses = len(done_ns)
     bins = 0
+    if responses and is_silent(done_ns, latency_ns, elapsed_ns):
+        return Steadiness(False, SILENT)
     if responses:
         width = max(
             elapsed_ns / MOST_BINS,
@@ -70,6 +72,20 @@ def assess_steadiness(
     bin_ns = elapsed_ns // bins
     shown = tuple(round(float(value), 1) for value in series)
     return Steadiness(settled, why, cut * bin_ns, bin_ns, shown)
+
+
+def is_silent(
+    done_ns: "NDArray[np.int64]", latency_ns: "NDArray[np.int64]", elapsed_ns: int
+) -> bool:
+    """Tell whether nothing came for half of the window, and its responses take nowhere near that.
+
+    There must be some.
+    """
+    import numpy as np
+
+    moments = np.concatenate([[0], np.sort(done_ns), [elapsed_ns]])
+    longest = np.diff(moments).max()
+    return bool(longest >= elapsed_ns / 2 and longest > LATENCIES_PER_BIN * latency_ns.max())
 
 
 def medians(
