@@ -27,6 +27,7 @@ from calcbench.bench.runner.knee import (
 )
 from calcbench.bench.runner.subject import Setup, Subject
 from calcbench.bench.schema.condition import Condition
+from calcbench.bench.schema.evidence import Evidence
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, Plan
 from calcbench.bench.schema.result import Measurement, prepare_folder, read_run
@@ -114,6 +115,10 @@ def measured(
         (1, {"status": "unavailable", "reason": "no fork"}, UNKNOWN),
         (1, {"outcomes": Outcomes(timed_out=9)}, NOT_KEPT),
         (1, {"outcomes": Outcomes(), "reason": "it died"}, UNKNOWN),
+        (1, {"status": "failed", "reason": "it died", "judgement": "invalid"}, NOT_KEPT),
+        (1, {"status": "failed", "evidence": Evidence(lost="driver 1 died")}, UNKNOWN),
+        (1, {"responses_in_window": 93}, NOT_KEPT),
+        (1, {"responses_in_window": 94}, KEPT),  # of 95 that must come, one beside the window
     ],
 )
 def test_judges_a_try(
@@ -134,11 +139,13 @@ def test_finds_the_knee_of_each_and_writes_every_try(tmp_path: Path) -> None:
 
     def measure(setup: Setup, condition: Condition, number: int, step: int) -> Measurement:
         rate = setup.plan.rate
+        warmups.add(setup.plan.warmup_s)
         slow = rate is not None and rate > knees[condition.strategy]
         one = measured(tmp_path, rate or 800, 50_000_000 if slow else 5_000_000)
         return dataclasses.replace(one, condition=condition, offered_per_s=rate or 0.0)
 
-    plan = Plan(("fork", "selectors"), connections=(4,))
+    plan = Plan(("fork", "selectors"), connections=(4,), warmup_s=0.015)
+    warmups: set[float] = set()
     told: list[str] = []
     found = find_knees(plan, Subject(measure, {}), OBJECTIVE, tmp_path, told.append)
     written = json.loads((tmp_path / "knee.json").read_text())
@@ -151,6 +158,7 @@ def test_finds_the_knee_of_each_and_writes_every_try(tmp_path: Path) -> None:
     assert text[0] == "Highest rate sustained with p99<20ms:"
     assert text[1].startswith("  add  selectors  1,0")
     assert "fork, add: 400/s not kept: p99 50.0 ms" in told
+    assert warmups == {0.015, 0.02}  # the objective's 20 ms, so that the first responses have come
 
 
 def test_tells_what_was_searched_apart() -> None:
@@ -191,10 +199,14 @@ def test_keeps_what_was_found_before_somebody_stopped_it(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("outcome", "why"), [(NOT_KEPT, "no strategy sustained"), (UNKNOWN, "see calcbench doctor")]
+    ("outcome", "why"),
+    [
+        (NOT_KEPT, "no strategy sustained any rate; 1/s not kept: it died$"),
+        (UNKNOWN, "no rate could be judged; 1/s cannot tell: it died; see calcbench doctor$"),
+    ],
 )
 def test_fails_where_no_knee_was_found(outcome: str, why: str) -> None:
-    none = Knee(Condition("fork", "add", KEEP_ALIVE, 4), 0, math.inf, (Try(1, outcome, ""),))
+    none = Knee(Condition("fork", "add", KEEP_ALIVE, 4), 0, math.inf, (Try(1, outcome, "it died"),))
 
     assert exit_status_of_search([none, dataclasses.replace(none, kept=5)]) == 0
     with pytest.raises(CalcbenchError, match=why):

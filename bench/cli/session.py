@@ -25,7 +25,7 @@ from calcbench.core.errors import CalcbenchError, UsageError
 if TYPE_CHECKING:
     from calcbench.bench.analysis.summary import Summary
     from calcbench.bench.runner.subject import Subject
-    from calcbench.bench.schema.result import Measurement, Run
+    from calcbench.bench.schema.result import Run
 
 
 FILES_BESIDE = 100  # descriptors that a server or driver may need beside those of its connections
@@ -190,6 +190,8 @@ def exit_status_of(summary: "Summary", run: "Run", why: str) -> int:
     A server that failed in some rounds has failed. One that cannot run here has not, as long as
     another one could be measured, and what a driver did in some rounds is nobody's failure.
     """
+    from calcbench.bench.diagnosis.failures import is_servers_failure
+
     broken = {m.condition.variant for m in run.measurements if is_servers_failure(m)}
     lost = {row.condition.strategy for row in summary.rows if row.status == "failed"} - broken
     for names, what in ((broken, "failed"), (lost, "could not be measured")):
@@ -198,18 +200,6 @@ def exit_status_of(summary: "Summary", run: "Run", why: str) -> int:
     if all(row.status != "ok" for row in summary.rows):
         raise CalcbenchError("none of these strategies can run here")
     return 0
-
-
-def is_servers_failure(measurement: "Measurement") -> bool:
-    """Tell whether *measurement* failed by its server, and not by its drivers or by itself."""
-    from calcbench.bench.diagnosis.classify import classify
-    from calcbench.bench.schema.judgements import INVALID
-
-    evidence = measurement.evidence
-    doubtful = evidence.lost or classify(evidence).name == INVALID
-    return (
-        measurement.status == "failed" and measurement.judgement in ("", INVALID) and not doubtful
-    )
 
 
 def most_clients(plan: Plan) -> int:

@@ -2,7 +2,10 @@
 
 from dataclasses import asdict
 
+from calcbench.bench.diagnosis.classify import classify
 from calcbench.bench.loadgen.observation import Observation
+from calcbench.bench.schema.judgements import INVALID
+from calcbench.bench.schema.result import Measurement
 from calcbench.core.serving.launcher import Stopped
 from calcbench.core.serving.output import last_line
 
@@ -38,6 +41,15 @@ def failure_reason_of_responses(observation: Observation) -> str:
         ]
         return f"no right response within the window, but {' and '.join(seen) or 'nothing at all'}"
     return ""
+
+
+def is_servers_failure(measurement: Measurement) -> bool:
+    """Tell whether *measurement* failed by its server, and not by its drivers or by itself."""
+    evidence = measurement.evidence
+    doubtful = evidence.lost or classify(evidence).name == INVALID
+    return (
+        measurement.status == "failed" and measurement.judgement in ("", INVALID) and not doubtful
+    )
 
 
 def contradiction_of_totals(observation: Observation, responses: int) -> str:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from calcbench.bench.analysis.summary import summarise_condition
 from calcbench.bench.analysis.thresholds import Threshold, parse_threshold
+from calcbench.bench.diagnosis.failures import is_servers_failure
 from calcbench.bench.runner.race import pinning_of
 from calcbench.bench.runner.subject import Setup, Subject
 from calcbench.bench.schema.condition import Condition
@@ -126,6 +127,8 @@ def judge_try(measurement: Measurement, objective: Threshold, folder: Path) -> T
     rate, outcomes = measurement.offered_per_s, measurement.outcomes
     if measurement.status == "unavailable":
         return Try(rate, UNKNOWN, measurement.reason)
+    if is_servers_failure(measurement):
+        return Try(rate, NOT_KEPT, measurement.reason)
     if not outcomes.ok or outcomes.failed > FAILED_RATIO * outcomes.total:
         what = f"{outcomes.failed:,} of {outcomes.total:,} failed"
         # A server that is not there fails too; that is for the reason to say.
@@ -133,7 +136,8 @@ def judge_try(measurement: Measurement, objective: Threshold, folder: Path) -> T
     if measurement.status != "ok" or measurement.judgement in UNRANKED:
         return Try(rate, UNKNOWN, measurement.reason or measurement.judgement)
     row = summarise_condition(measurement.condition, [measurement], folder)
-    if row.throughput.median < ACHIEVED_RATIO * rate:
+    due = rate * measurement.elapsed_ns / 1e9
+    if measurement.right_responses + 1 < ACHIEVED_RATIO * due:  # one may fall beside the window
         return Try(rate, NOT_KEPT, f"only {format_rate(row.throughput.median)} were answered")
     value = objective.metric.median(row)
     seen = f"{objective.metric.name} {objective.metric.text(row)}"
@@ -162,7 +166,10 @@ def find_knees(
     found: list[Knee] = []
 
     def measure(condition: Condition, rate: float | None) -> Measurement:
-        one = dataclasses.replace(plan, rate=rate)
+        # Whoever keeps the objective answers within it: by then its first responses have come.
+        limit_s = objective.limit / 1e3
+        warmup_s = plan.warmup_s if rate is None else max(plan.warmup_s, limit_s)
+        one = dataclasses.replace(plan, rate=rate, warmup_s=warmup_s)
         setup = Setup(one, folder, pinning, units, calibration, cluster)
         step = next(steps)
         return subject.measure(setup, condition, step + 1, step)
@@ -244,9 +251,10 @@ def exit_status_of_search(knees: Sequence[Knee]) -> int:
     """Return the exit status; raises CalcbenchError where no knee was found for anybody."""
     if any(knee.kept for knee in knees):
         return 0
-    if any(one.outcome == NOT_KEPT for knee in knees for one in knee.tries):
-        raise CalcbenchError("no strategy sustained any rate")
+    tries = [one for knee in knees for one in knee.tries]
+    if lost := [one for one in tries if one.outcome == NOT_KEPT]:
+        raise CalcbenchError(f"no strategy sustained any rate; {tried(lost[-1])}")
     if untried := [knee for knee in knees if not knee.tries]:
         first = untried[0]
         raise CalcbenchError(f"no rate could be tried: {first.condition.strategy}: {first.note}")
-    raise CalcbenchError("the driver was the limit at every rate; see calcbench doctor")
+    raise CalcbenchError(f"no rate could be judged; {tried(tries[-1])}; see calcbench doctor")
