@@ -14,6 +14,8 @@ OTHER = Condition("fork", "add", KEEP_ALIVE, 2)
 # an order, or their ratio would have no noise.
 PLACES = (-1.0, -0.8, -0.5, -0.2, 0.0, 0.2, 0.5, 0.8, 1.0)
 
+WHY_NOT = (("gevent", "unavailable"), ("fork", "failed"))
+
 
 def row(
     strategy: str,
@@ -128,7 +130,7 @@ def test_names_those_who_failed_and_races_that_were_stopped() -> None:
     assert comparison.startswith(
         "The race was stopped early. With 32 connections, add: a is fastest"
     )
-    assert comparison.endswith(" Not every round counts, for a and fork.")
+    assert comparison.endswith(" Not every round counts, for a. No round counts, for fork.")
 
 
 def test_speaks_of_each_way_to_connect_apart() -> None:
@@ -209,3 +211,21 @@ def test_says_where_rounds_are_too_unlike_to_show_anything() -> None:
     assert (
         "; 3 rounds as noisy as these show hardly any difference; 6 rounds tell more)" in comparison
     )
+
+
+def test_names_those_who_have_one_round_only() -> None:
+    comparison = judge(
+        row("a", 200, 220), row("b", 100, 110), row("c", 900, 900, rounds=1, failed_rounds=8)
+    )
+
+    assert "a is fastest (210/s, 2.0x [1.97x to 2.1x] b)." in comparison
+    assert "Not ranked: c under add (only one round counts)." in comparison
+
+
+def test_tells_a_strategy_that_cannot_run_from_one_that_failed() -> None:
+    rows = [Row(make_condition(name), status, "why", failed_rounds=3) for name, status in WHY_NOT]
+
+    assert verdict(Summary(1, "name", False, tuple(rows))) == [
+        "No round counts, for fork.",
+        "Not measured, for it cannot run here: gevent.",
+    ]

@@ -186,7 +186,11 @@ def test_exports_all_rounds_of_a_condition_together(tmp_path: Path) -> None:
         plan=plan,
         machine={},
         versions={},
-        measurements=(measured(first), measured(second, "samples/2.npz")),
+        measurements=(
+            measured(first),
+            measured(second, "samples/2.npz"),
+            dataclasses.replace(measured(first), judgement="driver-bound"),
+        ),
     )
     written = export(run, tmp_path)
     right = int((first["outcome"] == 0).sum()) + histograms.of["response"].get_total_count()

@@ -122,7 +122,7 @@ def test_writes_all_of_it_for_programs() -> None:
     found = ranking_as_json(Summary(2, "name", False, rows))
 
     assert json.loads(json.dumps(found, allow_nan=False)) == found
-    assert [tier["tier"] for tier in found["tiers"]] == [1, 1]
+    assert [tier["tier"] for tier in found["tiers"]] == [1, 2]
     [first, *_] = found["comparisons"]
     assert (first["strategy"], first["other"], first["clear"]) == ("a", "b", True)
     assert math.isclose(first["ratio"], 0.5, rel_tol=0.05)
@@ -156,3 +156,11 @@ def test_ranks_by_p99_where_the_rate_was_offered() -> None:
     assert ranking_as_json(Summary(2, "name", False, tuple(rows)))["comparisons"][0]["metric"] == (
         "p99"
     )
+
+
+def test_ranks_nobody_by_a_single_round_beside_others_with_more() -> None:
+    """It can be told apart from nobody, and would join all tiers into one."""
+    rows = [row("a", 1_000), row("b", 10, rounds=1), row("c", 500), row("d", 9_000, rounds=1)]
+
+    assert names(tiers(ranked(rows))) == [["a"], ["c"]]
+    assert ranked([rows[1], rows[3]]) == [rows[1], rows[3]]

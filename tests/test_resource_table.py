@@ -51,3 +51,13 @@ def test_leaves_out_what_does_not_count_or_was_not_seen() -> None:
     lines = list(resource_lines(run(failed, some)))
     assert not any("fork" in line for line in lines)
     assert "17.0" in lines[5]
+
+
+def test_counts_the_rounds_that_the_summary_counts() -> None:
+    """Per right response that came within the window; a round of the driver's is left out."""
+    own = measurement("selectors", 2, cpu_ns=13_000_000)
+    bound = dataclasses.replace(own, round=1, judgement="driver-bound", outcomes=Outcomes(ok=1))
+    late = dataclasses.replace(own, offered_per_s=9.0, responses_in_window=500)
+
+    for rounds, cpu in (((bound, own), "13.0"), ((late,), "26.0")):
+        assert list(resource_lines(run(*rounds)))[2].split()[2] == cpu

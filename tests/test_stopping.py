@@ -9,7 +9,7 @@ from builders import make_run
 
 from calcbench.bench.analysis.stopping import enough, is_narrow, settled
 from calcbench.bench.runner.launched import among_strategies
-from calcbench.bench.runner.race import Progress, race
+from calcbench.bench.runner.race import Interrupted, Progress, race
 from calcbench.bench.runner.subject import Subject
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.outcomes import Outcomes
@@ -156,3 +156,36 @@ def test_serves_a_control_as_what_it_is(tmp_path: Path) -> None:
         "selectors": "ok",
         "selectors (again)": "ok",
     }
+
+
+def test_says_nothing_of_differences_that_nobody_measured() -> None:
+    failed = [
+        dataclasses.replace(one, status="failed", reason="it died", outcomes=Outcomes())
+        for one in two(10_000, 10_010, QUIET, 8)
+    ]
+    fine = dataclasses.replace(PLAN, precision=0.001, rounds=1, most_rounds=1)
+
+    assert note(make_run(PLAN, *failed)) == ""
+    assert note(make_run(PLAN, *failed[:8], *rounds("b", 10_000, QUIET, 8))) == (
+        "Every difference between those that count is known to 5% after 8 rounds."
+    )
+    assert note(make_run(fine, *two(1, 2, QUIET, 1))) == (
+        "1 round was not enough to know every difference to 0.1%; --most-rounds allows more."
+    )
+    stopped = make_run(PLAN, *two(10_000, 10_010, LOUD, 8), partial=True)
+    assert note(stopped) == "8 rounds were not enough to know every difference to 5%."
+
+
+def test_calls_a_race_partial_that_was_stopped_after_its_least_rounds(tmp_path: Path) -> None:
+    known = iter(two(10_000, 10_010, LOUD, 10))
+
+    def measure(_: object, condition: Condition, number: int, __: int) -> Measurement:
+        if number == PLAN.rounds + 1:
+            raise KeyboardInterrupt
+        return dataclasses.replace(next(known), condition=condition, round=number)
+
+    with pytest.raises(Interrupted) as stopped:
+        race(PLAN, Subject(measure, {}), tmp_path / "run")
+
+    assert len(stopped.value.run.measurements) == PLAN.total
+    assert stopped.value.run.partial

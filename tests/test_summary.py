@@ -235,3 +235,15 @@ def test_counts_a_client_that_got_nothing_as_unfair(tmp_path: Path) -> None:
     )
 
     assert summarise(run, tmp_path).rows[0].client_fairness.median == 0.5
+
+
+def test_names_a_failure_before_a_round_that_was_the_drivers(tmp_path: Path) -> None:
+    rounds = [
+        dataclasses.replace(measured(tmp_path, 1, [9]), judgement="driver-bound"),
+        Measurement(POINT, 2, "failed", "the server died with status -11"),
+        measured(tmp_path, 3, [40, 10]),
+    ]
+
+    row = summarise_condition(POINT, rounds, tmp_path)
+    assert (row.counted, row.failed_rounds) == ((3,), 2)
+    assert row.reason == "the server died with status -11"

@@ -46,12 +46,16 @@ def groups(rows: Iterable[Row]) -> list[list[Row]]:
 
 
 def rankable(rows: Iterable[Row]) -> list[Row]:
-    """Return *rows* but for those without figures, the control, and what is only the driver's."""
-    return [
+    """Return *rows* but for those without figures, the control, and what is only the driver's.
+
+    Of one round nobody knows what chance did, so where others have more, it is not ranked.
+    """
+    measured = [
         row
         for row in rows
         if row.status == "ok" and not row.condition.is_control and row.judgement not in UNRANKED
     ]
+    return [row for row in measured if row.rounds > 1] or measured
 
 
 def ranked(rows: Iterable[Row]) -> list[Row]:

@@ -146,11 +146,9 @@ def summarise(run: Run, folder: Path) -> Summary:
 
 def summarise_condition(condition: Condition, rounds: list[Measurement], folder: Path) -> Row:
     """Return the row for *rounds*, all measured under *condition*; the failed do not count."""
-    good = sorted((m for m in rounds if m.status == "ok"), key=lambda m: m.round)
-    # A round in which the driver was the limit says nothing of the server, and is not averaged in;
-    # where all are such rounds, they are shown, and the row is not ranked.
-    good = [m for m in good if m.judgement != DRIVER_BOUND] or good
+    good = counted(rounds)
     bad = [measurement for measurement in rounds if measurement not in good]
+    bad.sort(key=lambda m: (m.judgement == DRIVER_BOUND, m.round))  # a failure is the graver reason
     reason = why_not(bad[0]) if bad else ""
     if not good:
         return Row(condition, bad[0].status, reason, failed_rounds=len(bad))
@@ -192,6 +190,16 @@ def summarise_condition(condition: Condition, rounds: list[Measurement], folder:
         offered_per_s=max(m.offered_per_s for m in good) or 0,  # 0 and not 0.0: there is no rate
         **parts(good, folder),
     )
+
+
+def counted(rounds: Iterable[Measurement]) -> list[Measurement]:
+    """Return those of *rounds*, all of one condition, that count, in their order.
+
+    A round in which the driver was the limit says nothing of the server, and is not averaged in;
+    where all are such rounds, they are shown, and not ranked.
+    """
+    good = sorted((m for m in rounds if m.status == "ok"), key=lambda m: m.round)
+    return [m for m in good if m.judgement != DRIVER_BOUND] or good
 
 
 def why_not(measurement: Measurement) -> str:

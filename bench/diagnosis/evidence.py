@@ -78,7 +78,7 @@ def assess(
         watch.usage_samples,
         observation.opened_ns,
         observation.closed_ns,
-        observation.outcomes.ok,
+        observation.right_responses,
         observation.server_cpu_ns,
         watch.workers,
         watch.life,

@@ -62,6 +62,11 @@ class Observation:
     lost: str = ""
 
     @property
+    def right_responses(self) -> int:
+        """How many right responses came within the window."""
+        return self.responses if self.offered_per_s else self.outcomes.ok
+
+    @property
     def columns(self) -> "Samples":
         """What a file of samples holds of it."""
         return self.histograms.columns() if self.histograms else compact(self.samples)

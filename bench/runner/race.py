@@ -80,6 +80,7 @@ def race(
     cpu_units: dict[str, int] = {}
     calibration: dict[str, Any] = {}
     measurements: list[Measurement] = []
+    whole = False
 
     def so_far() -> Run:
         return Run(
@@ -88,7 +89,7 @@ def race(
             command=without_paths(command),
             started=started,
             finished=timestamp(),
-            partial=len(measurements) < plan.total,
+            partial=not whole,
             plan=plan,
             machine=describe_machine(),
             versions=describe_versions() | (cluster.versions if cluster else {}),
@@ -106,6 +107,7 @@ def race(
         setup = Setup(plan, out, pinning, cpu_units, calibration, cluster)
         for step, condition, number in announced(plan, progress, measurements):
             measurements.append(subject.measure(setup, condition, number, step))
+        whole = True
         run = so_far()
         write_run(run, out)
     except KeyboardInterrupt:

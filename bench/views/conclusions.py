@@ -27,6 +27,11 @@ from calcbench.bench.schema.judgements import UNRANKED
 from calcbench.bench.units import format_number, format_ratio
 from calcbench.bench.views.wording import panels
 
+FAILURES = {  # what happened to a row's rounds, by its status
+    "ok": "Not every round counts, for {}.",
+    "failed": "No round counts, for {}.",
+    "unavailable": "Not measured, for it cannot run here: {}.",
+}
 USELESS = 20.0  # a difference that large needs no test
 
 
@@ -162,12 +167,18 @@ def lead(comparison: Comparison) -> float:
 
 def unranked(rows: list[Row]) -> list[str]:
     """Return a sentence on the strategies whose figures are not their own, if any."""
+    known = rankable(rows)
     whose = dict.fromkeys(
-        f"{name(row)} under {row.condition.workload} ({row.judgement})"
+        f"{name(row)} under {row.condition.workload} ({why_unranked(row)})"
         for row in rows
-        if row.judgement in UNRANKED and not row.condition.is_control
+        if row.status == "ok" and row not in known and not row.condition.is_control
     )
     return [f"Not ranked: {enumerate_names(list(whose))}."] if whose else []
+
+
+def why_unranked(row: Row) -> str:
+    """Return in a word why *row* is not ranked, though it has figures."""
+    return row.judgement if row.judgement in UNRANKED else "only one round counts"
 
 
 def starvation(rows: list[Row], connections: int) -> list[str]:
@@ -184,12 +195,19 @@ def starvation(rows: list[Row], connections: int) -> list[str]:
 
 
 def failures(rows: Iterable[Row]) -> list[str]:
-    """Return a sentence on the strategies of which some round does not count, if any.
+    """Return a sentence on the strategies of which some round does not count, or none, if any.
 
     Why it does not, the lines below the tables say.
     """
-    names = dict.fromkeys(name(row) for row in rows if row.failed_rounds)
-    return [f"Not every round counts, for {enumerate_names(list(names))}."] if names else []
+    names: dict[str, dict[str, None]] = {}
+    for row in rows:
+        if row.failed_rounds:
+            names.setdefault(row.status, {})[name(row)] = None
+    return [
+        sentence.format(enumerate_names(list(names[status])))
+        for status, sentence in FAILURES.items()
+        if status in names
+    ]
 
 
 def name(row: Row) -> str:

@@ -7,6 +7,7 @@ the response time, the service time and the dispatch delay.
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from calcbench.bench.analysis.summary import counted
 from calcbench.bench.schema.condition import group_by
 from calcbench.bench.schema.histogram import Ranked, count_values, new_histogram, sorted_times
 from calcbench.bench.schema.histogram import write_hgrm as write
@@ -25,17 +26,17 @@ def export(run: Run, folder: Path) -> list[Path]:
 
     Raises CalcbenchError when they cannot be written, or the samples not be read.
     """
-    good = [measurement for measurement in run.measurements if measurement.status == "ok"]
     names = TIMES if run.plan.rate else TIMES[:1]
     written = []
     try:
         (folder / FOLDER).mkdir(exist_ok=True)
     except OSError as error:
         raise CalcbenchError(f"cannot write to {folder / FOLDER}: {error.strerror}") from None
-    for condition, rounds in group_by(good, lambda one: one.condition).items():
-        for name in names:
+    for condition, rounds in group_by(run.measurements, lambda one: one.condition).items():
+        good = counted(rounds)
+        for name in names if good else ():
             path = folder / FOLDER / f"{condition.slug}-{name}.hgrm"
-            write(merged(rounds, folder, name), path)
+            write(merged(good, folder, name), path)
             written.append(path)
     return written
 

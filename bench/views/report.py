@@ -5,13 +5,14 @@ import textwrap
 from pathlib import Path
 from typing import TextIO
 
-from calcbench.bench.analysis.stopping import settled
+from calcbench.bench.analysis.stopping import by_condition, settled
 from calcbench.bench.analysis.summary import Summary
 from calcbench.bench.schema.result import Run, whole_file
 from calcbench.bench.units import format_rate
 from calcbench.bench.views.conclusions import verdict
 from calcbench.bench.views.export import ranking_as_json, to_csv, to_json
 from calcbench.bench.views.table import print_table
+from calcbench.bench.views.wording import plural
 from calcbench.core.errors import CalcbenchError
 
 CHARTS = "charts"
@@ -78,9 +79,15 @@ def note(run: Run) -> str:
     if not run.plan.precision or not run.measurements:
         return ""
     rounds = max(measurement.round for measurement in run.measurements)
+    known = by_condition(run.measurements)
+    raced = [condition for condition in run.plan.conditions() if not condition.is_control]
+    if not any(condition in known for condition in raced):
+        return ""
+    counted = f"{rounds} {plural(rounds, 'round')}"
+    share = f"{100 * run.plan.precision:.3g}%"
+    whose = "" if all(condition in known for condition in raced) else " between those that count"
     if settled(run.plan, run.measurements):
-        return f"Every difference is known to {run.plan.precision:.0%} after {rounds} rounds."
-    return (
-        f"{rounds} rounds were not enough to know every difference to {run.plan.precision:.0%};"
-        " --most-rounds allows more."
-    )
+        return f"Every difference{whose} is known to {share} after {counted}."
+    were = "was" if rounds == 1 else "were"
+    more = "" if run.partial else "; --most-rounds allows more"
+    return f"{counted} {were} not enough to know every difference{whose} to {share}{more}."

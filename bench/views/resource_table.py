@@ -8,6 +8,7 @@ count, so it is one that was measured.
 import statistics
 from collections.abc import Iterable, Iterator, Sequence
 
+from calcbench.bench.analysis.summary import counted
 from calcbench.bench.schema.condition import group_by
 from calcbench.bench.schema.result import Measurement, Run
 from calcbench.bench.system.usage import ResourceUsage
@@ -35,15 +36,16 @@ def resource_lines(run: Run) -> Iterator[str]:
     """Yield the lines of text that show what the servers of *run* used."""
     sampled = (
         one
-        for one in run.measurements
-        if one.status == "ok" and one.resource_usage and one.outcomes.ok
+        for rounds in group_by(run.measurements, lambda one: one.condition).values()
+        for one in counted(rounds)
+        if one.resource_usage and one.right_responses
     )
     points = group_by(sampled, lambda one: one.condition)
     if not points:
         yield "Nobody sampled what the servers used."
         return
-    measured = [condition for condition in run.plan.conditions() if condition in points]
-    sections = group_by(measured, lambda condition: condition, "strategy", "connections")
+    shown = [condition for condition in run.plan.conditions() if condition in points]
+    sections = group_by(shown, lambda condition: condition, "strategy", "connections")
     for at, conditions in sections.items():
         yield f"{at.workload}, {REUSE[at.reuse]}"
         for headings, cells_of in ((TIME, times_of), (THINGS, things_of)):
@@ -78,11 +80,11 @@ def times_of(rounds: Sequence[Measurement]) -> list[str]:
     share = statistics.median_low(system) if system else None
     at_least = "" if all(usage.run_queue_complete for _, usage in used) else "≥"
     return [
-        middle((usage.cpu_ns / 1e3 / one.outcomes.ok for one, usage in used)),
+        middle((usage.cpu_ns / 1e3 / one.right_responses for one, usage in used)),
         "" if share is None else f"{1 - share:.0%}",
         "" if share is None else f"{share:.0%}",
-        middle(usage.voluntary_switches / one.outcomes.ok for one, usage in used),
-        middle(usage.involuntary_switches / one.outcomes.ok for one, usage in used),
+        middle(usage.voluntary_switches / one.right_responses for one, usage in used),
+        middle(usage.involuntary_switches / one.right_responses for one, usage in used),
         f"{at_least}{statistics.median_low(delays):.0%}",
     ]
 
