@@ -1,5 +1,6 @@
 """`calcbench compare`: two results whose difference is known, and what a CI job makes of it."""
 
+import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from calcbench.bench.schema.plan import KEEP_ALIVE, Plan
 from calcbench.bench.schema.result import (
     Measurement,
     prepare_folder,
+    read_run,
     write_run,
 )
 from calcbench.bench.schema.samples import write_samples
@@ -231,3 +233,38 @@ def test_reads_a_minus_from_a_typesetter_as_well() -> None:
 )
 def test_shows_a_ratio_as_a_change(ratio: float, text: str) -> None:
     assert percent(ratio) == text
+
+
+def test_judges_the_second_result_alone_where_no_change_is_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = result(tmp_path / "a", status="failed", reason="it died")
+    second = result(tmp_path / "b", noise=TURNED)
+
+    status, text = compare(first, second, "--fail-if", "p99>30ms", capsys=capsys)
+    assert status == BROKEN
+    [p99] = [line for line in text.splitlines() if " p99 " in line and "failed in A" in line]
+    assert " 0 ms" not in p99
+    assert compare(first, second, "--fail-if", "p99>3%", capsys=capsys)[0] == CANNOT_TELL
+
+
+def test_cannot_tell_of_what_the_second_result_lacks(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = result(tmp_path / "a"), result(tmp_path / "b", noise=TURNED)
+    run = read_run(first)
+    others = [
+        dataclasses.replace(one, condition=dataclasses.replace(one.condition, strategy="fork"))
+        for one in run.measurements
+    ]
+    plan = dataclasses.replace(run.plan, strategies=("selectors", "fork"))
+    both = dataclasses.replace(
+        run, plan=plan, measurements=(*run.measurements, *others), partial=True
+    )
+    write_run(both, first)
+
+    status, text = compare(first, second, "--fail-if", "p99>50ms", capsys=capsys)
+    assert status == CANNOT_TELL
+    assert "A was stopped early" in text
+    assert "Not in B: fork, add, keep-alive, 4" in text
+    assert text.splitlines()[-1].endswith("fork, add, keep-alive, 4: not in B")

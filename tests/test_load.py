@@ -1,6 +1,7 @@
 """`calcbench load` against servers of every kind: URLs, sockets, framings, and what is expected."""
 
 import json
+import os
 import re
 import shutil
 import socket
@@ -12,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 from truth import LONG_S, Behaviour, drive, only, truth, until
 
-from calcbench.bench.cli.load import question_of
+from calcbench.bench.cli.load import contents, question_of
 from calcbench.bench.cli.main import cli
 from calcbench.bench.runner.remote import (
     Question,
@@ -313,6 +314,7 @@ def test_fails_when_nothing_answers_rightly(hello: str, tmp_path: Path) -> None:
         (("http://a/", "--rate", "2e6"), "at most 400,000 for each of the drivers"),
         (("http://a/", "http://b/", "--control", "http://c/"), "http://c/ should be raced"),
         (("http://a/", "--find-knee"), "needs --slo"),
+        (("http://a/", "--rate", "0.1", "--duration", "5"), "nothing is due within --duration 5"),
         (("http://a/", "--timeout", "0"), "timeout 0 should be"),
         (("http://a/", "--rate", "quick"), "should be requests per second"),
         (("http://a/", "--rate", "5", "--arrivals", "posson"), "did you mean 'poisson'"),
@@ -361,3 +363,8 @@ def test_searches_the_highest_rate_of_any_server(hello: str, tmp_path: Path) -> 
 def test_says_that_there_is_no_such_host() -> None:
     with pytest.raises(CalcbenchError, match="cannot be the name of a host"):
         drive(0, host="x" * 64)  # no resolver is asked for that
+
+
+def test_sends_the_octets_that_were_typed() -> None:
+    assert contents(os.fsdecode(b"a\xff")) == b"a\xff"
+    assert contents("µ") == "µ".encode()

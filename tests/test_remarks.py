@@ -97,3 +97,10 @@ def test_says_that_histograms_stand_for_samples() -> None:
 
     [line] = remarks([make_row(SELECTORS, [7_000])], run)
     assert "histograms" in line
+
+
+def test_shows_no_latency_of_a_wrk_that_got_no_response() -> None:
+    nothing = measured(SELECTORS, wrk=WrkFigures(0.0, errors=9))
+    lines = remarks([make_row(SELECTORS, [7_000])], make_run(plan(), nothing))
+
+    assert "wrk, behind selectors at 8, round 1: 0/s, 9 errors; ours there" in "\n".join(lines)

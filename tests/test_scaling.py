@@ -120,3 +120,13 @@ def test_draws_what_it_can() -> None:
     assert curves(rows[1:6], RUN)["a"] == []
     assert curves([row(1, 900, offered_per_s=5.0)], RUN) == {}
     assert curves(rows, RUN)["a"][0].points[4] == pytest.approx(3_600)
+
+
+def test_fits_nothing_to_levels_that_lie_close_together() -> None:
+    """Then the ends of the intervals lie so far apart that no number holds them."""
+    draw = np.random.default_rng(5)
+    levels = [100, 101, 102, 103, 104, 105] * 3
+    for _ in range(20):
+        rates = [1_000 * math.exp(noise) for noise in draw.normal(0, 0.05, len(levels))]
+        with pytest.raises(CalcbenchError, match=r"too close together|no curve"):
+            fit(levels, rates)

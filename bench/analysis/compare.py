@@ -11,8 +11,21 @@ from calcbench.bench.analysis.inference import NO_COMPARISON, Comparison, adjust
 from calcbench.bench.analysis.metrics import FIGURES, Metric
 from calcbench.bench.analysis.summary import Row, Summary
 from calcbench.bench.analysis.thresholds import CANNOT_TELL, Judged, Threshold, too_few
+from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.judgements import UNRANKED
 from calcbench.core.errors import UsageError
+
+
+def where_of(at: Condition) -> str:
+    """Name the condition *at* in one line."""
+    return f"{at.strategy}, {at.workload}, {at.reuse}, {at.connections:,}"
+
+
+def doubt_of(row: Row, label: str) -> str:
+    """Return why nothing can be told of *row*, of the result *label*, or nothing."""
+    if row.status != "ok":
+        return f"{row.status} in {label}"
+    return f"{row.judgement} in {label}" if row.judgement in UNRANKED else ""
 
 
 @dataclass(frozen=True)
@@ -25,18 +38,12 @@ class Pair:
     @property
     def where(self) -> str:
         """Name the condition in one line."""
-        at = self.second.condition
-        return f"{at.strategy}, {at.workload}, {at.reuse}, {at.connections:,}"
+        return where_of(self.second.condition)
 
     @property
     def failure_reason(self) -> str:
         """Say why nothing can be told of the two, or nothing."""
-        for label, row in (("A", self.first), ("B", self.second)):
-            if row.status != "ok":
-                return f"{row.status} in {label}"
-            if row.judgement in UNRANKED:
-                return f"{row.judgement} in {label}"
-        return ""
+        return doubt_of(self.first, "A") or doubt_of(self.second, "B")
 
 
 @dataclass(frozen=True)
@@ -86,6 +93,16 @@ def matched(first: Summary, second: Summary) -> list[Pair]:
     return pairs
 
 
+def lacking(first: Summary, pairs: Sequence[Pair]) -> list[str]:
+    """Return the conditions of the *first* result that none of *pairs* has, in words."""
+    found = {pair.first.condition for pair in pairs}
+    return [
+        where_of(row.condition)
+        for row in first.rows
+        if not row.condition.is_control and row.condition not in found
+    ]
+
+
 def compare_all(pairs: Sequence[Pair]) -> list[Change]:
     """Compare *pairs* by every metric; the comparisons of one metric are one family."""
     changes = []
@@ -119,8 +136,9 @@ def compare_pair(pair: Pair, metric: Metric, family: int) -> Comparison:
 def judge_pair(threshold: Threshold, pair: Pair) -> Judged:
     """Return what comes of *threshold* for *pair*."""
     metric, where = threshold.metric, pair.where
-    if pair.failure_reason:
-        return Judged(threshold, where, CANNOT_TELL, pair.failure_reason)
+    reason = pair.failure_reason if threshold.relative else doubt_of(pair.second, "B")
+    if reason:
+        return Judged(threshold, where, CANNOT_TELL, reason)
     if threshold.relative:
         comparison = compare_pair(pair, metric, 1)
         if comparison == NO_COMPARISON:

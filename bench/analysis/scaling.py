@@ -23,6 +23,7 @@ from calcbench.bench.analysis.summary import Row
 from calcbench.bench.schema.result import Run
 from calcbench.core.errors import CalcbenchError
 
+VAGUE = 1e3  # an interval from one end to the other, as a ratio: beyond it nothing is known
 LEAST_LEVELS = 6  # three parameters, and as many levels again to see that they are wrong
 WORKERS = ("workers", "threads", "processes")  # options that say how many serve at once
 
@@ -90,6 +91,8 @@ def fit(levels: Sequence[float], rates: Sequence[float]) -> Scaling:
     reach = stdtrit(len(logs) - 3, (1 + CONFIDENCE) / 2) * np.sqrt(np.diag(covariance))
     ends = [(value, value - by, value + by) for value, by in zip(values, reach, strict=True)]
     rate, contention, coherency = (tuple(map(float, of_one)) for of_one in ends)
+    if not rate[2] - rate[1] < math.log(VAGUE):
+        raise CalcbenchError("these numbers of connections lie too close together to tell")
     return Scaling(
         rate=(math.exp(rate[0]), math.exp(rate[1]), math.exp(rate[2])),
         contention=(contention[0], max(contention[1], 0), min(contention[2], 1)),

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import click
 
-from calcbench.bench.analysis.compare import compare_all, judge_pair, matched
+from calcbench.bench.analysis.compare import compare_all, judge_pair, lacking, matched
 from calcbench.bench.analysis.summary import summarise
-from calcbench.bench.analysis.thresholds import exit_status, parse_threshold
+from calcbench.bench.analysis.thresholds import CANNOT_TELL, Judged, exit_status, parse_threshold
 from calcbench.bench.cli.base import Command, json_option
 from calcbench.bench.schema.result import read_run
 from calcbench.bench.views.compare_table import compare_lines, comparison_as_json
@@ -41,12 +41,18 @@ def compare_command(first: Path, second: Path, thresholds: tuple[str, ...], as_j
     """
     parsed = [parse_threshold(text) for text in thresholds]
     runs = read_run(first), read_run(second)
-    pairs = matched(summarise(runs[0], first), summarise(runs[1], second))
-    changes = compare_all(pairs)
+    summaries = summarise(runs[0], first), summarise(runs[1], second)
+    pairs = matched(*summaries)
+    changes, missing = compare_all(pairs), lacking(summaries[0], pairs)
     judged = [judge_pair(threshold, pair) for threshold in parsed for pair in pairs]
+    judged += [
+        Judged(threshold, where, CANNOT_TELL, "not in B")
+        for threshold in parsed
+        for where in missing
+    ]
     if as_json:
         text = json.dumps(comparison_as_json(runs, changes, judged), indent=1, ensure_ascii=False)
         click.echo(text)
     else:
-        click.echo("\n".join(compare_lines(runs, changes, judged)))
+        click.echo("\n".join(compare_lines(runs, changes, judged, missing)))
     return exit_status(judged)

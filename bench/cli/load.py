@@ -1,5 +1,6 @@
 """`calcbench load`: drive any HTTP/1.1 server, and show what came of it as of a race."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,9 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")  # what a
 
 
 def contents(text: str) -> bytes:
-    """Return *text* as octets, or behind an @ the octets of the file that it names."""
+    """Return the octets typed as *text*, or behind an @ those of the file that it names."""
     if not text.startswith("@"):
-        return text.encode()
+        return os.fsencode(text)
     try:
         return Path(text[1:]).read_bytes()
     except OSError as error:

@@ -58,7 +58,12 @@ def read_options(
     precision, slo = precision_fields(
         ctx, params, lambda text: choose_control(text, labels, rounds, seed, label_of)
     )
-    return RunOptions(fields | load_fields(ctx, params) | precision, slo, output)
+    load, duration_s = load_fields(ctx, params), fields["duration_s"]
+    if load["rate"] and load["rate"] * duration_s < 1:
+        raise UsageError(
+            f"at --rate {load['rate']:g} nothing is due within --duration {duration_s:g}"
+        )
+    return RunOptions(fields | load | precision, slo, output)
 
 
 def measuring_fields(params: dict[str, Any]) -> tuple[dict[str, Any], Output]:

@@ -24,12 +24,17 @@ LEGEND = (
 
 
 def compare_lines(
-    runs: tuple[Run, Run], changes: Sequence[Change], judged: Sequence[Judged]
+    runs: tuple[Run, Run],
+    changes: Sequence[Change],
+    judged: Sequence[Judged],
+    only_in_a: Sequence[str] = (),
 ) -> Iterator[str]:
-    """Yield the lines that show *changes*, and what was *judged* of them."""
+    """Yield the lines that show *changes*, what was *judged* of them, and what is *only_in_a*."""
     for label, run in zip("AB", runs, strict=True):
         yield f"{label}: {run.name}, {run.started}"
     yield from setting_differences(*runs)
+    if only_in_a:
+        yield f"Not in B: {'; '.join(only_in_a)}"
     groups = group_by(
         changes, lambda change: change.pair.second.condition, "strategy", "connections"
     )
@@ -63,6 +68,9 @@ def setting_differences(first: Run, second: Run) -> Iterator[str]:
     """Yield a warning for each thing beside the strategies that is not the same in both runs."""
     if first == second:
         yield "A and B are one result: this shows what chance alone would leave open"
+    for label, run in zip("AB", (first, second), strict=True):
+        if run.partial:
+            yield f"{label} was stopped early"
     for what, values in (
         ("processor", [run.machine.get("cpu") for run in (first, second)]),
         ("number of cores", [run.machine.get("cores") for run in (first, second)]),
@@ -96,8 +104,10 @@ def cells_of_change(change: Change) -> list[str]:
         f"{second.condition.connections:,}",
         second.condition.strategy,
         change.metric.name,
-        change.metric.text(first) if first.status == "ok" else "",
-        change.metric.text(second) if second.status == "ok" else "",
+        *(
+            change.metric.text(row) if change.metric.spread(row).rounds else ""
+            for row in (first, second)
+        ),
         percent(comparison.ratio) if known else "",
         show_interval(comparison) if known else "",
         change.verdict,

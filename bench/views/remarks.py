@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from calcbench.bench.analysis.summary import Row, Spread
 from calcbench.bench.schema.condition import Condition
+from calcbench.bench.schema.evidence import WrkFigures
 from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Measurement, Run
 from calcbench.bench.units import format_number, format_rate
@@ -83,12 +84,17 @@ def wrk_remarks(measurements: Iterable[Measurement]) -> list[str]:
     """Say what wrk saw of the same server right after each measurement that it was asked about."""
     return [
         f"wrk, behind {m.condition.strategy} at {m.condition.connections:,}, round {m.round}:"
-        f" {format_rate(seen.per_s)}, p50 {format_number((seen.p50_ns or 0) / 1e6)} ms,"
-        f" p99 {format_number((seen.p99_ns or 0) / 1e6)} ms, {seen.errors:,} errors;"
+        f" {format_rate(seen.per_s)}, {wrk_latencies(seen)}{seen.errors:,} errors;"
         f" ours there: {format_rate(m.right_responses * 1e9 / m.elapsed_ns)}"
         for m in measurements
         if (seen := m.evidence.wrk)
     ]
+
+
+def wrk_latencies(seen: WrkFigures) -> str:
+    """Return the quantiles that wrk saw, with a comma behind each; it has none of no response."""
+    quantiles = (("p50", seen.p50_ns), ("p99", seen.p99_ns))
+    return "".join(f"{name} {format_number(ns / 1e6)} ms, " for name, ns in quantiles if ns)
 
 
 def folded_remark(measurements: Iterable[Measurement]) -> list[str]:
