@@ -247,3 +247,11 @@ def test_names_a_failure_before_a_round_that_was_the_drivers(tmp_path: Path) -> 
     row = summarise_condition(POINT, rounds, tmp_path)
     assert (row.counted, row.failed_rounds) == ((3,), 2)
     assert row.reason == "the server died with status -11"
+
+
+def test_asks_for_no_fairness_over_the_connections_of_an_open_loop(tmp_path: Path) -> None:
+    closed = measured(tmp_path, 1, [40, 10])
+    open_loop = dataclasses.replace(closed, offered_per_s=5.0, responses_in_window=2)
+
+    assert summarise_condition(POINT, [closed], tmp_path).client_fairness.rounds == 1
+    assert summarise_condition(POINT, [open_loop], tmp_path).client_fairness.rounds == 0

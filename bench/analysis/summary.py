@@ -179,8 +179,10 @@ def summarise_condition(condition: Condition, rounds: list[Measurement], folder:
         judgement=most_frequent(m.judgement for m in good),
         client_fairness=spread(
             index
-            for _, clients in samples
-            if (index := jain(count(clients, condition.connections))) is not None
+            for m, (_, clients) in zip(good, samples, strict=True)
+            # An open loop takes as many connections as it needs, so their shares say nothing.
+            if not m.offered_per_s
+            and (index := jain(count(clients, condition.connections))) is not None
         ),
         worker_fairness=spread(
             index
