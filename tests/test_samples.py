@@ -6,21 +6,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from builders import make_condition
+from builders import make_condition, make_measurement
 
 from calcbench.bench.schema.histogram import Histograms
 from calcbench.bench.schema.outcomes import Outcomes
-from calcbench.bench.schema.result import Measurement, prepare_folder
+from calcbench.bench.schema.result import prepare_folder
 from calcbench.bench.schema.samples import compact, read_samples, write_samples
 from calcbench.core.errors import CalcbenchError
 
-MEASURED = Measurement(
-    make_condition(connections=4),
-    1,
-    "ok",
-    elapsed_ns=10**9,
-    outcomes=Outcomes(ok=5, reset=1),
-    samples="samples/1.npz",
+MEASURED = make_measurement(
+    make_condition(connections=4), outcomes=Outcomes(ok=5, reset=1), samples="samples/1.npz"
 )
 DUE = np.arange(6) * 10**8
 SAMPLES = {

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from builders import make_run
+from builders import make_condition, make_measurement, make_run, noise_of
 
 from calcbench.bench.analysis.stopping import enough, is_narrow, settled
 from calcbench.bench.runner.launched import among_strategies
@@ -13,7 +13,7 @@ from calcbench.bench.runner.race import Progress, race
 from calcbench.bench.runner.subject import Subject
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.outcomes import Outcomes
-from calcbench.bench.schema.plan import KEEP_ALIVE, Plan
+from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Measurement, Run
 from calcbench.bench.views.report import note
 
@@ -23,16 +23,10 @@ LOUD = (1.0, 0.7, 1.4, 0.8, 1.2, 0.9, 1.3, 0.75, 1.1, 0.95)
 
 
 def rounds(strategy: str, rate: float, noise: Sequence[float], many: int) -> Iterator[Measurement]:
-    """Yield *many* rounds near *rate*; each strategy has the *noise* in another order."""
-    turn = ord(strategy[0]) % len(noise)
-    for number, share in enumerate([*noise[turn:], *noise[:turn]][:many], 1):
-        yield Measurement(
-            Condition(strategy, "add", KEEP_ALIVE, 8),
-            number,
-            "ok",
-            elapsed_ns=10**9,
-            outcomes=Outcomes(ok=round(rate * share)),
-        )
+    """Yield *many* rounds near *rate*."""
+    for number, share in enumerate(noise_of(strategy, noise)[:many], 1):
+        ends = Outcomes(ok=round(rate * share))
+        yield make_measurement(make_condition(strategy), number, outcomes=ends)
 
 
 def two(first: float, second: float, noise: Sequence[float], many: int) -> list[Measurement]:
@@ -67,7 +61,7 @@ def test_wants_the_rate_of_a_strategy_alone() -> None:
 
 
 def test_waits_for_nobody_who_failed() -> None:
-    failed = Measurement(Condition("b", "add", KEEP_ALIVE, 8), 1, "failed", "it died")
+    failed = Measurement(make_condition("b"), 1, "failed", "it died")
 
     assert settled(PLAN, [*rounds("a", 10_000, QUIET, 8), failed])
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from builders import make_run
+from builders import make_measurement, make_run
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -104,10 +104,9 @@ def measured(folder: Path, number: int, latencies: list[int], wrong: int = 0) ->
         "outcome": np.array([0] * len(latencies) + [2] * wrong),
     }
     write_samples(folder, f"samples/{number}.npz", samples)
-    return Measurement(
+    return make_measurement(
         POINT,
         number,
-        "ok",
         elapsed_ns=2 * 10**9,
         outcomes=Outcomes(ok=len(latencies), http_error=wrong),
         clients_served=3 - number,

@@ -7,16 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from builders import make_condition
+from builders import make_condition, make_measurement, make_row
 
 from calcbench.bench.analysis.metrics import THROUGHPUT
 from calcbench.bench.analysis.quantiles import quantile
 from calcbench.bench.analysis.summary import Row, spread
 from calcbench.bench.loadgen.observation import Observation
-from calcbench.bench.schema.condition import AGAIN, Condition
+from calcbench.bench.schema.condition import AGAIN
 from calcbench.bench.schema.evidence import Evidence
 from calcbench.bench.schema.outcomes import Outcomes
-from calcbench.bench.schema.plan import KEEP_ALIVE
 from calcbench.bench.schema.result import Measurement
 from calcbench.bench.system.cpus import Pinning, choose_cores
 from calcbench.bench.validation import __main__ as program
@@ -33,12 +32,9 @@ NOISE = random.normal(0, 0.2, 24) + random.normal(0, 0.02, (2, 24))
 
 def rows() -> tuple[Row, Row]:
     first, again = (
-        Row(
-            Condition(name, "add", KEEP_ALIVE, 8),
-            "ok",
-            rounds=24,
-            counted=tuple(range(1, 25)),
-            throughput=spread(np.exp(9 + noise).tolist()),
+        make_row(
+            make_condition(name),
+            np.exp(9 + noise).tolist(),
             cpu_us_per_request=spread(np.exp(3 + noise / 4).tolist()),
         )
         for name, noise in zip(("selectors", "selectors" + AGAIN), NOISE, strict=True)
@@ -165,13 +161,7 @@ def test_counts_the_middle_round_of_lateness() -> None:
 
 def measurement(**evidence: Any) -> Measurement:
     usual: dict[str, Any] = {"little_ratio": 1.0, "achieved_ratio": 1.0, "unaccounted": 0}
-    return Measurement(
-        make_condition(),
-        1,
-        "ok",
-        outcomes=Outcomes(ok=1_000),
-        evidence=Evidence(**(usual | evidence)),
-    )
+    return make_measurement(make_condition(), evidence=Evidence(**(usual | evidence)))
 
 
 @pytest.mark.parametrize(
