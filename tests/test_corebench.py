@@ -21,7 +21,7 @@ from calcbench.bench.corebench.environment import Interpreter
 from calcbench.bench.corebench.parsing import CASES, NEVER, ONE, REPEAT, Case, Timing
 from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, REUSES
 from calcbench.bench.system.cpus import Pinning
-from calcbench.core.errors import CalcbenchError, UsageError
+from calcbench.core.errors import UsageError
 
 MACHINE = {
     "cpu": "A processor with a rather long name, as they have them, at 3.00GHz",
@@ -290,7 +290,7 @@ def test_asks_for_what_every_reference_server_needs() -> None:
 
 
 def test_knows_what_an_interpreter_has() -> None:
-    found = environment.inspect(sys.executable)
+    found = environment.inspect(sys.executable, ["httptools"])
 
     assert found.name.endswith(sys.version.split()[0])
     assert "httptools" in found.versions
@@ -298,12 +298,10 @@ def test_knows_what_an_interpreter_has() -> None:
 
 def test_names_an_interpreter_that_does_not_run() -> None:
     with pytest.raises(UsageError, match="'/nowhere/python' is no Python that runs"):
-        environment.inspect("/nowhere/python")
+        environment.inspect("/nowhere/python", [])
 
 
-def test_says_in_one_line_what_cannot_be_installed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_says_in_one_line_what_cannot_be_installed(tmp_path: Path) -> None:
     """An interpreter that has nothing, and whose pip fails."""
     python = tmp_path / "python"
     python.write_text(
@@ -311,10 +309,10 @@ def test_says_in_one_line_what_cannot_be_installed(
         f'exec {sys.executable} -S "$@"\n'
     )
     python.chmod(0o755)
-    packages = {"bjoern": "bjoern>=3", "gr": "gr>=2"}
-    monkeypatch.setattr(environment, "wanted_packages", lambda: packages)
+    wanted = {"bjoern": "bjoern>=3", "gr": "gr>=2"}
     announced: list[str] = []
-    found = environment.install(environment.inspect(str(python)), announced.append)
+    nothing = environment.inspect(str(python), wanted)
+    found = environment.install(nothing, wanted, announced.append)
 
     assert found.versions == {}
     assert announced == [
@@ -388,17 +386,13 @@ def test_refuses_a_name_that_is_nothing() -> None:
         speed.chosen("bjorn")
 
 
-def test_lists_what_is_not_installed(
-    path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(speed, "compete", lambda *_: [])
-    lacking = Interpreter(sys.executable, "CPython", {"uvloop": "1"})
-    asked = Contest(KEEP_ALIVE, sys.executable, path, Pinning(), 0.1, 1)
-    speed.print_contest(asked, lacking, ["uvicorn"], 1)
+def test_lists_what_is_not_installed() -> None:
+    lacking = Interpreter("python", "CPython", {"uvloop": "1", "granian": "1"})
+    found = speed.not_installed(lacking, [OURS, "uvicorn", "granian"])
 
-    printed = capsys.readouterr().out
-    assert f"uvicorn: not installed; {sys.executable} -m pip install 'uvicorn" in printed
-    assert "uvloop" not in printed
+    assert list(found) == ["uvicorn"]
+    assert found["uvicorn"].startswith("python -m pip install 'uvicorn")
+    assert "uvloop" not in found["uvicorn"]
 
 
 @pytest.mark.slow
@@ -423,10 +417,6 @@ def test_passes_on_what_was_measured() -> None:
     assert parsing.timings_from_json(written) == list(timings())
 
 
-def test_ends_in_one_line_when_it_cannot(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail() -> None:
-        raise CalcbenchError("it cannot")
-
-    monkeypatch.setattr(speed, "run", fail)
-    with pytest.raises(SystemExit, match="bench-core: it cannot"):
-        speed.main()
+def test_ends_in_one_line_when_it_cannot() -> None:
+    with pytest.raises(SystemExit, match="bench-core: a benchmark needs at least one round"):
+        speed.main(["--rounds", "0"])

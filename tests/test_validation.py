@@ -1,7 +1,6 @@
 """The validation itself, on data whose answer is known: it must find what is broken."""
 
 import math
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -70,10 +69,8 @@ def test_allows_for_the_error_of_counting_and_for_no_more() -> None:
     assert not share_between(0.93, 0.97, [True] * 1_000)
 
 
-def test_counts_every_requirement_of_the_statistics(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(statistics, "DRAWN", 20)
-    monkeypatch.setattr(statistics, "COMPARISONS", 10)
-    found = list(statistics.requirements_of_races(rows()))
+def test_counts_every_requirement_of_the_statistics() -> None:
+    found = list(statistics.requirements_of_races(rows(), comparisons=10, drawn=20))
 
     assert len(found) == 5 + 2
     assert "req/s" in found[-2].what
@@ -122,12 +119,9 @@ def test_goes_on_with_the_next_part_where_one_fails(
     assert out.count("| held") == 2
 
 
-def test_knows_its_parts(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(sys, "argv", ["validate", "--only", "truht"])
+def test_knows_its_parts(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        program.main()
+        program.main(["--only", "truht"])
 
     assert ended.value.code == 2
     assert "no part 'truht'; did you mean 'truth'?" in capsys.readouterr().err
@@ -273,14 +267,20 @@ def test_is_answered_rightly_by_the_server_that_stamps() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("who", [timestamps.by_driver, timestamps.by_bare_client])
+@pytest.mark.parametrize(
+    "measure",
+    [
+        # A window in which a busy machine gets to one request.
+        lambda pinning: timestamps.by_driver(pinning, duration_s=1.0),
+        lambda pinning: timestamps.by_bare_client(pinning, count=50),
+    ],
+    ids=["the driver", "a bare client"],
+)
 def test_the_server_that_stamps_and_its_clients_have_one_clock(
-    who: Callable[[Pinning], timestamps.Beyond], monkeypatch: pytest.MonkeyPatch
+    measure: Callable[[Pinning], timestamps.Beyond],
 ) -> None:
     """Whatever the noise: a server's stamps lie within its client's."""
-    monkeypatch.setattr(timestamps, "DURATION_S", 1.0)  # so that a busy machine gets to one request
-    monkeypatch.setattr(timestamps, "BARE", 50)
-    seen = who(choose_cores())
+    seen = measure(choose_cores())
 
     assert len(seen.before) > 0
     assert seen.before.min() >= 0
@@ -308,12 +308,9 @@ def test_says_how_far_a_freeze_is_off() -> None:
     assert truth.freeze_error(Observation(**window), 200_000_000) == pytest.approx(0.1)
 
 
-def test_takes_the_quantiles_that_numpy_takes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(truth, "ARRAYS", 50)
-
-    assert truth.quantiles().held
-    monkeypatch.setattr(truth, "quantile", lambda values, q: int(np.quantile(values, q)))
-    assert not truth.quantiles().held
+def test_takes_the_quantiles_that_numpy_takes() -> None:
+    assert truth.quantiles(50).held
+    assert not truth.quantiles(50, lambda values, q: int(np.quantile(values, q))).held
 
 
 def test_adds_what_wrk_adds() -> None:

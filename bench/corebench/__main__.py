@@ -11,7 +11,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from calcbench.bench.corebench.contest import BARE, OURS, Contest, compete, make_path, standings
-from calcbench.bench.corebench.environment import Interpreter, how_to_install, inspect, install
+from calcbench.bench.corebench.environment import (
+    Interpreter,
+    how_to_install,
+    inspect,
+    install,
+    wanted_packages,
+)
 from calcbench.bench.corebench.parsing import timings_from_json
 from calcbench.bench.corebench.reference_servers import SERVERS
 from calcbench.bench.corebench.tables import (
@@ -68,9 +74,10 @@ def run(arguments: Sequence[str] | None = None) -> None:
     parts, servers = chosen(asked.only)
     if asked.rounds < 1 or not asked.duration > 0:
         raise UsageError("a benchmark needs at least one round, and more than 0 seconds")
-    interpreter = inspect(asked.python)
+    wanted = wanted_packages()
+    interpreter = inspect(asked.python, wanted)
     if asked.install:
-        interpreter = install(interpreter, announce)
+        interpreter = install(interpreter, wanted, announce)
     # A server may have processes of its own: only to leave as after Ctrl-C ends them all.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     pinning = choose_cores()
@@ -116,14 +123,22 @@ def print_contest(
     contest: Contest, interpreter: Interpreter, servers: Sequence[str], rounds: int
 ) -> None:
     """Measure and print one way of connecting."""
-    missing = [server for server in servers if server in SERVERS and interpreter.missing(server)]
-    present = [server for server in servers if server not in missing]
+    lacking = not_installed(interpreter, servers)
+    present = [server for server in servers if server not in lacking]
     table = standings(compete(contest, [BARE, *present], rounds, announce))
     print()
     lines = contest_lines(contest.reuse, table, interpreter.versions, contest.duration_s, rounds)
-    for server in missing:
-        lines.append(f"{server}: not installed; {how_to_install(interpreter, server)}")
+    lines += [f"{server}: not installed; {command}" for server, command in lacking.items()]
     print("\n".join(lines), flush=True)
+
+
+def not_installed(interpreter: Interpreter, servers: Sequence[str]) -> dict[str, str]:
+    """Return which of *servers* lack a package, each with the command that installs it."""
+    return {
+        server: how_to_install(interpreter, server)
+        for server in servers
+        if server in SERVERS and interpreter.missing(server)
+    }
 
 
 def announce(text: str) -> None:
@@ -134,10 +149,10 @@ def announce(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Run; what goes wrong is one line."""
     try:
-        run()
+        run(arguments)
     except CalcbenchError as error:
         sys.exit(f"bench-core: {error}")
     except KeyboardInterrupt:

@@ -62,10 +62,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
     return 0 if held else 1
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Run; what goes wrong is one line."""
     try:
-        sys.exit(run())
+        sys.exit(run(arguments))
     except CalcbenchError as error:
         print(f"validate: {error}", file=sys.stderr)
         sys.exit(error.exit_status)
