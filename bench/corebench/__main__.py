@@ -27,11 +27,11 @@ from calcbench.bench.corebench.tables import (
     parsing_lines,
     wrap,
 )
+from calcbench.bench.names import parse_names
 from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE
 from calcbench.bench.system.cpus import Pinning, choose_cores
 from calcbench.bench.system.machine import describe_machine
 from calcbench.core.errors import CalcbenchError, UsageError
-from calcbench.core.options import nearest
 
 PARSING = "parsing"
 PARTS = (PARSING, KEEP_ALIVE, CLOSE)
@@ -59,11 +59,8 @@ def chosen(only: str) -> tuple[list[str], list[str]]:
 
     Raises UsageError for a name that is neither.
     """
-    names = [name.strip() for name in only.split(",") if name.strip()]
     servers = (OURS, *SERVERS)
-    for name in names:
-        if name not in (*PARTS, *servers):
-            raise UsageError(f"no part or server {name!r}{nearest(name, (*PARTS, *servers))}")
+    names = parse_names(only, (*PARTS, *servers), "part or server")
     parts = [part for part in PARTS if part in names] or list(PARTS)
     return parts, [server for server in servers if server in names] or list(servers)
 

@@ -9,16 +9,13 @@ Each answers ``GET /op/a/b`` through `answer`, and nothing else: no error page, 
 does a little less than ours.
 """
 
-import json
-import os
-import sys
 from collections.abc import Awaitable, Callable, Iterable
 from importlib import import_module
 from typing import Any
 
+from calcbench.bench.corebench.process import configure
 from calcbench.bench.schema.plan import LOOPBACK
 from calcbench.core.app.calculator import calculate, parse_number, write_number
-from calcbench.core.serving.stop import die_with_parent
 
 TEXT = "text/plain; charset=utf-8"
 
@@ -133,10 +130,7 @@ SERVERS = {
 
 def main() -> None:
     """Serve as the config says: which reference server, on which port and cores."""
-    config = json.loads(sys.argv[1])
-    die_with_parent(config["parent"])
-    if config["cpus"]:
-        os.sched_setaffinity(0, config["cpus"])
+    config = configure()
     SERVERS[config["name"]](config["port"])
 
 

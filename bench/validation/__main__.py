@@ -13,11 +13,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 
+from calcbench.bench.names import parse_names
 from calcbench.bench.system.machine import describe_machine
 from calcbench.bench.validation import driver, statistics, truth, wrk
 from calcbench.bench.validation.requirement import Requirement, print_requirements
-from calcbench.core.errors import CalcbenchError, UsageError
-from calcbench.core.options import nearest
+from calcbench.core.errors import CalcbenchError
 
 PARTS: dict[str, Callable[[], Iterator[Requirement]]] = {
     "driver": driver.requirements,
@@ -29,10 +29,7 @@ PARTS: dict[str, Callable[[], Iterator[Requirement]]] = {
 
 def chosen(only: str) -> list[str]:
     """Return the parts that *only* names, all for an empty one; raises UsageError."""
-    names = [name.strip() for name in only.split(",") if name.strip()]
-    for name in names:
-        if name not in PARTS:
-            raise UsageError(f"no part {name!r}{nearest(name, PARTS)}")
+    names = parse_names(only, PARTS, "part")
     return [name for name in PARTS if name in names] or list(PARTS)
 
 
