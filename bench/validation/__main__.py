@@ -8,13 +8,12 @@ up), `truth` (servers about which the truth is known), `wrk` (a cross-check), `s
 import argparse
 import itertools
 import os
-import platform
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 
 from calcbench.bench.names import parse_names
-from calcbench.bench.system.machine import describe_machine
+from calcbench.bench.system.machine import describe_machine, python_name
 from calcbench.bench.validation import driver, statistics, truth, wrk
 from calcbench.bench.validation.requirement import Requirement, print_requirements
 from calcbench.core.errors import CalcbenchError
@@ -51,10 +50,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     load, began = os.getloadavg()[0], time.monotonic()
     held = print_requirements(itertools.chain.from_iterable(map(measure_part, parts)))
     machine = describe_machine()
-    python = f"{platform.python_implementation()} {platform.python_version()}"
     print(
-        f"\n{machine['cpu']}, {machine['usable_cores']} cores, {python}; load when this began:"
-        f" {load:.1f}; it took {time.monotonic() - began:.0f} s."
+        f"\n{machine['cpu']}, {machine['usable_cores']} cores, {python_name()};"
+        f" load when this began: {load:.1f}; it took {time.monotonic() - began:.0f} s."
     )
     return 0 if held else 1
 
