@@ -16,7 +16,7 @@ import pytest
 
 from calcbench.bench.corebench import __main__ as speed
 from calcbench.bench.corebench import contest, environment, parsing, reference_servers, tables
-from calcbench.bench.corebench.contest import BARE, OURS, Contest, Figures
+from calcbench.bench.corebench.contest import BARE, SELECTORS, Contest, Figures
 from calcbench.bench.corebench.environment import Interpreter
 from calcbench.bench.corebench.parsing import CASES, NEVER, ONE, REPEAT, Case, Timing
 from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, REUSES
@@ -96,7 +96,7 @@ def test_times_every_case_in_every_way() -> None:
 def test_measures_the_bare_loop_and_selectors_alike(reuse: str, path: Path) -> None:
     announced: list[str] = []
     asked = Contest(reuse, sys.executable, path, Pinning(), 0.1, 1)
-    figures = contest.compete(asked, [BARE, OURS], 1, announced.append)
+    figures = contest.compete(asked, [BARE, SELECTORS], 1, announced.append)
 
     assert [one.failure_reason for one in figures] == ["", ""]
     assert all(one.cpu_us > 0 and one.per_second > 0 for one in figures)
@@ -195,10 +195,10 @@ def test_a_benchmark_that_is_terminated_leaves_nobody() -> None:
 def test_compares_within_a_round() -> None:
     figures = [
         Figures(BARE, 1, cpu_us=6, per_second=100),
-        Figures(OURS, 1, cpu_us=8, per_second=90),
+        Figures(SELECTORS, 1, cpu_us=8, per_second=90),
         Figures("bjoern", 1, cpu_us=9, per_second=95),
         Figures(BARE, 2, cpu_us=12, per_second=50),
-        Figures(OURS, 2, cpu_us=15, per_second=45),
+        Figures(SELECTORS, 2, cpu_us=15, per_second=45),
         Figures("bjoern", 2, cpu_us=14, per_second=40),
         Figures("granian", 1, failure_reason="it fell over"),
         Figures("granian", 2, failure_reason="and again"),
@@ -207,7 +207,7 @@ def test_compares_within_a_round() -> None:
 
     assert [one.server for one in (bare, ours, bjoern, granian)] == [
         BARE,
-        OURS,
+        SELECTORS,
         "bjoern",
         "granian",
     ]
@@ -221,7 +221,7 @@ def test_compares_within_a_round() -> None:
 def test_compares_with_nobody_whose_round_failed() -> None:
     figures = [
         Figures(BARE, 1, failure_reason="it fell over"),
-        Figures(OURS, 1, failure_reason="so did this"),
+        Figures(SELECTORS, 1, failure_reason="so did this"),
         Figures("bjoern", 1, cpu_us=9, per_second=95),
     ]
     found = {one.server: one for one in contest.standings(figures)}
@@ -235,7 +235,7 @@ def test_compares_with_nobody_whose_round_failed() -> None:
 
 
 def test_reference_servers_answer_as_we_do() -> None:
-    assert reference_servers.answer("/mult/12/34") == b"408"
+    assert reference_servers.response_body("/mult/12/34") == b"408"
 
 
 def test_speaks_wsgi() -> None:
@@ -342,7 +342,7 @@ def test_prints_the_ratios_beside_their_targets() -> None:
 
 
 def test_prints_a_contest_within_its_width() -> None:
-    names = [BARE, OURS, *reference_servers.SERVERS]
+    names = [BARE, SELECTORS, *reference_servers.SERVERS]
     figures = [
         Figures(name, number, cpu_us=123.4 + number, per_second=123_456, driver_share=0.99)
         for name in names
@@ -371,10 +371,10 @@ def test_names_machine_and_python() -> None:
 @pytest.mark.parametrize(
     ("only", "parts", "servers"),
     [
-        ("", list(speed.PARTS), [OURS, *reference_servers.SERVERS]),
-        ("parsing", ["parsing"], [OURS, *reference_servers.SERVERS]),
+        ("", list(speed.PARTS), [SELECTORS, *reference_servers.SERVERS]),
+        ("parsing", ["parsing"], [SELECTORS, *reference_servers.SERVERS]),
         ("close, bjoern", [CLOSE], ["bjoern"]),
-        ("selectors", list(speed.PARTS), [OURS]),
+        ("selectors", list(speed.PARTS), [SELECTORS]),
     ],
 )
 def test_measures_only_what_is_asked_for(only: str, parts: list[str], servers: list[str]) -> None:
@@ -388,7 +388,7 @@ def test_refuses_a_name_that_is_nothing() -> None:
 
 def test_lists_what_is_not_installed() -> None:
     lacking = Interpreter("python", "CPython", {"uvloop": "1", "granian": "1"})
-    found = speed.not_installed(lacking, [OURS, "uvicorn", "granian"])
+    found = speed.not_installed(lacking, [SELECTORS, "uvicorn", "granian"])
 
     assert list(found) == ["uvicorn"]
     assert found["uvicorn"].startswith("python -m pip install 'uvicorn")
@@ -408,7 +408,7 @@ def test_runs_from_the_command_line(tmp_path: Path) -> None:
 
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    assert [line for line in done.stdout.splitlines() if line.startswith((BARE, OURS))]
+    assert [line for line in done.stdout.splitlines() if line.startswith((BARE, SELECTORS))]
 
 
 def test_passes_on_what_was_measured() -> None:

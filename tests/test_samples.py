@@ -1,4 +1,4 @@
-"""Files of samples that are not as they were written: told in one line, and never believed."""
+"""Files of samples that are not as they were written: reported in one line, and never believed."""
 
 import dataclasses
 from pathlib import Path
@@ -60,7 +60,7 @@ def test_believes_no_file_in_which_one_octet_is_another(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("columns", "complaint"),
+    ("columns", "message"),
     [
         ({"client": None}, "no column 'client'"),
         ({"dispatch_ns": None}, "no column 'dispatch_ns'"),
@@ -87,15 +87,15 @@ def test_believes_no_file_in_which_one_octet_is_another(folder: Path) -> None:
     ],
 )
 def test_says_what_is_wrong_with_a_column(
-    columns: dict[str, Any], complaint: str, folder: Path
+    columns: dict[str, Any], message: str, folder: Path
 ) -> None:
     save(folder, {n: column for n, column in (KEPT | columns).items() if column is not None})
-    with pytest.raises(CalcbenchError, match=f"cannot read the samples .*{complaint}"):
+    with pytest.raises(CalcbenchError, match=f"cannot read the samples .*{message}"):
         read_samples(folder, dataclasses.replace(MEASURED, offered_per_s=10.0))
 
 
 @pytest.mark.parametrize(
-    ("columns", "complaint"),
+    ("columns", "message"),
     [
         ({"service_count": None}, "no column 'service_count'"),
         ({"response_value_ns": [1]}, "column 'response_count' is not as long as"),
@@ -105,7 +105,7 @@ def test_says_what_is_wrong_with_a_column(
     ],
 )
 def test_says_what_is_wrong_with_a_histogram(
-    columns: dict[str, Any], complaint: str, folder: Path
+    columns: dict[str, Any], message: str, folder: Path
 ) -> None:
     histograms = Histograms()
     histograms.add(SAMPLES)
@@ -114,7 +114,7 @@ def test_says_what_is_wrong_with_a_histogram(
     assert len(read_samples(folder, MEASURED)["response_count"]) == 5
 
     save(folder, {n: column for n, column in (kept | columns).items() if column is not None})
-    with pytest.raises(CalcbenchError, match=f"cannot read the samples .*{complaint}"):
+    with pytest.raises(CalcbenchError, match=f"cannot read the samples .*{message}"):
         read_samples(folder, MEASURED)
 
 

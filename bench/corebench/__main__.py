@@ -10,7 +10,14 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from calcbench.bench.corebench.contest import BARE, OURS, Contest, compete, make_path, standings
+from calcbench.bench.corebench.contest import (
+    BARE,
+    SELECTORS,
+    Contest,
+    compete,
+    make_path,
+    standings,
+)
 from calcbench.bench.corebench.environment import (
     Interpreter,
     how_to_install,
@@ -45,7 +52,9 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, help="default: 5")
     parser.add_argument("--duration", type=float, default=1.0, help="seconds of each measurement")
     parser.add_argument(
-        "--only", default="", help=f"some of {', '.join((*PARTS, OURS, *SERVERS))}, with commas"
+        "--only",
+        default="",
+        help=f"some of {', '.join((*PARTS, SELECTORS, *SERVERS))}, with commas",
     )
     parser.add_argument("--python", default=sys.executable, help="what runs the servers")
     parser.add_argument(
@@ -59,7 +68,7 @@ def chosen(only: str) -> tuple[list[str], list[str]]:
 
     Raises UsageError for a name that is neither.
     """
-    servers = (OURS, *SERVERS)
+    servers = (SELECTORS, *SERVERS)
     names = parse_names(only, (*PARTS, *servers), "part or server")
     parts = [part for part in PARTS if part in names] or list(PARTS)
     return parts, [server for server in servers if server in names] or list(servers)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from calcbench.bench.analysis.summary import Spread
-from calcbench.bench.corebench.contest import BARE, CONNECTIONS, OURS, Standing
+from calcbench.bench.corebench.contest import BARE, CONNECTIONS, SELECTORS, Standing
 from calcbench.bench.corebench.parsing import NEVER, REPEAT, Case, Timing, request_of
 from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE
 from calcbench.bench.system.cpus import Pinning
@@ -111,7 +111,7 @@ def contest_lines(
     for one in table:
         if not one.cpu_us.rounds:
             continue
-        reference = one.server not in (BARE, OURS)
+        reference = one.server not in (BARE, SELECTORS)
         rows.append(
             [
                 f"{one.server} {versions.get(one.server, '')}".rstrip(),
@@ -119,7 +119,7 @@ def contest_lines(
                 format_ns(one.cpu_us.median * 1e3),
                 format_number(one.of_limit.median) if one.of_limit.rounds else "",
                 show_range(one.of_limit) if one.server != BARE else "",
-                format_number(LIMIT_TARGETS[reuse]) if one.server == OURS else "",
+                format_number(LIMIT_TARGETS[reuse]) if one.server == SELECTORS else "",
                 f"{one.behind_in_cpu} of {one.rounds}" if reference and one.rounds else "",
                 f"{one.behind_in_rate} of {one.rounds}" if reference and one.rounds else "",
                 f"{one.driver_share:.0%}",
