@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from builders import make_condition, make_measurement, make_row
+from truth import some_ended, until
 
 from calcbench.bench.analysis.metrics import THROUGHPUT
 from calcbench.bench.analysis.quantiles import quantile
@@ -23,6 +24,9 @@ from calcbench.bench.validation.requirement import Requirement, at_most, share_b
 from calcbench.bench.validation.stamping_server import response_to
 from calcbench.bench.validation.statistics import drawing, log_ratios, residuals
 from calcbench.core.errors import CalcbenchError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 random = np.random.default_rng(3)
 # Both are slow in the same rounds; what each has of its own is a tenth of that.
@@ -130,7 +134,8 @@ def test_knows_its_parts(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_records_samples_as_the_driver_does() -> None:
-    assert driver.recording_ns(2_000) > 0
+    # The machine may stand still during the loop that is taken off.
+    assert max(driver.recording_ns(2_000) for _ in range(5)) > 0
     assert driver.recording(203).held
     assert not driver.recording(301).held
 
@@ -266,21 +271,24 @@ def test_is_answered_rightly_by_the_server_that_stamps() -> None:
     assert response_to(b"GET /sub/2/3 HTTP/1.1\r\n\r\n").endswith(b"2\r\n\r\n-1")
 
 
+def ask_by_driver(pinning: Pinning) -> timestamps.Beyond:
+    def measure(duration_s: float) -> "tuple[Observation, NDArray[np.int64]]":
+        return timestamps.drive_stamped(pinning, duration_s)
+
+    return timestamps.beyond(*until(lambda seen: some_ended(seen[0]), measure, 0.2))
+
+
+def ask_by_bare_client(pinning: Pinning) -> timestamps.Beyond:
+    return timestamps.by_bare_client(pinning, count=50)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "measure",
-    [
-        # A window in which a busy machine gets to one request.
-        lambda pinning: timestamps.by_driver(pinning, duration_s=1.0),
-        lambda pinning: timestamps.by_bare_client(pinning, count=50),
-    ],
-    ids=["the driver", "a bare client"],
-)
+@pytest.mark.parametrize("ask", [ask_by_driver, ask_by_bare_client])
 def test_the_server_that_stamps_and_its_clients_have_one_clock(
-    measure: Callable[[Pinning], timestamps.Beyond],
+    ask: Callable[[Pinning], timestamps.Beyond],
 ) -> None:
     """Whatever the noise: a server's stamps lie within its client's."""
-    seen = measure(choose_cores())
+    seen = ask(choose_cores())
 
     assert len(seen.before) > 0
     assert seen.before.min() >= 0

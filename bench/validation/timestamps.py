@@ -87,8 +87,13 @@ def requirement_of(driver: list[Beyond], bare: list[Beyond]) -> Requirement:
     )
 
 
-def by_driver(pinning: Pinning, duration_s: float = DURATION_S) -> Beyond:
+def by_driver(pinning: Pinning) -> Beyond:  # by make validate
     """Let the driver ask over one connection, and compare request by request."""
+    return beyond(*drive_stamped(pinning, DURATION_S))
+
+
+def drive_stamped(pinning: Pinning, duration_s: float) -> "tuple[Observation, NDArray[np.int64]]":
+    """Let the driver ask over one connection; return what it saw, and the server's stamps."""
 
     def ask(port: int) -> Observation:
         with Drivers() as drivers:
@@ -96,7 +101,7 @@ def by_driver(pinning: Pinning, duration_s: float = DURATION_S) -> Beyond:
                 LoadSpec(LOOPBACK, port, 1, True, duration_s, 0.1, cpus=pinning.driver)
             )
 
-    return beyond(*with_stamps(pinning, ask))
+    return with_stamps(pinning, ask)
 
 
 def beyond(observation: Observation, stamps: "NDArray[np.int64]") -> Beyond:
