@@ -21,6 +21,7 @@ from pathlib import Path
 
 import pytest
 from builders import make_condition, make_run
+from truth import nobody
 
 import calcbench
 from calcbench.bench.analysis.summary import Row, Summary
@@ -104,7 +105,7 @@ def start() -> Iterator[Processes]:
         except ProcessLookupError:
             continue
         with os.fdopen(fd):
-            assert select.select([fd], [], [], 5)[0], f"process {pid} was left running"
+            assert select.select([fd], [], [], TIMEOUT_S)[0], f"process {pid} was left running"
 
 
 class Terminal:
@@ -535,7 +536,10 @@ def begin_request(port: int) -> socket.socket:
 
 
 def test_finishes_a_request_in_progress_when_stopped(start: Processes, terminal: Terminal) -> None:
-    process = start("serve", "--strategy", "threadpool", "--port", "0", stderr=terminal.theirs)
+    process = start(
+        *("serve", "--strategy", "threadpool", "--port", "0", "--drain-timeout", "60"),
+        stderr=terminal.theirs,
+    )
     with begin_request(ready(process, "threadpool")) as client:
         process.send_signal(signal.SIGINT)
         terminal.wait_for("Ctrl-C again ends at once")
@@ -655,10 +659,9 @@ def test_prints_only_the_folder_when_quiet(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_says_where_the_reasons_are_when_quiet(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        url = f"http://127.0.0.1:{closed.getsockname()[1]}/"
     words = ("--duration", "0.05", "--warmup", "0", "--rounds", "1", "--out", str(tmp_path))
-    done = calcbench_run("load", "-q", url, *words)
+    with nobody() as port:
+        done = calcbench_run("load", "-q", f"http://127.0.0.1:{port}/", *words)
 
     why = f"calcbench report {folder_of(tmp_path)}"
     assert done.returncode == 1

@@ -93,13 +93,14 @@ def test_sees_what_a_listener_turns_away() -> None:
             client.setblocking(False)
             client.connect_ex(listener.getsockname())
             clients.append(client)
-        drops, waiting = listener_state(listener)
+        drops = waiting = 0
+        while drops < 4 or waiting < 2:  # the kernel is at it; a test that hangs here has failed
+            drops, waiting = listener_state(listener)
         for client in clients:
             client.close()
 
     assert before == (0, 0)
     assert waiting == 2
-    assert drops >= 4
     assert listener_state(None) == (0, 0)
 
 
