@@ -78,9 +78,9 @@ def freeze(pinning: Pinning) -> Requirement:  # by make validate
         )
         runs = [freeze_during(server.pid, load) for _ in range(ROUNDS)]
         closed, _ = freeze_during(server.pid, dataclasses.replace(load, rate=0))
-    seen, frozen_ns = min(runs, key=lambda run: freeze_error(*run))
-    error = freeze_error(seen, frozen_ns)
-    seen_ns = quantile(np.sort(seen.samples["latency_ns"]), 0.99)
+    observation, frozen_ns = min(runs, key=lambda run: freeze_error(*run))
+    error = freeze_error(observation, frozen_ns)
+    seen_ns = quantile(np.sort(observation.samples["latency_ns"]), 0.99)
     missed_ns = quantile(np.sort(closed.samples["latency_ns"]), 0.99)
     return Requirement(
         f"open loop, server stopped {FROZEN_S:g} of {FREEZE_S:g} s: p90, p95, p99",
