@@ -1,6 +1,6 @@
 """Make what tests need, with only what a test cares about spelt out."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from calcbench.bench.analysis.summary import Row, spread
@@ -52,6 +52,25 @@ def make_run(plan: Plan, *measurements: Measurement, **more: Any) -> Run:
         "versions": {},
     }
     return Run(plan=plan, measurements=measurements, **(usual | more))
+
+
+def make_measurement(condition: Condition, number: int = 1, **more: Any) -> Measurement:
+    """Return round *number*: a second in which 1,000 responses were right."""
+    usual: dict[str, Any] = {
+        "status": "ok",
+        "elapsed_ns": 1_000_000_000,
+        "outcomes": Outcomes(ok=1_000),
+    }
+    return Measurement(condition, number, **(usual | more))
+
+
+def noise_of(strategy: str, noise: Sequence[float]) -> list[float]:
+    """Return *noise* from a place on that depends on the name of *strategy*.
+
+    Two rows with their noise in one order would have a ratio without any.
+    """
+    turn = sum(map(ord, strategy)) % len(noise)
+    return [*noise[turn:], *noise[:turn]]
 
 
 def make_row(condition: Condition, rates: Iterable[float], **more: Any) -> Row:

@@ -212,8 +212,8 @@ def test_explains_itself_on_one_page() -> None:
     # What it promises is so.
     for line in page.splitlines():
         if line.startswith("    GET "):
-            path, answer = line.split()[1:3]
-            assert ask(path).body.decode() == answer.rstrip(",:")
+            path, result = line.split()[1:3]
+            assert ask(path).body.decode() == result.rstrip(",:")
     assert post(EXAMPLE).body == b'{"result": 8}'
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import matplotlib as mpl
 import pytest
-from builders import make_row, make_run
+from builders import make_row, make_run, noise_of
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -43,12 +43,11 @@ DECADES = (10, 60, 400, 2_500, 16_000)
 def row(condition: Condition, rate: float, **more: Any) -> Row:
     """A row whose other figures follow from *rate*, answers for each second."""
     latency = condition.connections / rate * 1e9
-    noise, turn = (1, 0.95, 1.02), len(condition.strategy) % 3  # no two have it in one order
     figures: dict[str, Any] = {
         "p50_ns": spread([latency, latency * 0.9, latency * 1.1]),
         "p99_ns": spread([latency * 3, latency * 2, latency * 5]),
     }
-    rates = [rate * share for share in (noise[turn:] + noise[:turn])]
+    rates = [rate * share for share in noise_of(condition.strategy, (1, 0.95, 1.02))]
     return make_row(condition, rates, **(figures | more))
 
 
@@ -334,11 +333,13 @@ def test_tells_rounds_of_the_driver_in_one_line() -> None:
 
 
 def test_says_that_nobody_leads_where_rounds_overlap() -> None:
-    rows = [row(at_32("fork"), 1_990), row(at_32("selectors"), 2_000), row(at_32("a"), 1_999)]
-
+    rates = {"threadpool": 1_990, "selectors": 2_000, "blocking": 1_999}
+    rows = [row(at_32(name), rate) for name, rate in rates.items()]
     two, three = headline(THROUGHPUT, rows[:2]), headline(THROUGHPUT, rows)
 
-    assert two == "no clear difference between selectors and fork: about 2,000/s at 32 connections"
+    assert two == (
+        "no clear difference between selectors and threadpool: about 2,000/s at 32 connections"
+    )
     assert three.startswith("no clear difference between selectors and 2 others: about 2,000/s")
 
 

@@ -347,20 +347,20 @@ def test_begins_a_window_after_the_warm_up_that_it_finds() -> None:
         for at, cpu in ((5, 0), (6, 700), (7, 1000))
     ]
     condition = make_condition()
-    told = assess(observation, ServerWatch(seen, (), Life(0, 0, 0)), condition, Pinning(), {})
+    result = assess(observation, ServerWatch(seen, (), Life(0, 0, 0)), condition, Pinning(), {})
 
-    assert 0.4 * S < told.cut_ns < 0.7 * S
-    assert told.observation.opened_ns == 5 * S + told.cut_ns
-    assert told.observation.elapsed_ns == 2 * S - told.cut_ns
+    assert 0.4 * S < result.cut_ns < 0.7 * S
+    assert result.observation.opened_ns == 5 * S + result.cut_ns
+    assert result.observation.elapsed_ns == 2 * S - result.cut_ns
     assert (
-        told.observation.outcomes.ok
-        == len(told.observation.samples["client"])
+        result.observation.outcomes.ok
+        == len(result.observation.samples["client"])
         < len(samples["client"])
     )
-    assert told.observation.responses == told.observation.outcomes.ok
-    assert told.observation.server_cpu_ns == pytest.approx(S - 0.7 * told.cut_ns, rel=0.01)
-    assert told.evidence.settled
-    assert told.judgement.name == SERVER_BOUND
+    assert result.observation.responses == result.observation.outcomes.ok
+    assert result.observation.server_cpu_ns == pytest.approx(S - 0.7 * result.cut_ns, rel=0.01)
+    assert result.evidence.settled
+    assert result.judgement.name == SERVER_BOUND
 
 
 @pytest.mark.parametrize("open_loop", [False, True])
@@ -386,8 +386,8 @@ def test_keeps_the_responses_of_a_server_that_then_hangs(open_loop: bool) -> Non
         offered_per_s=15_000.0 if open_loop else 0.0,
         samples=samples,
     )
-    told = assess(seen, ServerWatch([], (), Life(0, 0, 0)), make_condition(), Pinning(), {})
+    result = assess(seen, ServerWatch([], (), Life(0, 0, 0)), make_condition(), Pinning(), {})
 
-    assert told.observation.outcomes.ok == count
-    assert told.evidence.settled is False
-    assert told.cut_ns == 0
+    assert result.observation.outcomes.ok == count
+    assert result.evidence.settled is False
+    assert result.cut_ns == 0

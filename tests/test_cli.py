@@ -21,6 +21,7 @@ from pathlib import Path
 
 import pytest
 from builders import make_condition, make_run
+from truth import nobody
 
 import calcbench
 from calcbench.bench.analysis.summary import Row, Summary
@@ -37,7 +38,7 @@ from calcbench.core.serving import catalogue
 
 COMMAND = str(Path(sysconfig.get_path("scripts")) / "calcbench")
 MARK = "CALCBENCH_TEST_MARK"  # every process that a command starts inherits it
-PATIENCE_S = 60  # for what should take a moment, on a laden machine
+TIMEOUT_S = 60  # for what should take a moment, on a laden machine
 QUICK = ("--connections", "2", "--duration", "0.05", "--warmup", "0", "--workload", "add")
 FIVE = ["blocking", "fork", "selectors", "thread-per-request", "threadpool"]
 
@@ -59,7 +60,7 @@ def calcbench_run(
         text=True,
         capture_output=True,
         stdin=subprocess.DEVNULL,
-        timeout=PATIENCE_S,
+        timeout=TIMEOUT_S,
         check=False,
     )
 
@@ -104,7 +105,7 @@ def start() -> Iterator[Processes]:
         except ProcessLookupError:
             continue
         with os.fdopen(fd):
-            assert select.select([fd], [], [], 5)[0], f"process {pid} was left running"
+            assert select.select([fd], [], [], TIMEOUT_S)[0], f"process {pid} was left running"
 
 
 class Terminal:
@@ -117,7 +118,7 @@ class Terminal:
 
     def wait_for(self, pattern: str) -> None:
         while not re.search(pattern, self.text):
-            assert select.select([self.ours], [], [], PATIENCE_S)[0], self.text
+            assert select.select([self.ours], [], [], TIMEOUT_S)[0], self.text
             self.text += self.decode(os.read(self.ours, 4096))
 
     def close(self) -> None:
@@ -238,7 +239,7 @@ def test_honours_no_color(terminal: Terminal, no_colour: str, codes: bool) -> No
     )
     terminal.wait_for("threadpool")
 
-    assert process.wait(PATIENCE_S) == 0
+    assert process.wait(TIMEOUT_S) == 0
     assert ("\x1b[1m" in terminal.text) is codes
 
 
@@ -263,7 +264,7 @@ def test_says_in_one_line_that_its_output_is_full(command: str) -> None:
             stderr=subprocess.PIPE,
             env=environment(),
             check=False,
-            timeout=PATIENCE_S,
+            timeout=TIMEOUT_S,
             text=True,
         )
 
@@ -493,7 +494,7 @@ def ready(process: "subprocess.Popen[str]", strategy: str) -> int:
 
 
 def get(port: int, path: str) -> str:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)
     connection.request("GET", path, headers={"Connection": "close"})
     with connection.getresponse() as response:
         return response.read().decode()
@@ -504,11 +505,11 @@ def get(port: int, path: str) -> str:
 @pytest.mark.parametrize("strategy", FIVE)
 def test_serves_until_a_signal(start: Processes, strategy: str, number: signal.Signals) -> None:
     process = start("serve", "--strategy", strategy, "--port", "0")
-    answer = get(ready(process, strategy), "/add/2/3")
+    body = get(ready(process, strategy), "/add/2/3")
     process.send_signal(number)
-    stdout, stderr = process.communicate(timeout=PATIENCE_S)
+    stdout, stderr = process.communicate(timeout=TIMEOUT_S)
 
-    assert answer == "5"
+    assert body == "5"
     assert (process.returncode, stdout, stderr) == (0, "", "")
 
 
@@ -525,7 +526,7 @@ def test_serves_with_options_a_workload_and_limits(start: Processes) -> None:
 
 def begin_request(port: int) -> socket.socket:
     """Return a client whose request has begun: the server has asked for the rest of it."""
-    client = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
+    client = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_S)
     client.sendall(
         b"POST /calc HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
         b"Expect: 100-continue\r\nContent-Length: 36\r\n\r\n"
@@ -535,15 +536,18 @@ def begin_request(port: int) -> socket.socket:
 
 
 def test_finishes_a_request_in_progress_when_stopped(start: Processes, terminal: Terminal) -> None:
-    process = start("serve", "--strategy", "threadpool", "--port", "0", stderr=terminal.theirs)
+    process = start(
+        *("serve", "--strategy", "threadpool", "--port", "0", "--drain-timeout", "60"),
+        stderr=terminal.theirs,
+    )
     with begin_request(ready(process, "threadpool")) as client:
         process.send_signal(signal.SIGINT)
         terminal.wait_for("Ctrl-C again ends at once")
         client.sendall(b'{"op": "mult", "arg1": 2, "arg2": 4}')
-        answer = client.makefile("rb").read()
+        response = client.makefile("rb").read()
 
-    assert answer.endswith(b'{"result": 8}')
-    assert process.wait(PATIENCE_S) == 0
+    assert response.endswith(b'{"result": 8}')
+    assert process.wait(TIMEOUT_S) == 0
 
 
 def test_ends_at_once_at_a_second_signal(start: Processes, terminal: Terminal) -> None:
@@ -556,7 +560,7 @@ def test_ends_at_once_at_a_second_signal(start: Processes, terminal: Terminal) -
         terminal.wait_for("Ctrl-C again ends at once")
         process.send_signal(signal.SIGINT)
 
-        assert process.wait(PATIENCE_S) == 130
+        assert process.wait(TIMEOUT_S) == 130
 
 
 def test_says_that_its_server_died(start: Processes) -> None:
@@ -564,7 +568,7 @@ def test_says_that_its_server_died(start: Processes) -> None:
     ready(process, "threadpool")
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     os.kill(int(children[0]), signal.SIGKILL)
-    stderr = process.communicate(timeout=PATIENCE_S)[1]
+    stderr = process.communicate(timeout=TIMEOUT_S)[1]
 
     assert one_line(stderr) == "the threadpool server died: status -9"
     assert process.returncode == 1
@@ -580,7 +584,7 @@ def folder_of(parent: Path) -> Path:
     return folder
 
 
-# On a laden machine a round of 50 ms may not count: that is told, and is no success.
+# On a laden machine a round of 50 ms may not count: that is reported, and is no success.
 SHORT_ROUND = r"(calcbench: [a-z, -]+ failed; the reasons are below the table\n)?"
 
 
@@ -655,10 +659,9 @@ def test_prints_only_the_folder_when_quiet(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_says_where_the_reasons_are_when_quiet(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        url = f"http://127.0.0.1:{closed.getsockname()[1]}/"
     words = ("--duration", "0.05", "--warmup", "0", "--rounds", "1", "--out", str(tmp_path))
-    done = calcbench_run("load", "-q", url, *words)
+    with nobody() as port:
+        done = calcbench_run("load", "-q", f"http://127.0.0.1:{port}/", *words)
 
     why = f"calcbench report {folder_of(tmp_path)}"
     assert done.returncode == 1
@@ -678,7 +681,8 @@ def test_prints_the_whole_result_as_json(tmp_path: Path) -> None:
         f"{whole['run']['plan']['control']} (again)",
     ]
     assert len(whole["run"]["measurements"]) == 6
-    assert len(whole["summary"]["controls"]) == 1
+    # Nothing is compared with a strategy none of whose rounds of 50 ms counts.
+    assert len(whole["summary"]["controls"]) == 1 or done.returncode == 1
     assert whole["run"] == json.loads((folder_of(tmp_path) / "result.json").read_text())
     assert "threadpool:workers=2" in done.stderr
     assert done.returncode == (" failed; " in done.stderr)
@@ -696,7 +700,7 @@ def test_keeps_what_there_is_of_an_interrupted_race(
     terminal.wait_for(r"(?<!\d)3 of 1000")
     process.send_signal(number)
     process.send_signal(signal.SIGTERM)  # a second one is too late to spoil anything
-    stdout, _ = process.communicate(timeout=PATIENCE_S)
+    stdout, _ = process.communicate(timeout=TIMEOUT_S)
     folder = folder_of(tmp_path)
     report = calcbench_run("report", str(folder))
 
@@ -716,7 +720,7 @@ def test_keeps_an_empty_result_of_a_race_that_was_stopped_at_once(
     process = start("run", *words, stderr=terminal.theirs)
     terminal.wait_for(r"(?<!\d)0 of 18")
     process.send_signal(signal.SIGINT)
-    stdout, _ = process.communicate(timeout=PATIENCE_S)
+    stdout, _ = process.communicate(timeout=TIMEOUT_S)
     folder = folder_of(tmp_path)
 
     assert process.returncode == 130
@@ -731,9 +735,9 @@ def test_shows_its_progress_with_the_time_left_on_a_terminal_only(
     words = ("--strategy", "fork", *QUICK, "--rounds", "2", "--out", str(tmp_path))
     process = start("run", *words, stderr=terminal.theirs)
     terminal.wait_for(r"1 of 2\b.*[0-9] s left.*fork, add, 2")
-    stdout, _ = process.communicate(timeout=PATIENCE_S)
+    stdout, _ = process.communicate(timeout=TIMEOUT_S)
 
-    assert process.returncode == 0
+    assert process.returncode in (0, 1)  # a round of 50 ms may not count
     assert "left" not in stdout
 
 
@@ -746,7 +750,7 @@ def test_leaves_nothing_running_when_it_is_killed(
     terminal.wait_for(r"(?<!\d)0 of 18")
     process.kill()
 
-    assert process.wait(PATIENCE_S) == -9
+    assert process.wait(TIMEOUT_S) == -9
     assert not list(folder_of(tmp_path).glob("result.json"))
 
 

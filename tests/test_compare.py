@@ -8,15 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from builders import make_run
+from builders import make_condition, make_measurement, make_run
 
 from calcbench.bench.analysis.thresholds import BROKEN, CANNOT_TELL, HELD, parse_threshold
 from calcbench.bench.cli import main as cli
-from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.outcomes import Outcomes
-from calcbench.bench.schema.plan import KEEP_ALIVE, Plan
+from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import (
-    Measurement,
     prepare_folder,
     read_run,
     write_run,
@@ -50,15 +48,13 @@ def result(
         }
         write_samples(folder, name, samples)
         values: dict[str, Any] = {
-            "status": "ok",
-            "elapsed_ns": 10**9,
             "outcomes": Outcomes(ok=responses),
             "clients_served": 4,
             "samples": name,
             "server_cpu_ns": round(10**8 / share),
         }
-        condition = Condition(strategy, "add", KEEP_ALIVE, 4)
-        measurements.append(Measurement(condition, number, **(values | more)))
+        condition = make_condition(strategy, 4)
+        measurements.append(make_measurement(condition, number, **(values | more)))
     plan = Plan((strategy,), connections=(4,), rounds=len(noise))
     write_run(
         make_run(plan, *measurements, name=folder.name),

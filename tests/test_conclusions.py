@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from builders import make_condition, make_row
+from builders import make_condition, make_row, noise_of
 
 from calcbench.bench.analysis.summary import Row, Summary, spread
 from calcbench.bench.schema.condition import AGAIN, Condition
@@ -10,8 +10,7 @@ from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE
 from calcbench.bench.views.conclusions import verdict
 
 OTHER = Condition("fork", "add", KEEP_ALIVE, 2)
-# How far each of nine rounds lies from the middle, as a share of half the width; no two rows share
-# an order, or their ratio would have no noise.
+# How far each of nine rounds lies from the middle, as a share of half the width.
 PLACES = (-1.0, -0.8, -0.5, -0.2, 0.0, 0.2, 0.5, 0.8, 1.0)
 
 WHY_NOT = (("gevent", "unavailable"), ("fork", "failed"))
@@ -27,8 +26,7 @@ def row(
     **more: object,
 ) -> Row:
     """Return a row whose rounds lie between *low* and *high*, the median in the middle."""
-    turn = sum(map(ord, strategy)) % len(PLACES)
-    places = (PLACES[turn:] + PLACES[:turn])[:rounds] if rounds > 1 else [0.0]
+    places = noise_of(strategy, PLACES)[:rounds] if rounds > 1 else [0.0]
     rates = ((low + high) / 2 + place * (high - low) / 2 for place in places)
     condition = make_condition(strategy, 32, workload)
     return make_row(condition, rates, **({"clients_served": served} | more))

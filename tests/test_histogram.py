@@ -1,6 +1,5 @@
 """Histograms, against the exact samples that they stand for, and the files that hold both."""
 
-import dataclasses
 import errno
 import io
 import os
@@ -9,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from builders import make_condition, make_measurement
 from hdrh.histogram import HdrHistogram
 
 from calcbench.bench.analysis.quantiles import quantile
-from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.histogram import (
     HIGHEST_NS,
     Histograms,
@@ -34,15 +33,12 @@ if TYPE_CHECKING:
     from calcbench.bench.schema.samples import Samples
 
 DRAW = np.random.default_rng(1)
-MEASURED = Measurement(
-    Condition("selectors", "add", "keep-alive", 7), 1, "ok", samples="samples/1.npz"
-)
 
 
 def measured(samples: "Samples", name: str = "samples/1.npz") -> Measurement:
     """Return a measurement that counts as many outcomes as *samples* have, and keeps them there."""
     ends = Outcomes(*np.bincount(samples["outcome"], minlength=6).tolist())
-    return dataclasses.replace(MEASURED, outcomes=ends, samples=name)
+    return make_measurement(make_condition(connections=7), outcomes=ends, samples=name)
 
 
 def samples(count: int) -> "Samples":
@@ -108,7 +104,7 @@ def test_reads_counted_values_as_sorted_samples() -> None:
 def test_keeps_every_time_of_a_sample_in_a_file(tmp_path: Path) -> None:
     exact = samples(1_000)
     prepare_folder(tmp_path)
-    write_samples(tmp_path, MEASURED.samples, compact(exact))
+    write_samples(tmp_path, "samples/1.npz", compact(exact))
     back = read_samples(tmp_path, measured(exact))
 
     assert back.keys() == exact.keys()

@@ -75,7 +75,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("bench.diagnosis", "bench.views"),
     ("bench.loadgen", "bench.analysis"),
     ("bench.schema",),
-    ("bench.system", "bench.units"),
+    ("bench.system", "bench.names", "bench.units"),
     ("strategies",),
     ("core.serving",),
     ("core.app",),

@@ -26,7 +26,7 @@ def test_describes_the_machine_and_names_nobody() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "result"),
     [
         ("calcbench run --out /home/ann/results/x", "calcbench run --out …/x"),
         ("--out=/home/ann/x -q", "--out=…/x -q"),
@@ -39,8 +39,8 @@ def test_describes_the_machine_and_names_nobody() -> None:
         ("answers/s: 1/2", "answers/s: 1/2"),
     ],
 )
-def test_cuts_paths_of_this_machine(text: str, told: str) -> None:
-    assert without_paths(text) == told
+def test_cuts_paths_of_this_machine(text: str, result: str) -> None:
+    assert without_paths(text) == result
 
 
 @pytest.mark.parametrize(
@@ -104,9 +104,9 @@ def test_accounts_a_server_its_living_and_its_reaped_children() -> None:
     with process:
         assert process.stdout
         assert process.stdout.readline() + process.stdout.readline() == b"spent\nspent\n"
-        spent = group_cpu_ns(process.pid)
+        used_ns = group_cpu_ns(process.pid)
         process.stdin.close()  # type: ignore[union-attr]
 
-    assert spent >= 3 * 50_000_000 - 2 * TICK_NS
+    assert used_ns >= 3 * 50_000_000 - 2 * TICK_NS
     assert group_cpu_ns(process.pid) == 0
     assert time.process_time_ns() <= group_cpu_ns(os.getpgrp())

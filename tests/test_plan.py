@@ -53,7 +53,7 @@ def test_survives_json() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "complaint"),
+    ("changes", "message"),
     [
         ({"strategies": ()}, "at least one of strategies"),
         ({"connections": ()}, "at least one of connections"),
@@ -69,8 +69,8 @@ def test_survives_json() -> None:
         ({"timeout_s": float("inf")}, "timeout inf should be"),
     ],
 )
-def test_refuses_a_plan_that_cannot_be_raced(changes: dict[str, Any], complaint: str) -> None:
-    with pytest.raises(UsageError, match=complaint):
+def test_refuses_a_plan_that_cannot_be_raced(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         dataclasses.replace(PLAN, **changes)
 
 

@@ -5,7 +5,7 @@ import json
 import math
 
 import pytest
-from builders import make_condition, make_row
+from builders import make_condition, make_row, noise_of
 
 from calcbench.bench.analysis.metrics import P50, THROUGHPUT
 from calcbench.bench.analysis.ranking import (
@@ -28,9 +28,8 @@ NOISE = (1.00, 0.98, 1.02, 0.99, 1.01, 0.97, 1.03, 1.00, 0.985, 1.015)
 
 
 def row(strategy: str, rate: float, rounds: int = 10, **more: object) -> Row:
-    """Return a row with *rounds* near *rate*; each strategy has the noise in another order."""
-    turn = sum(map(ord, strategy)) % len(NOISE)
-    values = [rate * noise for noise in (NOISE[turn:] + NOISE[:turn])[:rounds]]
+    """Return a row with *rounds* near *rate*."""
+    values = [rate * noise for noise in noise_of(strategy, NOISE)[:rounds]]
     figures = {"p50_ns": spread(1e9 / value for value in values)}
     return make_row(make_condition(strategy), values, **(figures | more))
 

@@ -2,12 +2,11 @@
 
 from typing import Any
 
-from builders import make_condition, make_row, make_run
+from builders import make_condition, make_measurement, make_row, make_run
 
 from calcbench.bench.analysis.summary import spread
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.evidence import Evidence, WrkFigures
-from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Measurement
 from calcbench.bench.views.remarks import remarks
@@ -15,17 +14,8 @@ from calcbench.bench.views.remarks import remarks
 SELECTORS, FORK = make_condition("selectors"), make_condition("fork")
 
 
-def measured(condition: Condition, round_: int = 1, **evidence: Any) -> Measurement:
-    """Return a second in which 7,000 responses were right."""
-    return Measurement(
-        condition,
-        round=round_,
-        status="ok",
-        elapsed_ns=1_000_000_000,
-        outcomes=Outcomes(ok=7_000),
-        responses_in_window=7_000,
-        evidence=Evidence(**evidence),
-    )
+def measured(condition: Condition, number: int = 1, **evidence: Any) -> Measurement:
+    return make_measurement(condition, number, evidence=Evidence(**evidence))
 
 
 def plan(**more: Any) -> Plan:
@@ -54,7 +44,7 @@ def test_says_what_the_response_times_of_an_open_loop_are_made_up_of() -> None:
 
 
 def test_says_nothing_of_a_closed_loop_without_background_clients() -> None:
-    row = make_row(SELECTORS, [7_000])
+    row = make_row(SELECTORS, [1_000])
 
     assert remarks([row], make_run(plan(), measured(SELECTORS))) == []
 
@@ -67,8 +57,8 @@ def test_adds_up_what_background_clients_met_in_all_rounds_of_a_condition() -> N
         measured(SELECTORS, 2, background_clients={"burst": met, "idle": {"clients": 5}}),
         measured(FORK, 1, background_clients={"burst": {"clients": 2, "refused": 3}}),
     )
-    lines = remarks([make_row(SELECTORS, [7_000] * 2)], run)
-    both = remarks([make_row(SELECTORS, [7_000] * 2), make_row(FORK, [7_000])], run)
+    lines = remarks([make_row(SELECTORS, [1_000] * 2)], run)
+    both = remarks([make_row(SELECTORS, [1_000] * 2), make_row(FORK, [1_000])], run)
 
     assert lines == [
         (
@@ -81,13 +71,13 @@ def test_adds_up_what_background_clients_met_in_all_rounds_of_a_condition() -> N
 
 
 def test_shows_what_wrk_saw_beside_ours() -> None:
-    seen = WrkFigures(per_s=6_900.0, p50_ns=1_000_000, p99_ns=2_500_000, errors=3)
-    lines = remarks([make_row(SELECTORS, [7_000])], make_run(plan(), measured(SELECTORS, wrk=seen)))
+    seen = WrkFigures(per_s=990.0, p50_ns=1_000_000, p99_ns=2_500_000, errors=3)
+    lines = remarks([make_row(SELECTORS, [1_000])], make_run(plan(), measured(SELECTORS, wrk=seen)))
 
     assert lines == [
         (
-            "wrk, behind selectors at 8, round 1: 6,900/s, p50 1.00 ms, p99 2.50 ms, 3 errors;"
-            " ours there: 7,000/s"
+            "wrk, behind selectors at 8, round 1: 990/s, p50 1.00 ms, p99 2.50 ms, 3 errors;"
+            " ours there: 1,000/s"
         )
     ]
 
@@ -95,7 +85,7 @@ def test_shows_what_wrk_saw_beside_ours() -> None:
 def test_says_that_histograms_stand_for_samples() -> None:
     run = make_run(plan(), measured(SELECTORS, histograms=True))
 
-    [line] = remarks([make_row(SELECTORS, [7_000])], run)
+    [line] = remarks([make_row(SELECTORS, [1_000])], run)
     assert "histograms" in line
 
 

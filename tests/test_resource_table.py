@@ -4,9 +4,8 @@ import dataclasses
 import re
 from typing import Any
 
-from builders import make_condition, make_run, make_usage
+from builders import make_condition, make_measurement, make_run, make_usage
 
-from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Measurement, Run
 from calcbench.bench.views.resource_table import THINGS, TIME, resource_lines
@@ -15,14 +14,7 @@ PLAN = Plan(("fork", "selectors"), connections=(8,), duration_s=1, rounds=3)
 
 
 def measurement(strategy: str, number: int, **more: Any) -> Measurement:
-    return Measurement(
-        make_condition(strategy),
-        number,
-        "ok",
-        elapsed_ns=10**9,
-        outcomes=Outcomes(ok=1000),
-        resource_usage=make_usage(**more),
-    )
+    return make_measurement(make_condition(strategy), number, resource_usage=make_usage(**more))
 
 
 def run(*measurements: Measurement) -> Run:

@@ -114,7 +114,7 @@ def changed(keys: str, value: object) -> str:
 
 
 @pytest.mark.parametrize(
-    ("keys", "value", "complaint"),
+    ("keys", "value", "message"),
     [
         ("measurements.0.round", "1", r"expected int, got str at measurements\[0\]\.round"),
         ("measurements.0.condition", None, r"got null at measurements\[0\]\.condition"),
@@ -179,12 +179,10 @@ def changed(keys: str, value: object) -> str:
     ],
 )
 def test_says_which_key_of_a_result_is_wrong(
-    keys: str, value: object, complaint: str, tmp_path: Path
+    keys: str, value: object, message: str, tmp_path: Path
 ) -> None:
     (tmp_path / result.RESULT).write_text(changed(keys, value))
-    with pytest.raises(
-        UsageError, match=f"result.json is not a whole result: .*{complaint}"
-    ) as seen:
+    with pytest.raises(UsageError, match=f"result.json is not a whole result: .*{message}") as seen:
         read_run(tmp_path)
 
     assert "\n" not in str(seen.value)
@@ -312,7 +310,7 @@ def without(name: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("content", "complaint"),
+    ("content", "message"),
     [
         (None, "is not a result: no result.json in it"),
         ("", "cannot read"),
@@ -328,11 +326,11 @@ def without(name: str) -> dict[str, Any]:
     ],
 )
 def test_says_in_one_line_that_a_folder_is_no_result(
-    content: str | None, complaint: str, tmp_path: Path
+    content: str | None, message: str, tmp_path: Path
 ) -> None:
     if content is not None:
         (tmp_path / result.RESULT).write_bytes(content.encode(errors="surrogateescape"))
-    with pytest.raises(UsageError, match=complaint) as caught:
+    with pytest.raises(UsageError, match=message) as caught:
         read_run(tmp_path)
 
     assert "\n" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""What a server spent, from texts of /proc that were recorded or made up."""
+"""What a server used, from texts of /proc that were recorded or made up."""
 
 import os
 import socket
@@ -93,13 +93,14 @@ def test_sees_what_a_listener_turns_away() -> None:
             client.setblocking(False)
             client.connect_ex(listener.getsockname())
             clients.append(client)
-        drops, waiting = listener_state(listener)
+        drops = waiting = 0
+        while drops < 4 or waiting < 2:  # the kernel is at it; a test that hangs here has failed
+            drops, waiting = listener_state(listener)
         for client in clients:
             client.close()
 
     assert before == (0, 0)
     assert waiting == 2
-    assert drops >= 4
     assert listener_state(None) == (0, 0)
 
 
@@ -182,8 +183,8 @@ def samples(*rows: tuple[int, dict[str, Any]], **levels: int) -> list[Sample]:
     return [Sample(Counters(at_ns=at * MS, **more), Levels(**levels)) for at, more in rows]
 
 
-def test_takes_the_window_out_of_the_looks_around_it() -> None:
-    """1 a millisecond until 900, then nothing: the looks behind the window must not count."""
+def test_takes_the_window_out_of_the_samples_around_it() -> None:
+    """1 a millisecond until 900, then nothing: the samples behind the window must not count."""
     seen = samples(
         *(
             (at, {"voluntary": min(at, 900), "busy_ns": (min(at, 900), 0)})
@@ -197,7 +198,7 @@ def test_takes_the_window_out_of_the_looks_around_it() -> None:
     assert total.busy_ns == (700, 0)
 
 
-def test_has_figures_even_when_no_look_fell_into_the_window() -> None:
+def test_has_figures_even_when_no_sample_fell_into_the_window() -> None:
     seen = samples((0, {"voluntary": 0}), (1000, {"voluntary": 1000}))
 
     assert between(seen, 400 * MS, 500 * MS).voluntary == 100

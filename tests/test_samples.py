@@ -1,4 +1,4 @@
-"""Files of samples that are not as they were written: told in one line, and never believed."""
+"""Files of samples that are not as they were written: reported in one line, and never believed."""
 
 import dataclasses
 from pathlib import Path
@@ -6,21 +6,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from builders import make_condition
+from builders import make_condition, make_measurement
 
 from calcbench.bench.schema.histogram import Histograms
 from calcbench.bench.schema.outcomes import Outcomes
-from calcbench.bench.schema.result import Measurement, prepare_folder
+from calcbench.bench.schema.result import prepare_folder
 from calcbench.bench.schema.samples import compact, read_samples, write_samples
 from calcbench.core.errors import CalcbenchError
 
-MEASURED = Measurement(
-    make_condition(connections=4),
-    1,
-    "ok",
-    elapsed_ns=10**9,
-    outcomes=Outcomes(ok=5, reset=1),
-    samples="samples/1.npz",
+MEASURED = make_measurement(
+    make_condition(connections=4), outcomes=Outcomes(ok=5, reset=1), samples="samples/1.npz"
 )
 DUE = np.arange(6) * 10**8
 SAMPLES = {
@@ -65,7 +60,7 @@ def test_believes_no_file_in_which_one_octet_is_another(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("columns", "complaint"),
+    ("columns", "message"),
     [
         ({"client": None}, "no column 'client'"),
         ({"dispatch_ns": None}, "no column 'dispatch_ns'"),
@@ -92,15 +87,15 @@ def test_believes_no_file_in_which_one_octet_is_another(folder: Path) -> None:
     ],
 )
 def test_says_what_is_wrong_with_a_column(
-    columns: dict[str, Any], complaint: str, folder: Path
+    columns: dict[str, Any], message: str, folder: Path
 ) -> None:
     save(folder, {n: column for n, column in (KEPT | columns).items() if column is not None})
-    with pytest.raises(CalcbenchError, match=f"cannot read the samples .*{complaint}"):
+    with pytest.raises(CalcbenchError, match=f"cannot read the samples .*{message}"):
         read_samples(folder, dataclasses.replace(MEASURED, offered_per_s=10.0))
 
 
 @pytest.mark.parametrize(
-    ("columns", "complaint"),
+    ("columns", "message"),
     [
         ({"service_count": None}, "no column 'service_count'"),
         ({"response_value_ns": [1]}, "column 'response_count' is not as long as"),
@@ -110,7 +105,7 @@ def test_says_what_is_wrong_with_a_column(
     ],
 )
 def test_says_what_is_wrong_with_a_histogram(
-    columns: dict[str, Any], complaint: str, folder: Path
+    columns: dict[str, Any], message: str, folder: Path
 ) -> None:
     histograms = Histograms()
     histograms.add(SAMPLES)
@@ -119,7 +114,7 @@ def test_says_what_is_wrong_with_a_histogram(
     assert len(read_samples(folder, MEASURED)["response_count"]) == 5
 
     save(folder, {n: column for n, column in (kept | columns).items() if column is not None})
-    with pytest.raises(CalcbenchError, match=f"cannot read the samples .*{complaint}"):
+    with pytest.raises(CalcbenchError, match=f"cannot read the samples .*{message}"):
         read_samples(folder, MEASURED)
 
 

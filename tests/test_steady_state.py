@@ -88,12 +88,12 @@ def test_minimises_the_marginal_standard_error() -> None:
 def test_counts_responses_by_when_they_came() -> None:
     done = np.arange(0, S, S // 2_000)
     slow = done[(done > S // 5) | (np.arange(len(done)) % 4 == 0)]  # a quarter at first
-    told = assess_steadiness(slow, np.full(len(slow), 100_000), S)
+    result = assess_steadiness(slow, np.full(len(slow), 100_000), S)
 
-    assert told.settled
-    assert 0.15 * S < told.warmup_ns < 0.3 * S
-    assert told.warmup_ns % told.bin_ns == 0
-    assert sum(told.series) == len(slow)
+    assert result.settled
+    assert 0.15 * S < result.warmup_ns < 0.3 * S
+    assert result.warmup_ns % result.bin_ns == 0
+    assert sum(result.series) == len(slow)
 
 
 @pytest.mark.parametrize("by_latency", [False, True])
@@ -101,9 +101,9 @@ def test_counts_responses_by_when_they_came() -> None:
 def test_takes_no_silence_for_a_steady_state(answered: float, by_latency: bool) -> None:
     """A server that answers and then hangs has not been warming up."""
     done = np.append(np.arange(0, answered * S, S // 20_000), S - 1).astype(np.int64)
-    told = assess_steadiness(done, np.full(len(done), 100_000), S, by_latency=by_latency)
+    result = assess_steadiness(done, np.full(len(done), 100_000), S, by_latency=by_latency)
 
-    assert (told.settled, told.why, told.warmup_ns) == (False, SILENT, 0)
+    assert (result.settled, result.why, result.warmup_ns) == (False, SILENT, 0)
 
 
 def test_goes_by_latency_where_the_rate_is_prescribed() -> None:
@@ -140,7 +140,7 @@ def test_says_nothing_about_too_few_responses(responses: int) -> None:
 def test_makes_bins_that_hold_several_latencies() -> None:
     """Eight clients in lockstep: bursts every 50 ms must not look like a change."""
     done = np.repeat(np.arange(50_000_000, 10 * S, 50_000_000), 8)
-    told = assess_steadiness(done, np.full(len(done), 50_000_000), 10 * S)
+    result = assess_steadiness(done, np.full(len(done), 50_000_000), 10 * S)
 
-    assert told.bin_ns >= 200_000_000
-    assert told.settled
+    assert result.bin_ns >= 200_000_000
+    assert result.settled

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from builders import make_run
+from builders import make_condition, make_measurement, make_run, noise_of
 
 from calcbench.bench.analysis.stopping import enough, is_narrow, settled
 from calcbench.bench.runner.launched import among_strategies
@@ -13,9 +13,11 @@ from calcbench.bench.runner.race import Interrupted, Progress, race
 from calcbench.bench.runner.subject import Subject
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.outcomes import Outcomes
-from calcbench.bench.schema.plan import KEEP_ALIVE, Plan
+from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Measurement, Run
 from calcbench.bench.views.report import note
+from calcbench.core.errors import CalcbenchError
+from calcbench.core.serving.launcher import Server, ServerSpec
 
 PLAN = Plan(("a", "b"), connections=(8,), rounds=3, precision=0.05, most_rounds=20)
 QUIET = (1.00, 0.99, 1.01, 0.995, 1.005, 1.0, 0.998, 1.002, 0.99, 1.01)
@@ -23,16 +25,10 @@ LOUD = (1.0, 0.7, 1.4, 0.8, 1.2, 0.9, 1.3, 0.75, 1.1, 0.95)
 
 
 def rounds(strategy: str, rate: float, noise: Sequence[float], many: int) -> Iterator[Measurement]:
-    """Yield *many* rounds near *rate*; each strategy has the *noise* in another order."""
-    turn = ord(strategy[0]) % len(noise)
-    for number, share in enumerate([*noise[turn:], *noise[:turn]][:many], 1):
-        yield Measurement(
-            Condition(strategy, "add", KEEP_ALIVE, 8),
-            number,
-            "ok",
-            elapsed_ns=10**9,
-            outcomes=Outcomes(ok=round(rate * share)),
-        )
+    """Yield *many* rounds near *rate*."""
+    for number, share in enumerate(noise_of(strategy, noise)[:many], 1):
+        ends = Outcomes(ok=round(rate * share))
+        yield make_measurement(make_condition(strategy), number, outcomes=ends)
 
 
 def two(first: float, second: float, noise: Sequence[float], many: int) -> list[Measurement]:
@@ -67,7 +63,7 @@ def test_wants_the_rate_of_a_strategy_alone() -> None:
 
 
 def test_waits_for_nobody_who_failed() -> None:
-    failed = Measurement(Condition("b", "add", KEEP_ALIVE, 8), 1, "failed", "it died")
+    failed = Measurement(make_condition("b"), 1, "failed", "it died")
 
     assert settled(PLAN, [*rounds("a", 10_000, QUIET, 8), failed])
 
@@ -139,23 +135,19 @@ def test_races_on_until_it_is_precise(tmp_path: Path) -> None:
     assert all(progress.done < progress.total for progress in comparison[:-1])
 
 
-@pytest.mark.slow
 def test_serves_a_control_as_what_it_is(tmp_path: Path) -> None:
-    plan = Plan(
-        ("fork", "selectors"),
-        connections=(2,),
-        control="selectors",
-        rounds=1,
-        duration_s=0.05,
-        warmup_s=0,
-    )
-    run = race(plan, among_strategies(plan), tmp_path / "run")
+    served: list[str] = []
 
-    assert {m.condition.strategy: m.status for m in run.measurements} == {
-        "fork": "ok",
-        "selectors": "ok",
-        "selectors (again)": "ok",
-    }
+    def start(spec: ServerSpec, host: str) -> Server:
+        served.append(spec.strategy)
+        raise CalcbenchError("that is all there is to know")
+
+    plan = Plan(("fork", "selectors"), connections=(2,), control="selectors", rounds=1)
+    run = race(plan, among_strategies(plan, start), tmp_path / "run")
+
+    asked = [measurement.condition.strategy for measurement in run.measurements]
+    assert sorted(asked) == ["fork", "selectors", "selectors (again)"]
+    assert served == [name.removesuffix(" (again)") for name in asked]
 
 
 def test_says_nothing_of_differences_that_nobody_measured() -> None:

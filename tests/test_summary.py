@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from builders import make_run
+from builders import make_measurement, make_run
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,7 +28,7 @@ from calcbench.bench.schema.evidence import Evidence
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, Plan
 from calcbench.bench.schema.result import Measurement, prepare_folder, read_run
-from calcbench.bench.schema.samples import write_samples
+from calcbench.bench.schema.samples import DISTANCES, read_samples, write_samples
 from calcbench.bench.views.conclusions import verdict
 from calcbench.bench.views.export import ranking_as_json, to_csv, to_json
 from calcbench.core.errors import CalcbenchError
@@ -104,10 +104,9 @@ def measured(folder: Path, number: int, latencies: list[int], wrong: int = 0) ->
         "outcome": np.array([0] * len(latencies) + [2] * wrong),
     }
     write_samples(folder, f"samples/{number}.npz", samples)
-    return Measurement(
+    return make_measurement(
         POINT,
         number,
-        "ok",
         elapsed_ns=2 * 10**9,
         outcomes=Outcomes(ok=len(latencies), http_error=wrong),
         clients_served=3 - number,
@@ -251,7 +250,11 @@ def test_names_a_failure_before_a_round_that_was_the_drivers(tmp_path: Path) -> 
 
 def test_asks_for_no_fairness_over_the_connections_of_an_open_loop(tmp_path: Path) -> None:
     closed = measured(tmp_path, 1, [40, 10])
-    open_loop = dataclasses.replace(closed, offered_per_s=5.0, responses_in_window=2)
+    apart = {name: np.zeros(2, int) for name in DISTANCES}
+    write_samples(tmp_path, "samples/2.npz", {**read_samples(tmp_path, closed), **apart})
+    open_loop = dataclasses.replace(
+        closed, offered_per_s=5.0, responses_in_window=2, samples="samples/2.npz"
+    )
 
     assert summarise_condition(POINT, [closed], tmp_path).client_fairness.rounds == 1
     assert summarise_condition(POINT, [open_loop], tmp_path).client_fairness.rounds == 0

@@ -1,4 +1,4 @@
-"""How a result file of an older version becomes one of today, and what it is told is wrong."""
+"""How a result file of an older version becomes one of today, and what it is refused for."""
 
 import json
 from pathlib import Path
@@ -45,7 +45,7 @@ def test_leaves_todays_files_as_they_are() -> None:
 
 
 @pytest.mark.parametrize(
-    ("keys", "value", "complaint"),
+    ("keys", "value", "message"),
     [
         ("resources.looks", "x", r"got str at measurements\[0\]\.resources\.looks$"),
         ("resources.more", 1, r"nothing is called measurements\[0\]\.resources\.more$"),
@@ -63,7 +63,7 @@ def test_leaves_todays_files_as_they_are() -> None:
     ],
 )
 def test_names_a_key_as_the_older_file_has_it(
-    keys: str, value: object, complaint: str, tmp_path: Path
+    keys: str, value: object, message: str, tmp_path: Path
 ) -> None:
     values = second_version()
     place = values["measurements"][0]
@@ -73,7 +73,7 @@ def test_names_a_key_as_the_older_file_has_it(
     place[last] = value
     (tmp_path / RESULT).write_text(json.dumps(values))
 
-    with pytest.raises(UsageError, match=f"is not a whole result: .*{complaint}"):
+    with pytest.raises(UsageError, match=f"is not a whole result: .*{message}"):
         read_run(tmp_path)
 
 

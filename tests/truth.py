@@ -30,7 +30,7 @@ def truth(behave: Behaviour, listener: socket.socket | None = None) -> Iterator[
     connections: list[socket.socket] = []
     threads: list[threading.Thread] = []
 
-    def converse(conn: socket.socket) -> None:
+    def serve_connection(conn: socket.socket) -> None:
         with suppress(OSError), conn:  # the driver goes when its window closes
             behave(conn)
 
@@ -39,7 +39,7 @@ def truth(behave: Behaviour, listener: socket.socket | None = None) -> Iterator[
             while True:
                 conn, _ = listener.accept()
                 connections.append(conn)
-                threads.append(threading.Thread(target=converse, args=(conn,)))
+                threads.append(threading.Thread(target=serve_connection, args=(conn,)))
                 threads[-1].start()
 
     acceptor = threading.Thread(target=accept)

@@ -10,8 +10,21 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from calcbench.bench.corebench.contest import BARE, OURS, Contest, compete, make_path, standings
-from calcbench.bench.corebench.environment import Interpreter, how_to_install, inspect, install
+from calcbench.bench.corebench.contest import (
+    BARE,
+    SELECTORS,
+    Contest,
+    compete,
+    make_path,
+    standings,
+)
+from calcbench.bench.corebench.environment import (
+    Interpreter,
+    how_to_install,
+    inspect,
+    install,
+    wanted_packages,
+)
 from calcbench.bench.corebench.parsing import timings_from_json
 from calcbench.bench.corebench.reference_servers import SERVERS
 from calcbench.bench.corebench.tables import (
@@ -21,11 +34,11 @@ from calcbench.bench.corebench.tables import (
     parsing_lines,
     wrap,
 )
+from calcbench.bench.names import parse_names
 from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE
 from calcbench.bench.system.cpus import Pinning, choose_cores
 from calcbench.bench.system.machine import describe_machine
 from calcbench.core.errors import CalcbenchError, UsageError
-from calcbench.core.options import nearest
 
 PARSING = "parsing"
 PARTS = (PARSING, KEEP_ALIVE, CLOSE)
@@ -39,7 +52,9 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, help="default: 5")
     parser.add_argument("--duration", type=float, default=1.0, help="seconds of each measurement")
     parser.add_argument(
-        "--only", default="", help=f"some of {', '.join((*PARTS, OURS, *SERVERS))}, with commas"
+        "--only",
+        default="",
+        help=f"some of {', '.join((*PARTS, SELECTORS, *SERVERS))}, with commas",
     )
     parser.add_argument("--python", default=sys.executable, help="what runs the servers")
     parser.add_argument(
@@ -53,11 +68,8 @@ def chosen(only: str) -> tuple[list[str], list[str]]:
 
     Raises UsageError for a name that is neither.
     """
-    names = [name.strip() for name in only.split(",") if name.strip()]
-    servers = (OURS, *SERVERS)
-    for name in names:
-        if name not in (*PARTS, *servers):
-            raise UsageError(f"no part or server {name!r}{nearest(name, (*PARTS, *servers))}")
+    servers = (SELECTORS, *SERVERS)
+    names = parse_names(only, (*PARTS, *servers), "part or server")
     parts = [part for part in PARTS if part in names] or list(PARTS)
     return parts, [server for server in servers if server in names] or list(servers)
 
@@ -68,9 +80,10 @@ def run(arguments: Sequence[str] | None = None) -> None:
     parts, servers = chosen(asked.only)
     if asked.rounds < 1 or not asked.duration > 0:
         raise UsageError("a benchmark needs at least one round, and more than 0 seconds")
-    interpreter = inspect(asked.python)
+    wanted = wanted_packages()
+    interpreter = inspect(asked.python, wanted)
     if asked.install:
-        interpreter = install(interpreter, announce)
+        interpreter = install(interpreter, wanted, announce)
     # A server may have processes of its own: only to leave as after Ctrl-C ends them all.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     pinning = choose_cores()
@@ -116,14 +129,22 @@ def print_contest(
     contest: Contest, interpreter: Interpreter, servers: Sequence[str], rounds: int
 ) -> None:
     """Measure and print one way of connecting."""
-    missing = [server for server in servers if server in SERVERS and interpreter.missing(server)]
-    present = [server for server in servers if server not in missing]
+    lacking = not_installed(interpreter, servers)
+    present = [server for server in servers if server not in lacking]
     table = standings(compete(contest, [BARE, *present], rounds, announce))
     print()
     lines = contest_lines(contest.reuse, table, interpreter.versions, contest.duration_s, rounds)
-    for server in missing:
-        lines.append(f"{server}: not installed; {how_to_install(interpreter, server)}")
+    lines += [f"{server}: not installed; {command}" for server, command in lacking.items()]
     print("\n".join(lines), flush=True)
+
+
+def not_installed(interpreter: Interpreter, servers: Sequence[str]) -> dict[str, str]:
+    """Return which of *servers* lack a package, each with the command that installs it."""
+    return {
+        server: how_to_install(interpreter, server)
+        for server in servers
+        if server in SERVERS and interpreter.missing(server)
+    }
 
 
 def announce(text: str) -> None:
@@ -134,10 +155,10 @@ def announce(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Run; what goes wrong is one line."""
     try:
-        run()
+        run(arguments)
     except CalcbenchError as error:
         sys.exit(f"bench-core: {error}")
     except KeyboardInterrupt:

@@ -4,23 +4,17 @@ It is the loop of the null server, and serves until it is killed or whoever star
 ``python -m calcbench.bench.corebench.bare_loop CONFIG`` takes its config as JSON.
 """
 
-import json
-import os
-import sys
 from email.utils import formatdate
 from socket import IPPROTO_TCP, TCP_NODELAY, create_server
 
+from calcbench.bench.corebench.process import configure
 from calcbench.bench.loadgen.null_server import respond
 from calcbench.bench.schema.plan import CLOSE, LOOPBACK
-from calcbench.core.serving.stop import die_with_parent
 
 
 def main() -> None:
     """Serve as the config says: on which port and cores, what, to connections of which kind."""
-    config = json.loads(sys.argv[1])
-    die_with_parent(config["parent"])
-    if config["cpus"]:
-        os.sched_setaffinity(0, config["cpus"])
+    config = configure()
     body = config["response"].encode()
     close = config["reuse"] == CLOSE
     ending = b"Connection: close\r\n" if close else b""

@@ -28,7 +28,7 @@ from calcbench.core.errors import CalcbenchError
 from calcbench.core.serving.launcher import ServerSpec, launch
 from calcbench.core.serving.output import ProcessOutput
 
-BARE, OURS = "bare loop", "selectors"
+BARE, SELECTORS = "bare loop", "selectors"
 CONNECTIONS = 32
 WARM_UP_S = 0.3
 READY_S = 20.0  # a reference server that compiles its bytecode first may take a second or two
@@ -137,8 +137,8 @@ def measure_server(contest: Contest, server: str, number: int) -> Figures:
 @contextlib.contextmanager
 def serving(contest: Contest, server: str) -> Iterator[tuple[int, int]]:
     """Have *server* serve; give its port and its process group. It ends with the block."""
-    if server == OURS:
-        spec = ServerSpec("selectors", python=contest.python, cpus=contest.pinning.server)
+    if server == SELECTORS:
+        spec = ServerSpec(SELECTORS, python=contest.python, cpus=contest.pinning.server)
         with launch(spec, LOOPBACK) as ours:
             yield ours.port, ours.pid
             if not (stopped := ours.stop()).clean:
@@ -218,7 +218,7 @@ def standings(figures: Sequence[Figures]) -> list[Standing]:
     for name in names:
         good = [one for one in figures if one.server == name and not one.failure_reason]
         bare = [(one, found.get((BARE, one.round))) for one in good]
-        ours = [(one, found.get((OURS, one.round))) for one in good]
+        ours = [(one, found.get((SELECTORS, one.round))) for one in good]
         pairs = [(one, other) for one, other in ours if other and not other.failure_reason]
         reasons = [
             one.failure_reason for one in figures if one.server == name and one.failure_reason

@@ -8,7 +8,7 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import requires
 from pathlib import Path
@@ -53,11 +53,11 @@ def wanted_packages() -> dict[str, str]:
     return found
 
 
-def inspect(python: str) -> Interpreter:
-    """Return what *python* is and has. Raises UsageError when it does not run."""
+def inspect(python: str, packages: Iterable[str]) -> Interpreter:
+    """Return what *python* is and has of *packages*. Raises UsageError when it does not run."""
     if os.sep in python:  # not resolved: a virtual environment is known by its link
         python = str(Path(python).absolute())
-    command = [python, "-P", "-c", PROBE, *wanted_packages()]
+    command = [python, "-P", "-c", PROBE, *packages]
     try:
         output = subprocess.run(command, capture_output=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):
@@ -66,12 +66,13 @@ def inspect(python: str) -> Interpreter:
     return Interpreter(python, name, versions)
 
 
-def install(interpreter: Interpreter, announce: Callable[[str], None]) -> Interpreter:
-    """Install what is missing, each package by itself, and return what there is then.
+def install(
+    interpreter: Interpreter, wanted: Mapping[str, str], announce: Callable[[str], None]
+) -> Interpreter:
+    """Install what is missing of *wanted*, each package by itself; return what there is then.
 
     *announce* is called with a line for each package that is installed, or cannot be.
     """
-    wanted = wanted_packages()
     missing = [package for package in wanted if package not in interpreter.versions]
     for package in missing:
         announce(f"installing {wanted[package]}")
@@ -90,7 +91,7 @@ def install(interpreter: Interpreter, announce: Callable[[str], None]) -> Interp
         if done.returncode:
             hint = HINTS.get(package) or reason(done.stdout)
             announce(f"{package} cannot be installed, so it is left out: {hint}")
-    return inspect(interpreter.python) if missing else interpreter
+    return inspect(interpreter.python, wanted) if missing else interpreter
 
 
 def reason(output: str) -> str:

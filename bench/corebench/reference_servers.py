@@ -5,20 +5,17 @@ killed or whoever started it dies; its config is JSON. All of them get what make
 process on one core, uvloop where they can use it, no access log. They are imported by name, because
 they live in a virtual environment of their own that neither the type checkers nor our tests see.
 
-Each answers ``GET /op/a/b`` through `answer`, and nothing else: no error page, no JSON. So each
-does a little less than ours.
+Each answers ``GET /op/a/b`` through `response_body`, and nothing else: no error page, no JSON. So
+each does a little less than ours.
 """
 
-import json
-import os
-import sys
 from collections.abc import Awaitable, Callable, Iterable
 from importlib import import_module
 from typing import Any
 
+from calcbench.bench.corebench.process import configure
 from calcbench.bench.schema.plan import LOOPBACK
 from calcbench.core.app.calculator import calculate, parse_number, write_number
-from calcbench.core.serving.stop import die_with_parent
 
 TEXT = "text/plain; charset=utf-8"
 
@@ -31,8 +28,8 @@ NEEDS = {
 }
 
 
-def answer(path: str) -> bytes:
-    """Return the right response to ``/op/a/b``."""
+def response_body(path: str) -> bytes:
+    """Return the body of the right response to ``/op/a/b``."""
     _, name, left, right = path.encode().split(b"/")
     return write_number(calculate(name, parse_number(left), parse_number(right)))
 
@@ -42,7 +39,7 @@ def answer(path: str) -> bytes:
 
 def wsgi(environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
     """Answer one request as a WSGI application (PEP 3333)."""
-    body = answer(environ["PATH_INFO"])
+    body = response_body(environ["PATH_INFO"])
     start_response("200 OK", [("Content-Type", TEXT), ("Content-Length", str(len(body)))])
     return (body,)
 
@@ -61,7 +58,7 @@ async def asgi(
     send: Callable[[dict[str, Any]], Awaitable[None]],
 ) -> None:
     """Answer one request as an ASGI application, with no framework in between."""
-    body = answer(scope["path"])
+    body = response_body(scope["path"])
     length = b"%d" % len(body)
     fields = [(b"content-type", TEXT.encode()), (b"content-length", length)]
     await send({"type": "http.response.start", "status": 200, "headers": fields})
@@ -88,7 +85,7 @@ def serve_uvicorn(port: int) -> None:
 
 async def rsgi(scope: Any, protocol: Any) -> None:
     """Answer one request as an RSGI application: granian's own, its fastest interface."""
-    protocol.response_bytes(200, [("content-type", TEXT)], answer(scope.path))
+    protocol.response_bytes(200, [("content-type", TEXT)], response_body(scope.path))
 
 
 def serve_granian(port: int) -> None:
@@ -115,7 +112,7 @@ def serve_aiohttp(port: int) -> None:  # by make bench-core
     uvloop = import_module("uvloop")
 
     async def calculator(request: Any) -> Any:
-        return web.Response(body=answer(request.path), headers={"Content-Type": TEXT})
+        return web.Response(body=response_body(request.path), headers={"Content-Type": TEXT})
 
     application = web.Application()
     application.router.add_get("/{name}/{left}/{right}", calculator)
@@ -133,10 +130,7 @@ SERVERS = {
 
 def main() -> None:
     """Serve as the config says: which reference server, on which port and cores."""
-    config = json.loads(sys.argv[1])
-    die_with_parent(config["parent"])
-    if config["cpus"]:
-        os.sched_setaffinity(0, config["cpus"])
+    config = configure()
     SERVERS[config["name"]](config["port"])
 
 

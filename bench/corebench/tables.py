@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from calcbench.bench.analysis.summary import Spread
-from calcbench.bench.corebench.contest import BARE, CONNECTIONS, OURS, Standing
+from calcbench.bench.corebench.contest import BARE, CONNECTIONS, SELECTORS, Standing
 from calcbench.bench.corebench.parsing import NEVER, REPEAT, Case, Timing, request_of
 from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE
 from calcbench.bench.system.cpus import Pinning
 from calcbench.bench.units import format_ns, format_number, format_seconds
+from calcbench.bench.views.captions import DRIVER_LIMIT
 from calcbench.bench.views.text_table import aligned
+from calcbench.bench.views.wording import describe_processor
 
 WIDTH = 100  # columns
-BUSY = 0.95  # share of the driver's core above which the driver was measured, and not the server
 
 # What we aim for. In the first, at most so many times httptools; in the second, at least so much of
 # the bare loop.
@@ -46,15 +47,14 @@ CONTEST_LEGEND = (
 
 def machine_lines(machine: dict[str, Any], interpreter: str, pinning: Pinning) -> list[str]:
     """Return what a reader must know of *machine* before any figure; from `describe_machine`."""
-    virtual = ", virtual" if machine["virtual"] else ""
     cores = (
         f"server on core {pinning.server[0]}, driver on core {pinning.driver[0]}"
         if pinning.server
         else "nobody is pinned"
     )
     text = (
-        f"{machine['cpu']}, {machine['usable_cores']} cores{virtual}, {machine['system']}"
-        f" {machine['kernel']}, {interpreter}; {cores}"
+        f"{describe_processor(machine, 'usable_cores')}, {machine['system']} {machine['kernel']},"
+        f" {interpreter}; {cores}"
     )
     lines = [text, pinning.note]
     load = os.getloadavg()[0]
@@ -111,7 +111,7 @@ def contest_lines(
     for one in table:
         if not one.cpu_us.rounds:
             continue
-        reference = one.server not in (BARE, OURS)
+        reference = one.server not in (BARE, SELECTORS)
         rows.append(
             [
                 f"{one.server} {versions.get(one.server, '')}".rstrip(),
@@ -119,7 +119,7 @@ def contest_lines(
                 format_ns(one.cpu_us.median * 1e3),
                 format_number(one.of_limit.median) if one.of_limit.rounds else "",
                 show_range(one.of_limit) if one.server != BARE else "",
-                format_number(LIMIT_TARGETS[reuse]) if one.server == OURS else "",
+                format_number(LIMIT_TARGETS[reuse]) if one.server == SELECTORS else "",
                 f"{one.behind_in_cpu} of {one.rounds}" if reference and one.rounds else "",
                 f"{one.behind_in_rate} of {one.rounds}" if reference and one.rounds else "",
                 f"{one.driver_share:.0%}",
@@ -128,7 +128,7 @@ def contest_lines(
     how = "kept" if reuse == KEEP_ALIVE else "new for every request"
     each = f"rounds: {rounds}, of {format_seconds(duration_s)}"
     lines = [f"{CONNECTIONS} clients, connections {how}; {each}", *aligned(rows, left=(0,))]
-    if any(one.driver_share > BUSY for one in table):
+    if any(one.driver_share >= DRIVER_LIMIT for one in table):
         lines += wrap(
             "Where the driver's core is full, req/s is what the driver can do, and the server, with"
             " fewer requests for each look at its sockets, takes more CPU for each."

@@ -33,6 +33,11 @@ def describe_machine() -> dict[str, Any]:
     }
 
 
+def python_name() -> str:
+    """Return what runs this, and in which version: ``CPython 3.11.7``."""
+    return f"{platform.python_implementation()} {platform.python_version()}"
+
+
 def describe_versions() -> dict[str, str]:
     """Return the versions of calcbench, of the Python that ran it, and of what it computes with."""
     import numpy as np

@@ -8,16 +8,15 @@ up), `truth` (servers about which the truth is known), `wrk` (a cross-check), `s
 import argparse
 import itertools
 import os
-import platform
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from calcbench.bench.system.machine import describe_machine
+from calcbench.bench.names import parse_names
+from calcbench.bench.system.machine import describe_machine, python_name
 from calcbench.bench.validation import driver, statistics, truth, wrk
 from calcbench.bench.validation.requirement import Requirement, print_requirements
-from calcbench.core.errors import CalcbenchError, UsageError
-from calcbench.core.options import nearest
+from calcbench.core.errors import CalcbenchError
 
 PARTS: dict[str, Callable[[], Iterator[Requirement]]] = {
     "driver": driver.requirements,
@@ -29,10 +28,7 @@ PARTS: dict[str, Callable[[], Iterator[Requirement]]] = {
 
 def chosen(only: str) -> list[str]:
     """Return the parts that *only* names, all for an empty one; raises UsageError."""
-    names = [name.strip() for name in only.split(",") if name.strip()]
-    for name in names:
-        if name not in PARTS:
-            raise UsageError(f"no part {name!r}{nearest(name, PARTS)}")
+    names = parse_names(only, PARTS, "part")
     return [name for name in PARTS if name in names] or list(PARTS)
 
 
@@ -54,18 +50,17 @@ def run(arguments: Sequence[str] | None = None) -> int:
     load, began = os.getloadavg()[0], time.monotonic()
     held = print_requirements(itertools.chain.from_iterable(map(measure_part, parts)))
     machine = describe_machine()
-    python = f"{platform.python_implementation()} {platform.python_version()}"
     print(
-        f"\n{machine['cpu']}, {machine['usable_cores']} cores, {python}; load when this began:"
-        f" {load:.1f}; it took {time.monotonic() - began:.0f} s."
+        f"\n{machine['cpu']}, {machine['usable_cores']} cores, {python_name()};"
+        f" load when this began: {load:.1f}; it took {time.monotonic() - began:.0f} s."
     )
     return 0 if held else 1
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Run; what goes wrong is one line."""
     try:
-        sys.exit(run())
+        sys.exit(run(arguments))
     except CalcbenchError as error:
         print(f"validate: {error}", file=sys.stderr)
         sys.exit(error.exit_status)

@@ -61,17 +61,19 @@ def requirements() -> Iterator[Requirement]:
     yield from requirements_of_races(noise_race())
 
 
-def requirements_of_races(rows: Sequence[Row]) -> Iterator[Requirement]:
+def requirements_of_races(
+    rows: Sequence[Row], comparisons: int = COMPARISONS, drawn: int = DRAWN
+) -> Iterator[Requirement]:
     """Yield each requirement, as it is counted, with the noise that *rows* show."""
     draw = drawing(log_ratios(rows, THROUGHPUT))
-    yield false_positives(draw)
-    yield false_positives_of_five(draw)
-    yield coverage_of_ratios(draw)
-    yield coverage_of_medians(drawing(residuals(rows, THROUGHPUT)))
-    yield stopping(draw)
+    yield false_positives(draw, comparisons, drawn)
+    yield false_positives_of_five(draw, comparisons)
+    yield coverage_of_ratios(draw, drawn)
+    yield coverage_of_medians(drawing(residuals(rows, THROUGHPUT)), drawn)
+    yield stopping(draw, comparisons)
     for metric, name in ((THROUGHPUT, "req/s"), (CPU, "CPU per request")):
         if all(by_round(row, metric) for row in rows):
-            yield detection(log_ratios(rows, metric), name)
+            yield detection(log_ratios(rows, metric), name, comparisons, drawn)
 
 
 def noise_race(
@@ -155,10 +157,10 @@ def draw_pair(draw: Draw, rounds: int, shift: float = 0.0) -> Comparison:
     return compare_paired(np.exp(draw(rounds) + shift).tolist(), [1.0] * rounds)
 
 
-def false_positives(draw: Draw) -> Requirement:
+def false_positives(draw: Draw, comparisons: int, drawn: int) -> Requirement:
     """Count how often strategies that are alike are said to differ."""
-    first = [draw_pair(draw, REQUIRED_ROUNDS).clear for _ in range(COMPARISONS)]
-    longer = [[draw_pair(draw, rounds).clear for _ in range(DRAWN)] for rounds in FEW]
+    first = [draw_pair(draw, REQUIRED_ROUNDS).clear for _ in range(comparisons)]
+    longer = [[draw_pair(draw, rounds).clear for _ in range(drawn)] for rounds in FEW]
     return Requirement(
         f"A/A called different, {REQUIRED_ROUNDS} rounds; longer: {FEW_NAMES}",
         f"≤ {ALPHA:.0%}",
@@ -167,9 +169,9 @@ def false_positives(draw: Draw) -> Requirement:
     )
 
 
-def false_positives_of_five(draw: Draw) -> Requirement:
+def false_positives_of_five(draw: Draw, comparisons: int) -> Requirement:
     """Count how often of five strategies that are alike any two are said to differ."""
-    flags = [any_of_five(draw, REQUIRED_ROUNDS) for _ in range(COMPARISONS)]
+    flags = [any_of_five(draw, REQUIRED_ROUNDS) for _ in range(comparisons)]
     return Requirement(
         "A/A of five: any of the ten pairs called different",
         f"≤ {ALPHA:.0%}",
@@ -191,22 +193,22 @@ def any_of_five(draw: Draw, rounds: int) -> bool:
     )
 
 
-def coverage_of_ratios(draw: Draw) -> Requirement:
+def coverage_of_ratios(draw: Draw, drawn: int) -> Requirement:
     """Count how often the interval of a ratio holds the one that we put there."""
     shift = math.log(1 + TRUE)
-    comparisons = [[draw_pair(draw, rounds, shift) for _ in range(DRAWN)] for rounds in FEW]
+    comparisons = [[draw_pair(draw, rounds, shift) for _ in range(drawn)] for rounds in FEW]
     return covered(
         "ratio", [[one.low <= 1 + TRUE <= one.high for one in some] for some in comparisons]
     )
 
 
-def coverage_of_medians(draw: Draw) -> Requirement:
+def coverage_of_medians(draw: Draw, drawn: int) -> Requirement:
     """Count how often the interval of a median holds the one that we put there."""
     import numpy as np
 
     flags = []
     for rounds in FEW:
-        found = [median_interval(np.exp(draw(rounds)).tolist()) for _ in range(DRAWN)]
+        found = [median_interval(np.exp(draw(rounds)).tolist()) for _ in range(drawn)]
         flags.append([one is not None and one[0] <= 1 <= one[1] for one in found])
     return covered("median", flags)
 
@@ -222,21 +224,23 @@ def covered(what: str, holds: Sequence[Sequence[bool]]) -> Requirement:
     )
 
 
-def stopping(draw: Draw, precision: float = 0.05, most: int = MOST_ROUNDS) -> Requirement:
+def stopping(
+    draw: Draw, comparisons: int, precision: float = 0.05, most: int = MOST_ROUNDS
+) -> Requirement:
     """Count what looking after each round, as ``--precision`` does, does to the requirements."""
     import numpy as np
 
-    comparisons = []
-    for _ in range(COMPARISONS):
+    found = []
+    for _ in range(comparisons):
         one, other = np.exp(draw(most)).tolist(), [1.0] * most
         rounds = FIRST_LOOK
         while rounds < most and not is_known(
             [dict(enumerate(of[:rounds])) for of in (one, other)], precision, most - FIRST_LOOK + 1
         ):
             rounds += 1
-        comparisons.append(compare_paired(one[:rounds], other[:rounds]))
-    clear = [one.clear for one in comparisons]
-    holds = [one.low <= 1 <= one.high for one in comparisons]
+        found.append(compare_paired(one[:rounds], other[:rounds]))
+    clear = [comparison.clear for comparison in found]
+    holds = [comparison.low <= 1 <= comparison.high for comparison in found]
     return Requirement(
         f"A/A with --precision {precision:.0%} called different; 95% interval holds",
         f"≤ {ALPHA:.0%}; {COVERED[0]:.0%} to {COVERED[1]:.0%}",
@@ -245,20 +249,20 @@ def stopping(draw: Draw, precision: float = 0.05, most: int = MOST_ROUNDS) -> Re
     )
 
 
-def detection(noise: "NDArray[np.float64]", name: str) -> Requirement:
+def detection(noise: "NDArray[np.float64]", name: str, comparisons: int, drawn: int) -> Requirement:
     """Count how often a true difference is found, and in how many rounds."""
     draw, shift = drawing(noise), math.log(1 + TRUE)
     needed = next(
         (
             rounds
             for rounds in range(FIRST_LOOK, MOST_ROUNDS + 1)
-            if share_true([draw_pair(draw, rounds, shift).clear for _ in range(COMPARISONS)])
+            if share_true([draw_pair(draw, rounds, shift).clear for _ in range(comparisons)])
             >= POWER
         ),
         None,
     )
     found = f"in {needed} rounds" if needed else f"not in {MOST_ROUNDS} rounds"
-    ratio = share_true([draw_pair(draw, REQUIRED_ROUNDS, shift).clear for _ in range(DRAWN)])
+    ratio = share_true([draw_pair(draw, REQUIRED_ROUNDS, shift).clear for _ in range(drawn)])
     return Requirement(
         f"a true {TRUE:.0%} of {name} is found, four times in five",
         f"≤ {REQUIRED_ROUNDS} rounds",

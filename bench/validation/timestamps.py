@@ -87,16 +87,21 @@ def requirement_of(driver: list[Beyond], bare: list[Beyond]) -> Requirement:
     )
 
 
-def by_driver(pinning: Pinning) -> Beyond:
+def by_driver(pinning: Pinning) -> Beyond:  # by make validate
     """Let the driver ask over one connection, and compare request by request."""
+    return beyond(*drive_stamped(pinning, DURATION_S))
+
+
+def drive_stamped(pinning: Pinning, duration_s: float) -> "tuple[Observation, NDArray[np.int64]]":
+    """Let the driver ask over one connection; return what it saw, and the server's stamps."""
 
     def ask(port: int) -> Observation:
         with Drivers() as drivers:
             return drivers.drive(
-                LoadSpec(LOOPBACK, port, 1, True, DURATION_S, 0.1, cpus=pinning.driver)
+                LoadSpec(LOOPBACK, port, 1, True, duration_s, 0.1, cpus=pinning.driver)
             )
 
-    return beyond(*with_stamps(pinning, ask))
+    return with_stamps(pinning, ask)
 
 
 def beyond(observation: Observation, stamps: "NDArray[np.int64]") -> Beyond:
@@ -122,14 +127,14 @@ def beyond(observation: Observation, stamps: "NDArray[np.int64]") -> Beyond:
     return Beyond(received - sent, done - sending, short)
 
 
-def by_bare_client(pinning: Pinning) -> Beyond:
-    """Ask as a client that does nothing else, and compare request by request."""
+def by_bare_client(pinning: Pinning, count: int = BARE) -> Beyond:
+    """Ask *count* times as a client that does nothing else, and compare request by request."""
     import numpy as np
 
     clock = time.perf_counter_ns
 
     def ask(port: int) -> list[tuple[int, int]]:
-        requests = ring(LoadSpec(LOOPBACK, port, 1, True, 0, variety=BARE))
+        requests = ring(LoadSpec(LOOPBACK, port, 1, True, 0, variety=count))
         with socket.create_connection((LOOPBACK, port)) as sock, on_cores(pinning.driver):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             times = []

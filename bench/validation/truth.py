@@ -14,7 +14,8 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from calcbench.bench.analysis.quantiles import quantile
 from calcbench.bench.loadgen.observation import Observation
@@ -26,6 +27,10 @@ from calcbench.bench.validation import timestamps
 from calcbench.bench.validation.requirement import Requirement
 from calcbench.core.errors import CalcbenchError
 from calcbench.core.serving.launcher import ServerSpec, launch
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 ROUNDS = 3
 ARRAYS = 2_000  # whose quantiles are compared
@@ -42,21 +47,23 @@ def requirements() -> Iterator[Requirement]:
     yield freeze(pinning)
 
 
-def quantiles() -> Requirement:
-    """Compare our quantiles with numpy's, of arrays of all sizes, with ties and without."""
+def quantiles(
+    arrays: int = ARRAYS, ours: "Callable[[NDArray[np.int64], float], int]" = quantile
+) -> Requirement:
+    """Compare *ours* with numpy's, of arrays of all sizes, with ties and without."""
     import numpy as np
 
     random = np.random.default_rng(1)
     differ = 0
-    for _ in range(ARRAYS):
+    for _ in range(arrays):
         size, most = random.integers(1, 2_000), random.choice((5, 10**9))
         values = np.sort(random.integers(0, most, size))
         for q in (0.5, 0.9, 0.99, 0.999, float(random.random())):
-            differ += quantile(values, q) != np.quantile(values, q, method="inverted_cdf")
+            differ += ours(values, q) != np.quantile(values, q, method="inverted_cdf")
     return Requirement(
         "quantiles are numpy's inverted_cdf",
         "exactly",
-        f"{differ} of {ARRAYS * 5:,} differ",
+        f"{differ} of {arrays * 5:,} differ",
         differ == 0,
     )
 
@@ -71,9 +78,9 @@ def freeze(pinning: Pinning) -> Requirement:  # by make validate
         )
         runs = [freeze_during(server.pid, load) for _ in range(ROUNDS)]
         closed, _ = freeze_during(server.pid, dataclasses.replace(load, rate=0))
-    seen, frozen_ns = min(runs, key=lambda run: freeze_error(*run))
-    error = freeze_error(seen, frozen_ns)
-    seen_ns = quantile(np.sort(seen.samples["latency_ns"]), 0.99)
+    observation, frozen_ns = min(runs, key=lambda run: freeze_error(*run))
+    error = freeze_error(observation, frozen_ns)
+    seen_ns = quantile(np.sort(observation.samples["latency_ns"]), 0.99)
     missed_ns = quantile(np.sort(closed.samples["latency_ns"]), 0.99)
     return Requirement(
         f"open loop, server stopped {FROZEN_S:g} of {FREEZE_S:g} s: p90, p95, p99",

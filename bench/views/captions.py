@@ -11,7 +11,15 @@ from calcbench.bench.analysis.summary import Row
 from calcbench.bench.schema.judgements import DRIVER_BOUND, SERVER_BOUND
 from calcbench.bench.schema.result import Run
 from calcbench.bench.units import format_seconds
-from calcbench.bench.views.wording import NO_BREAK, REUSE, cut_line, enumerate_few, plural, served
+from calcbench.bench.views.wording import (
+    NO_BREAK,
+    REUSE,
+    cut_line,
+    describe_processor,
+    enumerate_few,
+    plural,
+    served,
+)
 
 REASON_LENGTH = 160  # characters of it on a chart; all of it is below the table and in the files
 DRIVER_LIMIT = 0.95  # share of its core from which the driver may have been what was measured
@@ -134,8 +142,6 @@ def footer(run: Run) -> str:
     else:
         spread = "bars behind them: where the median lies, at 95%"
     beside = ", side by side for each number of connections" if len(plan.connections) > 1 else ""
-    cores = f"{machine.get('cores', '?')} {plural(machine.get('cores', 0), 'core')}"
-    virtual = ", virtual" if machine.get("virtual") else ""
     load = [rounds, reuses]
     if plan.rate is not None:
         load.append(
@@ -146,7 +152,7 @@ def footer(run: Run) -> str:
     parts = [
         f"Run {run.name}: {', '.join(load)}, seed {plan.seed}.",
         f"Markers{beside}: median of the rounds; {spread}.",
-        f"{machine.get('cpu', 'Unknown processor')}, {cores}{virtual}.",
+        f"{describe_processor(machine, 'cores')}.",
         f"{machine.get('system', 'Unknown system')} {machine.get('kernel', '')},",
         f"{versions.get('implementation', 'Python')} {versions.get('python', '')},",
         f"calcbench {versions.get('calcbench', '')}.",

@@ -1,6 +1,7 @@
 """The words that the table, the charts and the conclusions have in common."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from calcbench.bench.analysis.summary import Row
 from calcbench.bench.schema.condition import Condition, group_by
@@ -67,6 +68,16 @@ def break_name(name: str) -> list[str]:
         else:
             lines.append(option)
     return lines
+
+
+def describe_processor(machine: Mapping[str, Any], cores: str) -> str:
+    """Say what *machine* computes with: ``A processor, 2 cores, virtual``.
+
+    *cores* is the key of how many there are. A result file may lack all of it.
+    """
+    count = machine.get(cores, "?")
+    virtual = ", virtual" if machine.get("virtual") else ""
+    return f"{machine.get('cpu', 'Unknown processor')}, {count} {plural(count, 'core')}{virtual}"
 
 
 def plural(count: int, noun: str) -> str:
