@@ -1,5 +1,6 @@
 """Histograms, against the exact samples that they stand for, and the files that hold both."""
 
+import dataclasses
 import errno
 import io
 import os

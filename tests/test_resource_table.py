@@ -6,6 +6,7 @@ from typing import Any
 
 from builders import make_condition, make_measurement, make_run, make_usage
 
+from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Measurement, Run
 from calcbench.bench.views.resource_table import THINGS, TIME, resource_lines
