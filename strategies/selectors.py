@@ -69,10 +69,10 @@ class Loop:
         serve_ready(clients, self.service.handle, self.delayed)
         for client in clients:
             interest = client.connection.interest
-            if interest != client.watched:  # modified to NOTHING, epoll would still report hang-ups
-                if client.watched != NOTHING:
+            if interest != client.watched:
+                if client.watched != NOTHING:  # modified to NOTHING, epoll still reports hang-ups
                     self.selector.unregister(client.sock)
-                if interest != NOTHING:
+                if interest != NOTHING:  # from READ to WRITE that is two calls, but seldom needed
                     self.selector.register(client.sock, interest, client)
                 client.watched = interest
             if interest == NOTHING and client.connection.finished:
