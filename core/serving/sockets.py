@@ -37,7 +37,10 @@ TRANSIENT_ERRORS = (
 
 
 class Client:
-    """A client: its socket, its conversation, and what an event loop watches it for."""
+    """A client: its socket and its conversation.
+
+    `watched` is for an event loop: READ, WRITE or NOTHING, as its selector has the socket now.
+    """
 
     __slots__ = ("connection", "sock", "watched")
 
