@@ -171,7 +171,7 @@ def test_hands_out_one_request_at_a_time() -> None:
     assert connection.next_request() is None
     connection.respond(handle(first))
     assert ask(connection).path == b"/add/20/22"
-    assert connection.requests == 2
+    assert connection.requests_out == 2
 
 
 def test_takes_one_response_for_each_request() -> None:

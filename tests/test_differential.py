@@ -514,7 +514,7 @@ def kept_and_said(
             connection.respond(Response(200, b"5"))
             request = connection.next_request()
         shown += [connection.output, connection.state, bytes(connection.buffer)]
-        shown += [connection.requests, connection.interest, connection.read_was_full]
+        shown += [connection.requests_out, connection.interest, connection.read_was_full]
         if all_sent:
             connection.sent(len(connection.output))
             shown += [connection.finished, connection.lingering]
