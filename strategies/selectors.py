@@ -76,5 +76,5 @@ class Loop:
                     self.selector.register(client.sock, interest, client)
                 client.watched = interest
             if interest == NOTHING and client.connection.finished:
-                self.clients.discard(client)
+                self.clients.discard(client)  # a delayed response may find it gone already
                 client.sock.close()

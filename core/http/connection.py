@@ -251,7 +251,7 @@ class Connection:
     def on_timeout(self) -> None:
         """Give up on a client that has no `time_left`.
 
-        It is told so (408) where it had begun a request, and where it is listening.
+        It is told so (408) if it has begun a request and has taken all output before that.
         """
         if self.state in (HEAD, BODY) and not self.output:
             what = "head" if self.state is HEAD else "body"
@@ -269,17 +269,17 @@ class Connection:
     # Behind the scenes
 
     def store(self, data: bytes) -> None:
-        """Keep *data* for `next_request`, unless nobody is listened to any more."""
+        """Keep *data* for `next_request`; once the connection is closing, drop it."""
         self.read_was_full = len(data) >= READ_SIZE
         if not data:
             self.ended = True
             if self.lingering:
                 self.state = CLOSED
-        elif self.state not in (CLOSING, CLOSED):  # there is nobody who would look at it
+        elif self.state not in (CLOSING, CLOSED):
             self.buffer += data
 
     def close_if_done(self) -> None:
-        """Close what can be closed, once everything is sent."""
+        """Become CLOSED if all is sent and nothing is left to wait for."""
         if self.output:
             return
         nothing_to_come = self.state is CLOSING and (self.nothing_unread or self.ended)
@@ -290,7 +290,7 @@ class Connection:
         """Respond with *error* and close: after any doubt, nothing more is believed."""
         if self.request is not None:
             head_only = self.request.method == b"HEAD"
-        else:
+        else:  # it is the head that is bad, and so it is in the buffer still
             head_only = self.buffer.startswith(b"HEAD ")
         response = Response(error.status, f"{error}\n".encode(), headers=error.headers)
         self.output += render(response, self.date_line(), CLOSE, head_only)

@@ -65,7 +65,7 @@ def serve_request(
             send(client)
             if connection.interest == WRITE:
                 wait(client, poll, stop, clock)
-        elif responded and not connection.lingering:
+        elif responded and not connection.lingering:  # if it lingers, it reads on below
             return
         elif connection.interest == READ:
             request = wait(client, poll, stop, clock)
@@ -97,9 +97,9 @@ def wait(
 
 
 def spawn(work: Callable[[Client], None], client: Client) -> None:
-    """Do *work* for *client* in a new thread; where there is none left, give the client up."""
+    """Do *work* for *client* in a new thread; where none can be started, give the client up."""
     try:
         Thread(target=work, args=(client,)).start()
     except RuntimeError:
         client.connection.abort()
-        work(client)
+        work(client)  # which finds nothing to serve, and puts away what it was given

@@ -22,9 +22,9 @@ Delayed = tuple[Client, Response]  # a response whose wait is not over yet, and 
 
 
 def accept_batch(listener: socket.socket, service: Service, stop: Stop) -> Iterator[Client]:
-    """Yield the clients that are waiting to be accepted, each as `accept` returns it.
+    """Yield the clients that are waiting to be accepted, at most a batch of them.
 
-    At most a batch of them: where they never end, those who are here would never be served.
+    Without that limit, new ones that never end would keep those who are here from being served.
     """
     for _ in range(BATCH):
         client = accept(listener, service, stop)
@@ -105,7 +105,7 @@ class Timers:
 
     def __init__(self) -> None:
         self.heap: list[tuple[float, int, Delayed]] = []
-        self.number = count()  # keeps those of the same moment in order, and uncompared
+        self.number = count()  # decides between equal moments; clients cannot be compared
 
     def add(self, seconds: float, delayed: Delayed) -> None:
         """Have *delayed* due in *seconds* from now."""
