@@ -13,6 +13,7 @@ from hypothesis import settings
 from hypothesis.configuration import set_hypothesis_home_dir
 
 from calcbench import strategies
+from calcbench.core.serving.catalogue import names
 
 BUILD = Path(__file__).parent.parent / "build"
 
@@ -23,6 +24,13 @@ settings.load_profile("calcbench")
 
 # The driver is calibrated once, and not in the home of whoever tests.
 os.environ["XDG_CACHE_HOME"] = str(BUILD / "cache")
+
+
+@pytest.fixture(params=names())
+def strategy(request: pytest.FixtureRequest) -> str:
+    """Every strategy, one after the other."""
+    name: str = request.param
+    return name
 
 
 @pytest.fixture

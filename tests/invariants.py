@@ -30,7 +30,7 @@ LARGEST_REMEMBERED = Parser.REMEMBERED_BYTES * Parser.REMEMBERED_ENTRIES
 
 
 def check(octets: bytes, knobs: bytes = b"") -> None:
-    """Raise whatever a connection raises, and AssertionError where it breaks a promise.
+    """Raise whatever a connection raises, and AssertionError where an invariant is broken.
 
     *knobs* choose the limits and the cut. No exception but HttpError is declared, and that one
     never leaves a connection.

@@ -37,7 +37,7 @@ BAD = b"GET /add/1/2 HTTP/1.1\r\n\r\n"
 LONG_FIELD = b"X: %b\r\n" % (b"y" * 8005)
 
 # Each a number that no other is, so that a test sees which one counts.
-PATIENT = Policy(
+TIMEOUTS = Policy(
     head_timeout=11.0,
     body_timeout=12.0,
     body_rate=10.0,
@@ -171,7 +171,7 @@ def test_hands_out_one_request_at_a_time() -> None:
     assert connection.next_request() is None
     connection.respond(handle(first))
     assert ask(connection).path == b"/add/20/22"
-    assert connection.requests == 2
+    assert connection.requests_out == 2
 
 
 def test_takes_one_response_for_each_request() -> None:
@@ -703,17 +703,17 @@ def test_gives_each_position_the_time_that_the_policy_says() -> None:
         b"\r\n": 13.0,
     }
     for begun, seconds in cases.items():
-        connection = connect(Parser(PATIENT))
+        connection = connect(Parser(TIMEOUTS))
         if begun:
             say(connection, begun)
         assert connection.time_left(1000.0) == seconds
         assert connection.time_left(1002.5) == seconds - 2.5
         assert connection.time_left(1100.0) == seconds - 100.0
 
-    connection = stored(GET, PATIENT)
+    connection = stored(GET, TIMEOUTS)
     respond(connection)
     assert connection.time_left(1000.0) == 14.0  # to read its response
-    connection = stored(BAD, PATIENT)
+    connection = stored(BAD, TIMEOUTS)
     respond(connection)
     assert connection.time_left(1000.0) == 14.0
     send(connection)
@@ -721,7 +721,7 @@ def test_gives_each_position_the_time_that_the_policy_says() -> None:
 
 
 def test_has_no_timeout_while_the_client_need_do_nothing() -> None:
-    connection = stored(GET, PATIENT)
+    connection = stored(GET, TIMEOUTS)
     ask(connection)
 
     assert connection.time_left(1000.0) == inf
@@ -730,7 +730,7 @@ def test_has_no_timeout_while_the_client_need_do_nothing() -> None:
 
 
 def test_is_not_held_by_a_head_that_drips() -> None:
-    connection = connect(Parser(PATIENT))
+    connection = connect(Parser(TIMEOUTS))
     for second, octet in enumerate(octet_by_octet(GET[:-1])):
         say(connection, octet)
         assert connection.state == HEAD
@@ -738,7 +738,7 @@ def test_is_not_held_by_a_head_that_drips() -> None:
 
 
 def test_is_not_held_by_empty_lines_that_drip() -> None:
-    connection = connect(Parser(PATIENT))
+    connection = connect(Parser(TIMEOUTS))
     assert connection.time_left(1000.0) == 13.0
     for second in range(1, 5):
         say(connection, b"\r\n")
@@ -746,7 +746,7 @@ def test_is_not_held_by_empty_lines_that_drip() -> None:
 
 
 def test_gives_a_body_time_for_what_has_arrived_of_it() -> None:
-    connection = connect(Parser(PATIENT))
+    connection = connect(Parser(TIMEOUTS))
     say(connection, POST)
     assert connection.time_left(1000.0) == 12.0
     for second, octet in enumerate(octet_by_octet(b"x" * 50), 1):
@@ -756,7 +756,7 @@ def test_gives_a_body_time_for_what_has_arrived_of_it() -> None:
 
 
 def test_gives_a_body_no_time_for_what_is_around_its_chunks() -> None:
-    connection = connect(Parser(PATIENT))
+    connection = connect(Parser(TIMEOUTS))
     say(connection, CHUNKED)
     assert connection.time_left(1000.0) == 12.0
     for piece in (b"000", b"5;x=y", b"\r\n"):
@@ -780,7 +780,7 @@ def test_gives_no_body_more_time_than_its_limit_earns() -> None:
 
 
 def test_is_not_held_by_a_client_that_reads_in_drips() -> None:
-    connection = stored(GET, PATIENT)
+    connection = stored(GET, TIMEOUTS)
     respond(connection)
     size = len(connection.output)
     for second in range(size):
@@ -791,7 +791,7 @@ def test_is_not_held_by_a_client_that_reads_in_drips() -> None:
 
 
 def test_begins_to_count_anew_for_each_request() -> None:
-    connection = connect(Parser(PATIENT))
+    connection = connect(Parser(TIMEOUTS))
     assert connection.time_left(1000.0) == 13.0
     for start in (1001.0, 2001.0, 3001.0):
         say(connection, GET[:5])
@@ -804,7 +804,7 @@ def test_begins_to_count_anew_for_each_request() -> None:
 
 def test_begins_to_count_anew_for_a_request_that_came_between_two_sweeps() -> None:
     """A loop sweeps now and then: the idle time before a request does not count behind it."""
-    parser = Parser(PATIENT)
+    parser = Parser(TIMEOUTS)
     for _ in range(2):  # the second time, its fields are remembered
         connection = connect(parser)
         assert connection.time_left(1000.0) == 13.0
@@ -814,7 +814,7 @@ def test_begins_to_count_anew_for_a_request_that_came_between_two_sweeps() -> No
 
 
 def test_begins_to_count_anew_for_the_head_behind_a_head() -> None:
-    connection = connect(Parser(PATIENT))
+    connection = connect(Parser(TIMEOUTS))
     say(connection, GET[:5])
     assert connection.time_left(1000.0) == 11.0
     say(connection, GET[5:] + GET[:5])
@@ -846,7 +846,7 @@ def test_leaves_less_time_when_the_server_stops() -> None:
 
 
 def test_leaves_no_more_time_than_usual_when_the_server_stops() -> None:
-    connection = connect(Parser(PATIENT))
+    connection = connect(Parser(TIMEOUTS))
     say(connection, b"G")
     connection.drain()
 

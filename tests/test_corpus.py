@@ -143,7 +143,7 @@ def test_writes_what_h11_reads(file: str) -> None:
 
 
 @each_file
-def test_keeps_its_promises_with_small_limits_too(file: str) -> None:
+def test_holds_the_invariants_with_small_limits_too(file: str) -> None:
     """What the fuzzer looks for, so that it begins with nothing known."""
     for number, case in enumerate(cases_of(file)):
         for knob in range(4):

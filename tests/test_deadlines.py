@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 from client import Client
+from servers import make_spec, stop_cleanly
 
 from calcbench.core.app.workload import parse_workload
 from calcbench.core.http.connection import READ_SIZE, Connection
@@ -20,8 +21,8 @@ from calcbench.core.http.limits import Policy
 from calcbench.core.http.parser import Parser
 from calcbench.core.http.render import DateLine
 from calcbench.core.serving import blocking, event_loop, sockets
-from calcbench.core.serving.catalogue import load, names
-from calcbench.core.serving.launcher import Server, ServerSpec, Stopped, launch
+from calcbench.core.serving.catalogue import names
+from calcbench.core.serving.launcher import Server, ServerSpec, launch
 from calcbench.core.serving.service import make_service
 from calcbench.core.serving.stop import Stop
 
@@ -40,19 +41,8 @@ CHUNKED = b"POST /x HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n
 
 
 def spec(strategy: str, *policy: str) -> ServerSpec:
-    if unavailable := load(strategy).unavailable:
-        pytest.skip(f"{strategy} {unavailable}")
-    return ServerSpec(strategy, options=HOLDING.get(strategy, ()), policy=policy)
-
-
-def stop_cleanly(server: Server) -> None:
-    assert server.stop() == Stopped(status=0, killed=False, stderr="")
-
-
-@pytest.fixture(params=names())
-def strategy(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
-    return name
+    """Return *strategy* under *policy*, with few threads where slow clients can take them all."""
+    return make_spec(strategy, options=HOLDING.get(strategy, ()), policy=policy)
 
 
 @pytest.fixture(scope="module", params=names())
@@ -65,7 +55,7 @@ def hasty(request: pytest.FixtureRequest) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="module", params=names())
-def patient(request: pytest.FixtureRequest) -> Iterator[Server]:
+def lenient(request: pytest.FixtureRequest) -> Iterator[Server]:
     """A server that waits for longer than any test does."""
     with launch(spec(request.param, *LATE)) as server:
         yield server
@@ -161,8 +151,8 @@ def test_leaves_a_client_that_does_not_read(hasty: Server) -> None:
 # What it says arrives
 
 
-def test_reaches_a_client_that_is_still_sending(patient: Server) -> None:
-    with Client(patient) as client:
+def test_reaches_a_client_that_is_still_sending(lenient: Server) -> None:
+    with Client(lenient) as client:
         client.send(b"POST /calc HTTP/1.1\r\nHost: test\r\nContent-Length: 100000\r\n\r\n")
         for _ in range(20):
             client.send(b"x" * 5000)  # more than a reset would leave to be sent
@@ -183,14 +173,14 @@ def test_hangs_up_on_a_client_that_sends_for_ever(hasty: Server) -> None:
                 client.send(b"x" * 65536)
 
 
-def test_answers_a_thousand_pipelined_requests_that_are_read_late(patient: Server) -> None:
+def test_answers_a_thousand_pipelined_requests_that_are_read_late(lenient: Server) -> None:
     kinds = [
         (b"GET /add/%d/1 HTTP/1.1\r\nHost: test\r\n\r\n", "GET", 200),
         (b"HEAD /add/%d/1 HTTP/1.1\r\nHost: test\r\n\r\n", "HEAD", 200),
         (b"POST /%d HTTP/1.1\r\nHost: test\r\nContent-Length: 3\r\n\r\nabc", "POST", 404),
         (b"GET /sub/%d/1 HTTP/1.1\r\nHost: test\r\n\r\n", "GET", 200),
     ]
-    with Client(patient) as client:
+    with Client(lenient) as client:
         requests = b"".join(kinds[n % 4][0] % n for n in range(1000))
         sender = threading.Thread(target=client.send, args=(requests,))
         sender.start()

@@ -123,14 +123,14 @@ def ask_httptools(octets: bytes) -> Verdict:
     """Feed octet by octet, which shows where the request ends.
 
     httptools knows some methods by name, and refuses others, which are tokens all the same
-    (RFC 9110 §9.1): it is told PUT instead.
+    (RFC 9110 §9.1): it is given PUT instead.
     """
     unknown = UNKNOWN_METHOD.match(octets)
     if unknown:
-        told = ask_httptools(octets[: unknown.start(1)] + b"PUT" + octets[unknown.end(1) :])
-        if not isinstance(told, Meaning):
-            return told
-        return replace(told, method=unknown[1], end=told.end + len(unknown[1]) - 3)
+        verdict = ask_httptools(octets[: unknown.start(1)] + b"PUT" + octets[unknown.end(1) :])
+        if not isinstance(verdict, Meaning):
+            return verdict
+        return replace(verdict, method=unknown[1], end=verdict.end + len(unknown[1]) - 3)
     listener = Listener()
     parser = httptools.HttpRequestParser(listener)
     for at in range(len(octets)):
@@ -514,7 +514,7 @@ def kept_and_said(
             connection.respond(Response(200, b"5"))
             request = connection.next_request()
         shown += [connection.output, connection.state, bytes(connection.buffer)]
-        shown += [connection.requests, connection.interest, connection.read_was_full]
+        shown += [connection.requests_out, connection.interest, connection.read_was_full]
         if all_sent:
             connection.sent(len(connection.output))
             shown += [connection.finished, connection.lingering]

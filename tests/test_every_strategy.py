@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 from client import Client, Response
+from servers import make_spec, stop_cleanly
 
-from calcbench.core.serving.catalogue import load, names
-from calcbench.core.serving.launcher import Server, ServerSpec, Stopped, launch
+from calcbench.core.serving.catalogue import names
+from calcbench.core.serving.launcher import Server, launch
 
 pytestmark = pytest.mark.slow
 
@@ -27,29 +28,10 @@ POST = (
 )
 
 
-def spec(strategy: str, workload: str = "add", *policy: str) -> ServerSpec:
-    if unavailable := load(strategy).unavailable:
-        pytest.skip(f"{strategy} {unavailable}")
-    return ServerSpec(strategy, workload=workload, policy=policy)
-
-
-def stop_cleanly(server: Server) -> None:
-    """Stop *server*, and see that it goes in time, with status 0, childless and silent."""
-    stopped = server.stop()
-
-    assert stopped == Stopped(status=0, killed=False, stderr="")
-
-
-@pytest.fixture(params=names())
-def strategy(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
-    return name
-
-
 @pytest.fixture(scope="module", params=names())
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     """A server with all defaults; it must stop cleanly behind all that the checks did to it."""
-    with launch(spec(request.param)) as running:
+    with launch(make_spec(request.param)) as running:
         yield running
         stop_cleanly(running)
 
@@ -177,7 +159,7 @@ def test_survives_clients_that_reset(server: Server) -> None:
 
 
 def test_survives_a_client_that_resets_while_its_responses_wait(strategy: str) -> None:
-    with launch(spec(strategy, "wait=30ms")) as server:
+    with launch(make_spec(strategy, workload="wait=30ms")) as server:
         for _ in range(3):
             with Client(server) as client:
                 client.send(b"GET /add/1/1 HTTP/1.1\r\nHost: test\r\n\r\n" * 4)
@@ -188,8 +170,9 @@ def test_survives_a_client_that_resets_while_its_responses_wait(strategy: str) -
 
 
 def test_gives_a_long_request_the_time_it_needs_to_stop(strategy: str) -> None:
-    patient = spec(strategy, "wait=300ms", "drain_timeout=0.1", "idle-timeout=86400")
-    with launch(patient) as server, Client(server) as client:
+    policy = ("drain_timeout=0.1", "idle-timeout=86400")
+    spec = make_spec(strategy, workload="wait=300ms", policy=policy)
+    with launch(spec) as server, Client(server) as client:
         client.send(b"GET /add/1/1 HTTP/1.1\r\nHost: test\r\n\r\n")
         stop_cleanly(server)
 
@@ -199,7 +182,10 @@ def test_answers_concurrent_waits(strategy: str) -> None:
         with Client(running) as client:
             return client.get(f"/add/{number}/1", "Connection: close").body
 
-    with launch(spec(strategy, "wait=20ms")) as running, ThreadPoolExecutor(8) as pool:
+    with (
+        launch(make_spec(strategy, workload="wait=20ms")) as running,
+        ThreadPoolExecutor(8) as pool,
+    ):
         bodies = list(pool.map(partial(one_client, running), range(8)))
         stop_cleanly(running)
 
@@ -208,7 +194,7 @@ def test_answers_concurrent_waits(strategy: str) -> None:
 
 @pytest.mark.parametrize("workload", ["wait=5ms", "block=5ms", "cpu=1ms"])
 def test_pipelines_under_each_workload(strategy: str, workload: str) -> None:
-    with launch(spec(strategy, workload)) as server:
+    with launch(make_spec(strategy, workload=workload)) as server:
         with Client(server) as client:
             client.send(b"GET /add/1/1 HTTP/1.1\r\nHost: test\r\n\r\n" * 5)
             assert [client.response().body for _ in range(5)] == [b"2"] * 5
@@ -216,7 +202,7 @@ def test_pipelines_under_each_workload(strategy: str, workload: str) -> None:
 
 
 def test_stops_with_idle_clients(strategy: str) -> None:
-    with launch(spec(strategy)) as server, Client(server) as first, Client(server):
+    with launch(make_spec(strategy)) as server, Client(server) as first, Client(server):
         assert first.get("/add/1/1").body == b"2"
         stop_cleanly(server)
         assert first.is_closed()
@@ -224,7 +210,7 @@ def test_stops_with_idle_clients(strategy: str) -> None:
 
 def test_lets_a_request_in_progress_finish(strategy: str) -> None:
     head, _, body = POST.partition(b"\r\n\r\n")
-    with launch(spec(strategy, "wait=50ms")) as server, Client(server) as client:
+    with launch(make_spec(strategy, workload="wait=50ms")) as server, Client(server) as client:
         client.send(head + b"\r\nExpect: 100-continue\r\n\r\n")
         assert client.response().status == 100  # so the request has begun
         server.ask_to_stop()
@@ -237,7 +223,7 @@ def test_lets_a_request_in_progress_finish(strategy: str) -> None:
 
 
 def test_answers_what_has_arrived_when_it_stops(strategy: str) -> None:
-    with launch(spec(strategy)) as server, Client(server) as client:
+    with launch(make_spec(strategy)) as server, Client(server) as client:
         assert client.get("/add/1/1").body == b"2"
         client.send(b"GET /add/1/2 HTTP/1.1\r\nHost: test\r\n\r\n")
         stop_cleanly(server)
@@ -245,8 +231,8 @@ def test_answers_what_has_arrived_when_it_stops(strategy: str) -> None:
 
 
 def test_stops_while_a_client_is_silent_in_its_request(strategy: str) -> None:
-    hasty = spec(strategy, "add", "drain_timeout=0.1", "linger_timeout=0.1")
-    with launch(hasty) as server, Client(server) as silent:
+    spec = make_spec(strategy, policy=("drain_timeout=0.1", "linger_timeout=0.1"))
+    with launch(spec) as server, Client(server) as silent:
         assert silent.get("/add/1/1").body == b"2"
         silent.send(b"GET /add/1/1 HTTP/1.1\r\nHo")
         stop_cleanly(server)
@@ -276,7 +262,7 @@ def state_of(pid: int) -> str:
 def test_runs_with_warnings_as_errors(strategy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONWARNINGS", "error")
     monkeypatch.setenv("PYTHONDEVMODE", "1")
-    with launch(spec(strategy)) as server:
+    with launch(make_spec(strategy)) as server:
         with Client(server) as client:
             assert client.get("/add/1/1").body == b"2"
             client.send(b"nonsense\r\n\r\n")

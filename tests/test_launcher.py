@@ -1,4 +1,4 @@
-"""Starting and stopping: what a launcher promises, and what it does to a bad server."""
+"""Starting and stopping: what a launcher must do, and what it makes of a bad server."""
 
 import os
 import select

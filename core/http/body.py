@@ -15,7 +15,7 @@ import re
 from calcbench.core.errors import HttpError
 from calcbench.core.http.limits import Policy
 from calcbench.core.http.message import CHUNKED, Fields
-from calcbench.core.http.parser import FIELD_LINES, NEEDED
+from calcbench.core.http.parser import FIELD_LINES, NEEDED, TCHAR
 
 MAX_SIZE_LINE = 256  # bytes of one size line with its extensions; nobody sends long ones
 MAX_EXTENSIONS = 4096  # bytes of all extensions of one body, so that they cost no more than it
@@ -26,10 +26,11 @@ MAX_EXTENSIONS = 4096  # bytes of all extensions of one body, so that they cost 
 # ``5;x=`` and ``5;x="y`` were size lines.
 SIZE_LINE = re.compile(
     rb"""([0-9A-Fa-f]{1,16}+)
-         ((?>(?:[\t ]*+;[\t ]*+[!#$%&'*+\-.^_`|~0-9A-Za-z]++
-             (?:[\t ]*+=[\t ]*+(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]++
+         ((?>(?:[\t ]*+;[\t ]*+%b++
+             (?:[\t ]*+=[\t ]*+(?:%b++
                 |"(?>(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*)"))?
-         )*))\r\n""",
+         )*))\r\n"""
+    % (TCHAR, TCHAR),
     re.VERBOSE,
 )
 

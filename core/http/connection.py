@@ -83,14 +83,14 @@ class Connection:
         "draining",
         "ended",
         "head_reader",
-        "last",
+        "last_fields",
         "nothing_unread",
         "output",
         "parser",
         "policy",
         "read_was_full",
         "request",
-        "requests",
+        "requests_out",
         "since",
         "state",
         "waiting_for",
@@ -104,10 +104,10 @@ class Connection:
         self.buffer = bytearray()  # what has come and is not consumed yet
         self.output = b""
         self.request: Request | None = None  # the one whose body is coming, or response is due
-        self.last: Fields | None = None  # those of the last request that took the short cut
+        self.last_fields: Fields | None = None  # of the last request that took the short cut
         self.head_reader: HeadReader | None = None  # made for the first that does not
         self.body: Body | None = None
-        self.requests = 0  # how many have come out
+        self.requests_out = 0  # how many have come out
         self.ended = False  # the client has sent its last octet
         self.draining = False  # no request will be begun after this one
         self.read_was_full = False  # the last one: more may be on its way
@@ -152,7 +152,7 @@ class Connection:
         saw the client in its present position, for the whole of a head, a body or a response:
         octets that drip do not prolong it. It is infinite while the client need do nothing.
         """
-        waiting_for = (self.state, self.requests, bool(self.output), self.draining)
+        waiting_for = (self.state, self.requests_out, bool(self.output), self.draining)
         if waiting_for != self.waiting_for:
             self.waiting_for, self.since = waiting_for, now
         return self.since + self.timeout() - now
@@ -180,18 +180,17 @@ class Connection:
     def feed(self, data: bytes) -> Request | None:
         """Take in what a read returned, and return the request that it completes, if any.
 
-        Empty *data* says that the client has sent its last octet. Everything goes in here. A
-        request that comes out must be given its response; then `next_request` has what came
-        behind it.
+        Empty *data* says that the client has sent its last octet. A request that comes out must
+        be given its response; then `next_request` has what came behind it.
         """
         # Mostly data is one ordinary request, whole and by itself: then nothing of it is kept.
         if self.state is IDLE and not (self.buffer or self.output):
-            request = self.parser.parse_whole_head(data, self.last)
+            request = self.parser.parse_whole_head(data, self.last_fields)
             if request is not None:
                 self.request = request
-                self.last = request.fields
-                self.requests += 1
-                self.head_reader = None  # and with it the empty lines that came before
+                self.last_fields = request.fields
+                self.requests_out += 1
+                self.head_reader = None  # the next one counts empty lines from none
                 self.read_was_full = False  # such a head is far shorter than a read
                 self.state = HANDLING
                 return request
@@ -229,13 +228,14 @@ class Connection:
         # A client that has half-closed still gets responses to all that it has sent before.
         if fields.keep_alive and not self.draining and (not self.ended or self.buffer):
             self.state = IDLE
-            more = b"" if fields.minor else KEEP_ALIVE
+            connection_line = b"" if fields.minor else KEEP_ALIVE
         else:
             self.state = CLOSING
             self.nothing_unread = not (self.buffer or self.read_was_full)
             self.buffer.clear()
-            more = CLOSE
-        self.output += render(response, self.date_line(), more, request.method == b"HEAD")
+            connection_line = CLOSE
+        head_only = request.method == b"HEAD"
+        self.output += render(response, self.date_line(), connection_line, head_only)
 
     def sent(self, count: int) -> None:
         """Drop the first *count* bytes of `output`, which the socket has taken."""
@@ -251,7 +251,7 @@ class Connection:
     def on_timeout(self) -> None:
         """Give up on a client that has no `time_left`.
 
-        It is told so (408) where it had begun a request, and where it is listening.
+        It is told so (408) if it has begun a request and has taken all output before that.
         """
         if self.state in (HEAD, BODY) and not self.output:
             what = "head" if self.state is HEAD else "body"
@@ -269,17 +269,17 @@ class Connection:
     # Behind the scenes
 
     def store(self, data: bytes) -> None:
-        """Keep *data* for `next_request`, unless nobody is listened to any more."""
+        """Keep *data* for `next_request`; once the connection is closing, drop it."""
         self.read_was_full = len(data) >= READ_SIZE
         if not data:
             self.ended = True
             if self.lingering:
                 self.state = CLOSED
-        elif self.state not in (CLOSING, CLOSED):  # there is nobody who would look at it
+        elif self.state not in (CLOSING, CLOSED):
             self.buffer += data
 
     def close_if_done(self) -> None:
-        """Close what can be closed, once everything is sent."""
+        """Become CLOSED if all is sent and nothing is left to wait for."""
         if self.output:
             return
         nothing_to_come = self.state is CLOSING and (self.nothing_unread or self.ended)
@@ -290,7 +290,7 @@ class Connection:
         """Respond with *error* and close: after any doubt, nothing more is believed."""
         if self.request is not None:
             head_only = self.request.method == b"HEAD"
-        else:
+        else:  # it is the head that is bad, and so it is in the buffer still
             head_only = self.buffer.startswith(b"HEAD ")
         response = Response(error.status, f"{error}\n".encode(), headers=error.headers)
         self.output += render(response, self.date_line(), CLOSE, head_only)
@@ -312,7 +312,7 @@ class Connection:
                 return None
             request.body = bytes(body.content)
             self.body = None
-        self.requests += 1
+        self.requests_out += 1
         self.state = HANDLING
         return request
 
@@ -323,6 +323,7 @@ class Connection:
         buffer = self.buffer
         request = self.head_reader.consume(buffer)
         if request is None:
+            # An empty line begins no request (RFC 9112 §2.2); a CR alone may become one.
             self.state = IDLE if not buffer or buffer == b"\r" else HEAD
             if self.ended:
                 if buffer:

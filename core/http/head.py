@@ -10,10 +10,10 @@ import re
 from calcbench.core.errors import HttpError
 from calcbench.core.http.limits import Policy
 from calcbench.core.http.message import Request
-from calcbench.core.http.parser import END_OF_HEAD, MAX_METHOD, Parser, parse_request_line
+from calcbench.core.http.parser import END_OF_HEAD, MAX_METHOD, TCHAR, Parser, parse_request_line
 
 MAX_EMPTY_LINES = 4  # before a request; RFC 9112 §2.2 wants at least one to be overlooked
-METHOD = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]*+")
+METHOD = re.compile(TCHAR + rb"*+")
 
 
 class HeadReader:

@@ -71,7 +71,7 @@ class Request:
 
 
 class Response:
-    """A response; *wait* is the simulated I/O, in seconds, to be spent before it is sent."""
+    """A response; *wait* is how many seconds of simulated I/O it takes before it can be sent."""
 
     __slots__ = ("body", "content_type", "headers", "status", "wait")
 

@@ -29,7 +29,8 @@ END_OF_HEAD = b"\r\n\r\n"
 
 DIGITS = b"0123456789"
 LETTERS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-TOKEN = b"!#$%&'*+-.^_`|~" + DIGITS + LETTERS  # RFC 9110 §5.6.2
+TOKEN = b"!#$%&'*+-.^_`|~" + DIGITS + LETTERS  # RFC 9110 §5.6.2: the octets of a token
+TCHAR = b"[%b]" % re.escape(TOKEN)  # any one of them, as a pattern
 
 MAX_METHOD = 24  # octets; the longest registered method has 17
 SHORT_TARGET = 64  # octets; `parse_whole_head` says why it is so short
@@ -39,7 +40,7 @@ SLASH = ord("/")
 # group in an atomic one, (?>…). A second + behind a group would say the same, but up to CPython
 # 3.11.4 lets the last, failed round count (gh-100061, gh-106052).
 # RFC 9110 §5.5: visible octets, space, tab, and obs-text, which is carried as it is.
-FIELD_LINES = re.compile(rb"(?>(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[\t\x20-\x7e\x80-\xff]*+\r\n)*)")
+FIELD_LINES = re.compile(rb"(?>(?:%b++:[\t\x20-\x7e\x80-\xff]*+\r\n)*)" % TCHAR)
 HOST = re.compile(
     rb"(?:\[([0-9A-Fa-f:.]++)\]|(?>(?:[0-9A-Za-z\-._~!$&'()*+,;=]++|%[0-9A-Fa-f]{2})+))"
     rb"(?::([0-9]*+))?"

@@ -14,21 +14,18 @@ from time import monotonic, sleep
 from calcbench.core.http.connection import READ, WRITE
 from calcbench.core.http.message import Request
 from calcbench.core.serving.service import Service
-from calcbench.core.serving.sockets import Client, pause_if_exhausted, receive, send
+from calcbench.core.serving.sockets import Client, accept, receive, send
 from calcbench.core.serving.stop import Stop
 
 
 def clients(listener: socket.socket, service: Service, stop: Stop) -> Iterator[Client]:
     """Yield one client after the other, waiting in accept, until *stop* is set."""
     while True:
-        try:
-            sock, _ = listener.accept()
-        except OSError as error:
-            if stop.is_set():
-                return  # the launcher shut the listener down, which woke us
-            pause_if_exhausted(error, stop)
-        else:
-            yield Client(sock, service.connect())
+        client = accept(listener, service, stop)
+        if client is not None:
+            yield client
+        elif stop.is_set():
+            return  # the launcher shut the listener down, which woke us
 
 
 def serve_connection(
@@ -68,7 +65,7 @@ def serve_request(
             send(client)
             if connection.interest == WRITE:
                 wait(client, poll, stop, clock)
-        elif responded and not connection.lingering:
+        elif responded and not connection.lingering:  # if it lingers, it reads on below
             return
         elif connection.interest == READ:
             request = wait(client, poll, stop, clock)
@@ -100,9 +97,9 @@ def wait(
 
 
 def spawn(work: Callable[[Client], None], client: Client) -> None:
-    """Do *work* for *client* in a new thread; where there is none left, give the client up."""
+    """Do *work* for *client* in a new thread; where none can be started, give the client up."""
     try:
         Thread(target=work, args=(client,)).start()
     except RuntimeError:
         client.connection.abort()
-        work(client)
+        work(client)  # which finds nothing to serve, and puts away what it was given

@@ -7,7 +7,7 @@ responses in `Timers` until they are due. Now and then it gives up on clients wi
 import socket
 from collections.abc import Callable, Iterable, Iterator
 from heapq import heappop, heappush
-from itertools import count, repeat
+from itertools import count
 from time import monotonic
 
 from calcbench.core.http.message import Request, Response
@@ -18,13 +18,13 @@ from calcbench.core.serving.stop import Stop
 BATCH = 32  # clients that an event loop accepts, or receives from, before it turns to others
 SWEEP_S = 0.25  # how often an event loop looks for clients that have no time left
 
-Delayed = tuple[Client, Response]  # a response whose wait has yet to be spent, and whose it is
+Delayed = tuple[Client, Response]  # a response whose wait is not over yet, and whose it is
 
 
 def accept_batch(listener: socket.socket, service: Service, stop: Stop) -> Iterator[Client]:
-    """Yield the clients that are waiting to be accepted, each as `accept` returns it.
+    """Yield the clients that are waiting to be accepted, at most a batch of them.
 
-    At most a batch of them: where they never end, those who are here would never be served.
+    Without that limit, new ones that never end would keep those who are here from being served.
     """
     for _ in range(BATCH):
         client = accept(listener, service, stop)
@@ -38,25 +38,25 @@ def serve_ready(
 ) -> None:
     """Carry conversations as far as they go without waiting: the step of an event loop.
 
-    Responses whose wait has yet to be spent are added to *delayed*; once due, they must be given
-    to `connection.respond`. Afterwards `connection.interest` says what to wait for.
+    Responses that have a wait are added to *delayed*; once due, they must be given to
+    `connection.respond`. Afterwards `connection.interest` says what to wait for.
 
     This is done in passes over a batch, not client by client. A call into the kernel pushes the
     interpreter out of the processor's caches, and one between every two responses takes a fifth of
     the throughput. A pass over everybody would have the first client wait until the last one's
     handler is done.
     """
-    for begin in range(0, len(clients), BATCH):
-        batch = clients[begin : begin + BATCH]
+    for start in range(0, len(clients), BATCH):
+        batch = clients[start : start + BATCH]
         received = [receive(client) for client in batch]
         respond_to_all(batch, received, handle, delayed)
         while batch := send_to_all(batch):
-            respond_to_all(batch, repeat(None), handle, delayed)  # to what is in the buffers
+            respond_to_all(batch, [None] * len(batch), handle, delayed)  # to what is buffered
 
 
 def respond_to_all(
     batch: list[Client],
-    received: Iterable[bytes | None],
+    received: list[bytes | None],
     handle: Callable[[Request], Response],
     delayed: "Timers",
 ) -> None:
@@ -64,7 +64,7 @@ def respond_to_all(
 
     *received* is what each has sent just now, None for nothing.
     """
-    for client, data in zip(batch, received, strict=False):  # `repeat` has no end
+    for client, data in zip(batch, received, strict=True):
         connection = client.connection
         request = connection.next_request() if data is None else connection.feed(data)
         while request is not None:
@@ -73,20 +73,20 @@ def respond_to_all(
                 delayed.add(response.wait, (client, response))
                 break
             connection.respond(response)
-            request = connection.next_request() if connection.buffer else None  # seldom more
+            request = connection.next_request()
 
 
 def send_to_all(batch: list[Client]) -> list[Client]:
-    """Send what each client takes of its output; return those who may have more to respond to.
+    """Send what each client takes of its output; return those who may have another request.
 
-    Their next request was held back by a full output, or they have sent their last.
+    While too much output is unsent, `next_request` leaves what is buffered where it is.
     """
     more = []
     for client in batch:
         connection = client.connection
         if connection.output:
             send(client)
-            if not connection.output and (connection.buffer or connection.ended):
+            if connection.buffer and not connection.output:  # has_buffered costs a call
                 more.append(client)
     return more
 
@@ -105,7 +105,7 @@ class Timers:
 
     def __init__(self) -> None:
         self.heap: list[tuple[float, int, Delayed]] = []
-        self.number = count()  # keeps those of the same moment in order, and uncompared
+        self.number = count()  # decides between equal moments; clients cannot be compared
 
     def add(self, seconds: float, delayed: Delayed) -> None:
         """Have *delayed* due in *seconds* from now."""

@@ -45,12 +45,12 @@ def die_with_parent(parent: int) -> None:
         pr_set_pdeathsig = 1  # prctl(2)
         prctl()(pr_set_pdeathsig, signal.SIGKILL)
         if os.getppid() != parent:
-            sys.exit("the parent is gone")
+            sys.exit("the parent is gone")  # it died before the kernel was asked
 
 
 @cache
 def prctl() -> Callable[[int, int], int]:
-    """Return the system call; found once, for to look it up costs a forked child 0.2 ms."""
+    """Return the system call; looked up once, lest each forked child need 0.2 ms for that."""
     import ctypes
 
     function: Callable[[int, int], int] = ctypes.CDLL(None).prctl
