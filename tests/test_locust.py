@@ -43,7 +43,17 @@ from calcbench.bench.loadgen.locust.messages import PROTOCOL, plain
 from calcbench.bench.loadgen.locust.reporter import Reporter
 from calcbench.bench.loadgen.locust.session import LoadSession
 from calcbench.bench.loadgen.observation import Observation
-from calcbench.bench.loadgen.protocol import MESSAGE, OPENED, REPORT, SAMPLES, TAG_BITS
+from calcbench.bench.loadgen.protocol import (
+    ERROR,
+    MESSAGE,
+    OPENED,
+    REPORT,
+    SAMPLES,
+    TAG_BITS,
+    DriverReport,
+    Opened,
+    to_octets,
+)
 from calcbench.bench.loadgen.spec import Ask, LoadSpec
 from calcbench.bench.runner.launched import among_strategies
 from calcbench.bench.runner.race import pinning_of
@@ -278,16 +288,14 @@ def test_puts_windows_of_different_clocks_at_one_instant() -> None:
     session = LoadSession(LoadSpec("", 0, 3, True, duration_s=1.0))
     session.assign({7: 2, 4: 1})
     session.begin()
-    none = ("driver_cpu_ns", "driver_delay_ns", "server_cpu_ns", "in_flight", "unfinished")
-    seen = dict.fromkeys(none, 0) | dict.fromkeys(("begun", "ended", "responses"), 1)
+    report = DriverReport(1_000_000_000, 0, 0, 0, 0, begun=1, ended=1, unfinished=0, responses=1)
     for number, clock, client in ((7, 5_000, 1), (4, 9_000_000_000_000, 0)):
-        opened = {"opened_ns": clock}
         reporter = Reporter()
         reporter.counting = True
-        reporter.send(OPENED, opened)
+        reporter.send(Opened(clock))
         done = clock + 40 + number
         reporter.add((clock + 10, clock + 20, clock + 30, done, client << TAG_BITS | OK), OK)
-        reporter.send(REPORT, {**seen, **opened, "elapsed_ns": 1_000_000_000, "background": {}})
+        reporter.send(report)
         session.take(number, reporter.take())
     session.cpu_readings = [(round(session.opens), 0), (round(session.opens) + 1_000_000_000, 0)]
     both = session.result({})
@@ -298,6 +306,9 @@ def test_puts_windows_of_different_clocks_at_one_instant() -> None:
     assert both.samples["done_ns"].tolist() == [44, 47]
     assert both.samples["client"].tolist() == [2, 1]
     assert both.responses_seen == 2
+
+
+REPORTED = to_octets(DriverReport(1, 0, 0, 0, 0, 1, 1, 0, responses=1))[MESSAGE.size :]
 
 
 def test_refuses_a_message_that_would_never_end() -> None:
@@ -314,31 +325,43 @@ def test_refuses_to_drive_with_fewer_users() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "content"),
+    ("kind", "content", "problem"),
     [
-        (OPENED, b"[]"),
-        (OPENED, b"{}"),
-        (REPORT, b"\xff"),
-        (REPORT, b"{'"),
-        (REPORT, b'{"responses": "many"}'),
-        (SAMPLES, b"123"),
-        (SAMPLES, b"12345678"),
+        (OPENED, b"[]", "expected object, got array"),
+        (OPENED, b"{}", "opened_ns is missing"),
+        (OPENED, b'{"opened_ns": -1}', "opened_ns -1 should be from 0 to"),
+        (ERROR, b'{"error": 5}', "expected str, got int at error"),
+        (REPORT, b"\xff", ": JSON is malformed"),
+        (REPORT, b"{'", "malformed"),
+        (REPORT, b"[" * 100_000, "expected object, got array"),
+        (REPORT, b"{}", "elapsed_ns is missing"),
+        (REPORT, b'{"responses": "many"}', "expected int | null, got str at responses"),
+        (REPORT, REPORTED.replace(b'"elapsed_ns": 1', b'"elapsed_ns": 0'), "elapsed_ns 0 should"),
+        (REPORT, REPORTED.replace(b'"ended": 1', b'"ended": 1e99'), "at ended"),
+        (REPORT, REPORTED.replace(b'"responses": 1', b'"responses": null'), "responses is missing"),
+        (REPORT, REPORTED.replace(b"{}", b'{"idle": {"met": "x"}}'), "at background"),
+        (SAMPLES, b"123", "buffer size"),
+        (SAMPLES, b"12345678", "reshape"),
+        (b"?", b"", "kind b'?'"),
     ],
 )
-def test_a_drive_fails_whose_worker_talks_nonsense(kind: bytes, content: bytes) -> None:
+def test_a_load_fails_whose_worker_reports_nonsense(
+    kind: bytes, content: bytes, problem: str
+) -> None:
     """Who joins from elsewhere may be anybody, and must not end the race."""
     session = LoadSession(LoadSpec("", 0, 1, True, duration_s=1.0))
     session.assign({0: 1})
     session.begin()
-    opened, seen = b'{"opened_ns": 5}', b'{"responses": 1, "elapsed_ns": 1, "background": {}}'
+    opened = b'{"opened_ns": 5}'
 
     def announce(kind: bytes, content: bytes) -> None:
         session.take(0, MESSAGE.pack(kind, len(content)) + content)
 
-    with pytest.raises(CalcbenchError, match="reports what cannot be understood"):
+    with pytest.raises(CalcbenchError, match=f"cannot be understood.*{re.escape(problem)}"):
         announce(OPENED, opened)
         announce(kind, content)
-        announce(REPORT, seen)
+        if kind != REPORT:
+            announce(REPORT, REPORTED)
         session.result({0: "worker 1"})
 
 

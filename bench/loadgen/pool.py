@@ -121,7 +121,7 @@ def drive_together(processes: list[DriverProcess], specs: list[LoadSpec]) -> Obs
             if not chunk:
                 owners[fd].process.wait()  # its connections are closed before the server stops
                 waiting.remove(fd)
-                if not reader.report:
+                if reader.report is None:
                     last = owners[fd].output.last_line("without a word")
                     raise CalcbenchError(f"the driver died: {last}")
     return collector.collect()

@@ -4,14 +4,13 @@ All of it goes to standard output in messages: a kind, a length, the content. Sa
 integers, the rest is JSON.
 """
 
-import json
 import os
 import struct
 from array import array
 from collections import deque
 from contextlib import suppress
 
-from calcbench.bench.loadgen.protocol import MESSAGE, SAMPLE, SAMPLES
+from calcbench.bench.loadgen.protocol import SAMPLE, Message, samples_to_octets, to_octets
 
 PIECE = 32_768  # samples of a message
 KEPT = 24  # full pieces kept until the end; beyond them they are sent while we drive
@@ -50,7 +49,7 @@ class Recorder:
         """Send some of the oldest piece, as much as fits in the pipe without waiting."""
         if not self.pending:
             piece = self.pieces.popleft()
-            self.pending = memoryview(MESSAGE.pack(SAMPLES, len(piece)) + piece)
+            self.pending = memoryview(samples_to_octets(piece))
         os.set_blocking(self.fd, False)
         with suppress(BlockingIOError):
             self.pending = self.pending[os.write(self.fd, self.pending[: 64 * 1024]) :]
@@ -63,15 +62,13 @@ class Recorder:
         self.write(self.pending)
         self.pending = memoryview(b"")
         for piece in self.pieces:
-            self.write(memoryview(MESSAGE.pack(SAMPLES, len(piece))))
-            self.write(memoryview(piece))
+            self.write(memoryview(samples_to_octets(piece)))
 
-    def send(self, kind: bytes, message: dict[str, object]) -> None:
+    def send(self, message: Message) -> None:
         """Send a message that is not samples."""
         self.write(self.pending)
         self.pending = memoryview(b"")
-        text = json.dumps(message).encode()
-        self.write(memoryview(MESSAGE.pack(kind, len(text)) + text))
+        self.write(memoryview(to_octets(message)))
 
     def write(self, data: memoryview) -> None:
         """Write all of *data*, however long it takes."""

@@ -15,7 +15,14 @@ from calcbench.bench.loadgen.driver.response import Checker
 from calcbench.bench.loadgen.locust.client import Client
 from calcbench.bench.loadgen.locust.reporter import Reporter
 from calcbench.bench.loadgen.locust.timerfd import Alarm
-from calcbench.bench.loadgen.protocol import ERROR, NOBODY, OPENED, REPORT, TAG_BITS, WAITED
+from calcbench.bench.loadgen.protocol import (
+    NOBODY,
+    TAG_BITS,
+    WAITED,
+    DriverError,
+    DriverReport,
+    Opened,
+)
 from calcbench.bench.loadgen.spec import LoadSpec, Ring
 from calcbench.bench.schema.arrivals import every_nth, schedule
 from calcbench.bench.schema.outcomes import HTTP_ERROR, OK, TIMED_OUT, WRONG
@@ -58,11 +65,11 @@ class Loop:
             report = self.run(clock())
             if self.error:
                 raise self.error
-            self.reporter.send(REPORT, report)
+            self.reporter.send(report)
         except OSError as error:
-            self.reporter.send(ERROR, {"error": str(error)})
+            self.reporter.send(DriverError(str(error)))
         except Exception as error:  # whoever waits for us is to hear of it
-            self.reporter.send(ERROR, {"error": repr(error)})
+            self.reporter.send(DriverError(repr(error)))
             raise
         finally:
             sweeper.kill()
@@ -71,7 +78,7 @@ class Loop:
             gc.unfreeze()
             gc.enable()
 
-    def run(self, start_ns: int) -> dict[str, object]:
+    def run(self, start_ns: int) -> DriverReport:
         """Drive from *start_ns*; return what `run` of the driver's process does, and the outcomes.
 
         Whoever started all this samples the server, which may be on another machine. In the end
@@ -91,7 +98,7 @@ class Loop:
         reporter.tidy()
         reporter.counting = True
         cpu, delay, opened = time.process_time_ns(), run_delay_ns(), clock()
-        reporter.send(OPENED, {"opened_ns": opened})
+        reporter.send(Opened(opened))
         self.all_left.wait(spec.duration_s)
         closed = clock()
         cpu, delay = time.process_time_ns() - cpu, run_delay_ns() - delay
@@ -102,19 +109,17 @@ class Loop:
         self.end()
         self.all_left.wait()
         ways = reporter.ways
-        return {
-            "opened_ns": opened,
-            "elapsed_ns": closed - opened,
-            "driver_cpu_ns": cpu,
-            "driver_delay_ns": delay,
-            "server_cpu_ns": 0,
-            "in_flight": 0 if spec.rate else in_flight,
-            "background": {},
-            "begun": self.ring.begun(),
-            "ended": sum(ways) - self.never_begun,
-            "unfinished": self.unfinished(),
-            "responses": ways[OK] + ways[WRONG] + ways[HTTP_ERROR],
-        }
+        return DriverReport(
+            elapsed_ns=closed - opened,
+            driver_cpu_ns=cpu,
+            driver_delay_ns=delay,
+            server_cpu_ns=0,
+            in_flight=0 if spec.rate else in_flight,
+            begun=self.ring.begun(),
+            ended=sum(ways) - self.never_begun,
+            unfinished=self.unfinished(),
+            responses=ways[OK] + ways[WRONG] + ways[HTTP_ERROR],
+        )
 
     def unfinished(self) -> int:
         """Return how many requests have been sent and have not ended."""

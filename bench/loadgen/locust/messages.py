@@ -7,7 +7,9 @@ from calcbench.core.serving.sockets import in_url
 LONGEST = 100  # of what is shown of a stranger's words; a name of a host has 64 characters
 
 # What the messages hold. It changes when they do, for versions change with a release only.
-PROTOCOL = 2  # the first had no number; then `drive` became `spec`, and `answers` `responses`
+# 1 had no number; with 2 `drive` became `spec`, and `answers` `responses`; with 3 a report holds no
+# `opened_ns`, which its worker has sent before.
+PROTOCOL = 3
 
 # Messages of Locust's, from worker to master and back.
 HELLO = "calcbench-hello"  # who I am; the first thing that a worker says

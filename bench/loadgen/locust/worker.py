@@ -39,7 +39,7 @@ from calcbench.bench.loadgen.locust.messages import (
 )
 from calcbench.bench.loadgen.locust.reporter import Reporter
 from calcbench.bench.loadgen.locust.user import ConnectionUser
-from calcbench.bench.loadgen.protocol import ERROR, READY
+from calcbench.bench.loadgen.protocol import DriverError, Ready
 from calcbench.bench.loadgen.spec import load_spec_from_json
 from calcbench.core.serving.stop import die_with_parent
 
@@ -101,12 +101,12 @@ class JoinedWorker:
             prepare_process(spec)
             self.loop = Loop(spec)
         except OSError as error:
-            self.reporter.send(ERROR, {"error": str(error)})
+            self.reporter.send(DriverError(str(error)))
             return
         self.reporter = self.loop.reporter
         for client in self.loop.clients:
             ConnectionUser.clients.put(client)
-        self.reporter.send(READY, {})
+        self.reporter.send(Ready())
 
     def begin(self, **_: Any) -> None:
         """Begin to drive."""
