@@ -856,7 +856,7 @@ def test_never_lets_locust_into_our_process(tmp_path: Path) -> None:
     assert said.splitlines()[-1] == "[]"
     assert "joined" not in said
     assert result.plan.join == 0
-    assert result.calibration == {}
+    assert result.calibration is None
     assert len(result.measurements) == 2
     for one in result.measurements:
         assert (one.status, one.reason) == ("ok", "")
