@@ -39,7 +39,19 @@ from truth import (
 from calcbench.bench.cli.worker import master
 from calcbench.bench.diagnosis.failures import contradiction_of_totals
 from calcbench.bench.loadgen.locust.cluster import Cluster
-from calcbench.bench.loadgen.locust.messages import PROTOCOL, plain
+from calcbench.bench.loadgen.locust.messages import (
+    DIED,
+    PROTOCOL,
+    Assigned,
+    Gone,
+    Joined,
+    Listening,
+    MasterMessage,
+    Refused,
+    message_from_json,
+    message_to_json,
+    plain,
+)
 from calcbench.bench.loadgen.locust.reporter import Reporter
 from calcbench.bench.loadgen.locust.session import LoadSession
 from calcbench.bench.loadgen.observation import Observation
@@ -769,6 +781,20 @@ def test_says_what_is_wrong_with_a_wait(wait: str) -> None:
         2,
         f"calcbench: --wait {float(wait):g} should be a number of seconds from 0\n",
     )
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        Listening(5557),
+        Joined(0, "host", 99),
+        Refused("host", "it has protocol 1"),
+        Gone(1, DIED),
+        Assigned({0: 3, 12: 2}),
+    ],
+)
+def test_reads_each_message_of_the_master(message: MasterMessage) -> None:
+    assert message_from_json(message_to_json(message)) == message
 
 
 def test_shows_words_of_a_stranger_in_one_line() -> None:

@@ -22,7 +22,19 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Any, Self
 
-from calcbench.bench.loadgen.locust.messages import DIED, ENVELOPE, MASTER, place
+from calcbench.bench.loadgen.locust.messages import (
+    DIED,
+    ENVELOPE,
+    MASTER,
+    Assigned,
+    Gone,
+    Joined,
+    Listening,
+    MasterMessage,
+    Refused,
+    message_from_json,
+    place,
+)
 from calcbench.bench.loadgen.locust.session import LoadSession
 from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.loadgen.spec import LoadSpec
@@ -205,7 +217,7 @@ class Cluster:
             self.received += chunk
             for number, content in self.messages():
                 if number == MASTER:
-                    self.on_message(json.loads(content))
+                    self.on_message(message_from_json(content))
                 elif self.session:
                     self.session.take(number, content)
 
@@ -220,25 +232,25 @@ class Cluster:
             del self.received[:end]
             yield number, content
 
-    def on_message(self, message: dict[str, Any]) -> None:
+    def on_message(self, message: MasterMessage) -> None:
         """Act on *message* of the master's own."""
-        if "port" in message:
-            self.port = message["port"]
-        elif "joined" in message:
-            number, host, pid = message["joined"], message["host"], message["pid"]
-            name = f"worker {number + 1} on {host} (process {pid})"
-            self.members[number] = WorkerProcess(name, pid)
-            if self.join:
-                self.announce(f"{self.members[number].name} has joined")
-        elif "refused" in message:
-            self.announce(f"a worker on {message['refused']} was turned away: {message['why']}")
-        elif "gone" in message:
-            self.lose(message["gone"], message["how"])
-        elif "parts" in message and self.session:
-            self.session.assign({int(number): n for number, n in message["parts"].items()})
-            for number, member in self.members.items():
-                if member.gone:
-                    self.session.lose(number, member.gone)
+        match message:
+            case Listening(port):
+                self.port = port
+            case Joined(number, host, pid):
+                name = f"worker {number + 1} on {host} (process {pid})"
+                self.members[number] = WorkerProcess(name, pid)
+                if self.join:
+                    self.announce(f"{name} has joined")
+            case Refused(host, why):
+                self.announce(f"a worker on {host} was turned away: {why}")
+            case Gone(number, how):
+                self.lose(number, how)
+            case Assigned(connections) if self.session:
+                self.session.assign(connections)
+                for number, member in self.members.items():
+                    if member.gone:
+                        self.session.lose(number, member.gone)
 
     def reap(self, fd: int) -> None:
         """Take note that a worker of ours has ended."""

@@ -40,6 +40,13 @@ from calcbench.bench.loadgen.locust.messages import (
     REFUSE,
     REPORT_KEY,
     WELCOME,
+    Assigned,
+    Gone,
+    Joined,
+    Listening,
+    MasterMessage,
+    Refused,
+    message_to_json,
     plain,
 )
 from calcbench.bench.loadgen.locust.user import ConnectionUser, Dispatcher
@@ -85,9 +92,9 @@ class Master:
             while octets:
                 octets = octets[self.write(octets) :]
 
-    def report(self, **message: Any) -> None:
+    def report(self, message: MasterMessage) -> None:
         """Write a *message* of our own."""
-        self.send(MASTER, json.dumps(message).encode())
+        self.send(MASTER, message_to_json(message))
 
     def greet(self, msg: Any, **_: Any) -> None:
         """Make a member of the worker that says who it is, if it speaks as we do."""
@@ -106,14 +113,14 @@ class Master:
                 if theirs[name] != ours[name]
             )
             self.runner.send_message(REFUSE, {"why": why}, msg.node_id)
-            self.report(refused=host, why=why)
+            self.report(Refused(host, why))
             return
         number = len(self.members)
         member = Member(msg.node_id, number, host, int(msg.data["pid"]))
         self.members[msg.node_id] = member
         Dispatcher.members.add(msg.node_id)
         self.runner.send_message(WELCOME, {}, msg.node_id)
-        self.report(joined=number, host=member.host, pid=member.pid)
+        self.report(Joined(number, member.host, member.pid))
 
     def see_off(self, msg: Any, **_: Any) -> None:
         """Take note that a member leaves."""
@@ -125,7 +132,7 @@ class Master:
         if not member.gone:
             member.gone = True
             Dispatcher.members.discard(member.id)  # old Locusts deal to the missing too
-            self.report(gone=member.number, how=how)
+            self.report(Gone(member.number, how))
 
     def pass_on(self, client_id: str, data: dict[str, Any], **_: Any) -> None:
         """Hand on what a member has put into a report."""
@@ -164,7 +171,7 @@ class Master:
             )
             for number, member in enumerate(self.driving)
         ]
-        self.report(parts={member.number: users[member.id] for member in self.driving})
+        self.report(Assigned({member.number: users[member.id] for member in self.driving}))
         for member, part in zip(self.driving, parts, strict=True):
             text = json.dumps(dataclasses.asdict(part))
             self.runner.send_message(PLAN, {"spec": text}, member.id)
@@ -206,7 +213,7 @@ def main() -> None:
     commands, output = FileObject(0, "rb"), FileObject(1, "wb", buffering=0)
     master = Master(host, int(port), output.write)
     gevent.spawn(master.watch)
-    master.report(port=master.port)
+    master.report(Listening(master.port))
     for line in commands:
         command = json.loads(line)
         if command == "begin":
