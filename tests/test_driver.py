@@ -24,7 +24,7 @@ from truth import (
     until,
 )
 
-from calcbench.bench.loadgen.driver import loop
+from calcbench.bench.loadgen.driver.client import PAUSE_NS
 from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.loadgen.pool import COMMAND, DriverProcess
 from calcbench.bench.loadgen.protocol import OPENED
@@ -162,7 +162,7 @@ def test_counts_http_errors_of_closing_connections() -> None:
 def test_counts_refused_connections_without_spinning() -> None:
     with nobody() as port:
         seen = drive(port, duration_s=0.2)
-    most_tries = seen.elapsed_ns / loop.PAUSE_NS + 1
+    most_tries = seen.elapsed_ns / PAUSE_NS + 1
 
     assert only(seen, "refused")
     assert seen.outcomes.total <= 3 * most_tries

@@ -1,12 +1,15 @@
 """How drivers report: messages of a kind, a length and a content.
 
-Samples are native integers, the rest is JSON of the records here.
+Samples are native integers, the rest is JSON of the records here. What drivers are sent is lines of
+JSON: a load spec, or when to begin.
 """
 
+import contextlib
 import dataclasses
 import json
 import struct
 from dataclasses import dataclass
+from typing import IO, Any
 
 from calcbench.core.errors import CalcbenchError
 
@@ -119,3 +122,11 @@ def from_octets(kind: bytes, content: bytes) -> Message:
     except (ValueError, RecursionError) as error:  # no JSON; too many [[[
         problem = str(error)
     raise CalcbenchError(f"a driver reports what cannot be understood: {problem}")
+
+
+def send_line(pipe: IO[bytes] | None, message: Any) -> None:
+    """Send *message* as a line of JSON to the process whose standard input is *pipe*."""
+    assert pipe
+    with contextlib.suppress(BrokenPipeError):  # it has died: its silence will say so
+        pipe.write(json.dumps(message).encode() + b"\n")
+        pipe.flush()

@@ -10,21 +10,14 @@ import gevent
 from gevent.event import Event
 
 from calcbench.bench.loadgen.driver.loop import NEVER, SWEEPS, clock, find
+from calcbench.bench.loadgen.driver.open_loop import due_times, give_up
 from calcbench.bench.loadgen.driver.process import DRAIN_NS, run_delay_ns
 from calcbench.bench.loadgen.driver.response import Checker
 from calcbench.bench.loadgen.locust.client import Client
 from calcbench.bench.loadgen.locust.reporter import Reporter
 from calcbench.bench.loadgen.locust.timerfd import Alarm
-from calcbench.bench.loadgen.protocol import (
-    NOBODY,
-    TAG_BITS,
-    WAITED,
-    DriverError,
-    DriverReport,
-    Opened,
-)
+from calcbench.bench.loadgen.protocol import DriverError, DriverReport, Opened
 from calcbench.bench.loadgen.spec import LoadSpec, Ring
-from calcbench.bench.schema.arrivals import every_nth, schedule
 from calcbench.bench.schema.outcomes import HTTP_ERROR, OK, TIMED_OUT, WRONG
 
 TAIL_S = 0.1  # of load behind the window: that of another worker may close a little later
@@ -37,7 +30,7 @@ class Loop:
         self.spec = spec
         self.target = find(spec)
         self.ring, self.checker = Ring(spec), Checker(spec.ask, keep_alive=spec.keep_alive)
-        self.take, self.lengths = self.ring.take, self.checker.lengths
+        self.take = self.ring.take
         self.reporter = Reporter()
         self.begun, self.all_left = Event(), Event()
         self.is_over = False
@@ -86,8 +79,7 @@ class Loop:
         """
         spec, reporter = self.spec, self.reporter
         if spec.rate:
-            due = schedule(spec.rate, spec.arrivals, spec.seed)
-            self.due = (start_ns + ns for ns in every_nth(due, spec.number, spec.drivers))
+            self.due = due_times(spec, start_ns)
             self.next_due = next(self.due)
             self.alarm = Alarm(self.send_what_is_due)
         self.begun.set()
@@ -156,9 +148,8 @@ class Loop:
             for client in self.clients:
                 if now - client.intended >= timeout_ns:
                     client.expire()
-            while self.waiting and now - self.waiting[0] >= timeout_ns:
-                tag = NOBODY << TAG_BITS | WAITED | TIMED_OUT
-                self.reporter.add((self.waiting.popleft(), now, now, now, tag), TIMED_OUT)
+            for sample in give_up(self.waiting, now, timeout_ns):
+                self.reporter.add(sample, TIMED_OUT)
                 self.never_begun += 1
 
     def fail(self, error: Exception) -> None:
