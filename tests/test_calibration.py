@@ -64,12 +64,12 @@ LEFT = 10 * np.arange(1, 101)  # the hundredth of a hundred requests leaves 1,00
 
 
 class Driver:
-    """Sees what it is told to, and keeps what it was asked."""
+    """Has seen what a test makes up, and keeps what it was asked."""
 
     def __init__(self, **open_loop: Any) -> None:
         self.asked: list[LoadSpec] = []
         self.open_loop = open_loop
-        self.windows = {keep_alive: list(seen) for keep_alive, seen in WINDOWS.items()}
+        self.windows = {keep_alive: list(windows) for keep_alive, windows in WINDOWS.items()}
 
     def __call__(self, spec: LoadSpec, _: Pinning) -> Observation:
         self.asked.append(spec)
@@ -84,8 +84,8 @@ def test_finds_the_ceiling_of_a_driver_whose_cost_is_known() -> None:
     """At 8 µs a core has room for 125,000 requests in a second; the rate that was reached is
     another thing: 30,000 in half a second, the most of the three."""
     driver = Driver(responses=31_250)
-    seen = calibrate_driver(duration_s=0.5, rounds=3, drive=driver)
-    kept, close = seen.ways["keep-alive"], seen.ways["close"]
+    measured = calibrate_driver(duration_s=0.5, rounds=3, drive=driver)
+    kept, close = measured.ways["keep-alive"], measured.ways["close"]
 
     assert (kept.cost_ns, kept.cost_lowest_ns, kept.cost_highest_ns) == (
         8_000,
@@ -117,11 +117,11 @@ def test_says_how_late_requests_leave() -> None:
 
 @pytest.mark.slow
 def test_measures_the_driver() -> None:
-    seen = calibrate_driver(duration_s=0.05, rounds=1)
+    measured = calibrate_driver(duration_s=0.05, rounds=1)
 
-    assert set(seen.ways) == set(WAYS)
-    assert save_calibration(seen)
-    assert load_calibration() == seen
+    assert set(measured.ways) == set(WAYS)
+    assert save_calibration(measured)
+    assert load_calibration() == measured
 
 
 @pytest.mark.slow
@@ -207,9 +207,9 @@ def test_every_run_refers_to_it() -> None:
 
 def test_calibrates_for_all_runs_to_come(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calibration, "calibrate_driver", lambda: KNOWN)
-    told = CliRunner().invoke(calibrate_command, ["--json"], standalone_mode=False)
+    result = CliRunner().invoke(calibrate_command, ["--json"], standalone_mode=False)
 
-    assert json.loads(told.output) == dataclasses.asdict(KNOWN)
+    assert json.loads(result.output) == dataclasses.asdict(KNOWN)
     assert load_calibration() == KNOWN
 
 

@@ -13,8 +13,8 @@ from calcbench.bench.loadgen.protocol import PACK, SAMPLE, DriverError, DriverRe
 from calcbench.core.errors import CalcbenchError
 
 
-def told(fd: int) -> tuple[ReportReader, list[int]]:
-    """Read *fd* to its end; return what was told, and all integers of the samples."""
+def read_reports(fd: int) -> tuple[ReportReader, list[int]]:
+    """Read *fd* to its end; return what was reported, and all integers of the samples."""
     reader, numbers = ReportReader(), array("q")
     while chunk := os.read(fd, 1000):
         reader.data += chunk
@@ -32,7 +32,7 @@ def test_sends_old_samples_while_it_records_new_ones(
     monkeypatch.setattr(recorder, "KEPT", 2)
     reading, writing = os.pipe()
     found: list[tuple[ReportReader, list[int]]] = []
-    thread = threading.Thread(target=lambda: found.append(told(reading)))
+    thread = threading.Thread(target=lambda: found.append(read_reports(reading)))
     if meanwhile:
         thread.start()
     ours = Recorder(writing)
@@ -65,4 +65,4 @@ def test_passes_on_why_a_driver_cannot_drive() -> None:
     Recorder(writing).send(DriverError("no file left"))
     os.close(writing)
     with os.fdopen(reading, "rb"), pytest.raises(CalcbenchError, match="no file left"):
-        told(reading)
+        read_reports(reading)

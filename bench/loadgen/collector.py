@@ -103,7 +103,7 @@ class Collector:
             self.fold()
 
     def forget(self, reader: ReportReader) -> None:
-        """Leave out a driver that will never tell all; what is folded already stays."""
+        """Leave out a driver that will never report; what is folded already stays."""
         number = self.readers.index(reader)
         del self.specs[number], self.readers[number]
         self.pieces = [piece for piece in self.pieces if piece[0] is not reader]

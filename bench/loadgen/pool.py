@@ -1,4 +1,4 @@
-"""Start drivers, hand them their plan, and collect what they have seen."""
+"""Start drivers, send them their load specs, and collect what they have seen."""
 
 import contextlib
 import dataclasses
@@ -24,7 +24,7 @@ TOGETHER_NS = 20_000_000  # from when several drivers are ready to when they beg
 
 
 class DriverProcess:
-    """A driver that is up and waits for its plan; leaving the ``with`` block ends it.
+    """A driver that is up and waits for its load spec; leaving the ``with`` block ends it.
 
     It has a process group of its own, so that a Ctrl-C reaches only us, and its standard input
     ends when we do, in whatever way, which ends the driver as well.

@@ -1,7 +1,7 @@
 """The load driver: a process of its own, one epoll loop, every response checked.
 
 ``python -m calcbench.bench.loadgen.driver.process`` reads one line of JSON from its standard input,
-a `LoadSpec`, and drives. What it has to tell goes to its standard output in messages, each behind
+a `LoadSpec`, and drives. What it reports goes to its standard output in messages, each behind
 its kind and its length: when the window opens, samples as native integers, and in the end what the
 window showed (`calcbench.bench.loadgen.pool` reads all that). One of several drivers says when it
 is ready, and then reads from a second line when all of them begin. When its standard input ends, so

@@ -65,7 +65,7 @@ class Cluster:
 
     It starts so many *workers* on this machine, or with *join* waits for as many from other ones.
     They reach the master at *address*, or where that is empty at any of this machine, and *port*,
-    0 for a free one. *announce* gets to hear what the user should.
+    0 for a free one. *announce* is called with what the user should know.
     Raises CalcbenchError when somebody does not come.
     """
 
@@ -214,7 +214,7 @@ class Cluster:
                     self.session.take(number, content)
 
     def messages(self) -> Iterator[tuple[int, bytes]]:
-        """Take the whole messages that have come: the number of who tells, and what."""
+        """Take the whole messages that have come: the number of who sends, and the content."""
         while len(self.received) >= ENVELOPE.size:
             number, length = ENVELOPE.unpack_from(self.received)
             end = ENVELOPE.size + length

@@ -61,7 +61,7 @@ class Loop:
             self.reporter.send(report)
         except OSError as error:
             self.reporter.send(DriverError(str(error)))
-        except Exception as error:  # whoever waits for us is to hear of it
+        except Exception as error:  # whoever waits for us is to know of it
             self.reporter.send(DriverError(repr(error)))
             raise
         finally:

@@ -3,7 +3,7 @@
 PORT 0 takes a free one.
 
 It reads what to do from its standard input, a line of JSON each: a load, ``begin`` when all are
-ready, ``stop`` when all has been seen. It writes what it and the workers have to tell to its
+ready, ``stop`` when all has been seen. It writes its own messages and the workers' to its
 standard output, in the envelopes of `calcbench.bench.loadgen.locust.messages`. When its input ends
 it shuts the workers down and ends as well: whoever started it is gone or does not want it any more.
 """
@@ -34,8 +34,8 @@ from calcbench.bench.loadgen.locust.messages import (
     ENVELOPE,
     HELLO,
     LEFT,
+    LOAD_SPEC,
     MASTER,
-    PLAN,
     PROTOCOL,
     REFUSE,
     REPORT_KEY,
@@ -85,7 +85,7 @@ class Master:
         self.environment.events.worker_report.add_listener(self.pass_on)
 
     def send(self, number: int, content: bytes) -> None:
-        """Write to whoever started us what *number* has to tell."""
+        """Write to whoever started us a message of *number*, a worker or `MASTER`."""
         octets = memoryview(ENVELOPE.pack(number, len(content)) + content)
         # Nobody may listen any more: our input ends as well, and then we shut the workers down.
         with self.writing, contextlib.suppress(BrokenPipeError):
@@ -104,8 +104,8 @@ class Master:
             "locust": locust.__version__,
         }
         host = plain(msg.data["host"])
-        said = {"protocol": 1, **msg.data}  # the first did not say so
-        theirs = {name: plain(said.get(name)) for name in ours}
+        greeting = {"protocol": 1, **msg.data}  # the first did not say so
+        theirs = {name: plain(greeting.get(name)) for name in ours}
         if theirs != ours:
             why = "; ".join(
                 f"it has {name} {theirs[name]}, this run {ours[name]}"
@@ -128,7 +128,7 @@ class Master:
             self.lose(self.members[msg.node_id], LEFT)
 
     def lose(self, member: Member, how: str) -> None:
-        """Take note that *member* has gone, and tell *how*."""
+        """Take note that *member* has gone, and report *how*."""
         if not member.gone:
             member.gone = True
             Dispatcher.members.discard(member.id)  # old Locusts deal to the missing too
@@ -144,7 +144,7 @@ class Master:
         return [member for member in self.members.values() if not member.gone]
 
     def watch(self) -> None:
-        """Check, again and again, who is still there; tell who is not."""
+        """Check, again and again, who is still there; report who is not."""
         while True:
             missing = {node.id for node in self.runner.clients.missing}
             for member in self.present():
@@ -155,7 +155,7 @@ class Master:
             gevent.sleep(CHECK_S)
 
     def drive(self, spec: LoadSpec) -> None:
-        """Start a user for each connection, wherever Locust wants it; hand out plans for that."""
+        """Start a user for each connection, wherever Locust wants it; send load specs for that."""
         if spec.cpus:
             os.sched_setaffinity(0, spec.cpus)  # not in the server's way
         clients = self.runner.clients
@@ -174,7 +174,7 @@ class Master:
         self.report(Assigned({member.number: users[member.id] for member in self.driving}))
         for member, part in zip(self.driving, parts, strict=True):
             text = json.dumps(dataclasses.asdict(part))
-            self.runner.send_message(PLAN, {"spec": text}, member.id)
+            self.runner.send_message(LOAD_SPEC, {"spec": text}, member.id)
 
     def users(self) -> dict[str, int]:
         """Return how many users each member has started."""
@@ -182,7 +182,7 @@ class Master:
         return {m.id: clients[m.id].user_count for m in self.present() if m.id in clients}
 
     def begin(self) -> None:
-        """Have all begin who have a plan."""
+        """Have all begin who have a load spec."""
         for member in self.driving:
             self.runner.send_message(BEGIN, None, member.id)
 

@@ -1,4 +1,4 @@
-"""What the harness, Locust's master and its workers call things when they talk to one another."""
+"""The messages between the harness, Locust's master and its workers."""
 
 import struct
 
@@ -6,23 +6,23 @@ import msgspec
 
 from calcbench.core.serving.sockets import in_url
 
-LONGEST = 100  # of what is shown of a stranger's words; a name of a host has 64 characters
+LONGEST = 100  # of what is shown of a stranger's text; a name of a host has 64 characters
 
 # What the messages hold. It changes when they do, for versions change with a release only.
-# 1 had no number; with 2 `drive` became `spec`, and `answers` `responses`; with 3 a report holds no
-# `opened_ns`, which its worker has sent before.
+# 1 had no number; with 2 `drive` became `spec`, and `answers` `responses`; with 3 a plan is called
+# a load spec, and a report holds no `opened_ns`, which its worker has sent before.
 PROTOCOL = 3
 
 # Messages of Locust's, from worker to master and back.
 HELLO = "calcbench-hello"  # who I am; the first thing that a worker says
 WELCOME, REFUSE = "calcbench-welcome", "calcbench-refuse"
-PLAN = "calcbench-plan"  # a worker's part of a load
+LOAD_SPEC = "calcbench-load-spec"  # a worker's part of a load
 BEGIN = "calcbench-begin"
 BYE = "calcbench-bye"  # from the master: the race is over; from a worker: I leave it
 LEFT, DIED = "left", "died"  # what becomes of a worker before the race is over
 REPORT_KEY = "calcbench"  # of a report: messages of `calcbench.bench.loadgen.protocol`
 
-# What the master writes to its standard output: whose octets they are, and how many. Those of a
+# What the master writes to its standard output: whose message it is, and how long. Those of a
 # worker go by its number and are as they were in its report, those of the master are the JSON of
 # one of the messages below. Workers go by their number, from 0.
 ENVELOPE = struct.Struct("=qq")
@@ -82,6 +82,6 @@ def place(host: str, port: int) -> str:
     return f"{in_url(host)}:{port}"
 
 
-def plain(words: object) -> str:
-    """Return *words*, which anybody may have sent, as they can be shown in a line."""
-    return "".join(filter(str.isprintable, str(words)))[:LONGEST]
+def plain(text: object) -> str:
+    """Return *text*, which anybody may have sent, as it can be shown in a line."""
+    return "".join(filter(str.isprintable, str(text)))[:LONGEST]

@@ -32,8 +32,8 @@ class LoadSession:
     """The *spec*, from the moment when it is `assign`-t out until it `is_over`.
 
     The clocks of machines differ, so all windows are put at one instant, the one at which they
-    should open: a warm-up after the word to begin. They really do so later by the way of that
-    word, on a local network a fraction of a millisecond, and by what a worker takes to wake.
+    should open: a warm-up after the message to begin. They really do so later by the way of that
+    message, on a local network a fraction of a millisecond, and by what a worker takes to wake.
     """
 
     def __init__(self, spec: LoadSpec) -> None:
@@ -77,7 +77,7 @@ class LoadSession:
         return all(reader.report is not None for reader in self.readers.values())
 
     def begin(self) -> None:
-        """Take note that everybody has been told to begin."""
+        """Take note that everybody has been sent the message to begin."""
         self.opens = time.perf_counter_ns() + self.spec.warmup_s * 1e9
 
     def take(self, number: int, octets: bytes) -> None:
