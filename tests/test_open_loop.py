@@ -6,12 +6,11 @@ goes on, and one that waits does not answer sooner: every bound is one that no n
 
 import dataclasses
 import itertools
-import os
-import signal
 import socket
+import struct
 import threading
 import time
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 import numpy as np
 import pytest
@@ -30,12 +29,13 @@ from truth import (
 )
 
 from calcbench.bench.analysis.quantiles import quantile
-from calcbench.bench.loadgen import collector
+from calcbench.bench.loadgen.collector import Collector, ReportReader
 from calcbench.bench.loadgen.observation import LATE_NS, Observation
-from calcbench.bench.loadgen.pool import Drivers
+from calcbench.bench.loadgen.protocol import WAITED, DriverReport
 from calcbench.bench.loadgen.spec import LoadSpec
 from calcbench.bench.schema.arrivals import ARRIVALS, CONSTANT, schedule
-from calcbench.bench.schema.outcomes import Outcomes
+from calcbench.bench.schema.outcomes import OK, Outcomes
+from calcbench.bench.validation.truth import Freeze, freeze_during
 from calcbench.core.serving.launcher import ServerSpec, launch
 
 pytestmark = pytest.mark.slow
@@ -132,44 +132,15 @@ def test_sees_every_delay_of_a_known_distribution() -> None:
         assert quantile(measured, q) >= quantile(truth_ns, q)
 
 
-@dataclass(frozen=True)
-class Frozen:
-    """What a driver saw, and when within its window the server stopped and went on."""
-
-    observation: Observation
-    stopped: int
-    went_on: int
-
-    def came_meanwhile(self) -> "np.ndarray":
-        """Return which requests were due while the server stood still."""
-        intended = self.observation.samples["intended_ns"]
-        return (intended > self.stopped) & (intended < self.went_on)
-
-    def is_within(self) -> bool:
-        """Tell whether the window was open before, and for a while behind it."""
-        return self.stopped > 0 and self.went_on < 0.8 * self.observation.elapsed_ns
+def came_meanwhile(run: Freeze) -> "np.ndarray":
+    """Return which requests were due while the server stood still."""
+    intended = run.observation.samples["intended_ns"]
+    return (intended > run.stopped_ns) & (intended < run.went_on_ns)
 
 
-def freeze_during(pid: int, load: LoadSpec, frozen_s: float) -> Frozen:
-    """Drive, and stop the group *pid* for *frozen_s* in the middle."""
-    times: list[int] = []
-
-    def freeze() -> None:
-        time.sleep(load.warmup_s + load.duration_s / 4)
-        os.killpg(pid, signal.SIGSTOP)
-        times.append(time.perf_counter_ns())
-        time.sleep(frozen_s)
-        times.append(time.perf_counter_ns())
-        os.killpg(pid, signal.SIGCONT)
-
-    thread = threading.Thread(target=freeze)
-    with Drivers() as drivers:
-        thread.start()
-        try:
-            observation = drivers.drive(load)
-        finally:
-            thread.join()
-    return Frozen(observation, times[0] - observation.opened_ns, times[1] - observation.opened_ns)
+def is_long_before_the_end(run: Freeze) -> bool:
+    """Tell whether the window was open before the freeze, and for a while behind it."""
+    return run.stopped_ns > 0 and run.went_on_ns < 0.8 * run.observation.elapsed_ns
 
 
 def test_sees_a_freeze_as_everybody_who_came_meanwhile_did() -> None:
@@ -184,22 +155,21 @@ def test_sees_a_freeze_as_everybody_who_came_meanwhile_did() -> None:
             timeout_s=LONG_S,
         )
 
-        def freeze(rate: float) -> Frozen:
-            def measure(duration_s: float) -> Frozen:
+        def freeze(rate: float) -> Freeze:
+            def measure(duration_s: float) -> Freeze:
                 changed = dataclasses.replace(load, duration_s=duration_s, rate=rate)
-                return freeze_during(server.pid, changed, 0.5)
+                return freeze_during(server.pid, changed, after_s=duration_s / 4, frozen_s=0.5)
 
-            return until(Frozen.is_within, measure, 1.5)
+            return until(is_long_before_the_end, measure, 1.5)
 
         closed, opened = freeze(rate=0), freeze(rate=400.0)
-    observation, stopped, went_on = opened.observation, opened.stopped, opened.went_on
+    observation, frozen_ns = opened.observation, opened.frozen_ns
     response = np.sort(observation.samples["latency_ns"])
-    frozen_ns = went_on - stopped
 
     # Nobody who came during the freeze has a response before its end.
-    came = opened.came_meanwhile()
+    came = came_meanwhile(opened)
     assert came.sum() >= frozen_ns * 400 // 1_000_000_000 - 1
-    assert (observation.samples["done_ns"][came] >= went_on).all()
+    assert (observation.samples["done_ns"][came] >= opened.went_on_ns).all()
     # So the q-quantile is at least what arithmetic makes it: of the arrivals in D seconds, the
     # share T/D waits for what is left of T, evenly from T to 0.
     gap_ns = 2_500_000
@@ -208,10 +178,10 @@ def test_sees_a_freeze_as_everybody_who_came_meanwhile_did() -> None:
         assert quantile(response, q) >= analytic - 2 * gap_ns
     # The closed loop asked nothing meanwhile but what each client had begun: however long a freeze
     # lasts, it is in at most one response of each, of all their many.
-    waited = closed.observation.samples["done_ns"] >= closed.went_on
-    asked = closed.observation.samples["sent_ns"] < closed.went_on
+    waited = closed.observation.samples["done_ns"] >= closed.went_on_ns
+    asked = closed.observation.samples["sent_ns"] < closed.went_on_ns
     assert 1 <= (waited & asked).sum() <= 64
-    assert closed.came_meanwhile().sum() <= 64
+    assert came_meanwhile(closed).sum() <= 64
     assert (response >= frozen_ns // 2).sum() >= 400 * frozen_ns / 2e9 - 2
 
 
@@ -286,25 +256,50 @@ def test_says_that_it_could_not_keep_its_schedule() -> None:
     assert an_open_loop(responses=1000, driver_cpu_ns=950_000_000).driver_fault == ""
 
 
-def test_counts_as_late_what_it_sent_late_without_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(collector, "LATE_NS", -1)
-    with truth(right) as port:
-        observation = drive(port, rate=200, connections=10)
+def collected(samples: Iterable[tuple[int, ...]], **limits: int) -> Observation:
+    """Return what a driver saw whose window of a second had *samples*, each in a message."""
+    reader = ReportReader(opened_ns=MOMENT)
+    spec = LoadSpec("", 0, 20, True, duration_s=1.0, rate=500)
+    collector = Collector([spec], [reader], **limits)
+    for *moments, tag in samples:
+        collector.add(reader, struct.pack("5q", *(MOMENT + moment for moment in moments), tag))
+    reader.report = DriverReport(1_000_000_000, 0, 0, 0, 0, 0, 0, 0)
+    return collector.collect()
 
-    assert LATE_NS > 0
-    assert observation.late + observation.waited == observation.outcomes.total
-    assert observation.driver_fault
+
+MOMENT = 5_000_000_000_000  # of the driver's clock
+DELAYS = {0: 0, LATE_NS: 0, LATE_NS + 1: 0, 3_000_000: 0, 5_000_000: WAITED}
 
 
-def test_makes_histograms_of_too_many_samples(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(collector, "MAX_SAMPLES", 10)
-    with truth(waits(0.001)) as port:
-        observation = drive(port, rate=500, connections=20, duration_s=0.2)
+@pytest.mark.parametrize(("limits", "late"), [({}, 2), ({"late_ns": -1}, 4)])
+def test_counts_as_late_what_was_sent_late_without_a_reason(
+    limits: dict[str, int], late: int
+) -> None:
+    """What found no connection free has waited for the server."""
+    samples = [(0, delay, delay + 1, delay + 2, tag) for delay, tag in DELAYS.items()]
+    observation = collected(samples, **limits)
+
+    assert (observation.late, observation.waited) == (late, 1)
+    assert observation.outcomes.total == len(DELAYS)
+    assert observation.lateness_ns == 3_000_000
+    assert "worst by 3 ms" in observation.driver_fault
+
+
+def test_makes_histograms_of_too_many_samples() -> None:
+    times = [(due, due, due + 500_000, due + 1_000_000, OK) for due in range(0, 10**9, 10**7)]
+    observation = collected([(-1, -1, -1, -1, OK), *times], max_samples=10)
     assert observation.histograms
 
     of = observation.histograms.of
-    assert observation.outcomes.ok == 100
+    assert observation.outcomes.ok == 100  # and what was due before the window is left out
     assert len(observation.samples["sent_ns"]) == 0
     assert [of[name].get_total_count() for name in of] == [100] * 3
     assert of["service"].get_min_value() >= 999_000
     assert observation.columns["response_count"].sum() == 100
+
+
+def test_keeps_samples_that_are_not_too_many() -> None:
+    observation = collected([(0, 0, 1, 2, OK)] * 10, max_samples=10)
+
+    assert observation.histograms is None
+    assert len(observation.samples["sent_ns"]) == 10

@@ -7,7 +7,6 @@ from array import array
 import pytest
 
 from calcbench.bench.loadgen.collector import ReportReader
-from calcbench.bench.loadgen.driver import recorder
 from calcbench.bench.loadgen.driver.recorder import Recorder
 from calcbench.bench.loadgen.protocol import PACK, SAMPLE, DriverError, DriverReport, Opened
 from calcbench.core.errors import CalcbenchError
@@ -25,17 +24,13 @@ def read_reports(fd: int) -> tuple[ReportReader, list[int]]:
 
 
 @pytest.mark.parametrize("meanwhile", [True, False], ids=["read meanwhile", "read in the end"])
-def test_sends_old_samples_while_it_records_new_ones(
-    meanwhile: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(recorder, "PIECE", PACK)
-    monkeypatch.setattr(recorder, "KEPT", 2)
+def test_sends_old_samples_while_it_records_new_ones(meanwhile: bool) -> None:
     reading, writing = os.pipe()
     found: list[tuple[ReportReader, list[int]]] = []
     thread = threading.Thread(target=lambda: found.append(read_reports(reading)))
     if meanwhile:
         thread.start()
-    ours = Recorder(writing)
+    ours = Recorder(writing, piece_size=PACK, kept=2)
     ours.add((1, 2, 3, 4, 5))  # before the window: nobody's
     ours.tidy()
     ours.counting = True

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from calcbench.bench.schema.histogram import Histograms
     from calcbench.bench.schema.samples import Samples
 
-MAX_SAMPLES = 20_000_000  # 40 bytes each; beyond them there are histograms instead
+MAX_SAMPLES = 20_000_000  # 40 bytes each
 
 
 @dataclass
@@ -84,11 +84,21 @@ class ReportReader:
 class Collector:
     """The samples of all drivers, and what they are together.
 
-    The window of several drivers is the time in which all of their windows are open.
+    The window of several drivers is the time in which all of their windows are open. Beyond
+    *max_samples* there are histograms instead. A request was late that was sent more than *late_ns*
+    after it was due though a connection was free.
     """
 
-    def __init__(self, specs: list[LoadSpec], readers: list[ReportReader]) -> None:
+    def __init__(
+        self,
+        specs: list[LoadSpec],
+        readers: list[ReportReader],
+        *,
+        max_samples: int = MAX_SAMPLES,
+        late_ns: int = LATE_NS,
+    ) -> None:
         self.specs, self.readers = specs, readers
+        self.max_samples, self.late_ns = max_samples, late_ns
         self.pieces: list[tuple[ReportReader, bytes]] = []
         self.samples = 0
         self.tally = Tally()
@@ -99,7 +109,7 @@ class Collector:
         self.pieces.append((reader, samples))
         self.samples += len(samples) // (8 * SAMPLE)
         opened = all(one.opened_ns for one in self.readers)
-        if self.samples > MAX_SAMPLES and opened:
+        if self.samples > self.max_samples and opened:
             self.fold()
 
     def forget(self, reader: ReportReader) -> None:
@@ -249,7 +259,7 @@ class Tally:
         if open_loop:
             free = counted & (columns["waited"] == 0)
             delays = columns["sent_ns"][free] - columns["intended_ns"][free]
-            self.late += int(np.count_nonzero(delays > LATE_NS))
+            self.late += int(np.count_nonzero(delays > collector.late_ns))
             self.lateness_ns = max(self.lateness_ns, int(delays.max(initial=0)))
             self.waited += int(np.count_nonzero(counted)) - len(delays)
         return counted

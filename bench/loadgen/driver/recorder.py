@@ -13,18 +13,19 @@ from contextlib import suppress
 from calcbench.bench.loadgen.protocol import SAMPLE, Message, samples_to_octets, to_octets
 
 PIECE = 32_768  # samples of a message
-KEPT = 24  # full pieces kept until the end; beyond them they are sent while we drive
+KEPT = 24  # full pieces
 
 
 class Recorder:
     """The samples: `add` takes the five integers of each, and costs a fifth of a microsecond.
 
     A list is extended much faster than an array, so they go to a list first and from there, some
-    hundred at a time, to memory that holds nothing else.
+    hundred at a time, to memory that holds nothing else. A message has about *piece_size* samples;
+    so many full pieces are *kept* until the end, and beyond them they are sent while we drive.
     """
 
-    def __init__(self, fd: int) -> None:
-        self.fd = fd
+    def __init__(self, fd: int, *, piece_size: int = PIECE, kept: int = KEPT) -> None:
+        self.fd, self.piece_size, self.kept = fd, piece_size, kept
         self.fresh: list[int] = []
         self.add = self.fresh.extend
         self.piece = array("q")
@@ -38,10 +39,10 @@ class Recorder:
         self.recorded += len(self.fresh) // SAMPLE
         if self.counting:
             self.piece.frombytes(struct.pack(f"{len(self.fresh)}q", *self.fresh))
-            if len(self.piece) >= SAMPLE * PIECE:
+            if len(self.piece) >= SAMPLE * self.piece_size:
                 self.pieces.append(self.piece.tobytes())
                 self.piece = array("q")
-            if self.pending or len(self.pieces) > KEPT:
+            if self.pending or len(self.pieces) > self.kept:
                 self.send_some()
         self.fresh.clear()
 
