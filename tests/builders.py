@@ -5,9 +5,10 @@ from typing import Any
 
 from calcbench.bench.analysis.summary import Row, spread
 from calcbench.bench.loadgen.observation import Observation
+from calcbench.bench.schema.calibration import Calibration, Lateness, WayCalibration
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.outcomes import Outcomes
-from calcbench.bench.schema.plan import KEEP_ALIVE, Plan
+from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, Plan
 from calcbench.bench.schema.result import Measurement, Run
 from calcbench.bench.schema.upgrade import SCHEMA_VERSION
 from calcbench.bench.system.usage import ResourceUsage
@@ -71,6 +72,24 @@ def noise_of(strategy: str, noise: Sequence[float]) -> list[float]:
     """
     turn = sum(map(ord, strategy)) % len(noise)
     return [*noise[turn:], *noise[:turn]]
+
+
+def make_calibration(**more: Any) -> Calibration:
+    """Return what a driver can do that needs 7.761 µs for a request, however it connects."""
+    way = WayCalibration(32, 7_761, 7_066, 7_855, 128_841, 23_392, 0.5)
+    usual: dict[str, Any] = {
+        "cpu": "a processor",
+        "cores": 2,
+        "kernel": "6.18",
+        "python": "CPython 3.11.7",
+        "gil": True,
+        "calcbench": "0.1.0",
+        "driver": "21b33b43b6aa",
+        "measured": "2026-11-22T08:00:00+01:00",
+        "ways": {KEEP_ALIVE: way, CLOSE: way},
+        "lateness": Lateness(32_210, 1_500, 20_000, 90_000, kept=True),
+    }
+    return Calibration(**(usual | more))
 
 
 def make_row(condition: Condition, rates: Iterable[float], **more: Any) -> Row:

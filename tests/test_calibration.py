@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from builders import make_condition, make_observation, make_run
+from builders import make_calibration, make_condition, make_observation, make_run
 from click.testing import CliRunner
 from truth import until
 
@@ -26,6 +26,7 @@ from calcbench.bench.loadgen.calibration import (
 )
 from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.loadgen.spec import LoadSpec
+from calcbench.bench.schema.calibration import Calibration, Lateness
 from calcbench.bench.schema.evidence import Evidence
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.plan import Plan
@@ -36,17 +37,7 @@ from calcbench.bench.system.doctor import Facts
 from calcbench.bench.views.report import reference
 from calcbench.core.errors import CalcbenchError
 
-WAY = {
-    "clients": 32,
-    "cost_ns": 7_761,
-    "cost_lowest_ns": 7_066,
-    "cost_highest_ns": 7_855,
-    "ceiling_per_s": 128_841,
-    "reached_per_s": 23_392,
-    "delay_ratio": 0.5,
-}
-LATENESS = {"rate_per_s": 32_210, "p50_ns": 1_500, "p99_ns": 20_000, "max_ns": 90_000, "kept": True}
-KNOWN = {"ways": dict.fromkeys(WAYS, WAY), "lateness": LATENESS}
+KNOWN = make_calibration()
 
 
 @pytest.fixture(autouse=True)
@@ -73,12 +64,12 @@ LEFT = 10 * np.arange(1, 101)  # the hundredth of a hundred requests leaves 1,00
 
 
 class Driver:
-    """Sees what it is told to, and keeps what it was asked."""
+    """Has seen what a test makes up, and keeps what it was asked."""
 
     def __init__(self, **open_loop: Any) -> None:
         self.asked: list[LoadSpec] = []
         self.open_loop = open_loop
-        self.windows = {keep_alive: list(seen) for keep_alive, seen in WINDOWS.items()}
+        self.windows = {keep_alive: list(windows) for keep_alive, windows in WINDOWS.items()}
 
     def __call__(self, spec: LoadSpec, _: Pinning) -> Observation:
         self.asked.append(spec)
@@ -93,22 +84,22 @@ def test_finds_the_ceiling_of_a_driver_whose_cost_is_known() -> None:
     """At 8 µs a core has room for 125,000 requests in a second; the rate that was reached is
     another thing: 30,000 in half a second, the most of the three."""
     driver = Driver(responses=31_250)
-    seen = calibrate_driver(duration_s=0.5, rounds=3, drive=driver)
-    kept, close = seen["ways"]["keep-alive"], seen["ways"]["close"]
+    measured = calibrate_driver(duration_s=0.5, rounds=3, drive=driver)
+    kept, close = measured.ways["keep-alive"], measured.ways["close"]
 
-    assert (kept["cost_ns"], kept["cost_lowest_ns"], kept["cost_highest_ns"]) == (
+    assert (kept.cost_ns, kept.cost_lowest_ns, kept.cost_highest_ns) == (
         8_000,
         5_000,
         20_000,
     )
-    assert (kept["ceiling_per_s"], kept["reached_per_s"]) == (125_000, 60_000)
-    assert kept["delay_ratio"] == 0.2  # 100 of 500 ms, in the worst window
-    assert (close["cost_ns"], close["ceiling_per_s"], close["reached_per_s"]) == (
+    assert (kept.ceiling_per_s, kept.reached_per_s) == (125_000, 60_000)
+    assert kept.delay_ratio == 0.2  # 100 of 500 ms, in the worst window
+    assert (close.cost_ns, close.ceiling_per_s, close.reached_per_s) == (
         40_000,
         25_000,
         6_000,
     )
-    assert close["delay_ratio"] == 0
+    assert close.delay_ratio == 0
     assert [(one.keep_alive, one.rate) for one in driver.asked] == [
         *[(True, 0)] * 3,
         *[(False, 0)] * 3,
@@ -117,27 +108,20 @@ def test_finds_the_ceiling_of_a_driver_whose_cost_is_known() -> None:
 
 
 def test_says_how_late_requests_leave() -> None:
-    late = calibrate_driver(rounds=3, drive=Driver(responses=31_250))["lateness"]
+    late = calibrate_driver(rounds=3, drive=Driver(responses=31_250)).lateness
 
-    assert late == {
-        "rate_per_s": 31_250,
-        "p50_ns": 500,
-        "p99_ns": 990,
-        "max_ns": 1_000,
-        "kept": True,
-    }
+    assert late == Lateness(31_250, p50_ns=500, p99_ns=990, max_ns=1_000, kept=True)
     overdue = Driver(outcomes=Outcomes(ok=100), late=2, lateness_ns=5_000_000)
-    assert calibrate_driver(rounds=3, drive=overdue)["lateness"]["kept"] is False
+    assert calibrate_driver(rounds=3, drive=overdue).lateness.kept is False
 
 
 @pytest.mark.slow
 def test_measures_the_driver() -> None:
-    seen = calibrate_driver(duration_s=0.05, rounds=1)
+    measured = calibrate_driver(duration_s=0.05, rounds=1)
 
-    assert set(seen["ways"]) == set(WAYS)
-    assert json.loads(json.dumps(seen)) == seen
-    assert save_calibration(seen)
-    assert load_calibration() == seen
+    assert set(measured.ways) == set(WAYS)
+    assert save_calibration(measured)
+    assert load_calibration() == measured
 
 
 @pytest.mark.slow
@@ -155,20 +139,32 @@ def test_is_answered_by_the_null_server() -> None:
 
 
 def test_is_known_again_on_the_same_machine_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert load_calibration() == {}
+    assert load_calibration() is None
     assert save_calibration(KNOWN)
     assert load_calibration() == KNOWN
     key = calibration.machine_key()
     monkeypatch.setattr(calibration, "machine_key", lambda: key | {"python": "CPython 9.9"})
-    assert load_calibration() == {}
+    assert load_calibration() is None
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"ways": {"close": {}}}'])
-def test_takes_a_broken_file_for_none(text: str) -> None:
+ONE_WAY = dataclasses.replace(KNOWN, ways={"close": KNOWN.ways["close"]})
+ALL_OF_IT = json.dumps(dataclasses.asdict(KNOWN))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "{", "[]", "{}", "\xff", "[" * 100_000),
+        ALL_OF_IT.replace('"cost_ns": 7761', '"cost_ns": "7761"'),
+        ALL_OF_IT.replace('"kept": true', '"in_time": true'),
+        json.dumps(dataclasses.asdict(ONE_WAY)),
+    ],
+)
+def test_calibrates_anew_where_the_file_is_broken_or_old(text: str) -> None:
     save_calibration(KNOWN)
-    cache_file().write_text(text)
+    cache_file().write_text(text, encoding="latin-1")
 
-    assert load_calibration() == {}
+    assert load_calibration() is None
 
 
 def test_goes_on_where_nothing_can_be_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,7 +172,7 @@ def test_goes_on_where_nothing_can_be_kept(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
 
     assert not save_calibration(KNOWN)
-    assert load_calibration() == {}
+    assert load_calibration() is None
 
 
 def test_tells_people_what_it_means() -> None:
@@ -189,11 +185,11 @@ def test_tells_people_what_it_means() -> None:
         "lateness at 32,200/s: half of the requests left within 1.50 µs, 99% within 20.0 µs,"
         " all within 90.0 µs"
     )
-    late = KNOWN | {"lateness": LATENESS | {"kept": False}}
+    late = make_calibration(lateness=dataclasses.replace(KNOWN.lateness, kept=False))
     assert "too busy for open loops" in calibration_lines(late)[-1]
 
 
-def run_of(known: dict[str, Any], *ratios: float | None) -> Run:
+def run_of(known: Calibration | None, *ratios: float | None) -> Run:
     measurements = [
         Measurement(make_condition(), 1, "ok", evidence=Evidence(ceiling_ratio=ratio))
         for ratio in ratios
@@ -206,14 +202,14 @@ def test_every_run_refers_to_it() -> None:
         "at most 129,000/s (keep-alive, 7.76 µs each) on one core;"
         " the nearest point came to 91% of that"
     )
-    assert reference(run_of(KNOWN, None)) == reference(run_of({}, 0.5)) == ""
+    assert reference(run_of(KNOWN, None)) == reference(run_of(None, 0.5)) == ""
 
 
 def test_calibrates_for_all_runs_to_come(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calibration, "calibrate_driver", lambda: KNOWN)
-    told = CliRunner().invoke(calibrate_command, ["--json"], standalone_mode=False)
+    result = CliRunner().invoke(calibrate_command, ["--json"], standalone_mode=False)
 
-    assert json.loads(told.output) == KNOWN
+    assert json.loads(result.output) == dataclasses.asdict(KNOWN)
     assert load_calibration() == KNOWN
 
 
@@ -244,7 +240,7 @@ def test_races_without_a_calibration_where_there_can_be_none(
 
     monkeypatch.setattr(calibration, "calibrate_driver", fail)
 
-    assert doctor_command.prepare_race(quiet=True) == {}
+    assert doctor_command.prepare_race(quiet=True) is None
     assert capsys.readouterr().err == "calcbench: no calibration: the driver died\n"
 
 

@@ -347,7 +347,7 @@ def test_begins_a_window_after_the_warm_up_that_it_finds() -> None:
         for at, cpu in ((5, 0), (6, 700), (7, 1000))
     ]
     condition = make_condition()
-    result = assess(observation, ServerWatch(seen, (), Life(0, 0, 0)), condition, Pinning(), {})
+    result = assess(observation, ServerWatch(seen, (), Life(0, 0, 0)), condition, Pinning(), None)
 
     assert 0.4 * S < result.cut_ns < 0.7 * S
     assert result.observation.opened_ns == 5 * S + result.cut_ns
@@ -386,7 +386,7 @@ def test_keeps_the_responses_of_a_server_that_then_hangs(open_loop: bool) -> Non
         offered_per_s=15_000.0 if open_loop else 0.0,
         samples=samples,
     )
-    result = assess(seen, ServerWatch([], (), Life(0, 0, 0)), make_condition(), Pinning(), {})
+    result = assess(seen, ServerWatch([], (), Life(0, 0, 0)), make_condition(), Pinning(), None)
 
     assert result.observation.outcomes.ok == count
     assert result.evidence.settled is False

@@ -45,7 +45,7 @@ def test_finds_nothing_to_mend_on_a_fit_machine() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "seen", "meaning", "remedy"),
+    ("name", "facts", "meaning", "remedy"),
     [
         ("cores", {"cores": 1}, "share it", "taskset"),
         ("cores", {"apart": False}, "hardware threads of one core", "smt/control"),
@@ -63,9 +63,9 @@ def test_finds_nothing_to_mend_on_a_fit_machine() -> None:
     ],
 )
 def test_says_what_is_wrong_what_it_means_and_what_mends_it(
-    name: str, seen: dict[str, object], meaning: str, remedy: str
+    name: str, facts: dict[str, object], meaning: str, remedy: str
 ) -> None:
-    findings = examine(dataclasses.replace(FIT, **seen))  # type: ignore[arg-type]
+    findings = examine(dataclasses.replace(FIT, **facts))  # type: ignore[arg-type]
     [bad] = [finding for finding in findings if finding.status == WARN]
 
     assert bad.name == name
@@ -143,15 +143,15 @@ def test_knows_both_kinds_of_control_groups(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("facts", "status"), [(FIT, 0), (Facts(cores=1), 1)])
-def test_tells_people_and_programs(
+def test_shows_people_and_programs_the_same(
     facts: Facts, status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(doctor, "read_facts", lambda: facts)
     plain = CliRunner().invoke(doctor_command, standalone_mode=False)
-    told = CliRunner().invoke(doctor_command, ["--json"], standalone_mode=False)
-    findings = [Finding(**values) for values in json.loads(told.output)]
+    for_programs = CliRunner().invoke(doctor_command, ["--json"], standalone_mode=False)
+    findings = [Finding(**values) for values in json.loads(for_programs.output)]
 
-    assert plain.return_value == told.return_value == status
+    assert plain.return_value == for_programs.return_value == status
     assert findings == examine(facts)
     for finding in findings:
         mark = "warn" if finding.status == WARN else "ok"

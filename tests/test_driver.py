@@ -24,7 +24,7 @@ from truth import (
     until,
 )
 
-from calcbench.bench.loadgen.driver import loop
+from calcbench.bench.loadgen.driver.client import PAUSE_NS
 from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.loadgen.pool import COMMAND, DriverProcess
 from calcbench.bench.loadgen.protocol import OPENED
@@ -42,23 +42,23 @@ right = always(response_to)
 def test_counts_right_responses(keep_alive: bool, post_share: float) -> None:
     behave = right if keep_alive else once(response_to)
     with truth(behave) as port:
-        seen = drive(port, 1, all_three_served, keep_alive=keep_alive, post_share=post_share)
+        observation = drive(port, 1, all_three_served, keep_alive=keep_alive, post_share=post_share)
 
-    assert only(seen, "ok")
-    assert seen.clients_served == seen.in_flight == 3
+    assert only(observation, "ok")
+    assert observation.clients_served == observation.in_flight == 3
 
 
 def test_samples_only_what_ended_within_the_window() -> None:
     with truth(right) as port:
-        seen = drive(port, 1, all_three_served)
-    ended = seen.samples["sent_ns"] + seen.samples["latency_ns"]
+        observation = drive(port, 1, all_three_served)
+    ended = observation.samples["sent_ns"] + observation.samples["latency_ns"]
 
-    assert len(ended) == seen.outcomes.total
+    assert len(ended) == observation.outcomes.total
     assert ended.min() >= 0
-    assert ended.max() <= seen.elapsed_ns
+    assert ended.max() <= observation.elapsed_ns
     assert (np.diff(ended) >= 0).all()
-    assert set(seen.samples["client"]) == {0, 1, 2}
-    assert set(seen.samples["outcome"]) == {0}
+    assert set(observation.samples["client"]) == {0, 1, 2}
+    assert set(observation.samples["outcome"]) == {0}
 
 
 def bytewise(conn: socket.socket) -> None:
@@ -81,9 +81,9 @@ def bytewise(conn: socket.socket) -> None:
 )
 def test_accepts_whatever_is_right(behave: Behaviour) -> None:
     with truth(behave) as port:
-        seen = drive(port)
+        observation = drive(port)
 
-    assert only(seen, "ok")
+    assert only(observation, "ok")
 
 
 @pytest.mark.parametrize(
@@ -115,20 +115,20 @@ def test_accepts_whatever_is_right(behave: Behaviour) -> None:
 )
 def test_counts_wrong_responses(behave: Behaviour) -> None:
     with truth(behave) as port:
-        seen = drive(port)
+        observation = drive(port)
 
-    assert only(seen, "wrong")
-    assert seen.clients_served == 0
+    assert only(observation, "wrong")
+    assert observation.clients_served == 0
 
 
 def test_notices_one_wrong_response_among_many() -> None:
     turn = iter(range(1_000_000))
     with truth(always(lambda number: response_to(number + (next(turn) % 10 == 0)))) as port:
-        seen = drive(port, 1, lambda seen: seen.outcomes.total >= 20)
+        observation = drive(port, 1, lambda observation: observation.outcomes.total >= 20)
 
-    assert seen.outcomes.wrong > 0
-    assert seen.outcomes.ok > seen.outcomes.wrong
-    assert seen.outcomes.total == seen.outcomes.ok + seen.outcomes.wrong
+    assert observation.outcomes.wrong > 0
+    assert observation.outcomes.ok > observation.outcomes.wrong
+    assert observation.outcomes.total == observation.outcomes.ok + observation.outcomes.wrong
 
 
 def test_reads_on_to_the_close_that_it_asked_for() -> None:
@@ -138,34 +138,34 @@ def test_reads_on_to_the_close_that_it_asked_for() -> None:
         conn.sendall(b"!")
 
     with truth(late) as port:
-        seen = drive(port, keep_alive=False)
+        observation = drive(port, keep_alive=False)
 
-    assert only(seen, "wrong")
+    assert only(observation, "wrong")
 
 
 @pytest.mark.parametrize("status", ["500 Internal Server Error", "503 Busy", "404 No", "204 None"])
 def test_counts_http_errors(status: str) -> None:
     with truth(always(lambda number: response_to(number, status))) as port:
-        seen = drive(port)
+        observation = drive(port)
 
-    assert only(seen, "http_error")
+    assert only(observation, "http_error")
 
 
 def test_counts_http_errors_of_closing_connections() -> None:
     busy = once(lambda number: response_to(number, "503 Busy", "Connection: close\r\n"))
     with truth(busy) as port:
-        seen = drive(port)
+        observation = drive(port)
 
-    assert only(seen, "http_error")
+    assert only(observation, "http_error")
 
 
 def test_counts_refused_connections_without_spinning() -> None:
     with nobody() as port:
-        seen = drive(port, duration_s=0.2)
-    most_tries = seen.elapsed_ns / loop.PAUSE_NS + 1
+        observation = drive(port, duration_s=0.2)
+    most_tries = observation.elapsed_ns / PAUSE_NS + 1
 
-    assert only(seen, "refused")
-    assert seen.outcomes.total <= 3 * most_tries
+    assert only(observation, "refused")
+    assert observation.outcomes.total <= 3 * most_tries
 
 
 def abort(conn: socket.socket) -> None:
@@ -186,9 +186,9 @@ def abort_within(conn: socket.socket) -> None:
 )
 def test_counts_resets(behave: Behaviour, keep_alive: bool) -> None:
     with truth(behave) as port:
-        seen = drive(port, keep_alive=keep_alive, duration_s=0.2)
+        observation = drive(port, keep_alive=keep_alive, duration_s=0.2)
 
-    assert only(seen, "reset")
+    assert only(observation, "reset")
 
 
 def stall(conn: socket.socket) -> None:
@@ -204,35 +204,35 @@ def stall_within(conn: socket.socket) -> None:
 @pytest.mark.parametrize("behave", [stall, stall_within], ids=["no response", "half a response"])
 def test_counts_time_outs(behave: Behaviour) -> None:
     with truth(behave) as port:
-        seen = drive(port, timeout_s=0.02, duration_s=0.2)
+        observation = drive(port, timeout_s=0.02, duration_s=0.2)
 
-    assert only(seen, "timed_out")
-    assert seen.samples["latency_ns"].min() >= 20_000_000
+    assert only(observation, "timed_out")
+    assert observation.samples["latency_ns"].min() >= 20_000_000
 
 
 def test_times_out_a_server_that_does_not_close_as_asked() -> None:
     with truth(right) as port:
-        seen = drive(port, keep_alive=False, timeout_s=0.02, duration_s=0.2)
+        observation = drive(port, keep_alive=False, timeout_s=0.02, duration_s=0.2)
 
-    assert only(seen, "timed_out")
+    assert only(observation, "timed_out")
 
 
 def test_times_out_a_connection_that_never_comes_about() -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
         port = listener.getsockname()[1]
         with socket.create_connection(("127.0.0.1", port)):  # the backlog is full now
-            seen = drive(port, timeout_s=0.02, duration_s=0.2)
+            observation = drive(port, timeout_s=0.02, duration_s=0.2)
 
-    assert only(seen, "timed_out")
+    assert only(observation, "timed_out")
 
 
 def test_does_not_count_what_is_in_flight() -> None:
     with truth(stall) as port:
-        seen = drive(port, 1, lambda seen: seen.in_flight == 3)
+        observation = drive(port, 1, lambda observation: observation.in_flight == 3)
 
-    assert seen.outcomes == Outcomes()
-    assert (seen.clients_served, seen.in_flight) == (0, 3)
-    assert all(len(column) == 0 for column in seen.samples.values())
+    assert observation.outcomes == Outcomes()
+    assert (observation.clients_served, observation.in_flight) == (0, 3)
+    assert all(len(column) == 0 for column in observation.samples.values())
 
 
 def test_says_how_many_clients_were_served() -> None:
@@ -248,10 +248,14 @@ def test_says_how_many_clients_were_served() -> None:
             stall(conn)
 
     with truth(serve_one) as port:
-        seen = drive(port, 1, lambda seen: seen.outcomes.total > 0 and seen.in_flight == 3)
+        observation = drive(
+            port,
+            1,
+            lambda observation: observation.outcomes.total > 0 and observation.in_flight == 3,
+        )
 
-    assert only(seen, "ok")
-    assert (seen.clients_served, seen.in_flight) == (1, 3)
+    assert only(observation, "ok")
+    assert (observation.clients_served, observation.in_flight) == (1, 3)
 
 
 def test_recovers_when_a_server_does() -> None:
@@ -264,10 +268,12 @@ def test_recovers_when_a_server_does() -> None:
             right(conn)
 
     with truth(moody) as port:
-        seen = drive(port, 1, lambda seen: seen.outcomes.ok > 0, warmup_s=0, duration_s=0.5)
+        observation = drive(
+            port, 1, lambda observation: observation.outcomes.ok > 0, warmup_s=0, duration_s=0.5
+        )
 
-    assert seen.outcomes.ok > 0
-    assert seen.outcomes.failed == seen.outcomes.reset <= 3
+    assert observation.outcomes.ok > 0
+    assert observation.outcomes.failed == observation.outcomes.reset <= 3
 
 
 def test_varies_its_operands_by_its_seed() -> None:
@@ -289,21 +295,21 @@ def test_says_that_its_driver_died() -> None:
             process.drive(LoadSpec("127.0.0.1", 1, 1, True, LONG_S))
 
 
-@pytest.mark.parametrize("planned", [True, False])
-def test_ends_when_nobody_listens_to_it_any_more(planned: bool) -> None:
+@pytest.mark.parametrize("drives", [True, False])
+def test_ends_when_nobody_listens_to_it_any_more(drives: bool) -> None:
     process = subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdin
     with process, truth(stall) as port:
-        if planned:
-            plan = f'{{"host": "127.0.0.1", "port": {port}, "connections": 1, "keep_alive": true,'
-            process.stdin.write(f'{plan} "duration_s": {LONG_S}, "cpus": []}}\n'.encode())
+        if drives:
+            spec = f'{{"host": "127.0.0.1", "port": {port}, "connections": 1, "keep_alive": true,'
+            process.stdin.write(f'{spec} "duration_s": {LONG_S}, "cpus": []}}\n'.encode())
         process.stdin.close()
 
         assert process.wait() == 0
         assert process.stdout
-        told = process.stdout.read()
-        assert told[:1] in (b"", OPENED)  # at most that the window has opened
-        assert len(told) < 100
+        reported = process.stdout.read()
+        assert reported[:1] in (b"", OPENED)  # at most that the window has opened
+        assert len(reported) < 100
 
 
 def test_leaves_ctrl_c_to_the_harness() -> None:
@@ -321,6 +327,6 @@ def test_leaves_ctrl_c_to_the_harness() -> None:
                 drivers.append(driver)
                 return driver.drive(LoadSpec("127.0.0.1", port, 1, True, duration_s))
 
-        seen = until(some_ended, measure, 0.1)
+        observation = until(some_ended, measure, 0.1)
 
-    assert only(seen, "ok")
+    assert only(observation, "ok")

@@ -4,6 +4,7 @@ import pytest
 
 from calcbench.bench.loadgen.driver.response import (
     UNKNOWN,
+    Checker,
     FramingError,
     Head,
     Incoming,
@@ -141,3 +142,17 @@ def test_keeps_no_body_that_nobody_compares() -> None:
 
     assert incoming.feed(CHUNKED + b"5\r\nhello\r\n0\r\n\r\n")
     assert incoming.body == b""
+
+
+def test_knows_a_right_response_at_sight_once_it_has_seen_the_head() -> None:
+    checker = Checker(None, keep_alive=True)
+    head = OK + b"Content-Length: 1"
+    whole = head + b"\r\n\r\n5"
+    assert not checker.is_right_at_sight(whole, b"5")
+    checker.learn(head)
+
+    assert checker.is_right_at_sight(whole, b"5")
+    assert checker.is_right_at_sight(whole, None)
+    assert not checker.is_right_at_sight(whole, b"6")
+    assert not checker.is_right_at_sight(whole + b"5", b"5")
+    assert not checker.is_right_at_sight(head, b"5")

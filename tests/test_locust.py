@@ -39,11 +39,33 @@ from truth import (
 from calcbench.bench.cli.worker import master
 from calcbench.bench.diagnosis.failures import contradiction_of_totals
 from calcbench.bench.loadgen.locust.cluster import Cluster
-from calcbench.bench.loadgen.locust.messages import PROTOCOL, plain
+from calcbench.bench.loadgen.locust.messages import (
+    DIED,
+    PROTOCOL,
+    Assigned,
+    Gone,
+    Joined,
+    Listening,
+    MasterMessage,
+    Refused,
+    message_from_json,
+    message_to_json,
+    plain,
+)
 from calcbench.bench.loadgen.locust.reporter import Reporter
 from calcbench.bench.loadgen.locust.session import LoadSession
 from calcbench.bench.loadgen.observation import Observation
-from calcbench.bench.loadgen.protocol import MESSAGE, OPENED, REPORT, SAMPLES, TAG_BITS
+from calcbench.bench.loadgen.protocol import (
+    ERROR,
+    MESSAGE,
+    OPENED,
+    REPORT,
+    SAMPLES,
+    TAG_BITS,
+    DriverReport,
+    Opened,
+    to_octets,
+)
 from calcbench.bench.loadgen.spec import Ask, LoadSpec
 from calcbench.bench.runner.launched import among_strategies
 from calcbench.bench.runner.race import pinning_of
@@ -57,7 +79,7 @@ from calcbench.core.serving.launcher import ServerSpec, launch
 pytestmark = pytest.mark.locust
 
 SCRIPTS = Path(sysconfig.get_path("scripts"))
-PATIENCE_S = 90  # for what should take a moment, on a laden machine
+TIMEOUT_S = 90  # for what should take a moment, on a laden machine
 FOREIGN = {"locust", "gevent", "greenlet", "zmq"}
 
 right = always(response_to)
@@ -138,11 +160,13 @@ IN_AN_OPEN_LOOP = ("right", "closing", "truncated", "no response", "silence")
 def test_counts_each_response_as_what_it_is(cluster: Cluster, what: str, rate: float) -> None:
     behave, outcome = AS_IT_IS[what]
     with truth(behave) as port:
-        seen = drive(cluster, port, rate=rate, timeout_s=0.1 if what == "silence" else LONG_S)
+        observation = drive(
+            cluster, port, rate=rate, timeout_s=0.1 if what == "silence" else LONG_S
+        )
 
-    assert only(seen, outcome)
-    assert seen.begun == seen.ended
-    assert seen.unfinished == 0
+    assert only(observation, outcome)
+    assert observation.begun == observation.ended
+    assert observation.unfinished == 0
 
 
 def test_tells_a_port_where_nobody_listens(cluster: Cluster) -> None:
@@ -152,12 +176,12 @@ def test_tells_a_port_where_nobody_listens(cluster: Cluster) -> None:
 
 def test_replaces_a_connection_that_the_server_closed_in_peace(cluster: Cluster) -> None:
     with truth(closing) as port:
-        seen = drive(cluster, port, rate=100, connections=4, duration_s=0.4)
+        observation = drive(cluster, port, rate=100, connections=4, duration_s=0.4)
 
     # As of our own driver in test_open_loop.py; each of two workers has a clock of its own.
-    assert seen.outcomes.total == seen.outcomes.ok + seen.outcomes.reset
-    assert seen.outcomes.total >= 39
-    assert seen.outcomes.reset <= seen.outcomes.ok / 5 + 4
+    assert observation.outcomes.total == observation.outcomes.ok + observation.outcomes.reset
+    assert observation.outcomes.total >= 39
+    assert observation.outcomes.reset <= observation.outcomes.ok / 5 + 4
 
 
 def test_asks_anything_of_any_server(cluster: Cluster) -> None:
@@ -175,10 +199,10 @@ def test_asks_anything_of_any_server(cluster: Cluster) -> None:
 
 def test_has_fewer_connections_than_workers(cluster: Cluster) -> None:
     with truth(right) as port:
-        seen = drive(cluster, port, connections=1)
+        observation = drive(cluster, port, connections=1)
 
-    assert only(seen, "ok")
-    assert seen.drivers == 1
+    assert only(observation, "ok")
+    assert observation.drivers == 1
 
 
 @pytest.mark.parametrize("keep_alive", [True, False])
@@ -187,7 +211,7 @@ def test_asks_for_what_is_due_and_nothing_else(
     cluster: Cluster, arrivals: str, keep_alive: bool
 ) -> None:
     with truth(right if keep_alive else once(response_to)) as port:
-        seen = drive(
+        observation = drive(
             cluster,
             port,
             rate=300,
@@ -199,26 +223,26 @@ def test_asks_for_what_is_due_and_nothing_else(
         )
     # Each worker has every other arrival, by its own clock from its own beginning.
     due = list(itertools.islice(schedule(300, arrivals, 5), 1000))
-    intended, client = seen.samples["intended_ns"], seen.samples["client"]
+    intended, client = observation.samples["intended_ns"], observation.samples["client"]
     for number, mine in enumerate((client < 10, client >= 10)):
         gaps = np.diff(np.sort(intended[mine])).tolist()
         all_gaps = np.diff(due[number::2]).tolist()
         assert any(gaps == all_gaps[at : at + len(gaps)] for at in range(len(all_gaps)))
 
-    assert only(seen, "ok")
-    assert seen.in_flight == 0
-    assert (seen.samples["sent_ns"] >= intended).all()
-    assert (seen.samples["first_ns"] > seen.samples["sent_ns"]).all()
+    assert only(observation, "ok")
+    assert observation.in_flight == 0
+    assert (observation.samples["sent_ns"] >= intended).all()
+    assert (observation.samples["first_ns"] > observation.samples["sent_ns"]).all()
 
 
 def test_gives_up_what_never_got_a_connection(cluster: Cluster) -> None:
     with truth(silent) as port:
-        seen = drive(cluster, port, rate=1000, connections=2, timeout_s=0.1, duration_s=0.2)
-    unsent = seen.samples["client"] == -1
+        observation = drive(cluster, port, rate=1000, connections=2, timeout_s=0.1, duration_s=0.2)
+    unsent = observation.samples["client"] == -1
 
-    assert only(seen, "timed_out")
+    assert only(observation, "timed_out")
     assert unsent.any()
-    assert seen.samples["latency_ns"].min() >= 100_000_000
+    assert observation.samples["latency_ns"].min() >= 100_000_000
 
 
 @pytest.mark.parametrize("rate", [0, 300])
@@ -228,12 +252,12 @@ def test_sees_as_many_responses_as_the_server_counted(
 ) -> None:
     windows: list[Observation] = []
 
-    def enough(seen: Observation) -> bool:
-        windows.append(seen)
-        return seen.clients_served == 5
+    def enough(observation: Observation) -> bool:
+        windows.append(observation)
+        return observation.clients_served == 5
 
     with launch(ServerSpec("selectors", watched=True)) as server:
-        seen = drive(
+        observation = drive(
             cluster,
             server.port,
             enough,
@@ -246,13 +270,13 @@ def test_sees_as_many_responses_as_the_server_counted(
         counted = sum(worker.responses for worker in server.watch.workers())
         counted -= sum(earlier.responses_seen for earlier in windows[:-1])
 
-    assert only(seen, "ok")
-    assert counted == seen.responses_seen == seen.begun > seen.outcomes.ok
-    assert contradiction_of_totals(seen, counted) == ""
-    assert "the server counted" in contradiction_of_totals(seen, counted + 1)
-    assert "the server counted" in contradiction_of_totals(seen, counted - 1)
-    assert seen.server_cpu_ns > 0
-    assert seen.clients_served == 5
+    assert only(observation, "ok")
+    assert counted == observation.responses_seen == observation.begun > observation.outcomes.ok
+    assert contradiction_of_totals(observation, counted) == ""
+    assert "the server counted" in contradiction_of_totals(observation, counted + 1)
+    assert "the server counted" in contradiction_of_totals(observation, counted - 1)
+    assert observation.server_cpu_ns > 0
+    assert observation.clients_served == 5
 
 
 def test_asks_at_no_unix_socket_whatever_the_master_says(cluster: Cluster, tmp_path: Path) -> None:
@@ -260,11 +284,11 @@ def test_asks_at_no_unix_socket_whatever_the_master_says(cluster: Cluster, tmp_p
         private.bind(str(tmp_path / "private"))
         private.listen()
         private.setblocking(False)
-        seen = drive(cluster, port, unix=str(tmp_path / "private"))
+        observation = drive(cluster, port, unix=str(tmp_path / "private"))
         with pytest.raises(BlockingIOError):
             private.accept()
 
-    assert only(seen, "ok")
+    assert only(observation, "ok")
 
 
 def test_says_what_keeps_it_from_driving(cluster: Cluster) -> None:
@@ -278,16 +302,14 @@ def test_puts_windows_of_different_clocks_at_one_instant() -> None:
     session = LoadSession(LoadSpec("", 0, 3, True, duration_s=1.0))
     session.assign({7: 2, 4: 1})
     session.begin()
-    none = ("driver_cpu_ns", "driver_delay_ns", "server_cpu_ns", "in_flight", "unfinished")
-    seen = dict.fromkeys(none, 0) | dict.fromkeys(("begun", "ended", "responses"), 1)
+    report = DriverReport(1_000_000_000, 0, 0, 0, 0, begun=1, ended=1, unfinished=0, responses=1)
     for number, clock, client in ((7, 5_000, 1), (4, 9_000_000_000_000, 0)):
-        opened = {"opened_ns": clock}
         reporter = Reporter()
         reporter.counting = True
-        reporter.send(OPENED, opened)
+        reporter.send(Opened(clock))
         done = clock + 40 + number
         reporter.add((clock + 10, clock + 20, clock + 30, done, client << TAG_BITS | OK), OK)
-        reporter.send(REPORT, {**seen, **opened, "elapsed_ns": 1_000_000_000, "background": {}})
+        reporter.send(report)
         session.take(number, reporter.take())
     session.cpu_readings = [(round(session.opens), 0), (round(session.opens) + 1_000_000_000, 0)]
     both = session.result({})
@@ -298,6 +320,9 @@ def test_puts_windows_of_different_clocks_at_one_instant() -> None:
     assert both.samples["done_ns"].tolist() == [44, 47]
     assert both.samples["client"].tolist() == [2, 1]
     assert both.responses_seen == 2
+
+
+REPORTED = to_octets(DriverReport(1, 0, 0, 0, 0, 1, 1, 0, responses=1))[MESSAGE.size :]
 
 
 def test_refuses_a_message_that_would_never_end() -> None:
@@ -314,31 +339,43 @@ def test_refuses_to_drive_with_fewer_users() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "content"),
+    ("kind", "content", "problem"),
     [
-        (OPENED, b"[]"),
-        (OPENED, b"{}"),
-        (REPORT, b"\xff"),
-        (REPORT, b"{'"),
-        (REPORT, b'{"responses": "many"}'),
-        (SAMPLES, b"123"),
-        (SAMPLES, b"12345678"),
+        (OPENED, b"[]", "expected object, got array"),
+        (OPENED, b"{}", "opened_ns is missing"),
+        (OPENED, b'{"opened_ns": -1}', "opened_ns -1 should be from 0 to"),
+        (ERROR, b'{"error": 5}', "expected str, got int at error"),
+        (REPORT, b"\xff", ": JSON is malformed"),
+        (REPORT, b"{'", "malformed"),
+        (REPORT, b"[" * 100_000, "expected object, got array"),
+        (REPORT, b"{}", "elapsed_ns is missing"),
+        (REPORT, b'{"responses": "many"}', "expected int | null, got str at responses"),
+        (REPORT, REPORTED.replace(b'"elapsed_ns": 1', b'"elapsed_ns": 0'), "elapsed_ns 0 should"),
+        (REPORT, REPORTED.replace(b'"ended": 1', b'"ended": 1e99'), "at ended"),
+        (REPORT, REPORTED.replace(b'"responses": 1', b'"responses": null'), "responses is missing"),
+        (REPORT, REPORTED.replace(b"{}", b'{"idle": {"met": "x"}}'), "at background"),
+        (SAMPLES, b"123", "buffer size"),
+        (SAMPLES, b"12345678", "reshape"),
+        (b"?", b"", "kind b'?'"),
     ],
 )
-def test_a_drive_fails_whose_worker_talks_nonsense(kind: bytes, content: bytes) -> None:
+def test_a_load_fails_whose_worker_reports_nonsense(
+    kind: bytes, content: bytes, problem: str
+) -> None:
     """Who joins from elsewhere may be anybody, and must not end the race."""
     session = LoadSession(LoadSpec("", 0, 1, True, duration_s=1.0))
     session.assign({0: 1})
     session.begin()
-    opened, seen = b'{"opened_ns": 5}', b'{"responses": 1, "elapsed_ns": 1, "background": {}}'
+    opened = b'{"opened_ns": 5}'
 
     def announce(kind: bytes, content: bytes) -> None:
         session.take(0, MESSAGE.pack(kind, len(content)) + content)
 
-    with pytest.raises(CalcbenchError, match="reports what cannot be understood"):
+    with pytest.raises(CalcbenchError, match=f"cannot be understood.*{re.escape(problem)}"):
         announce(OPENED, opened)
         announce(kind, content)
-        announce(REPORT, seen)
+        if kind != REPORT:
+            announce(REPORT, REPORTED)
         session.result({0: "worker 1"})
 
 
@@ -356,7 +393,7 @@ def kill_when_asked(times: int, end: Callable[[], None]) -> Behaviour:
     return behave
 
 
-def test_a_newcomer_waits_for_the_next_drive() -> None:
+def test_a_worker_that_joins_late_waits_for_the_next_load() -> None:
     come: list[subprocess.Popen[str]] = []
     with Cluster(1) as one:
 
@@ -368,38 +405,45 @@ def test_a_newcomer_waits_for_the_next_drive() -> None:
 
         windows: list[Observation] = []
 
-        def enough(seen: Observation) -> bool:
-            windows.append(seen)
+        def enough(observation: Observation) -> bool:
+            windows.append(observation)
             return bool(come)
 
         with truth(kill_when_asked(40, invite)) as port:
             drive(one, port, enough, connections=4)
         with ended(*come):
             with truth(right) as port:
-                again = drive(one, port, lambda seen: seen.clients_served == 4, connections=4)
-            assert ({seen.drivers for seen in windows}, again.drivers) == ({1}, 2)
-            for seen in windows:
-                assert seen.begun == seen.ended == seen.responses_seen  # nobody was cut off
-            assert sum(seen.begun for seen in windows) >= 40
+                again = drive(
+                    one, port, lambda observation: observation.clients_served == 4, connections=4
+                )
+            assert ({observation.drivers for observation in windows}, again.drivers) == ({1}, 2)
+            for observation in windows:
+                # Nobody was cut off.
+                assert observation.begun == observation.ended == observation.responses_seen
+            assert sum(observation.begun for observation in windows) >= 40
             assert only(again, "ok")
             assert again.clients_served == 4
 
 
 def test_names_who_dies_and_what_is_lost() -> None:
-    heard: list[str] = []
-    with Cluster(2, announce=heard.append) as two:
+    announced: list[str] = []
+    with Cluster(2, announce=announced.append) as two:
         pid = two.members[0].pid
         with truth(kill_when_asked(40, lambda: os.kill(pid, signal.SIGKILL))) as port:
-            seen = drive(two, port, lambda seen: seen.lost != "", connections=8, duration_s=1)
+            observation = drive(
+                two, port, lambda observation: observation.lost != "", connections=8, duration_s=1
+            )
         name = rf"worker 1 on .+ \(process {pid}\)"
         lost = rf"{name} died: its share, 4 of 8 connections \(50%\), is lost"
 
-        assert re.fullmatch(lost, seen.lost)
-        assert re.fullmatch(f"{name} died", heard[0])
-        assert seen.outcomes.ok > 0
-        assert seen.drivers == 1
+        assert re.fullmatch(lost, observation.lost)
+        assert re.fullmatch(f"{name} died", announced[0])
+        assert observation.outcomes.ok > 0
+        assert observation.drivers == 1
         with truth(right) as port:
-            again = drive(two, port, lambda seen: seen.clients_served == 8, connections=8)
+            again = drive(
+                two, port, lambda observation: observation.clients_served == 8, connections=8
+            )
         assert only(again, "ok")
         assert again.lost == ""
         assert again.clients_served == 8
@@ -436,7 +480,7 @@ def ended(*processes: "subprocess.Popen[str]") -> Iterator[None]:
 
 def finish(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
     """Wait for the end of *process*; return its status and what it printed."""
-    out, err = process.communicate(timeout=PATIENCE_S)
+    out, err = process.communicate(timeout=TIMEOUT_S)
     return process.returncode, out, err
 
 
@@ -575,7 +619,7 @@ def test_writes_what_there_is_when_interrupted(tmp_path: Path) -> None:
 
 def test_leaves_no_worker_behind_when_killed(tmp_path: Path) -> None:
     with joined_by(1, tmp_path, lambda run, _: run.kill()) as (run, workers):
-        assert run.wait(PATIENCE_S) == -signal.SIGKILL
+        assert run.wait(TIMEOUT_S) == -signal.SIGKILL
         code, worker_out, _ = finish(workers[0])
 
     assert code == 0
@@ -613,8 +657,8 @@ def test_says_why_a_worker_of_ours_cannot_start(monkeypatch: pytest.MonkeyPatch)
 def test_a_worker_outlives_its_terminal_under_nohup() -> None:
     come: list[subprocess.Popen[str]] = []
 
-    def join(said: str) -> None:
-        if place := re.search(r"--master (\S+)", said):
+    def join(announced: str) -> None:
+        if place := re.search(r"--master (\S+)", announced):
             come.append(start("nohup", CALCBENCH, "worker", "--master", place[1]))
 
     with Cluster(join=1, address="127.0.0.1", announce=join) as one, ended(*come):
@@ -642,8 +686,8 @@ def test_waits_for_workers_at_the_address_of_the_run_alone() -> None:
     come: list[subprocess.Popen[str]] = []
     elsewhere: list[int] = []
 
-    def join(said: str) -> None:
-        if place := re.search(r"--master (127\.0\.0\.2):(\d+)", said):
+    def join(announced: str) -> None:
+        if place := re.search(r"--master (127\.0\.0\.2):(\d+)", announced):
             with socket.socket() as other:
                 elsewhere.append(other.connect_ex(("127.0.0.1", int(place[2]))))
             come.append(start(CALCBENCH, "worker", "--master", f"{place[1]}:{place[2]}"))
@@ -748,6 +792,20 @@ def test_says_what_is_wrong_with_a_wait(wait: str) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        Listening(5557),
+        Joined(0, "host", 99),
+        Refused("host", "it has protocol 1"),
+        Gone(1, DIED),
+        Assigned({0: 3, 12: 2}),
+    ],
+)
+def test_reads_each_message_of_the_master(message: MasterMessage) -> None:
+    assert message_from_json(message_to_json(message)) == message
+
+
 def test_shows_words_of_a_stranger_in_one_line() -> None:
     assert plain("a\x1b[2Jb\nc\u202e") == "a[2Jbc"
     assert plain(None) == "None"
@@ -794,11 +852,12 @@ def test_no_core_is_given_to_drivers_on_other_machines() -> None:
 
 
 @pytest.mark.parametrize(
-    ("begun", "counted", "seen", "holds"),
+    ("begun", "counted", "responses_seen", "holds"),
     [(9, 9, 9, True), (9, 8, 7, True), (9, 10, 9, False), (9, 8, 9, False), (9, 5, -1, True)],
 )
-def test_the_totals_must_agree(begun: int, counted: int, seen: int, holds: bool) -> None:
-    one = Observation(1, Outcomes(ok=1), 1, 0, 1, 1, {}, begun=begun, responses_seen=seen)
+def test_the_totals_must_agree(begun: int, counted: int, responses_seen: int, holds: bool) -> None:
+    outcomes = Outcomes(ok=1)
+    one = Observation(1, outcomes, 1, 0, 1, 1, {}, begun=begun, responses_seen=responses_seen)
 
     assert (contradiction_of_totals(one, counted) == "") == holds
 
@@ -813,7 +872,7 @@ sys.exit(status)
 
 
 def watched(*words: object) -> str:
-    """Run the command line in one process; return what it said, and which of FOREIGN it has."""
+    """Run the command line in one process; return what it printed, and which of FOREIGN it has."""
     with ended(run := start(sys.executable, "-P", "-c", WATCHED, *words)):
         status, _, err = finish(run)
     assert status == 0, err
@@ -827,13 +886,13 @@ def test_explains_locust_without_it(words: str) -> None:
 
 def test_never_lets_locust_into_our_process(tmp_path: Path) -> None:
     race = ("--strategy", "selectors", "--workload", "add", "--reuse", "keep-alive,close")
-    said = watched("run", "--engine", "locust", "--drivers", 2, *race, *QUICK, "--out", tmp_path)
+    printed = watched("run", "--engine", "locust", "--drivers", 2, *race, *QUICK, "--out", tmp_path)
     result = result_in(tmp_path)
 
-    assert said.splitlines()[-1] == "[]"
-    assert "joined" not in said
+    assert printed.splitlines()[-1] == "[]"
+    assert "joined" not in printed
     assert result.plan.join == 0
-    assert result.calibration == {}
+    assert result.calibration is None
     assert len(result.measurements) == 2
     for one in result.measurements:
         assert (one.status, one.reason) == ("ok", "")
@@ -844,7 +903,7 @@ def test_never_lets_locust_into_our_process(tmp_path: Path) -> None:
 
 # The file for plain Locust.
 
-ANSWERS = re.compile(
+QUANTILES = re.compile(
     r"exactly, of ([\d,]+) right responses:\n((?:  [\d.]+% within [\d.]+ ms\n){5})"
 )
 
@@ -870,7 +929,7 @@ def headless(url: str, duration_s: float) -> tuple[object, ...]:
 
 def exact(printed: str) -> tuple[int, list[float]]:
     """Return how many responses a run has *printed* that it had, and their quantiles."""
-    found = ANSWERS.search(printed)
+    found = QUANTILES.search(printed)
     assert found, printed
     return int(found[1].replace(",", "")), [float(n) for n in re.findall(r"([\d.]+) ms", found[2])]
 
@@ -896,7 +955,7 @@ def test_plain_locust_runs_our_file(locustfile: Path, distributed: bool) -> None
         assert left == [0] * len(workers)
         return out, err, counted
 
-    out, err, counted = until(lambda seen: seen[2] > 0, measure, 1)
+    out, err, counted = until(lambda run: run[2] > 0, measure, 1)
     count, quantiles = exact(out)
 
     # Of each of the 5 users one request may have been on its way when Locust ended.
@@ -913,11 +972,11 @@ def test_plain_locust_sees_what_is_wrong(locustfile: Path) -> None:
             with ended(run):
                 return finish(run)
 
-        status, out, err = until(lambda seen: "add answered" in seen[2], measure, 1)
+        status, out, err = until(lambda run: "response to add" in run[2], measure, 1)
 
     assert status == 1
     assert "exactly" not in out
-    assert "add answered wrongly" in err
+    assert "a wrong response to add" in err
 
 
 def test_plain_locust_shows_exact_quantiles_on_a_page(locustfile: Path) -> None:
@@ -928,12 +987,12 @@ def test_plain_locust_shows_exact_quantiles_on_a_page(locustfile: Path) -> None:
         run = locust(locustfile, *words, "-u", 2, "-r", 2, "--autostart")
         with ended(run):
             until_it_listens(port, run)
-            with urllib.request.urlopen(page, timeout=PATIENCE_S) as responses:
+            with urllib.request.urlopen(page, timeout=TIMEOUT_S) as responses:
                 assert b"<html" in responses.read()
             while True:
-                with urllib.request.urlopen(f"{page}/exact", timeout=PATIENCE_S) as responses:
+                with urllib.request.urlopen(f"{page}/exact", timeout=TIMEOUT_S) as responses:
                     shown = responses.read().decode().replace("<br>", "\n") + "\n"
-                if ANSWERS.search(shown):
+                if QUANTILES.search(shown):
                     break
             run.send_signal(signal.SIGTERM)
             _, out, _ = finish(run)

@@ -6,12 +6,11 @@ goes on, and one that waits does not answer sooner: every bound is one that no n
 
 import dataclasses
 import itertools
-import os
-import signal
 import socket
+import struct
 import threading
 import time
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 import numpy as np
 import pytest
@@ -30,12 +29,13 @@ from truth import (
 )
 
 from calcbench.bench.analysis.quantiles import quantile
-from calcbench.bench.loadgen import collector
+from calcbench.bench.loadgen.collector import Collector, ReportReader
 from calcbench.bench.loadgen.observation import LATE_NS, Observation
-from calcbench.bench.loadgen.pool import Drivers
+from calcbench.bench.loadgen.protocol import WAITED, DriverReport
 from calcbench.bench.loadgen.spec import LoadSpec
 from calcbench.bench.schema.arrivals import ARRIVALS, CONSTANT, schedule
-from calcbench.bench.schema.outcomes import Outcomes
+from calcbench.bench.schema.outcomes import OK, Outcomes
+from calcbench.bench.validation.truth import Freeze, freeze_during
 from calcbench.core.serving.launcher import ServerSpec, launch
 
 pytestmark = pytest.mark.slow
@@ -57,7 +57,7 @@ def waits(seconds: float) -> Behaviour:
 @pytest.mark.parametrize("arrivals", ARRIVALS)
 def test_asks_for_what_is_due_and_nothing_else(arrivals: str, keep_alive: bool, count: int) -> None:
     with truth(right if keep_alive else once(response_to)) as port:
-        seen = drive(
+        observation = drive(
             port,
             count,
             rate=300,
@@ -67,26 +67,26 @@ def test_asks_for_what_is_due_and_nothing_else(arrivals: str, keep_alive: bool, 
             duration_s=0.3,
             keep_alive=keep_alive,
         )
-    intended = np.sort(seen.samples["intended_ns"])
+    intended = np.sort(observation.samples["intended_ns"])
     due = list(itertools.islice(schedule(300, arrivals, 5), 1000))
     # The window opens when it opens; from there every request that is due is there, once.
     start = {int(intended[0]) - ns for ns in due}
     matches = [s for s in start if set((np.array(due) + s).tolist()) >= set(intended.tolist())]
 
-    assert only(seen, "ok")
+    assert only(observation, "ok")
     assert matches
     assert len(np.unique(intended)) == len(intended)
     assert intended[0] >= 0
-    assert intended[-1] < seen.elapsed_ns
-    assert seen.in_flight == 0
-    assert seen.offered_per_s == 300
-    assert seen.clients_served == 20
+    assert intended[-1] < observation.elapsed_ns
+    assert observation.in_flight == 0
+    assert observation.offered_per_s == 300
+    assert observation.clients_served == 20
 
 
 def test_keeps_the_three_times_of_a_request_apart() -> None:
     with truth(waits(0.02)) as port:
-        seen = drive(port, rate=100, connections=1, duration_s=0.3)
-    samples = seen.samples
+        observation = drive(port, rate=100, connections=1, duration_s=0.3)
+    samples = observation.samples
     service = samples["done_ns"] - samples["sent_ns"]
     dispatch = samples["sent_ns"] - samples["intended_ns"]
 
@@ -101,7 +101,7 @@ def test_keeps_the_three_times_of_a_request_apart() -> None:
     waited = np.arange(len(order)) * (20_000_000 - 10_000_000)
 
     assert (samples["latency_ns"][order] >= waited).all()
-    assert seen.waited > 0
+    assert observation.waited > 0
 
 
 def test_sees_every_delay_of_a_known_distribution() -> None:
@@ -121,55 +121,26 @@ def test_sees_every_delay_of_a_known_distribution() -> None:
             conn.sendall(response_to(number))
 
     with truth(behave) as port:
-        seen = drive(port, rate=200, connections=50, warmup_s=0, duration_s=0.6)
-    measured = np.sort(seen.samples["done_ns"] - seen.samples["sent_ns"])
+        observation = drive(port, rate=200, connections=50, warmup_s=0, duration_s=0.6)
+    measured = np.sort(observation.samples["done_ns"] - observation.samples["sent_ns"])
     # A few requests before and behind the window have waited as well.
     truth_ns = np.sort(np.array(waited))[: len(measured)]
 
-    assert only(seen, "ok")
+    assert only(observation, "ok")
     assert (measured >= truth_ns).all()
     for q in (0.5, 0.75, 0.9):
         assert quantile(measured, q) >= quantile(truth_ns, q)
 
 
-@dataclass(frozen=True)
-class Frozen:
-    """What a driver saw, and when within its window the server stopped and went on."""
-
-    seen: Observation
-    stopped: int
-    went_on: int
-
-    def came_meanwhile(self) -> "np.ndarray":
-        """Return which requests were due while the server stood still."""
-        intended = self.seen.samples["intended_ns"]
-        return (intended > self.stopped) & (intended < self.went_on)
-
-    def is_within(self) -> bool:
-        """Tell whether the window was open before, and for a while behind it."""
-        return self.stopped > 0 and self.went_on < 0.8 * self.seen.elapsed_ns
+def came_meanwhile(run: Freeze) -> "np.ndarray":
+    """Return which requests were due while the server stood still."""
+    intended = run.observation.samples["intended_ns"]
+    return (intended > run.stopped_ns) & (intended < run.went_on_ns)
 
 
-def freeze_during(pid: int, load: LoadSpec, frozen_s: float) -> Frozen:
-    """Drive, and stop the group *pid* for *frozen_s* in the middle."""
-    times: list[int] = []
-
-    def freeze() -> None:
-        time.sleep(load.warmup_s + load.duration_s / 4)
-        os.killpg(pid, signal.SIGSTOP)
-        times.append(time.perf_counter_ns())
-        time.sleep(frozen_s)
-        times.append(time.perf_counter_ns())
-        os.killpg(pid, signal.SIGCONT)
-
-    thread = threading.Thread(target=freeze)
-    with Drivers() as drivers:
-        thread.start()
-        try:
-            seen = drivers.drive(load)
-        finally:
-            thread.join()
-    return Frozen(seen, times[0] - seen.opened_ns, times[1] - seen.opened_ns)
+def is_long_before_the_end(run: Freeze) -> bool:
+    """Tell whether the window was open before the freeze, and for a while behind it."""
+    return run.stopped_ns > 0 and run.went_on_ns < 0.8 * run.observation.elapsed_ns
 
 
 def test_sees_a_freeze_as_everybody_who_came_meanwhile_did() -> None:
@@ -184,34 +155,33 @@ def test_sees_a_freeze_as_everybody_who_came_meanwhile_did() -> None:
             timeout_s=LONG_S,
         )
 
-        def freeze(rate: float) -> Frozen:
-            def measure(duration_s: float) -> Frozen:
+        def freeze(rate: float) -> Freeze:
+            def measure(duration_s: float) -> Freeze:
                 changed = dataclasses.replace(load, duration_s=duration_s, rate=rate)
-                return freeze_during(server.pid, changed, 0.5)
+                return freeze_during(server.pid, changed, after_s=duration_s / 4, frozen_s=0.5)
 
-            return until(Frozen.is_within, measure, 1.5)
+            return until(is_long_before_the_end, measure, 1.5)
 
         closed, opened = freeze(rate=0), freeze(rate=400.0)
-    seen, stopped, went_on = opened.seen, opened.stopped, opened.went_on
-    response = np.sort(seen.samples["latency_ns"])
-    frozen_ns = went_on - stopped
+    observation, frozen_ns = opened.observation, opened.frozen_ns
+    response = np.sort(observation.samples["latency_ns"])
 
     # Nobody who came during the freeze has a response before its end.
-    came = opened.came_meanwhile()
+    came = came_meanwhile(opened)
     assert came.sum() >= frozen_ns * 400 // 1_000_000_000 - 1
-    assert (seen.samples["done_ns"][came] >= went_on).all()
+    assert (observation.samples["done_ns"][came] >= opened.went_on_ns).all()
     # So the q-quantile is at least what arithmetic makes it: of the arrivals in D seconds, the
     # share T/D waits for what is left of T, evenly from T to 0.
     gap_ns = 2_500_000
     for q in (0.8, 0.9, 0.95, 0.99):
-        analytic = frozen_ns - (1 - q) * seen.elapsed_ns
+        analytic = frozen_ns - (1 - q) * observation.elapsed_ns
         assert quantile(response, q) >= analytic - 2 * gap_ns
     # The closed loop asked nothing meanwhile but what each client had begun: however long a freeze
     # lasts, it is in at most one response of each, of all their many.
-    waited = closed.seen.samples["done_ns"] >= closed.went_on
-    asked = closed.seen.samples["sent_ns"] < closed.went_on
+    waited = closed.observation.samples["done_ns"] >= closed.went_on_ns
+    asked = closed.observation.samples["sent_ns"] < closed.went_on_ns
     assert 1 <= (waited & asked).sum() <= 64
-    assert closed.came_meanwhile().sum() <= 64
+    assert came_meanwhile(closed).sum() <= 64
     assert (response >= frozen_ns // 2).sum() >= 400 * frozen_ns / 2e9 - 2
 
 
@@ -221,22 +191,22 @@ def test_gives_up_what_never_got_a_connection() -> None:
             pass
 
     with truth(never) as port:
-        seen = drive(port, rate=100, connections=2, timeout_s=0.1, duration_s=0.2)
-    unsent = seen.samples["client"] == -1
+        observation = drive(port, rate=100, connections=2, timeout_s=0.1, duration_s=0.2)
+    unsent = observation.samples["client"] == -1
 
-    assert only(seen, "timed_out")
-    assert seen.outcomes.total == 20
-    assert seen.samples["latency_ns"].min() >= 100_000_000
-    assert (seen.samples["sent_ns"][unsent] == seen.samples["done_ns"][unsent]).all()
-    assert seen.clients_served == 0
+    assert only(observation, "timed_out")
+    assert observation.outcomes.total == 20
+    assert observation.samples["latency_ns"].min() >= 100_000_000
+    assert (observation.samples["sent_ns"][unsent] == observation.samples["done_ns"][unsent]).all()
+    assert observation.clients_served == 0
 
 
 def test_asks_again_at_once_where_nobody_listens() -> None:
     with nobody() as port:
-        seen = drive(port, rate=500, duration_s=0.2)
+        observation = drive(port, rate=500, duration_s=0.2)
 
-    assert only(seen, "refused")
-    assert seen.outcomes.total == 100
+    assert only(observation, "refused")
+    assert observation.outcomes.total == 100
 
 
 def test_replaces_a_connection_that_the_server_closed_in_peace() -> None:
@@ -247,15 +217,15 @@ def test_replaces_a_connection_that_the_server_closed_in_peace() -> None:
                 return
 
     with truth(closing) as port:
-        seen = drive(port, rate=100, arrivals=CONSTANT, connections=5, duration_s=0.4)
+        observation = drive(port, rate=100, arrivals=CONSTANT, connections=5, duration_s=0.4)
 
     # However its requests bunch, a connection has five responses before it breaks one request;
     # those that it had before the window are the only ones that it does not show.
-    assert seen.outcomes.total == seen.outcomes.ok + seen.outcomes.reset == 40
-    assert seen.outcomes.reset <= seen.outcomes.ok / 5 + 5
+    assert observation.outcomes.total == observation.outcomes.ok + observation.outcomes.reset == 40
+    assert observation.outcomes.reset <= observation.outcomes.ok / 5 + 5
 
 
-def observation(**changes: object) -> Observation:
+def an_open_loop(**changes: object) -> Observation:
     usual = {
         "elapsed_ns": 1_000_000_000,
         "outcomes": Outcomes(ok=1000),
@@ -271,38 +241,65 @@ def observation(**changes: object) -> Observation:
 
 
 def test_says_that_it_could_not_keep_its_schedule() -> None:
-    assert observation().driver_fault == ""
-    assert observation(late=10).driver_fault == ""
-    assert "1.1% of the requests" in observation(late=11, lateness_ns=2_000_000).driver_fault
-    assert "worst by 2 ms" in observation(late=11, lateness_ns=2_000_000).driver_fault
-    assert observation(late=11, offered_per_s=0).driver_fault == ""
-    assert observation(responses=500).driver_fault == ""  # a server that is full
-    assert "500 were answered" in observation(responses=500, driver_cpu_ns=950_000_000).driver_fault
+    assert an_open_loop().driver_fault == ""
+    assert an_open_loop(late=10).driver_fault == ""
+    assert "1.1% of the requests" in an_open_loop(late=11, lateness_ns=2_000_000).driver_fault
+    assert "worst by 2 ms" in an_open_loop(late=11, lateness_ns=2_000_000).driver_fault
+    assert an_open_loop(late=11, offered_per_s=0).driver_fault == ""
+    assert an_open_loop(responses=500).driver_fault == ""  # a server that is full
     assert (
-        "500 were answered" in observation(responses=500, driver_delay_ns=300_000_000).driver_fault
+        "500 were answered" in an_open_loop(responses=500, driver_cpu_ns=950_000_000).driver_fault
     )
-    assert observation(responses=1000, driver_cpu_ns=950_000_000).driver_fault == ""
+    assert (
+        "500 were answered" in an_open_loop(responses=500, driver_delay_ns=300_000_000).driver_fault
+    )
+    assert an_open_loop(responses=1000, driver_cpu_ns=950_000_000).driver_fault == ""
 
 
-def test_counts_as_late_what_it_sent_late_without_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(collector, "LATE_NS", -1)
-    with truth(right) as port:
-        seen = drive(port, rate=200, connections=10)
+def collected(samples: Iterable[tuple[int, ...]], **limits: int) -> Observation:
+    """Return what a driver saw whose window of a second had *samples*, each in a message."""
+    reader = ReportReader(opened_ns=MOMENT)
+    spec = LoadSpec("", 0, 20, True, duration_s=1.0, rate=500)
+    collector = Collector([spec], [reader], **limits)
+    for *moments, tag in samples:
+        collector.add(reader, struct.pack("5q", *(MOMENT + moment for moment in moments), tag))
+    reader.report = DriverReport(1_000_000_000, 0, 0, 0, 0, 0, 0, 0)
+    return collector.collect()
 
-    assert LATE_NS > 0
-    assert seen.late + seen.waited == seen.outcomes.total
-    assert seen.driver_fault
+
+MOMENT = 5_000_000_000_000  # of the driver's clock
+DELAYS = {0: 0, LATE_NS: 0, LATE_NS + 1: 0, 3_000_000: 0, 5_000_000: WAITED}
 
 
-def test_makes_histograms_of_too_many_samples(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(collector, "MAX_SAMPLES", 10)
-    with truth(waits(0.001)) as port:
-        seen = drive(port, rate=500, connections=20, duration_s=0.2)
-    assert seen.histograms
+@pytest.mark.parametrize(("limits", "late"), [({}, 2), ({"late_ns": -1}, 4)])
+def test_counts_as_late_what_was_sent_late_without_a_reason(
+    limits: dict[str, int], late: int
+) -> None:
+    """What found no connection free has waited for the server."""
+    samples = [(0, delay, delay + 1, delay + 2, tag) for delay, tag in DELAYS.items()]
+    observation = collected(samples, **limits)
 
-    of = seen.histograms.of
-    assert seen.outcomes.ok == 100
-    assert len(seen.samples["sent_ns"]) == 0
+    assert (observation.late, observation.waited) == (late, 1)
+    assert observation.outcomes.total == len(DELAYS)
+    assert observation.lateness_ns == 3_000_000
+    assert "worst by 3 ms" in observation.driver_fault
+
+
+def test_makes_histograms_of_too_many_samples() -> None:
+    times = [(due, due, due + 500_000, due + 1_000_000, OK) for due in range(0, 10**9, 10**7)]
+    observation = collected([(-1, -1, -1, -1, OK), *times], max_samples=10)
+    assert observation.histograms
+
+    of = observation.histograms.of
+    assert observation.outcomes.ok == 100  # and what was due before the window is left out
+    assert len(observation.samples["sent_ns"]) == 0
     assert [of[name].get_total_count() for name in of] == [100] * 3
     assert of["service"].get_min_value() >= 999_000
-    assert seen.columns["response_count"].sum() == 100
+    assert observation.columns["response_count"].sum() == 100
+
+
+def test_keeps_samples_that_are_not_too_many() -> None:
+    observation = collected([(0, 0, 1, 2, OK)] * 10, max_samples=10)
+
+    assert observation.histograms is None
+    assert len(observation.samples["sent_ns"]) == 10

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
-from builders import make_usage
+from builders import make_calibration, make_usage
 from truth import LONG_S, until
 
 from calcbench.bench.diagnosis.failures import failure_reason
@@ -134,7 +134,7 @@ def test_judges_every_measurement_and_says_what_it_rests_on(tmp_path: Path) -> N
     plan = dataclasses.replace(
         SHORT, strategies=("selectors", "threadpool", "thread-per-request", "fork"), duration_s=0.3
     )
-    known = {"ways": {"keep-alive": {"ceiling_per_s": 200_000, "cost_ns": 5_000}}}
+    known = make_calibration()
 
     def racing(plan: Plan, folder: Path) -> Run:
         return race(plan, among_strategies(plan), folder, prepare=lambda: known)

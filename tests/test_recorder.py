@@ -7,14 +7,13 @@ from array import array
 import pytest
 
 from calcbench.bench.loadgen.collector import ReportReader
-from calcbench.bench.loadgen.driver import recorder
 from calcbench.bench.loadgen.driver.recorder import Recorder
-from calcbench.bench.loadgen.protocol import ERROR, OPENED, PACK, REPORT, SAMPLE
+from calcbench.bench.loadgen.protocol import PACK, SAMPLE, DriverError, DriverReport, Opened
 from calcbench.core.errors import CalcbenchError
 
 
-def told(fd: int) -> tuple[ReportReader, list[int]]:
-    """Read *fd* to its end; return what was told, and all integers of the samples."""
+def read_reports(fd: int) -> tuple[ReportReader, list[int]]:
+    """Read *fd* to its end; return what was reported, and all integers of the samples."""
     reader, numbers = ReportReader(), array("q")
     while chunk := os.read(fd, 1000):
         reader.data += chunk
@@ -25,21 +24,17 @@ def told(fd: int) -> tuple[ReportReader, list[int]]:
 
 
 @pytest.mark.parametrize("meanwhile", [True, False], ids=["read meanwhile", "read in the end"])
-def test_sends_old_samples_while_it_records_new_ones(
-    meanwhile: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(recorder, "PIECE", PACK)
-    monkeypatch.setattr(recorder, "KEPT", 2)
+def test_sends_old_samples_while_it_records_new_ones(meanwhile: bool) -> None:
     reading, writing = os.pipe()
     found: list[tuple[ReportReader, list[int]]] = []
-    thread = threading.Thread(target=lambda: found.append(told(reading)))
+    thread = threading.Thread(target=lambda: found.append(read_reports(reading)))
     if meanwhile:
         thread.start()
-    ours = Recorder(writing)
+    ours = Recorder(writing, piece_size=PACK, kept=2)
     ours.add((1, 2, 3, 4, 5))  # before the window: nobody's
     ours.tidy()
     ours.counting = True
-    ours.send(OPENED, {"opened_ns": 7})
+    ours.send(Opened(7))
     for number in range(50 * PACK):
         ours.add((number, 0, 0, 0, -number))
         if len(ours.fresh) >= SAMPLE * PACK:
@@ -48,7 +43,8 @@ def test_sends_old_samples_while_it_records_new_ones(
         assert ours.pending  # the pipe is full, and recording went on
         thread.start()
     ours.finish()
-    ours.send(REPORT, {"elapsed_ns": 9})
+    report = DriverReport(9, 8, 7, 6, 5, 4, 3, 2, background={"idle": {"connections": 1}})
+    ours.send(report)
     os.close(writing)
     thread.join()
     os.close(reading)
@@ -56,12 +52,12 @@ def test_sends_old_samples_while_it_records_new_ones(
 
     assert numbers[::SAMPLE] == list(range(50 * PACK))
     assert numbers[4::SAMPLE] == [-number for number in range(50 * PACK)]
-    assert (reader.opened_ns, reader.report) == (7, {"elapsed_ns": 9})
+    assert (reader.opened_ns, reader.report) == (7, report)
 
 
 def test_passes_on_why_a_driver_cannot_drive() -> None:
     reading, writing = os.pipe()
-    Recorder(writing).send(ERROR, {"error": "no file left"})
+    Recorder(writing).send(DriverError("no file left"))
     os.close(writing)
     with os.fdopen(reading, "rb"), pytest.raises(CalcbenchError, match="no file left"):
-        told(reading)
+        read_reports(reading)

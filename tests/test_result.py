@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from builders import make_calibration
 
 from calcbench.bench.schema import result
 from calcbench.bench.schema.condition import Condition
@@ -47,6 +48,7 @@ RUN = Run(
     policy={"max_body": 100},
     cpu_units={"cpu=2ms": 12_345},
     pinning=Pinning((1,), (0,), "a note"),
+    calibration=make_calibration(),
 )
 SAMPLES = {
     "sent_ns": np.array([-5, 0, 2**40], np.int64),
@@ -67,6 +69,14 @@ def test_writes_a_command_with_octets_that_are_no_text(tmp_path: Path) -> None:
     run = dataclasses.replace(RUN, command="calcbench run --out " + os.fsdecode(b"r\xff"))
     write_run(run, tmp_path)
 
+    assert read_run(tmp_path) == run
+
+
+def test_writes_no_calibration_as_it_always_has(tmp_path: Path) -> None:
+    run = dataclasses.replace(RUN, calibration=None)
+    write_run(run, tmp_path)
+
+    assert json.loads((tmp_path / result.RESULT).read_bytes())["calibration"] == {}
     assert read_run(tmp_path) == run
 
 
@@ -169,13 +179,12 @@ def changed(keys: str, value: object) -> str:
         ),
         ("machine.load", float("-inf"), r"-inf is no number at machine\.load"),
         ("policy", {"a\nb": float("nan")}, r"nan is no number at policy\.a b$"),
-        ("calibration", {"ways": []}, "calibration.ways should be an object"),
-        ("calibration", {"ways": {"close": 1}}, r"ways\.close\.ceiling_per_s should be a number"),
-        (
-            "calibration",
-            {"ways": {"close": {"ceiling_per_s": 1, "cost_ns": "x"}}},
-            r"calibration\.ways\.close\.cost_ns should be a number",
-        ),
+        ("calibration", [], "expected object | null, got array at calibration"),
+        ("calibration", {"ways": []}, "expected object, got array at calibration.ways"),
+        ("calibration", {"cpu": "a processor"}, r"calibration\.cores is missing"),
+        ("calibration.lateness.kept", MISSING, r"calibration\.lateness\.kept is missing"),
+        ("calibration.ways.close", 1, r"got int at calibration\.ways\[\.\.\.\]"),
+        ("calibration.ways.close.cost_ns", "x", r"got str at calibration\.ways\[.*\]\.cost_ns"),
     ],
 )
 def test_says_which_key_of_a_result_is_wrong(

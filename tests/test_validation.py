@@ -13,6 +13,7 @@ from calcbench.bench.analysis.metrics import THROUGHPUT
 from calcbench.bench.analysis.quantiles import quantile
 from calcbench.bench.analysis.summary import Row, spread
 from calcbench.bench.loadgen.observation import Observation
+from calcbench.bench.schema.calibration import Lateness
 from calcbench.bench.schema.condition import AGAIN
 from calcbench.bench.schema.evidence import Evidence
 from calcbench.bench.schema.outcomes import Outcomes
@@ -151,7 +152,7 @@ def test_requires_a_ceiling_by_cpu() -> None:
 
 def test_counts_the_middle_round_of_lateness() -> None:
     p99_ns = [10_000, 90_000_000, 20_000]
-    rounds = [{"rate_per_s": 30_000, "p50_ns": 5_000, "p99_ns": p99} for p99 in p99_ns]
+    rounds = [Lateness(30_000, 5_000, p99, max_ns=p99, kept=True) for p99 in p99_ns]
 
     assert driver.lateness(rounds).held
     assert "p99 20.0 µs at 30,000/s" in driver.lateness(rounds).measured

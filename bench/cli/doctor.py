@@ -2,13 +2,16 @@
 
 import dataclasses
 import json
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from calcbench.bench.cli.base import Command, json_option
 from calcbench.bench.schema.plan import LOCUST, OURS
 from calcbench.bench.units import format_number
+
+if TYPE_CHECKING:
+    from calcbench.bench.schema.calibration import Calibration
 
 DOCTOR_STATUS = """\b
 Exit status:
@@ -72,7 +75,7 @@ def calibrate_command(as_json: bool) -> int:
     calibration = calibrate_driver()
     kept = save_calibration(calibration)
     if as_json:
-        click.echo(json.dumps(calibration, indent=1))
+        click.echo(json.dumps(dataclasses.asdict(calibration), indent=1))
     else:
         for line in calibration_lines(calibration):
             click.echo(line)
@@ -81,39 +84,39 @@ def calibrate_command(as_json: bool) -> int:
     return 0
 
 
-def calibration_lines(calibration: dict[str, Any]) -> list[str]:
+def calibration_lines(calibration: "Calibration") -> list[str]:
     """Return what people read of *calibration*."""
     lines = []
-    for way, seen in calibration["ways"].items():
-        low, high = seen["cost_lowest_ns"] / 1e3, seen["cost_highest_ns"] / 1e3
+    for way, known in calibration.ways.items():
+        low, high = known.cost_lowest_ns / 1e3, known.cost_highest_ns / 1e3
         lines.append(
-            f"{way}: {format_number(seen['cost_ns'] / 1e3)} µs of CPU for each request"
+            f"{way}: {format_number(known.cost_ns / 1e3)} µs of CPU for each request"
             f" ({format_number(low)} to {format_number(high)}), so at most"
-            f" {format_number(seen['ceiling_per_s'])}/s on one core;"
-            f" reached {format_number(seen['reached_per_s'])}/s"
+            f" {format_number(known.ceiling_per_s)}/s on one core;"
+            f" reached {format_number(known.reached_per_s)}/s"
         )
-        if seen["delay_ratio"] > 0.05:
+        if known.delay_ratio > 0.05:
             lines.append(
-                f"    others had the driver's core for {seen['delay_ratio']:.0%} of that time,"
+                f"    others had the driver's core for {known.delay_ratio:.0%} of that time,"
                 " which costs it rate and hardly any CPU"
             )
-    late = calibration["lateness"]
+    late = calibration.lateness
     lines.append(
-        f"lateness at {format_number(late['rate_per_s'])}/s: half of the requests left within"
-        f" {format_number(late['p50_ns'] / 1e3)} µs, 99% within"
-        f" {format_number(late['p99_ns'] / 1e3)} µs, all within"
-        f" {format_number(late['max_ns'] / 1e3)} µs"
+        f"lateness at {format_number(late.rate_per_s)}/s: half of the requests left within"
+        f" {format_number(late.p50_ns / 1e3)} µs, 99% within"
+        f" {format_number(late.p99_ns / 1e3)} µs, all within"
+        f" {format_number(late.max_ns / 1e3)} µs"
     )
-    if not late["kept"]:
+    if not late.kept:
         lines.append("    too late: this machine is too busy for open loops now")
     return lines
 
 
-def prepare_race(engine: str = OURS, *, quiet: bool) -> dict[str, Any]:
+def prepare_race(engine: str = OURS, *, quiet: bool) -> "Calibration | None":
     """Warn in one line of what stands against a race, and return the driver's calibration.
 
-    The first time on a machine this measures it. Without one, a race is judged by the rest, and so
-    it is where another *engine* drives, whose ceiling is not our driver's.
+    The first time on a machine this measures it. Without one, None, a race is judged by the rest,
+    and so it is where another *engine* drives, whose ceiling is not our driver's.
     """
     from calcbench.bench.loadgen.calibration import (
         calibrate_driver,
@@ -126,7 +129,7 @@ def prepare_race(engine: str = OURS, *, quiet: bool) -> dict[str, Any]:
     if not quiet and (words := warning(examine(read_facts()))):
         click.echo(f"calcbench: doctor: {words}", err=True)
     if engine == LOCUST:
-        return {}
+        return None
     if known := load_calibration():
         return known
     if not quiet:
@@ -135,6 +138,6 @@ def prepare_race(engine: str = OURS, *, quiet: bool) -> dict[str, Any]:
         calibration = calibrate_driver()
     except CalcbenchError as error:
         click.echo(f"calcbench: no calibration: {error}", err=True)
-        return {}
+        return None
     save_calibration(calibration)
     return calibration

@@ -4,7 +4,6 @@ What has been measured is safe before anything is shown of it.
 """
 
 import contextlib
-import dataclasses
 import json
 import resource
 import shlex
@@ -174,11 +173,12 @@ def interrupted_by_signals() -> Iterator[list[int]]:
 
 def whole_result(summary: "Summary", run: "Run") -> str:
     """Return everything as JSON: the summary, and the run that it summarises."""
+    from calcbench.bench.schema.result import run_as_json
     from calcbench.bench.views.export import ranking_as_json, to_json
 
     whole: dict[str, Any] = {
         "summary": json.loads(to_json(summary, ranking_as_json(summary))),
-        "run": dataclasses.asdict(run),
+        "run": run_as_json(run),
     }
     return json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False)
 

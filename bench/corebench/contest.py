@@ -201,7 +201,7 @@ def wait_until_ready(
             if sock.recv(1):
                 return
         if process.poll() is not None:
-            last = output.last_line("without a word")
+            last = output.last_words()
             raise CalcbenchError(f"{server} died at its start: {last}")
         time.sleep(WAIT_S)
     raise CalcbenchError(f"{server} has not answered for {READY_S:g} s")

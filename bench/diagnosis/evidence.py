@@ -1,13 +1,14 @@
 """Assess one measurement: cut off its warm-up, gather evidence, classify it, add up its cost."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from calcbench.bench.diagnosis import littles_law
 from calcbench.bench.diagnosis.classify import Judgement, classify
 from calcbench.bench.diagnosis.steady_state import SILENT, Steadiness, assess_steadiness
+from calcbench.bench.schema.calibration import Calibration
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.evidence import Evidence
 from calcbench.bench.schema.outcomes import OK, OUTCOMES, Outcomes
@@ -50,12 +51,12 @@ def assess(
     watch: ServerWatch,
     condition: Condition,
     pinning: Pinning,
-    calibration: Mapping[str, Any],
+    calibration: Calibration | None,
     reason: str = "",
 ) -> Assessment:
     """Return what an *observation* is worth; *reason* says why it does not count, if it does not.
 
-    *calibration* is `calcbench.bench.loadgen.calibration`'s, or empty.
+    *calibration* is None where what the driver can do is not known.
     """
     steadiness = steadiness_of(observation)
     if observation.histograms:
@@ -66,9 +67,9 @@ def assess(
             observation = rest
         else:  # of what was due later nothing was answered, which only an open loop can see
             steadiness = dataclasses.replace(steadiness, settled=False, why=SILENT, warmup_ns=0)
-    way = calibration.get("ways", {}).get(condition.reuse, {})
+    ceiling_per_s = calibration.ceiling_per_s(condition.reuse) if calibration else None
     evidence = gather(
-        observation, condition, pinning, watch.usage_samples, steadiness, way.get("ceiling_per_s")
+        observation, condition, pinning, watch.usage_samples, steadiness, ceiling_per_s
     )
     judgement = classify(evidence, reason)
     evidence = dataclasses.replace(evidence, judgements=judgement.all, reasons=judgement.why)

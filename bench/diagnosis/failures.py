@@ -7,7 +7,7 @@ from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.schema.judgements import INVALID
 from calcbench.bench.schema.result import Measurement
 from calcbench.core.serving.launcher import Stopped
-from calcbench.core.serving.output import last_line
+from calcbench.core.serving.output import last_line, last_words
 
 WAYS = {"http_error": "of another status", "timed_out": "timed out"}  # of ending, in words
 
@@ -16,11 +16,11 @@ def failure_reason(observation: Observation, died: bool, stopped: Stopped) -> st
     """Return in one line why a measurement does not count, or nothing when it does."""
     printed = last_line(stopped.stderr)
     if died:
-        return f"the server died with status {stopped.status}: {printed or 'without a word'}"
+        return f"the server died with status {stopped.status}: {last_words(stopped.stderr)}"
     if stopped.killed:
         return "the server did not stop when asked to, and was killed"
     if stopped.status:
-        return f"the server ended with status {stopped.status}: {printed or 'without a word'}"
+        return f"the server ended with status {stopped.status}: {last_words(stopped.stderr)}"
     if printed:
         return f"the server printed: {printed}"
     return failure_reason_of_responses(observation)

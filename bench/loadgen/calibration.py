@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import calcbench
 from calcbench.bench.loadgen.spec import LoadSpec, ring
+from calcbench.bench.schema.calibration import Calibration, Lateness, WayCalibration
 from calcbench.bench.schema.plan import LOOPBACK
 from calcbench.bench.system.cpus import Pinning, choose_cores
 from calcbench.bench.system.machine import describe_machine
@@ -40,7 +41,8 @@ DURATION_S, WARMUP_S = 0.3, 0.1
 LATENESS_SHARE = 0.25  # of the ceiling
 # The driver is what these say.
 SOURCES = (
-    *(f"driver/{name}.py" for name in ("process", "loop", "client", "recorder", "response")),
+    *(f"driver/{name}.py" for name in ("process", "loop", "open_loop", "client")),
+    *(f"driver/{name}.py" for name in ("recorder", "response")),
     "protocol.py",
     "spec.py",
     "../schema/arrivals.py",
@@ -73,22 +75,24 @@ def cache_file() -> Path:
     return Path(root) / FOLDER / f"calibration-{name}.json"
 
 
-def load_calibration() -> dict[str, Any]:
-    """Return the calibration that is kept for here and now, or nothing."""
+def load_calibration() -> Calibration | None:
+    """Return the calibration that is kept for here and now, None if there is no whole one."""
+    import msgspec
+
     try:
-        known = json.loads(cache_file().read_bytes())
-    except (OSError, ValueError, RuntimeError):  # none, half of one, or no home at all
-        return {}
-    return known if isinstance(known, dict) and set(WAYS) <= set(known.get("ways", ())) else {}
+        known = msgspec.json.decode(cache_file().read_bytes(), type=Calibration)
+    except (OSError, ValueError, RuntimeError):  # no file, no calibration, or no home at all
+        return None
+    return known if known.ways.keys() >= WAYS.keys() else None
 
 
-def save_calibration(calibration: dict[str, Any]) -> bool:
+def save_calibration(calibration: Calibration) -> bool:
     """Keep *calibration* for later runs; tell whether that could be done."""
     try:
         path = cache_file()
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(f".{os.getpid()}")
-        part.write_text(json.dumps(calibration, indent=1))
+        part.write_text(json.dumps(dataclasses.asdict(calibration), indent=1))
         part.replace(path)
     except (OSError, RuntimeError):  # a home that cannot be written: the next run calibrates again
         return False
@@ -106,7 +110,7 @@ def drive_null(spec: LoadSpec, pinning: Pinning) -> "Observation":
 
 def calibrate_driver(
     duration_s: float = DURATION_S, rounds: int = ROUNDS, drive: Drive = drive_null
-) -> dict[str, Any]:
+) -> Calibration:
     """Measure the driver, which takes a few seconds; raises CalcbenchError when it cannot drive.
 
     *drive* says what a driver sees of a load; a test may make that up.
@@ -116,13 +120,13 @@ def calibrate_driver(
         way: measure_way(pinning, way == "keep-alive", clients, duration_s, rounds, drive)
         for way, clients in WAYS.items()
     }
-    rate = ways["keep-alive"]["ceiling_per_s"] * LATENESS_SHARE
-    return {
+    rate = ways["keep-alive"].ceiling_per_s * LATENESS_SHARE
+    return Calibration(
         **machine_key(),
-        "measured": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
-        "ways": ways,
-        "lateness": measure_lateness(pinning, rate, duration_s, drive),
-    }
+        measured=datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+        ways=ways,
+        lateness=measure_lateness(pinning, rate, duration_s, drive),
+    )
 
 
 def measure_way(
@@ -132,7 +136,7 @@ def measure_way(
     duration_s: float,
     rounds: int,
     drive: Drive = drive_null,
-) -> dict[str, Any]:
+) -> WayCalibration:
     """Return the driver's cost and ceiling with *clients*, the median of *rounds*."""
     costs, rates, delays = [], [], []
     for _ in range(rounds):
@@ -143,20 +147,20 @@ def measure_way(
         rates.append(requests * 1e9 / observation.elapsed_ns)
         delays.append(observation.driver_delay_ns / observation.elapsed_ns)
     cost_ns = sorted(costs)[len(costs) // 2]
-    return {
-        "clients": clients,
-        "cost_ns": round(cost_ns),
-        "cost_lowest_ns": round(min(costs)),
-        "cost_highest_ns": round(max(costs)),
-        "ceiling_per_s": round(1e9 / cost_ns),
-        "reached_per_s": round(max(rates)),
-        "delay_ratio": round(max(delays), 4),
-    }
+    return WayCalibration(
+        clients=clients,
+        cost_ns=round(cost_ns),
+        cost_lowest_ns=round(min(costs)),
+        cost_highest_ns=round(max(costs)),
+        ceiling_per_s=round(1e9 / cost_ns),
+        reached_per_s=round(max(rates)),
+        delay_ratio=round(max(delays), 4),
+    )
 
 
 def measure_lateness(
     pinning: Pinning, rate: float, duration_s: float, drive: Drive = drive_null
-) -> dict[str, Any]:
+) -> Lateness:
     """Return how late requests leave when *rate* are due each second."""
     import numpy as np
 
@@ -167,13 +171,13 @@ def measure_lateness(
     p50, p99, most = (
         int(np.quantile(late, q, method="inverted_cdf")) if len(late) else 0 for q in (0.5, 0.99, 1)
     )
-    return {
-        "rate_per_s": round(rate),
-        "p50_ns": p50,
-        "p99_ns": p99,
-        "max_ns": most,
-        "kept": not observation.driver_fault,
-    }
+    return Lateness(
+        rate_per_s=round(rate),
+        p50_ns=p50,
+        p99_ns=p99,
+        max_ns=most,
+        kept=not observation.driver_fault,
+    )
 
 
 @contextlib.contextmanager

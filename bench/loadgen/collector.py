@@ -1,21 +1,22 @@
 """Collect what drivers report: read their messages, merge their samples, count."""
 
-import json
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from calcbench.bench.loadgen.observation import LATE_NS, Observation
 from calcbench.bench.loadgen.protocol import (
-    ERROR,
     MESSAGE,
-    OPENED,
-    READY,
-    REPORT,
     SAMPLE,
     SAMPLES,
     TAG_BITS,
     WAITED,
+    DriverError,
+    DriverReport,
+    Message,
+    Opened,
+    Ready,
+    from_octets,
 )
 from calcbench.bench.loadgen.spec import LoadSpec
 from calcbench.bench.schema.outcomes import OK, OUTCOMES, Outcomes
@@ -28,18 +29,18 @@ if TYPE_CHECKING:
     from calcbench.bench.schema.histogram import Histograms
     from calcbench.bench.schema.samples import Samples
 
-MAX_SAMPLES = 20_000_000  # 40 bytes each; beyond them there are histograms instead
+MAX_SAMPLES = 20_000_000  # 40 bytes each
 
 
 @dataclass
 class ReportReader:
-    """The messages of one driver, and what it has reported until now."""
+    """The messages of one driver, and what it has reported until now: *report* comes last."""
 
     data: bytearray = field(default_factory=bytearray)
     is_ready: bool = False
     opened_ns: int = 0
     ahead_ns: int = 0  # how much more its clock shows than ours
-    report: dict[str, Any] = field(default_factory=dict)
+    report: DriverReport | None = None
 
     def put_at(self, moment_ns: int) -> None:
         """Have its window open at *moment_ns* of our clock: its own is another machine's."""
@@ -63,25 +64,41 @@ class ReportReader:
             del self.data[:end]
             if kind == SAMPLES:
                 samples.append(content)
-            elif kind == READY:
-                self.is_ready = True
-            elif kind == OPENED:
-                self.opened_ns = json.loads(content)["opened_ns"]
-            elif kind == REPORT:
-                self.report = json.loads(content)
-            elif kind == ERROR:
-                raise CalcbenchError(f"the driver cannot drive: {json.loads(content)['error']}")
+            else:
+                self.on_message(from_octets(kind, content))
         return samples
+
+    def on_message(self, message: Message) -> None:
+        """Take in *message*; raises CalcbenchError when it says that the driver cannot drive."""
+        match message:
+            case Ready():
+                self.is_ready = True
+            case Opened():
+                self.opened_ns = message.opened_ns
+            case DriverReport():
+                self.report = message
+            case DriverError():
+                raise CalcbenchError(f"the driver cannot drive: {message.error}")
 
 
 class Collector:
     """The samples of all drivers, and what they are together.
 
-    The window of several drivers is the time in which all of their windows are open.
+    The window of several drivers is the time in which all of their windows are open. Beyond
+    *max_samples* there are histograms instead. A request was late that was sent more than *late_ns*
+    after it was due though a connection was free.
     """
 
-    def __init__(self, specs: list[LoadSpec], readers: list[ReportReader]) -> None:
+    def __init__(
+        self,
+        specs: list[LoadSpec],
+        readers: list[ReportReader],
+        *,
+        max_samples: int = MAX_SAMPLES,
+        late_ns: int = LATE_NS,
+    ) -> None:
         self.specs, self.readers = specs, readers
+        self.max_samples, self.late_ns = max_samples, late_ns
         self.pieces: list[tuple[ReportReader, bytes]] = []
         self.samples = 0
         self.tally = Tally()
@@ -92,11 +109,11 @@ class Collector:
         self.pieces.append((reader, samples))
         self.samples += len(samples) // (8 * SAMPLE)
         opened = all(one.opened_ns for one in self.readers)
-        if self.samples > MAX_SAMPLES and opened:
+        if self.samples > self.max_samples and opened:
             self.fold()
 
     def forget(self, reader: ReportReader) -> None:
-        """Leave out a driver that will never tell all; what is folded already stays."""
+        """Leave out a driver that will never report; what is folded already stays."""
         number = self.readers.index(reader)
         del self.specs[number], self.readers[number]
         self.pieces = [piece for piece in self.pieces if piece[0] is not reader]
@@ -121,7 +138,7 @@ class Collector:
         opened = max(reader.opened_ns for reader in self.readers)
         report = self.readers[0].report
         if len(self.readers) == 1 and report and not self.specs[0].rate:
-            return opened, opened + int(report["elapsed_ns"])
+            return opened, opened + report.elapsed_ns
         duration_ns = round(self.specs[0].duration_s * 1e9)
         return opened, min(reader.opened_ns for reader in self.readers) + duration_ns
 
@@ -159,27 +176,30 @@ class Collector:
         }
 
     def collect(self) -> Observation:
-        """Return all of it."""
+        """Return all of it, when every driver has reported."""
         folded = self.histograms is not None
         if folded:
             self.fold()
         columns = self.columns(self.pieces)
         counted = self.tally.add(self, columns)
         samples = {name: column[counted] for name, column in columns.items() if name != "waited"}
-        report = [reader.report for reader in self.readers]
+        reports = [reader.report for reader in self.readers if reader.report]
         opened, closed = self.window()
+        elapsed_ns = closed - opened
         background: dict[str, Counter[str]] = {}
-        for one, spec in zip(report, self.specs, strict=True):
-            for name, met in one["background"].items():
-                background.setdefault(name, Counter()).update(met, clients=spec.background[name])
+        for report, spec in zip(reports, self.specs, strict=True):
+            for name, clients in spec.background.items():
+                if name in report.background:
+                    met = background.setdefault(name, Counter())
+                    met.update(report.background[name], clients=clients)
         return Observation(
             opened_ns=opened,
-            elapsed_ns=closed - opened,
+            elapsed_ns=elapsed_ns,
             outcomes=self.tally.outcomes(),
             clients_served=self.clients_served(),
-            in_flight=sum(one["in_flight"] for one in report),
-            server_cpu_ns=max(scaled(one, "server_cpu_ns", closed - opened) for one in report),
-            driver_cpu_ns=sum(scaled(one, "driver_cpu_ns", closed - opened) for one in report),
+            in_flight=sum(one.in_flight for one in reports),
+            server_cpu_ns=max(scaled(one.server_cpu_ns, one, elapsed_ns) for one in reports),
+            driver_cpu_ns=sum(scaled(one.driver_cpu_ns, one, elapsed_ns) for one in reports),
             samples=samples,
             responses=self.tally.responses,
             offered_per_s=float(self.specs[0].rate),  # as it is read from a file
@@ -187,12 +207,12 @@ class Collector:
             lateness_ns=self.tally.lateness_ns,
             waited=self.tally.waited,
             drivers=len(self.specs),
-            driver_delay_ns=sum(scaled(one, "driver_delay_ns", closed - opened) for one in report),
+            driver_delay_ns=sum(scaled(one.driver_delay_ns, one, elapsed_ns) for one in reports),
             background={name: dict(met) for name, met in background.items()},
             histograms=self.histograms,
-            begun=sum(one["begun"] for one in report),
-            ended=sum(one["ended"] for one in report),
-            unfinished=sum(one["unfinished"] for one in report),
+            begun=sum(one.begun for one in reports),
+            ended=sum(one.ended for one in reports),
+            unfinished=sum(one.unfinished for one in reports),
         )
 
     def clients_served(self) -> int:
@@ -203,9 +223,9 @@ class Collector:
         return connections - len(self.tally.asked - self.tally.served)
 
 
-def scaled(report: dict[str, Any], name: str, elapsed_ns: int) -> int:
-    """Return the time *name* in a driver's *report* of its window, as for one of *elapsed_ns*."""
-    return round(int(report[name]) * elapsed_ns / int(report["elapsed_ns"]))
+def scaled(time_ns: int, report: DriverReport, elapsed_ns: int) -> int:
+    """Return *time_ns* of the window of a *report*, as for one of *elapsed_ns*."""
+    return round(time_ns * elapsed_ns / report.elapsed_ns)
 
 
 @dataclass
@@ -239,7 +259,7 @@ class Tally:
         if open_loop:
             free = counted & (columns["waited"] == 0)
             delays = columns["sent_ns"][free] - columns["intended_ns"][free]
-            self.late += int(np.count_nonzero(delays > LATE_NS))
+            self.late += int(np.count_nonzero(delays > collector.late_ns))
             self.lateness_ns = max(self.lateness_ns, int(delays.max(initial=0)))
             self.waited += int(np.count_nonzero(counted)) - len(delays)
         return counted

@@ -1,17 +1,17 @@
-"""Start drivers, hand them their plan, and collect what they have seen."""
+"""Start drivers, send them their load specs, and collect what they have seen."""
 
 import contextlib
 import dataclasses
-import json
 import os
 import select
 import subprocess
 import sys
 import time
-from typing import Any, Self
+from typing import Self
 
 from calcbench.bench.loadgen.collector import Collector, ReportReader
 from calcbench.bench.loadgen.observation import Observation
+from calcbench.bench.loadgen.protocol import send_line
 from calcbench.bench.loadgen.spec import LoadSpec
 from calcbench.bench.loadgen.wrk import cross_check
 from calcbench.bench.schema.plan import OURS, WRK
@@ -24,7 +24,7 @@ TOGETHER_NS = 20_000_000  # from when several drivers are ready to when they beg
 
 
 class DriverProcess:
-    """A driver that is up and waits for its plan; leaving the ``with`` block ends it.
+    """A driver that is up and waits for its load spec; leaving the ``with`` block ends it.
 
     It has a process group of its own, so that a Ctrl-C reaches only us, and its standard input
     ends when we do, in whatever way, which ends the driver as well.
@@ -43,13 +43,6 @@ class DriverProcess:
     def drive(self, spec: LoadSpec) -> Observation:
         """Let it drive; return what it saw. Raises CalcbenchError when it could not."""
         return drive_together([self], [spec])
-
-    def send(self, message: Any) -> None:
-        """Hand it a line of JSON: its plan, or when to begin."""
-        assert self.process.stdin
-        with contextlib.suppress(BrokenPipeError):  # it has died: its silence will say so
-            self.process.stdin.write(json.dumps(message).encode() + b"\n")
-            self.process.stdin.flush()
 
     def __enter__(self) -> Self:
         return self
@@ -93,7 +86,7 @@ def drive_together(processes: list[DriverProcess], specs: list[LoadSpec]) -> Obs
     readers: dict[int, ReportReader] = {}
     owners: dict[int, DriverProcess] = {}
     for process, spec in zip(processes, specs, strict=False):
-        process.send(dataclasses.asdict(spec))
+        send_line(process.process.stdin, dataclasses.asdict(spec))
         assert process.process.stdout
         fd = process.process.stdout.fileno()
         readers[fd], owners[fd] = ReportReader(), process
@@ -116,12 +109,12 @@ def drive_together(processes: list[DriverProcess], specs: list[LoadSpec]) -> Obs
             if all(one.is_ready for one in readers.values()):
                 start_ns = time.perf_counter_ns() + TOGETHER_NS
                 for one, owner in zip(readers.values(), owners.values(), strict=True):
-                    owner.send(start_ns)
+                    send_line(owner.process.stdin, start_ns)
                     one.is_ready = False
             if not chunk:
                 owners[fd].process.wait()  # its connections are closed before the server stops
                 waiting.remove(fd)
-                if not reader.report:
-                    last = owners[fd].output.last_line("without a word")
+                if reader.report is None:
+                    last = owners[fd].output.last_words()
                     raise CalcbenchError(f"the driver died: {last}")
     return collector.collect()

@@ -1,9 +1,17 @@
 """How drivers report: messages of a kind, a length and a content.
 
-Samples are native integers, the rest is JSON.
+Samples are native integers, the rest is JSON of the records here. What drivers are sent is lines of
+JSON: a load spec, or when to begin.
 """
 
+import contextlib
+import dataclasses
+import json
 import struct
+from dataclasses import dataclass
+from typing import IO, Any
+
+from calcbench.core.errors import CalcbenchError
 
 # A sample is these integers of 64 bits: intended, sent, first, done, and the client, whether it
 # had to wait for a free connection, and the outcome in one: client << TAG_BITS | waited | outcome.
@@ -14,3 +22,111 @@ NOBODY = -1  # the client of a request that never got a connection
 PACK = 256  # samples that are packed at once: 20 µs in which nobody is served
 MESSAGE = struct.Struct("=cq")
 READY, OPENED, SAMPLES, REPORT, ERROR = b"r", b"o", b"s", b"j", b"e"
+LARGEST = 2**63 - 1  # as a sample's integers
+
+
+@dataclass(frozen=True)
+class Ready:
+    """One of several drivers could begin."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The window has opened, at *opened_ns* of the driver's clock."""
+
+    opened_ns: int
+
+    def __post_init__(self) -> None:
+        check_range("opened_ns", self.opened_ns)
+
+
+@dataclass(frozen=True)
+class DriverReport:
+    """What one driver's window of *elapsed_ns* showed, apart from the samples themselves.
+
+    The driver computed for *driver_cpu_ns* and was ready to, but waited for its core, for
+    *driver_delay_ns*; the server computed for *server_cpu_ns*, 0 where the driver does not look.
+    *in_flight* requests had not ended when the window closed. *background* counts what clients
+    beside those that are measured have met in it, by behaviour.
+
+    *begun* requests, of which *ended* have an outcome and *unfinished* have not, are all since the
+    driver started, and so are *responses*, None where it does not count them.
+    """
+
+    elapsed_ns: int
+    driver_cpu_ns: int
+    driver_delay_ns: int
+    server_cpu_ns: int
+    in_flight: int
+    begun: int
+    ended: int
+    unfinished: int
+    responses: int | None = None
+    background: dict[str, dict[str, int]] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if isinstance(value, int):
+                check_range(name, value, least=int(name == "elapsed_ns"))
+
+
+@dataclass(frozen=True)
+class DriverError:
+    """The driver cannot drive; *error* says why."""
+
+    error: str
+
+
+Message = Ready | Opened | DriverReport | DriverError
+KINDS: dict[bytes, type[Message]] = {
+    READY: Ready,
+    OPENED: Opened,
+    REPORT: DriverReport,
+    ERROR: DriverError,
+}
+
+
+def check_range(name: str, value: int, *, least: int = 0) -> None:
+    """Raise ValueError unless *value*, which is called *name*, is from *least* to `LARGEST`."""
+    if not least <= value <= LARGEST:
+        raise ValueError(f"{name} {value} should be from {least} to {LARGEST}")
+
+
+def to_octets(message: Message) -> bytes:
+    """Return *message* as it is sent."""
+    [kind] = (kind for kind, record in KINDS.items() if isinstance(message, record))
+    content = json.dumps(dataclasses.asdict(message)).encode()
+    return MESSAGE.pack(kind, len(content)) + content
+
+
+def samples_to_octets(samples: bytes | bytearray) -> bytes:
+    """Return packed *samples* as they are sent."""
+    return MESSAGE.pack(SAMPLES, len(samples)) + samples
+
+
+def from_octets(kind: bytes, content: bytes) -> Message:
+    """Return the message of *kind* with *content*, every value checked.
+
+    Raises CalcbenchError, which names the key that is wrong.
+    """
+    import msgspec
+
+    from calcbench.bench.schema.result import in_words
+
+    if kind not in KINDS:
+        raise CalcbenchError(f"a driver reports what cannot be understood: kind {kind!r}")
+    try:
+        return msgspec.json.decode(content, type=KINDS[kind])
+    except msgspec.ValidationError as error:
+        problem = in_words(str(error))
+    except (ValueError, RecursionError) as error:  # no JSON; too many [[[
+        problem = str(error)
+    raise CalcbenchError(f"a driver reports what cannot be understood: {problem}")
+
+
+def send_line(pipe: IO[bytes] | None, message: Any) -> None:
+    """Send *message* as a line of JSON to the process whose standard input is *pipe*."""
+    assert pipe
+    with contextlib.suppress(BrokenPipeError):  # it has died: its silence will say so
+        pipe.write(json.dumps(message).encode() + b"\n")
+        pipe.flush()

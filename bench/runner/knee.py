@@ -12,16 +12,17 @@ import itertools
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from calcbench.bench.analysis.summary import summarise_condition
 from calcbench.bench.analysis.thresholds import Threshold, parse_threshold
 from calcbench.bench.diagnosis.failures import is_servers_failure
 from calcbench.bench.runner.race import pinning_of
 from calcbench.bench.runner.subject import Setup, Subject
+from calcbench.bench.schema.calibration import Calibration
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.judgements import UNRANKED
 from calcbench.bench.schema.plan import Plan
@@ -150,7 +151,7 @@ def find_knees(
     objective: Threshold,
     folder: Path,
     announce: Callable[[str], None] = lambda _: None,
-    prepare: Callable[[], Mapping[str, Any]] = dict,
+    prepare: Callable[[], Calibration | None] = lambda: None,
     cluster: "Cluster | None" = None,
 ) -> list[Knee]:
     """Find the knee of every condition of *plan*, and write them to *folder*.

@@ -8,13 +8,14 @@ makes a failed measurement with a reason; only a result that cannot be written e
 import dataclasses
 import datetime
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from calcbench.bench.analysis.stopping import enough
 from calcbench.bench.runner.subject import Setup, Subject
+from calcbench.bench.schema.calibration import Calibration
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import (
@@ -62,15 +63,15 @@ def race(
     out: Path,
     progress: Callable[[Progress], None] = lambda _: None,
     command: str = "",
-    prepare: Callable[[], Mapping[str, Any]] = dict,
+    prepare: Callable[[], Calibration | None] = lambda: None,
     cluster: "Cluster | None" = None,
 ) -> Run:
     """Race the *subject* as *plan* says, write the result to the folder *out*, and return it.
 
     *progress* is called before each measurement and once at the end; *command* is recorded.
     *prepare* is called when nothing can stand against the race any more; it returns the driver's
-    calibration, by which it is seen how near it comes to its ceiling. A *cluster* drives instead of
-    drivers of each measurement's own.
+    calibration, by which it is seen how near it comes to its ceiling, or None. A *cluster* drives
+    instead of drivers of each measurement's own.
     Raises UsageError for a plan that names what does not exist, CalcbenchError when *out*
     cannot be written (before the race, if that can be known), and Interrupted for a Ctrl-C.
     """
@@ -78,7 +79,7 @@ def race(
     pinning = pinning_of(plan, subject)
     started = timestamp()
     cpu_units: dict[str, int] = {}
-    calibration: dict[str, Any] = {}
+    calibration: Calibration | None = None
     measurements: list[Measurement] = []
     whole = False
 
@@ -102,7 +103,7 @@ def race(
         )
 
     try:
-        calibration |= prepare()
+        calibration = prepare()
         cpu_units |= subject.calibrate(plan, pinning)
         setup = Setup(plan, out, pinning, cpu_units, calibration, cluster)
         for step, condition, number in announced(plan, progress, measurements):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from calcbench.bench.diagnosis.evidence import ServerWatch, assess
 from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.loadgen.pool import Drivers
+from calcbench.bench.schema.calibration import Calibration
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.judgements import INVALID
 from calcbench.bench.schema.plan import Plan
@@ -34,7 +35,7 @@ class Setup:
     folder: Path
     pinning: Pinning
     cpu_units: dict[str, int]
-    calibration: Mapping[str, Any] = field(default_factory=dict)
+    calibration: Calibration | None = None
     cluster: "Cluster | None" = None
 
     def drivers(self) -> "contextlib.AbstractContextManager[Drivers | Cluster]":

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
+from calcbench.bench.schema.calibration import Calibration
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.evidence import NO_EVIDENCE, Evidence
 from calcbench.bench.schema.judgements import JUDGEMENTS
@@ -31,7 +32,6 @@ from calcbench.core.errors import CalcbenchError, UsageError
 
 RESULT, SEARCH = "result.json", "knee.json"  # a race leaves the one, a search the other
 STATUSES = ("ok", "failed", "unavailable")
-CEILING = ("ceiling_per_s", "cost_ns")  # what views need of each way in a calibration
 LARGEST = 2**63 - 1  # a number that is larger counts nothing, and is no float of its own
 
 
@@ -85,8 +85,8 @@ class Run:
     *partial* says that it was stopped before its end. *options* holds every option of every
     variant, defaults included, and *policy* the limits that all servers shared. *cpu_units* is
     the work that stood for each ``cpu=`` workload, calibrated once for the whole run, and
-    *calibration* what the driver can do here (`calcbench.bench.loadgen.calibration`), if that is
-    known.
+    *calibration* what the driver can do here (`calcbench.bench.loadgen.calibration`), None where
+    that is not known, or another engine drove.
     """
 
     schema_version: int
@@ -103,7 +103,7 @@ class Run:
     policy: dict[str, Any] = field(default_factory=dict)
     cpu_units: dict[str, int] = field(default_factory=dict)
     pinning: Pinning = field(default_factory=Pinning)
-    calibration: dict[str, Any] = field(default_factory=dict)
+    calibration: Calibration | None = None
 
 
 def default_folder(root: Path) -> Path:
@@ -154,9 +154,15 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         raise
 
 
+def run_as_json(run: Run) -> dict[str, Any]:
+    """Return *run* as files have it: where no calibration is known, an empty object."""
+    values = dataclasses.asdict(run)
+    return values | {"calibration": values["calibration"] or {}}
+
+
 def write_run(run: Run, folder: Path) -> None:
     """Write *run* to ``result.json`` in *folder*; raises CalcbenchError when that fails."""
-    text = json.dumps(dataclasses.asdict(run), indent=1, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(run_as_json(run), indent=1, ensure_ascii=False, allow_nan=False)
     with whole_file(folder / RESULT) as file:
         # A path may hold octets that are no text: JSON has an escape for what stands for them.
         file.write(text.encode(errors="backslashreplace") + b"\n")
@@ -192,6 +198,8 @@ def read_run(folder: Path) -> Run:
         raise UsageError(f"{path} is not a result: schema_version {version} should be at least 1")
     try:
         upgraded = upgrade(values, version)
+        if upgraded.get("calibration") == {}:
+            upgraded["calibration"] = None
         run = msgspec.convert(upgraded, Run)
         problem = problem_of_keys(upgraded, dataclasses.asdict(run), version) or problem_of(run)
         if not problem:
@@ -245,14 +253,6 @@ def problem_of(run: Run) -> str:
     for number, one in enumerate(run.measurements):
         for problem in problems_of_measurement(one):
             return f"measurements[{number}].{problem}"
-    ways = run.calibration.get("ways", {})
-    if not isinstance(ways, dict):
-        return "calibration.ways should be an object"
-    for way, figures in ways.items():
-        for name in CEILING:
-            figure = figures.get(name) if isinstance(figures, dict) else None
-            if type(figure) not in (int, float):
-                return f"calibration.ways.{way}.{name} should be a number"
     return ""
 
 

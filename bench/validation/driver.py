@@ -13,7 +13,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from calcbench.bench.diagnosis.classify import LITTLE, OFFERED
 from calcbench.bench.loadgen.calibration import (
@@ -28,6 +27,7 @@ from calcbench.bench.loadgen.driver.recorder import Recorder
 from calcbench.bench.loadgen.observation import LATE_NS
 from calcbench.bench.loadgen.protocol import PACK, SAMPLE
 from calcbench.bench.loadgen.spec import LoadSpec
+from calcbench.bench.schema.calibration import Lateness
 from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, Plan
 from calcbench.bench.schema.result import Measurement
 from calcbench.bench.system.cpus import Pinning, choose_cores
@@ -61,11 +61,11 @@ def requirements() -> Iterator[Requirement]:  # by make validate
     """Yield each requirement, as it is measured."""
     pinning = choose_cores()
     closed = measure_way(pinning, True, CLIENTS, DURATION_S, ROUNDS)
-    costs = closed["cost_lowest_ns"], closed["cost_ns"]
-    yield ceiling("closed loop", CLOSED_PER_S, *costs, closed["reached_per_s"])
+    costs = closed.cost_lowest_ns, closed.cost_ns
+    yield ceiling("closed loop", CLOSED_PER_S, *costs, closed.reached_per_s)
     yield ceiling("open loop", OPEN_PER_S, *measure_open_loop(pinning))
     yield recording(min(recording_ns(RECORDED) for _ in range(ROUNDS)))
-    rate = closed["ceiling_per_s"] * LATENESS_SHARE
+    rate = closed.ceiling_per_s * LATENESS_SHARE
     yield lateness([measure_lateness(pinning, rate, DURATION_S) for _ in range(ROUNDS)])
     yield from self_checks(measurements(CLOSED_LOOP), measurements(OPEN_LOOP))
 
@@ -131,15 +131,15 @@ def recording(each_ns: float) -> Requirement:
     )
 
 
-def lateness(rounds: list[dict[str, Any]]) -> Requirement:
+def lateness(rounds: list[Lateness]) -> Requirement:
     """Require how late requests leave in an open loop; the middle one of *rounds* counts."""
-    middle = sorted(rounds, key=lambda one: one["p99_ns"])[len(rounds) // 2]
+    middle = sorted(rounds, key=lambda one: one.p99_ns)[len(rounds) // 2]
     return Requirement(
         f"lateness in an open loop at {LATENESS_SHARE:.0%} of the ceiling, p99",
         f"≤ {format_ns(LATE_NS)}",
-        f"p50 {format_ns(middle['p50_ns'])}, p99 {format_ns(middle['p99_ns'])}"
-        f" at {format_rate(middle['rate_per_s'])}",
-        middle["p99_ns"] <= LATE_NS,
+        f"p50 {format_ns(middle.p50_ns)}, p99 {format_ns(middle.p99_ns)}"
+        f" at {format_rate(middle.rate_per_s)}",
+        middle.p99_ns <= LATE_NS,
     )
 
 

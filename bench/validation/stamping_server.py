@@ -15,7 +15,8 @@ from array import array
 from operator import add, mul, sub
 from socket import socket
 
-READ_SIZE = 4096  # bytes asked of each recv; a request of the driver's comes whole
+from calcbench.bench.loadgen.null_server import READ_SIZE
+
 OPERATIONS = {b"add": add, b"sub": sub, b"mult": mul}
 clock = time.perf_counter_ns
 

@@ -15,6 +15,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from calcbench.bench.analysis.quantiles import quantile
@@ -69,19 +70,25 @@ def quantiles(
 
 
 def freeze(pinning: Pinning) -> Requirement:  # by make validate
-    """Stop a server in the middle of open loops and of a closed one."""
+    """Stop a server in the middle of open loops and of a closed one.
+
+    Raises CalcbenchError where a freeze was not within its window: the machine is too busy.
+    """
     import numpy as np
 
     with launch(ServerSpec("selectors", cpus=pinning.server)) as server:
         load = LoadSpec(
             server.host, server.port, 64, True, FREEZE_S, 0.3, 60, cpus=pinning.driver, rate=RATE
         )
-        runs = [freeze_during(server.pid, load) for _ in range(ROUNDS)]
-        closed, _ = freeze_during(server.pid, dataclasses.replace(load, rate=0))
-    observation, frozen_ns = min(runs, key=lambda run: freeze_error(*run))
-    error = freeze_error(observation, frozen_ns)
-    seen_ns = quantile(np.sort(observation.samples["latency_ns"]), 0.99)
-    missed_ns = quantile(np.sort(closed.samples["latency_ns"]), 0.99)
+        when = FREEZE_S / 3, FROZEN_S  # some way into the window
+        runs = [freeze_during(server.pid, load, *when) for _ in range(ROUNDS)]
+        closed = freeze_during(server.pid, dataclasses.replace(load, rate=0), *when)
+    if not all(run.is_within for run in (*runs, closed)):
+        raise CalcbenchError("the server was stopped outside of the window")
+    run = min(runs, key=lambda run: freeze_error(run.observation, run.frozen_ns))
+    error = freeze_error(run.observation, run.frozen_ns)
+    seen_ns = quantile(np.sort(run.observation.samples["latency_ns"]), 0.99)
+    missed_ns = quantile(np.sort(closed.observation.samples["latency_ns"]), 0.99)
     return Requirement(
         f"open loop, server stopped {FROZEN_S:g} of {FREEZE_S:g} s: p90, p95, p99",
         f"within {FREEZE_ERROR:.0%}",
@@ -91,31 +98,49 @@ def freeze(pinning: Pinning) -> Requirement:  # by make validate
     )
 
 
-def freeze_during(pid: int, load: LoadSpec) -> tuple[Observation, int]:  # by make validate
-    """Drive, and stop the group *pid* in the middle; return what was seen, and how long (ns).
+@dataclass(frozen=True)
+class Freeze:
+    """What drivers saw of a server that was *stopped_ns* after their window opened.
 
-    Raises CalcbenchError where the freeze was not within the window: the machine is too busy.
+    It *went_on_ns* after that opening, or a few microseconds later, but never before.
     """
+
+    observation: Observation
+    stopped_ns: int
+    went_on_ns: int
+
+    @property
+    def frozen_ns(self) -> int:
+        """For how long it stood still."""
+        return self.went_on_ns - self.stopped_ns
+
+    @property
+    def is_within(self) -> bool:
+        """Whether the window was open all the while."""
+        return 0 < self.stopped_ns < self.went_on_ns < self.observation.elapsed_ns
+
+
+def freeze_during(pid: int, load: LoadSpec, after_s: float, frozen_s: float) -> Freeze:
+    """Drive, and stop the group *pid* for *frozen_s*, about *after_s* after the window opens."""
     times: list[int] = []
 
     def stop() -> None:
-        time.sleep(load.warmup_s + load.duration_s / 3)  # some way into the window
+        time.sleep(load.warmup_s + after_s)
         os.killpg(pid, signal.SIGSTOP)
         times.append(time.perf_counter_ns())
-        time.sleep(FROZEN_S)
-        os.killpg(pid, signal.SIGCONT)
+        time.sleep(frozen_s)
         times.append(time.perf_counter_ns())
+        os.killpg(pid, signal.SIGCONT)
 
     thread = threading.Thread(target=stop)
     with Drivers() as drivers:
         thread.start()
         try:
-            seen = drivers.drive(load)
+            observation = drivers.drive(load)
         finally:
             thread.join()
-    if not seen.opened_ns < times[0] < times[1] < seen.opened_ns + seen.elapsed_ns:
-        raise CalcbenchError("the server was stopped outside of the window")
-    return seen, times[1] - times[0]
+    stopped_ns, went_on_ns = (moment - observation.opened_ns for moment in times)
+    return Freeze(observation, stopped_ns, went_on_ns)
 
 
 def frozen_quantile(q: float, frozen_ns: float, elapsed_ns: float) -> float:

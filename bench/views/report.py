@@ -61,14 +61,13 @@ def fill(text: str, width: int) -> str:
 
 def reference(run: "Run") -> str:
     """Return in one line what the driver of *run* can do, and how near it came; or nothing."""
-    ways = run.calibration.get("ways", {})
+    ways = run.calibration.ways if run.calibration else {}
     used = [way for way in run.plan.reuses if way in ways]
     near = [m.evidence.ceiling_ratio or 0 for m in run.measurements]
     if not used or not any(near):
         return ""
     can = " and ".join(
-        f"{format_rate(ways[way]['ceiling_per_s'])}"
-        f" ({way}, {ways[way]['cost_ns'] / 1e3:.3g} µs each)"
+        f"{format_rate(ways[way].ceiling_per_s)} ({way}, {ways[way].cost_ns / 1e3:.3g} µs each)"
         for way in used
     )
     return f"at most {can} on one core; the nearest point came to {max(near):.0%} of that"

@@ -22,6 +22,10 @@ class ProcessOutput:
         """Return the last line of that, which mostly says what went wrong; *otherwise* if none."""
         return last_line(self.text(), otherwise)
 
+    def last_words(self) -> str:
+        """Return the last line of that, or say that there is none."""
+        return last_words(self.text())
+
     def close(self) -> None:
         """Forget it."""
         self.file.close()
@@ -36,3 +40,8 @@ class ProcessOutput:
 def last_line(text: str, otherwise: str = "") -> str:
     """Return the last line of *text* that is not empty, or *otherwise*."""
     return text.strip().rpartition("\n")[2] or otherwise
+
+
+def last_words(text: str) -> str:
+    """Return the last line of *text*, what an ended process has printed, or that there is none."""
+    return last_line(text, "without a word")

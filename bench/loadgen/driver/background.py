@@ -17,6 +17,7 @@ from select import EPOLLIN, EPOLLOUT
 from socket import SO_LINGER, SO_RCVBUF, SO_SNDBUF, SOL_SOCKET, socket
 from typing import TYPE_CHECKING, Protocol
 
+from calcbench.bench.loadgen.driver.client import PAUSE_NS
 from calcbench.bench.loadgen.driver.response import FramingError, Head, Incoming
 from calcbench.bench.schema.outcomes import OUTCOMES, WRONG
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from select import epoll  # gevent takes it away, and Locust's worker imports us behind that
 
 READ_SIZE = 64 * 1024  # bytes asked of each recv
-PAUSE_NS = 50_000_000  # before a background client comes again whom the server has sent away
 TICK_NS = 10_000_000  # between two octets of a slow sender, two reads of a slow reader
 SLOW_OCTETS = 16  # what a slow reader takes at each read
 SLOW_SEND = 1024  # and the requests that it sends meanwhile, as far as the server takes them

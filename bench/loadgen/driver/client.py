@@ -13,6 +13,9 @@ from calcbench.bench.schema.outcomes import OK
 # which only an open loop knows, it has a connection and no request.
 PAUSING, SENDING, READING, CLOSING, IDLE = range(5)
 
+# For so long whoever lost a connection by a failure, or was sent away, waits before the next.
+PAUSE_NS = 50_000_000
+
 
 class Client:
     """One of the N; *unsent* is what of its request is still to be sent."""

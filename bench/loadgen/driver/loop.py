@@ -29,19 +29,26 @@ from socket import (
 from typing import Any
 
 from calcbench.bench.loadgen.driver.background import KINDS, BackgroundClient
-from calcbench.bench.loadgen.driver.client import CLOSING, IDLE, PAUSING, READING, SENDING, Client
+from calcbench.bench.loadgen.driver.client import (
+    CLOSING,
+    IDLE,
+    PAUSE_NS,
+    PAUSING,
+    READING,
+    SENDING,
+    Client,
+)
+from calcbench.bench.loadgen.driver.open_loop import due_times, give_up
 from calcbench.bench.loadgen.driver.recorder import Recorder
-from calcbench.bench.loadgen.driver.response import HEAD_END, Checker, FramingError, Incoming
-from calcbench.bench.loadgen.protocol import NOBODY, PACK, SAMPLE, TAG_BITS, WAITED
+from calcbench.bench.loadgen.driver.response import Checker, FramingError, Incoming
+from calcbench.bench.loadgen.protocol import PACK, SAMPLE, WAITED
 from calcbench.bench.loadgen.spec import LoadSpec, Ring
-from calcbench.bench.schema.arrivals import every_nth, schedule
 from calcbench.bench.schema.outcomes import REFUSED, RESET, TIMED_OUT, WRONG
 
 clock = time.perf_counter_ns  # CLOCK_MONOTONIC: nanoseconds that never run backwards
 
 READ_SIZE = 4096  # bytes asked of each recv: many times a response, and cheap to allocate
 BODY_SIZE = 256 * 1024  # bytes asked where more of a response is known to come
-PAUSE_NS = 50_000_000  # a client that lost its connection by a failure waits before the next
 SWEEPS = 8  # searches for requests that have timed out, in the time that one may take
 SPIN_NS = 20_000  # about what it takes to fall asleep and to wake: for less we look again at once
 NEVER = 1 << 62
@@ -107,10 +114,8 @@ class Loop:
         for background_client in self.background:
             background_client.come()
         self.run_until(start_ns)
-        spec = self.spec
         if self.open_loop:
-            due = schedule(spec.rate, spec.arrivals, spec.seed)
-            self.due = (start_ns + ns for ns in every_nth(due, spec.number, spec.drivers))
+            self.due = due_times(self.spec, start_ns)
             self.next_due = next(self.due)
         else:
             for client in self.everyone:
@@ -130,7 +135,7 @@ class Loop:
     def run_until(self, due: int) -> int:
         """Drive until a batch of events ends at *due* or later; return when that was."""
         poll, clients, after_response = self.epoll.poll, self.clients, self.after_response
-        lengths = self.checker.lengths
+        is_right_at_sight = self.checker.is_right_at_sight
         recorder, add, fresh = self.recorder, self.recorder.add, self.recorder.fresh
         epolls, most = [self.epoll.fileno()], len(self.everyone) + len(self.background) + 1
         now = clock()
@@ -162,10 +167,7 @@ class Loop:
                         self.broken(client, error)
                         continue
                     now = clock()
-                    head, _, body = data.partition(HEAD_END)
-                    expected = client.expected
-                    if lengths.get(head) == len(body) and (body == expected or expected is None):
-                        # The whole of a right response in one piece, with a head seen before.
+                    if is_right_at_sight(data, client.expected):
                         add((client.intended, client.sent, now, now, client.tag))
                         after_response(client)
                     else:
@@ -413,9 +415,8 @@ class Loop:
                 busy = client.state not in (PAUSING, IDLE)
                 if busy and now - client.intended >= self.timeout_ns:
                     self.fail(client, TIMED_OUT, now)
-            while self.waiting and now - self.waiting[0] >= self.timeout_ns:
-                tag = NOBODY << TAG_BITS | WAITED | TIMED_OUT
-                self.recorder.add((self.waiting.popleft(), now, now, now, tag))
+            for sample in give_up(self.waiting, now, self.timeout_ns):
+                self.recorder.add(sample)
                 self.never_begun += 1
         while self.timers and self.timers[0][0] <= now:
             heapq.heappop(self.timers)[2]()

@@ -1,7 +1,7 @@
 """The load driver: a process of its own, one epoll loop, every response checked.
 
 ``python -m calcbench.bench.loadgen.driver.process`` reads one line of JSON from its standard input,
-a `LoadSpec`, and drives. What it has to tell goes to its standard output in messages, each behind
+a `LoadSpec`, and drives. What it reports goes to its standard output in messages, each behind
 its kind and its length: when the window opens, samples as native integers, and in the end what the
 window showed (`calcbench.bench.loadgen.pool` reads all that). One of several drivers says when it
 is ready, and then reads from a second line when all of them begin. When its standard input ends, so
@@ -46,7 +46,7 @@ from pathlib import Path
 
 from calcbench.bench.loadgen.driver.loop import Loop, clock
 from calcbench.bench.loadgen.driver.recorder import Recorder
-from calcbench.bench.loadgen.protocol import ERROR, OPENED, READY, REPORT
+from calcbench.bench.loadgen.protocol import DriverError, DriverReport, Opened, Ready
 from calcbench.bench.loadgen.spec import LoadSpec, load_spec_from_json
 from calcbench.bench.system.cpu_time import group_cpu_ns
 from calcbench.bench.system.procfs import read_text, run_queue_ns
@@ -56,7 +56,7 @@ DRAIN_NS = 5_000_000  # between two checks whether all that was due in the windo
 SPARE_FDS = 32  # descriptors beside the clients' sockets: standard streams, epoll, modules
 
 
-def run(spec: LoadSpec, loop: Loop, start_ns: int) -> dict[str, object]:
+def run(spec: LoadSpec, loop: Loop, start_ns: int) -> DriverReport:
     """Drive from *start_ns*; return what the window showed, apart from the samples themselves."""
     group, recorder = spec.server_group, loop.recorder
     loop.begin_all(start_ns)
@@ -73,7 +73,7 @@ def run(spec: LoadSpec, loop: Loop, start_ns: int) -> dict[str, object]:
     tallies = {name: tally.copy() for name, tally in loop.tallies.items()}
     loop.spun = 0
     driver_cpu, driver_delay, opened = time.process_time_ns(), run_delay_ns(), clock()
-    recorder.send(OPENED, {"opened_ns": opened})
+    recorder.send(Opened(opened))
     closed = loop.run_until(opened + round(spec.duration_s * 1e9))
     driver_cpu = max(time.process_time_ns() - driver_cpu - loop.spun, 0)
     driver_delay = run_delay_ns() - driver_delay
@@ -85,18 +85,17 @@ def run(spec: LoadSpec, loop: Loop, start_ns: int) -> dict[str, object]:
     ended = clock()
     server_cpu = (group_cpu_ns(group) if group else 0) - server_cpu
     recorder.tidy()
-    return {
-        "opened_ns": opened,
-        "elapsed_ns": closed - opened,
-        "driver_cpu_ns": driver_cpu,
-        "driver_delay_ns": driver_delay,
-        "server_cpu_ns": round(max(server_cpu, 0) * (closed - opened) / (ended - read)),
-        "in_flight": 0 if loop.open_loop else in_flight,
-        "background": tallies,
-        "begun": loop.ring.begun(),
-        "ended": recorder.recorded - loop.never_begun,
-        "unfinished": loop.unfinished(),
-    }
+    return DriverReport(
+        elapsed_ns=closed - opened,
+        driver_cpu_ns=driver_cpu,
+        driver_delay_ns=driver_delay,
+        server_cpu_ns=round(max(server_cpu, 0) * (closed - opened) / (ended - read)),
+        in_flight=0 if loop.open_loop else in_flight,
+        background={name: dict(tally) for name, tally in tallies.items()},
+        begun=loop.ring.begun(),
+        ended=recorder.recorded - loop.never_begun,
+        unfinished=loop.unfinished(),
+    )
 
 
 def run_delay_ns() -> int:
@@ -116,17 +115,17 @@ def main() -> None:
         loop = Loop(spec, recorder)
         start_ns = 0
         if spec.drivers > 1:
-            recorder.send(READY, {})
+            recorder.send(Ready())
             start_ns = int(sys.stdin.buffer.readline() or 0)
         gc.collect()
         gc.disable()  # the loop makes no cycles, and a collection would be in somebody's latency
         report = run(spec, loop, start_ns or clock())
     except OSError as error:
-        recorder.send(ERROR, {"error": str(error)})
+        recorder.send(DriverError(str(error)))
         return
     if not loop.stopped:
         recorder.finish()
-        recorder.send(REPORT, report)
+        recorder.send(report)
 
 
 def prepare_process(spec: LoadSpec) -> None:

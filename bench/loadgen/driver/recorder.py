@@ -4,28 +4,28 @@ All of it goes to standard output in messages: a kind, a length, the content. Sa
 integers, the rest is JSON.
 """
 
-import json
 import os
 import struct
 from array import array
 from collections import deque
 from contextlib import suppress
 
-from calcbench.bench.loadgen.protocol import MESSAGE, SAMPLE, SAMPLES
+from calcbench.bench.loadgen.protocol import SAMPLE, Message, samples_to_octets, to_octets
 
 PIECE = 32_768  # samples of a message
-KEPT = 24  # full pieces kept until the end; beyond them they are sent while we drive
+KEPT = 24  # full pieces
 
 
 class Recorder:
     """The samples: `add` takes the five integers of each, and costs a fifth of a microsecond.
 
     A list is extended much faster than an array, so they go to a list first and from there, some
-    hundred at a time, to memory that holds nothing else.
+    hundred at a time, to memory that holds nothing else. A message has about *piece_size* samples;
+    so many full pieces are *kept* until the end, and beyond them they are sent while we drive.
     """
 
-    def __init__(self, fd: int) -> None:
-        self.fd = fd
+    def __init__(self, fd: int, *, piece_size: int = PIECE, kept: int = KEPT) -> None:
+        self.fd, self.piece_size, self.kept = fd, piece_size, kept
         self.fresh: list[int] = []
         self.add = self.fresh.extend
         self.piece = array("q")
@@ -39,10 +39,10 @@ class Recorder:
         self.recorded += len(self.fresh) // SAMPLE
         if self.counting:
             self.piece.frombytes(struct.pack(f"{len(self.fresh)}q", *self.fresh))
-            if len(self.piece) >= SAMPLE * PIECE:
+            if len(self.piece) >= SAMPLE * self.piece_size:
                 self.pieces.append(self.piece.tobytes())
                 self.piece = array("q")
-            if self.pending or len(self.pieces) > KEPT:
+            if self.pending or len(self.pieces) > self.kept:
                 self.send_some()
         self.fresh.clear()
 
@@ -50,7 +50,7 @@ class Recorder:
         """Send some of the oldest piece, as much as fits in the pipe without waiting."""
         if not self.pending:
             piece = self.pieces.popleft()
-            self.pending = memoryview(MESSAGE.pack(SAMPLES, len(piece)) + piece)
+            self.pending = memoryview(samples_to_octets(piece))
         os.set_blocking(self.fd, False)
         with suppress(BlockingIOError):
             self.pending = self.pending[os.write(self.fd, self.pending[: 64 * 1024]) :]
@@ -63,15 +63,13 @@ class Recorder:
         self.write(self.pending)
         self.pending = memoryview(b"")
         for piece in self.pieces:
-            self.write(memoryview(MESSAGE.pack(SAMPLES, len(piece))))
-            self.write(memoryview(piece))
+            self.write(memoryview(samples_to_octets(piece)))
 
-    def send(self, kind: bytes, message: dict[str, object]) -> None:
+    def send(self, message: Message) -> None:
         """Send a message that is not samples."""
         self.write(self.pending)
         self.pending = memoryview(b"")
-        text = json.dumps(message).encode()
-        self.write(memoryview(MESSAGE.pack(kind, len(text)) + text))
+        self.write(memoryview(to_octets(message)))
 
     def write(self, data: memoryview) -> None:
         """Write all of *data*, however long it takes."""

@@ -257,6 +257,11 @@ class Checker:
         self.heads: dict[bytes, Head] = {}
         self.lengths: dict[bytes, int] = {}
 
+    def is_right_at_sight(self, data: bytes, expected: bytes | None) -> bool:
+        """Tell whether *data* is the whole of a right response whose head was seen before."""
+        head, _, body = data.partition(HEAD_END)
+        return self.lengths.get(head) == len(body) and (body == expected or expected is None)
+
     def outcome_of(self, incoming: Incoming, expected: bytes | None) -> int:
         """Return the outcome of a whole response where *expected* is the right body, None: any."""
         assert incoming.head

@@ -15,8 +15,9 @@ from gevent.event import Event
 from gevent.hub import Waiter
 from gevent.monkey import get_original
 
-from calcbench.bench.loadgen.driver.loop import FAILURES, NEVER, PAUSE_NS, READ_SIZE, clock
-from calcbench.bench.loadgen.driver.response import HEAD_END, Checker, FramingError, Incoming
+from calcbench.bench.loadgen.driver.client import PAUSE_NS
+from calcbench.bench.loadgen.driver.loop import FAILURES, NEVER, READ_SIZE, clock
+from calcbench.bench.loadgen.driver.response import Checker, FramingError, Incoming
 from calcbench.bench.loadgen.locust.reporter import Reporter
 from calcbench.bench.loadgen.locust.timerfd import READABLE
 from calcbench.bench.loadgen.protocol import TAG_BITS, WAITED
@@ -39,7 +40,6 @@ class ClientLoop(Protocol):
 
     spec: LoadSpec
     checker: Checker
-    lengths: dict[bytes, int]
     target: tuple[int, Any]
     reporter: Reporter
     begun: Event
@@ -133,9 +133,7 @@ class Client:
             self.wait(self.readable)
             data = sock.recv(READ_SIZE)
             done = clock()
-            head, _, body = data.partition(HEAD_END)
-            if loop.lengths.get(head) == len(body) and (body == expected or expected is None):
-                # The whole of a right response in one piece, with a head seen before.
+            if loop.checker.is_right_at_sight(data, expected):
                 self.first, outcome = done, OK
             else:
                 outcome, done = self.read(data, done, expected)

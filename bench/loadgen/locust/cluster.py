@@ -10,7 +10,6 @@ drives as `calcbench.bench.loadgen.pool.Drivers` does. Locust itself is never im
 import contextlib
 import dataclasses
 import errno
-import json
 import os
 import select
 import socket
@@ -20,11 +19,24 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
-from typing import Any, Self
+from typing import Self
 
-from calcbench.bench.loadgen.locust.messages import DIED, ENVELOPE, MASTER, place
+from calcbench.bench.loadgen.locust.messages import (
+    DIED,
+    ENVELOPE,
+    MASTER,
+    Assigned,
+    Gone,
+    Joined,
+    Listening,
+    MasterMessage,
+    Refused,
+    message_from_json,
+    place,
+)
 from calcbench.bench.loadgen.locust.session import LoadSession
 from calcbench.bench.loadgen.observation import Observation
+from calcbench.bench.loadgen.protocol import send_line
 from calcbench.bench.loadgen.spec import LoadSpec
 from calcbench.bench.schema.plan import LOCUST, LOOPBACK, Plan
 from calcbench.core.errors import CalcbenchError
@@ -32,7 +44,6 @@ from calcbench.core.serving.output import ProcessOutput
 
 PYTHON = (sys.executable, "-P", "-m")
 EVERYWHERE = "*"
-SILENT = "without a word"
 START_S = 60.0  # for a master or a worker of this machine to be there
 JOIN_S = 600.0  # for somebody to type a command on other machines
 ASSIGN_S = 30.0  # for the users of a load to be there, and for their workers to be ready
@@ -54,7 +65,7 @@ class Cluster:
 
     It starts so many *workers* on this machine, or with *join* waits for as many from other ones.
     They reach the master at *address*, or where that is empty at any of this machine, and *port*,
-    0 for a free one. *announce* gets to hear what the user should.
+    0 for a free one. *announce* is called with what the user should know.
     Raises CalcbenchError when somebody does not come.
     """
 
@@ -85,11 +96,11 @@ class Cluster:
             raise CalcbenchError(f"no worker is there any more: {gone}")
         self.session = session = LoadSession(spec)
         try:
-            self.send(dataclasses.asdict(spec))
+            send_line(self.master.stdin, dataclasses.asdict(spec))
             self.until(
                 lambda: session.is_assigned and session.is_ready, ASSIGN_S, "the workers got ready"
             )
-            self.send("begin")
+            send_line(self.master.stdin, "begin")
             session.begin()
             needed_s = spec.warmup_s + spec.duration_s + 2 * spec.timeout_s
             self.until(lambda: session.is_over, needed_s + TIMEOUT_S, "the workers had reported")
@@ -99,7 +110,7 @@ class Cluster:
             return session.result(self.names)
         finally:
             self.session = None
-            self.send("stop")
+            send_line(self.master.stdin, "stop")
 
     @property
     def versions(self) -> dict[str, str]:
@@ -152,7 +163,7 @@ class Cluster:
 
         def all_there() -> bool:
             if len(self.children) < self.workers:  # one has been reaped
-                raise CalcbenchError(f"a worker of Locust's died: {self.output.last_line(SILENT)}")
+                raise CalcbenchError(f"a worker of Locust's died: {self.output.last_words()}")
             return len(self.members) >= self.workers
 
         self.until(all_there, START_S, "Locust's workers were there")
@@ -168,13 +179,6 @@ class Cluster:
         self.until(
             lambda: len(self.present) >= self.join, JOIN_S, f"{self.join} workers had joined"
         )
-
-    def send(self, message: Any) -> None:
-        """Hand the master a line of JSON: a load, or what to do with it."""
-        assert self.master.stdin
-        with contextlib.suppress(BrokenPipeError):  # it has died: its silence will say so
-            self.master.stdin.write(json.dumps(message).encode() + b"\n")
-            self.master.stdin.flush()
 
     def until(self, true: Callable[[], bool], timeout_s: float, what: str) -> None:
         """Take in what comes until it is *true*; raises CalcbenchError if that takes too long.
@@ -201,16 +205,16 @@ class Cluster:
         if messages in ready:
             chunk = os.read(messages, 1 << 20)
             if not chunk:
-                raise CalcbenchError(f"Locust's master died: {self.output.last_line(SILENT)}")
+                raise CalcbenchError(f"Locust's master died: {self.output.last_words()}")
             self.received += chunk
             for number, content in self.messages():
                 if number == MASTER:
-                    self.on_message(json.loads(content))
+                    self.on_message(message_from_json(content))
                 elif self.session:
                     self.session.take(number, content)
 
     def messages(self) -> Iterator[tuple[int, bytes]]:
-        """Take the whole messages that have come: the number of who tells, and what."""
+        """Take the whole messages that have come: the number of who sends, and the content."""
         while len(self.received) >= ENVELOPE.size:
             number, length = ENVELOPE.unpack_from(self.received)
             end = ENVELOPE.size + length
@@ -220,25 +224,25 @@ class Cluster:
             del self.received[:end]
             yield number, content
 
-    def on_message(self, message: dict[str, Any]) -> None:
+    def on_message(self, message: MasterMessage) -> None:
         """Act on *message* of the master's own."""
-        if "port" in message:
-            self.port = message["port"]
-        elif "joined" in message:
-            number, host, pid = message["joined"], message["host"], message["pid"]
-            name = f"worker {number + 1} on {host} (process {pid})"
-            self.members[number] = WorkerProcess(name, pid)
-            if self.join:
-                self.announce(f"{self.members[number].name} has joined")
-        elif "refused" in message:
-            self.announce(f"a worker on {message['refused']} was turned away: {message['why']}")
-        elif "gone" in message:
-            self.lose(message["gone"], message["how"])
-        elif "parts" in message and self.session:
-            self.session.assign({int(number): n for number, n in message["parts"].items()})
-            for number, member in self.members.items():
-                if member.gone:
-                    self.session.lose(number, member.gone)
+        match message:
+            case Listening(port):
+                self.port = port
+            case Joined(number, host, pid):
+                name = f"worker {number + 1} on {host} (process {pid})"
+                self.members[number] = WorkerProcess(name, pid)
+                if self.join:
+                    self.announce(f"{name} has joined")
+            case Refused(host, why):
+                self.announce(f"a worker on {host} was turned away: {why}")
+            case Gone(number, how):
+                self.lose(number, how)
+            case Assigned(connections) if self.session:
+                self.session.assign(connections)
+                for number, member in self.members.items():
+                    if member.gone:
+                        self.session.lose(number, member.gone)
 
     def reap(self, fd: int) -> None:
         """Take note that a worker of ours has ended."""

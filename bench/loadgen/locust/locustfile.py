@@ -57,7 +57,7 @@ class Calculating(User):
         try:
             body = self.ask(f"/{name}/{one}/{other}")
             if body != str(right).encode():
-                raise ValueError(f"{name} answered wrongly")
+                raise ValueError(f"a wrong response to {name}")
         except (OSError, ValueError) as problem:
             error = problem
             self.on_stop()

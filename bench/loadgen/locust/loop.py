@@ -10,14 +10,14 @@ import gevent
 from gevent.event import Event
 
 from calcbench.bench.loadgen.driver.loop import NEVER, SWEEPS, clock, find
+from calcbench.bench.loadgen.driver.open_loop import due_times, give_up
 from calcbench.bench.loadgen.driver.process import DRAIN_NS, run_delay_ns
 from calcbench.bench.loadgen.driver.response import Checker
 from calcbench.bench.loadgen.locust.client import Client
 from calcbench.bench.loadgen.locust.reporter import Reporter
 from calcbench.bench.loadgen.locust.timerfd import Alarm
-from calcbench.bench.loadgen.protocol import ERROR, NOBODY, OPENED, REPORT, TAG_BITS, WAITED
+from calcbench.bench.loadgen.protocol import DriverError, DriverReport, Opened
 from calcbench.bench.loadgen.spec import LoadSpec, Ring
-from calcbench.bench.schema.arrivals import every_nth, schedule
 from calcbench.bench.schema.outcomes import HTTP_ERROR, OK, TIMED_OUT, WRONG
 
 TAIL_S = 0.1  # of load behind the window: that of another worker may close a little later
@@ -30,7 +30,7 @@ class Loop:
         self.spec = spec
         self.target = find(spec)
         self.ring, self.checker = Ring(spec), Checker(spec.ask, keep_alive=spec.keep_alive)
-        self.take, self.lengths = self.ring.take, self.checker.lengths
+        self.take = self.ring.take
         self.reporter = Reporter()
         self.begun, self.all_left = Event(), Event()
         self.is_over = False
@@ -58,11 +58,11 @@ class Loop:
             report = self.run(clock())
             if self.error:
                 raise self.error
-            self.reporter.send(REPORT, report)
+            self.reporter.send(report)
         except OSError as error:
-            self.reporter.send(ERROR, {"error": str(error)})
-        except Exception as error:  # whoever waits for us is to hear of it
-            self.reporter.send(ERROR, {"error": repr(error)})
+            self.reporter.send(DriverError(str(error)))
+        except Exception as error:  # whoever waits for us is to know of it
+            self.reporter.send(DriverError(repr(error)))
             raise
         finally:
             sweeper.kill()
@@ -71,7 +71,7 @@ class Loop:
             gc.unfreeze()
             gc.enable()
 
-    def run(self, start_ns: int) -> dict[str, object]:
+    def run(self, start_ns: int) -> DriverReport:
         """Drive from *start_ns*; return what `run` of the driver's process does, and the outcomes.
 
         Whoever started all this samples the server, which may be on another machine. In the end
@@ -79,8 +79,7 @@ class Loop:
         """
         spec, reporter = self.spec, self.reporter
         if spec.rate:
-            due = schedule(spec.rate, spec.arrivals, spec.seed)
-            self.due = (start_ns + ns for ns in every_nth(due, spec.number, spec.drivers))
+            self.due = due_times(spec, start_ns)
             self.next_due = next(self.due)
             self.alarm = Alarm(self.send_what_is_due)
         self.begun.set()
@@ -91,7 +90,7 @@ class Loop:
         reporter.tidy()
         reporter.counting = True
         cpu, delay, opened = time.process_time_ns(), run_delay_ns(), clock()
-        reporter.send(OPENED, {"opened_ns": opened})
+        reporter.send(Opened(opened))
         self.all_left.wait(spec.duration_s)
         closed = clock()
         cpu, delay = time.process_time_ns() - cpu, run_delay_ns() - delay
@@ -102,19 +101,17 @@ class Loop:
         self.end()
         self.all_left.wait()
         ways = reporter.ways
-        return {
-            "opened_ns": opened,
-            "elapsed_ns": closed - opened,
-            "driver_cpu_ns": cpu,
-            "driver_delay_ns": delay,
-            "server_cpu_ns": 0,
-            "in_flight": 0 if spec.rate else in_flight,
-            "background": {},
-            "begun": self.ring.begun(),
-            "ended": sum(ways) - self.never_begun,
-            "unfinished": self.unfinished(),
-            "responses": ways[OK] + ways[WRONG] + ways[HTTP_ERROR],
-        }
+        return DriverReport(
+            elapsed_ns=closed - opened,
+            driver_cpu_ns=cpu,
+            driver_delay_ns=delay,
+            server_cpu_ns=0,
+            in_flight=0 if spec.rate else in_flight,
+            begun=self.ring.begun(),
+            ended=sum(ways) - self.never_begun,
+            unfinished=self.unfinished(),
+            responses=ways[OK] + ways[WRONG] + ways[HTTP_ERROR],
+        )
 
     def unfinished(self) -> int:
         """Return how many requests have been sent and have not ended."""
@@ -151,9 +148,8 @@ class Loop:
             for client in self.clients:
                 if now - client.intended >= timeout_ns:
                     client.expire()
-            while self.waiting and now - self.waiting[0] >= timeout_ns:
-                tag = NOBODY << TAG_BITS | WAITED | TIMED_OUT
-                self.reporter.add((self.waiting.popleft(), now, now, now, tag), TIMED_OUT)
+            for sample in give_up(self.waiting, now, timeout_ns):
+                self.reporter.add(sample, TIMED_OUT)
                 self.never_begun += 1
 
     def fail(self, error: Exception) -> None:

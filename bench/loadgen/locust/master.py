@@ -3,7 +3,7 @@
 PORT 0 takes a free one.
 
 It reads what to do from its standard input, a line of JSON each: a load, ``begin`` when all are
-ready, ``stop`` when all has been seen. It writes what it and the workers have to tell to its
+ready, ``stop`` when all has been seen. It writes its own messages and the workers' to its
 standard output, in the envelopes of `calcbench.bench.loadgen.locust.messages`. When its input ends
 it shuts the workers down and ends as well: whoever started it is gone or does not want it any more.
 """
@@ -34,12 +34,19 @@ from calcbench.bench.loadgen.locust.messages import (
     ENVELOPE,
     HELLO,
     LEFT,
+    LOAD_SPEC,
     MASTER,
-    PLAN,
     PROTOCOL,
     REFUSE,
     REPORT_KEY,
     WELCOME,
+    Assigned,
+    Gone,
+    Joined,
+    Listening,
+    MasterMessage,
+    Refused,
+    message_to_json,
     plain,
 )
 from calcbench.bench.loadgen.locust.user import ConnectionUser, Dispatcher
@@ -78,16 +85,16 @@ class Master:
         self.environment.events.worker_report.add_listener(self.pass_on)
 
     def send(self, number: int, content: bytes) -> None:
-        """Write to whoever started us what *number* has to tell."""
+        """Write to whoever started us a message of *number*, a worker or `MASTER`."""
         octets = memoryview(ENVELOPE.pack(number, len(content)) + content)
         # Nobody may listen any more: our input ends as well, and then we shut the workers down.
         with self.writing, contextlib.suppress(BrokenPipeError):
             while octets:
                 octets = octets[self.write(octets) :]
 
-    def report(self, **message: Any) -> None:
+    def report(self, message: MasterMessage) -> None:
         """Write a *message* of our own."""
-        self.send(MASTER, json.dumps(message).encode())
+        self.send(MASTER, message_to_json(message))
 
     def greet(self, msg: Any, **_: Any) -> None:
         """Make a member of the worker that says who it is, if it speaks as we do."""
@@ -97,8 +104,8 @@ class Master:
             "locust": locust.__version__,
         }
         host = plain(msg.data["host"])
-        said = {"protocol": 1, **msg.data}  # the first did not say so
-        theirs = {name: plain(said.get(name)) for name in ours}
+        greeting = {"protocol": 1, **msg.data}  # the first did not say so
+        theirs = {name: plain(greeting.get(name)) for name in ours}
         if theirs != ours:
             why = "; ".join(
                 f"it has {name} {theirs[name]}, this run {ours[name]}"
@@ -106,14 +113,14 @@ class Master:
                 if theirs[name] != ours[name]
             )
             self.runner.send_message(REFUSE, {"why": why}, msg.node_id)
-            self.report(refused=host, why=why)
+            self.report(Refused(host, why))
             return
         number = len(self.members)
         member = Member(msg.node_id, number, host, int(msg.data["pid"]))
         self.members[msg.node_id] = member
         Dispatcher.members.add(msg.node_id)
         self.runner.send_message(WELCOME, {}, msg.node_id)
-        self.report(joined=number, host=member.host, pid=member.pid)
+        self.report(Joined(number, member.host, member.pid))
 
     def see_off(self, msg: Any, **_: Any) -> None:
         """Take note that a member leaves."""
@@ -121,11 +128,11 @@ class Master:
             self.lose(self.members[msg.node_id], LEFT)
 
     def lose(self, member: Member, how: str) -> None:
-        """Take note that *member* has gone, and tell *how*."""
+        """Take note that *member* has gone, and report *how*."""
         if not member.gone:
             member.gone = True
             Dispatcher.members.discard(member.id)  # old Locusts deal to the missing too
-            self.report(gone=member.number, how=how)
+            self.report(Gone(member.number, how))
 
     def pass_on(self, client_id: str, data: dict[str, Any], **_: Any) -> None:
         """Hand on what a member has put into a report."""
@@ -137,7 +144,7 @@ class Master:
         return [member for member in self.members.values() if not member.gone]
 
     def watch(self) -> None:
-        """Check, again and again, who is still there; tell who is not."""
+        """Check, again and again, who is still there; report who is not."""
         while True:
             missing = {node.id for node in self.runner.clients.missing}
             for member in self.present():
@@ -148,7 +155,7 @@ class Master:
             gevent.sleep(CHECK_S)
 
     def drive(self, spec: LoadSpec) -> None:
-        """Start a user for each connection, wherever Locust wants it; hand out plans for that."""
+        """Start a user for each connection, wherever Locust wants it; send load specs for that."""
         if spec.cpus:
             os.sched_setaffinity(0, spec.cpus)  # not in the server's way
         clients = self.runner.clients
@@ -164,10 +171,10 @@ class Master:
             )
             for number, member in enumerate(self.driving)
         ]
-        self.report(parts={member.number: users[member.id] for member in self.driving})
+        self.report(Assigned({member.number: users[member.id] for member in self.driving}))
         for member, part in zip(self.driving, parts, strict=True):
             text = json.dumps(dataclasses.asdict(part))
-            self.runner.send_message(PLAN, {"spec": text}, member.id)
+            self.runner.send_message(LOAD_SPEC, {"spec": text}, member.id)
 
     def users(self) -> dict[str, int]:
         """Return how many users each member has started."""
@@ -175,7 +182,7 @@ class Master:
         return {m.id: clients[m.id].user_count for m in self.present() if m.id in clients}
 
     def begin(self) -> None:
-        """Have all begin who have a plan."""
+        """Have all begin who have a load spec."""
         for member in self.driving:
             self.runner.send_message(BEGIN, None, member.id)
 
@@ -206,7 +213,7 @@ def main() -> None:
     commands, output = FileObject(0, "rb"), FileObject(1, "wb", buffering=0)
     master = Master(host, int(port), output.write)
     gevent.spawn(master.watch)
-    master.report(port=master.port)
+    master.report(Listening(master.port))
     for line in commands:
         command = json.loads(line)
         if command == "begin":

@@ -1,10 +1,14 @@
 """The samples of a worker, as `calcbench.bench.loadgen.protocol` has them, kept for its reports."""
 
-import json
 import struct
-from collections.abc import Mapping
 
-from calcbench.bench.loadgen.protocol import MESSAGE, PACK, SAMPLE, SAMPLES
+from calcbench.bench.loadgen.protocol import (
+    PACK,
+    SAMPLE,
+    Message,
+    samples_to_octets,
+    to_octets,
+)
 from calcbench.bench.schema.outcomes import OUTCOMES
 
 
@@ -35,14 +39,13 @@ class Reporter:
         """Make a message of the samples that are there."""
         self.tidy()
         if self.packed:
-            self.messages.append(MESSAGE.pack(SAMPLES, len(self.packed)) + self.packed)
+            self.messages.append(samples_to_octets(self.packed))
             self.packed.clear()
 
-    def send(self, kind: bytes, message: Mapping[str, object]) -> None:
+    def send(self, message: Message) -> None:
         """Add a message that is not samples, behind those that there are."""
         self.bundle()
-        text = json.dumps(message).encode()
-        self.messages.append(MESSAGE.pack(kind, len(text)) + text)
+        self.messages.append(to_octets(message))
 
     def take(self) -> bytes:
         """Return all messages since the last time."""

@@ -17,13 +17,13 @@ NEVER = float("inf")
 
 @contextlib.contextmanager
 def understanding() -> Iterator[None]:
-    """Have a report that nobody can understand fail the load, and not the race.
+    """Have samples that cannot be fail the load, and not the race.
 
-    Who joins from elsewhere may be anybody.
+    Who joins from elsewhere may be anybody. Messages have been checked when they came.
     """
     try:
         yield
-    except (LookupError, TypeError, ValueError) as error:
+    except ValueError as error:
         problem = plain(f"{type(error).__name__}: {error}")
         raise CalcbenchError(f"a worker reports what cannot be understood ({problem})") from None
 
@@ -32,8 +32,8 @@ class LoadSession:
     """The *spec*, from the moment when it is `assign`-t out until it `is_over`.
 
     The clocks of machines differ, so all windows are put at one instant, the one at which they
-    should open: a warm-up after the word to begin. They really do so later by the way of that
-    word, on a local network a fraction of a millisecond, and by what a worker takes to wake.
+    should open: a warm-up after the message to begin. They really do so later by the way of that
+    message, on a local network a fraction of a millisecond, and by what a worker takes to wake.
     """
 
     def __init__(self, spec: LoadSpec) -> None:
@@ -74,10 +74,10 @@ class LoadSession:
     @property
     def is_over(self) -> bool:
         """Whether everybody who is there has reported."""
-        return all(reader.report for reader in self.readers.values())
+        return all(reader.report is not None for reader in self.readers.values())
 
     def begin(self) -> None:
-        """Take note that everybody has been told to begin."""
+        """Take note that everybody has been sent the message to begin."""
         self.opens = time.perf_counter_ns() + self.spec.warmup_s * 1e9
 
     def take(self, number: int, octets: bytes) -> None:
@@ -96,7 +96,7 @@ class LoadSession:
     def lose(self, number: int, how: str) -> None:
         """Go on without worker *number*; *how* it has gone matters if it has not reported."""
         reader = self.readers.get(number)
-        if reader is not None and not reader.report:
+        if reader is not None and reader.report is None:
             self.lost[number] = how
             self.collector.forget(reader)
             del self.readers[number]
@@ -121,7 +121,7 @@ class LoadSession:
         """
         with understanding():
             observation = self.collector.collect()
-            responses_seen = sum(int(one.report["responses"]) for one in self.readers.values())
+            responses_seen = sum(map(responses_of, self.readers.values()))
         (opened, before), (closed, after) = self.cpu_readings
         late_s = (opened - self.opens) / 1e9
         if self.spec.server_group and late_s > self.spec.duration_s / 2:
@@ -145,3 +145,10 @@ class LoadSession:
             f" ({shares[number] / whole:.0%}), is lost"
             for number, how in self.lost.items()
         )
+
+
+def responses_of(reader: ReportReader) -> int:
+    """Return how many responses a worker has counted; raises ValueError where it did not."""
+    if reader.report is None or reader.report.responses is None:
+        raise ValueError("responses is missing")
+    return reader.report.responses

@@ -5,8 +5,8 @@ part of every load until the race is over. With PARENT, the process that started
 machine, it is silent, keeps to the cores that it is told, and ends when that does.
 
 A load goes like this. The master has the worker start its users and, when all are there, sends
-its part of the plan. The worker says when it is ready, begins when it is told to, and puts what it
-has seen into the reports that Locust sends to the master.
+its part of the load spec. The worker says when it is ready, begins when the master says so, and
+puts what it has seen into the reports that Locust sends to the master.
 """
 
 import dataclasses
@@ -30,7 +30,7 @@ from calcbench.bench.loadgen.locust.messages import (
     BEGIN,
     BYE,
     HELLO,
-    PLAN,
+    LOAD_SPEC,
     PROTOCOL,
     REFUSE,
     REPORT_KEY,
@@ -39,7 +39,7 @@ from calcbench.bench.loadgen.locust.messages import (
 )
 from calcbench.bench.loadgen.locust.reporter import Reporter
 from calcbench.bench.loadgen.locust.user import ConnectionUser
-from calcbench.bench.loadgen.protocol import ERROR, READY
+from calcbench.bench.loadgen.protocol import DriverError, Ready
 from calcbench.bench.loadgen.spec import load_spec_from_json
 from calcbench.core.serving.stop import die_with_parent
 
@@ -54,7 +54,7 @@ EXIT_BYE_S = 0.2  # for a last word to leave
 
 
 class JoinedWorker:
-    """Our part of a race: what the master says, and what it gets to hear."""
+    """Our part of a race: the messages of the master, and our reports."""
 
     def __init__(self, runner: "WorkerRunner", *, local: bool) -> None:
         self.runner = runner
@@ -68,7 +68,7 @@ class JoinedWorker:
         for name, listener in (
             (WELCOME, self.welcome),
             (REFUSE, self.refuse),
-            (PLAN, self.get_ready),
+            (LOAD_SPEC, self.get_ready),
             (BEGIN, self.begin),
             (BYE, self.take_leave),
         ):
@@ -90,7 +90,7 @@ class JoinedWorker:
         self.is_over = True
 
     def get_ready(self, msg: Any, **_: Any) -> None:
-        """Prepare what the plan says, offer its clients to the users, and say that we are ready."""
+        """Prepare what a load spec says, offer clients to the users, and say that we are ready."""
         spec = load_spec_from_json(msg.data["spec"].encode())
         assert spec
         spec = dataclasses.replace(spec, unix="")  # what listens there is no server to load
@@ -101,12 +101,12 @@ class JoinedWorker:
             prepare_process(spec)
             self.loop = Loop(spec)
         except OSError as error:
-            self.reporter.send(ERROR, {"error": str(error)})
+            self.reporter.send(DriverError(str(error)))
             return
         self.reporter = self.loop.reporter
         for client in self.loop.clients:
             ConnectionUser.clients.put(client)
-        self.reporter.send(READY, {})
+        self.reporter.send(Ready())
 
     def begin(self, **_: Any) -> None:
         """Begin to drive."""
@@ -187,11 +187,11 @@ def join(host: str, port: int, wait_s: float, *, local: bool) -> JoinedWorker:
 
 
 def work_until_over(worker: JoinedWorker) -> bool:
-    """Return when the master ends the race, or else when it has gone; tell which."""
+    """Return when the master ends the race, or else when it has gone; return which."""
     runner = worker.runner
     while not runner.greenlet.join(timeout=1) and len(runner.greenlet):
-        heard = runner.last_heartbeat_timestamp
-        if heard and time.time() - heard > SILENCE_S:
+        last_beat = runner.last_heartbeat_timestamp
+        if last_beat and time.time() - last_beat > SILENCE_S:
             return False
     return worker.is_over
 
