@@ -378,6 +378,7 @@ def test_keeps_the_responses_of_a_server_that_then_hangs(open_loop: bool) -> Non
         "latency_ns": latency,
         "client": np.arange(count) % 8,
         "outcome": np.zeros(count, int),
+        "waited": np.zeros(count, int),
     }
     seen = make_observation(
         elapsed_ns=S,
@@ -391,3 +392,43 @@ def test_keeps_the_responses_of_a_server_that_then_hangs(open_loop: bool) -> Non
     assert result.observation.outcomes.ok == count
     assert result.evidence.settled is False
     assert result.cut_ns == 0
+
+
+def test_counts_anew_what_was_late_behind_the_warm_up() -> None:
+    """What was late or waited within it is no fault of what is left, and no excuse for it."""
+    count = 10_000
+    due = np.arange(count) * (S // count)
+    cold = due < 3 * S // 10
+    waited = cold & (np.arange(count) % 5 == 0)
+    late = np.where(cold & (np.arange(count) % 7 == 0), 5 * MS, 0)
+    late[-20:] = 2 * MS
+    latency = np.where(cold, 10 * MS, 100_000)
+    samples = {
+        "intended_ns": due,
+        "sent_ns": due + late,
+        "first_ns": due + latency,
+        "done_ns": due + latency,
+        "latency_ns": latency,
+        "client": np.where(np.arange(count) < 2_000, 0, np.arange(count) % 8),
+        "outcome": np.where(np.arange(count) < 2_000, 5, 0),
+        "waited": waited.astype(int),
+    }
+    seen = make_observation(
+        elapsed_ns=S,
+        outcomes=Outcomes(ok=8_000, timed_out=2_000),
+        responses=8_000,
+        offered_per_s=10_000.0,
+        samples=samples,
+        late=1_000,
+        lateness_ns=5 * MS,
+        waited=600,
+    )
+    result = assess(seen, ServerWatch([], (), Life(0, 0, 0)), make_condition(), Pinning(), None)
+    rest = result.observation
+
+    assert 0.25 * S < result.cut_ns < 0.35 * S
+    assert (rest.late, rest.lateness_ns, rest.waited) == (20, 2 * MS, 0)
+    assert seen.driver_fault
+    assert not rest.driver_fault
+    assert result.evidence.driver_fault == ""
+    assert result.judgement.name == SERVER_BOUND

@@ -36,6 +36,7 @@ from calcbench.bench.loadgen.spec import LoadSpec
 from calcbench.bench.schema.arrivals import ARRIVALS, CONSTANT, schedule
 from calcbench.bench.schema.outcomes import OK, Outcomes
 from calcbench.bench.validation.truth import Freeze, freeze_during
+from calcbench.core.errors import CalcbenchError
 from calcbench.core.serving.launcher import ServerSpec, launch
 
 pytestmark = pytest.mark.slow
@@ -303,3 +304,21 @@ def test_keeps_samples_that_are_not_too_many() -> None:
 
     assert observation.histograms is None
     assert len(observation.samples["sent_ns"]) == 10
+
+
+def test_refuses_windows_that_have_no_moment_in_common() -> None:
+    readers = [ReportReader(opened_ns=MOMENT), ReportReader(opened_ns=MOMENT + 300_000)]
+    spec = LoadSpec("", 0, 20, True, duration_s=0.0002)
+    collector = Collector([spec, spec], readers)
+    for reader in readers:
+        reader.report = DriverReport(200_000, 0, 0, 0, 0, 0, 0, 0)
+
+    with pytest.raises(CalcbenchError, match="no moment in common"):
+        collector.collect()
+
+
+def test_writes_no_column_that_only_an_observer_needs() -> None:
+    observation = collected([(0, 0, 1, 2, OK)])
+
+    assert "waited" in observation.samples
+    assert "waited" not in observation.columns

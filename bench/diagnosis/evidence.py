@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from calcbench.bench.diagnosis import littles_law
 from calcbench.bench.diagnosis.classify import Judgement, classify
 from calcbench.bench.diagnosis.steady_state import SILENT, Steadiness, assess_steadiness
+from calcbench.bench.loadgen.observation import Observation, count_late
 from calcbench.bench.schema.calibration import Calibration
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.evidence import Evidence
@@ -19,7 +20,6 @@ from calcbench.bench.system.usage import Life, ResourceUsage, resource_usage
 from calcbench.core.serving.counters import Worker
 
 if TYPE_CHECKING:
-    from calcbench.bench.loadgen.observation import Observation
     from calcbench.bench.schema.samples import Samples
 
 
@@ -39,7 +39,7 @@ class ServerWatch:
 class Assessment:
     """A measurement without its warm-up, of *cut_ns*, and what is to be thought of it."""
 
-    observation: "Observation"
+    observation: Observation
     judgement: Judgement
     evidence: Evidence
     resource_usage: ResourceUsage | None
@@ -47,7 +47,7 @@ class Assessment:
 
 
 def assess(
-    observation: "Observation",
+    observation: Observation,
     watch: ServerWatch,
     condition: Condition,
     pinning: Pinning,
@@ -88,7 +88,7 @@ def assess(
 
 
 def gather(
-    observation: "Observation",
+    observation: Observation,
     condition: Condition,
     pinning: Pinning,
     usage_samples: Sequence[Sample],
@@ -115,7 +115,7 @@ def gather(
 
 
 def of_the_driver(
-    evidence: Evidence, observation: "Observation", pinning: Pinning, ceiling_per_s: float | None
+    evidence: Evidence, observation: Observation, pinning: Pinning, ceiling_per_s: float | None
 ) -> Evidence:
     """Return *evidence* with how busy the driver was: computing, or waiting for its core."""
     elapsed_ns, drivers = observation.elapsed_ns, observation.drivers
@@ -135,7 +135,7 @@ def of_the_driver(
 
 def of_the_cores(
     evidence: Evidence,
-    observation: "Observation",
+    observation: Observation,
     pinning: Pinning,
     usage_samples: Sequence[Sample],
 ) -> Evidence:
@@ -172,9 +172,7 @@ def of_the_cores(
     )
 
 
-def of_the_requests(
-    evidence: Evidence, observation: "Observation", condition: Condition
-) -> Evidence:
+def of_the_requests(evidence: Evidence, observation: Observation, condition: Condition) -> Evidence:
     """Return *evidence* with whether the requests add up, and how an open loop kept its schedule.
 
     A request that found every connection taken waited for the server, and not for the driver.
@@ -206,7 +204,7 @@ def of_the_requests(
     )
 
 
-def steadiness_of(observation: "Observation") -> Steadiness:
+def steadiness_of(observation: Observation) -> Steadiness:
     """Return whether the right responses of an *observation* settled."""
     samples, elapsed_ns = observation.samples, observation.elapsed_ns
     right = samples["outcome"] == OK
@@ -221,8 +219,8 @@ def steadiness_of(observation: "Observation") -> Steadiness:
 
 
 def without_warmup(
-    observation: "Observation", cut_ns: int, usage_samples: Sequence[Sample]
-) -> "Observation":
+    observation: Observation, cut_ns: int, usage_samples: Sequence[Sample]
+) -> Observation:
     """Return *observation* as if its window had opened *cut_ns* later.
 
     The CPU time of the rest is shared out as the samples of the server have it, the driver's
@@ -245,7 +243,13 @@ def without_warmup(
     responses = (
         (observation.samples["outcome"] == OK) & (done >= cut_ns) & (done <= observation.elapsed_ns)
     )
-    served = observation.clients_served if open_loop else len(np.unique(samples["client"][right]))
+    served = len(np.unique(samples["client"][right]))
+    if open_loop:
+        served = observation.clients_served + in_vain(observation.samples) - in_vain(samples)
+        late, lateness_ns, waited = count_late(samples)
+        observation = dataclasses.replace(
+            observation, late=late, lateness_ns=lateness_ns, waited=waited
+        )
     return dataclasses.replace(
         observation,
         opened_ns=opened_ns + cut_ns,
@@ -258,6 +262,15 @@ def without_warmup(
         driver_delay_ns=round(observation.driver_delay_ns * left),
         samples=samples,
     )
+
+
+def in_vain(samples: "Samples") -> int:
+    """Return how many clients asked in *samples* and never got a right response."""
+    import numpy as np
+
+    clients, right = samples["client"], samples["outcome"] == OK
+    asked = np.unique(clients[clients >= 0])
+    return len(np.setdiff1d(asked, clients[right]))
 
 
 def begin_later(samples: "Samples", by_ns: int, *, open_loop: bool = False) -> "Samples":

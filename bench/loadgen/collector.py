@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from calcbench.bench.loadgen.observation import LATE_NS, Observation
+from calcbench.bench.loadgen.observation import LATE_NS, Observation, count_late
 from calcbench.bench.loadgen.protocol import (
     MESSAGE,
     SAMPLE,
@@ -182,9 +182,11 @@ class Collector:
             self.fold()
         columns = self.columns(self.pieces)
         counted = self.tally.add(self, columns)
-        samples = {name: column[counted] for name, column in columns.items() if name != "waited"}
+        samples = {name: column[counted] for name, column in columns.items()}
         reports = [reader.report for reader in self.readers if reader.report]
         opened, closed = self.window()
+        if closed <= opened:
+            raise CalcbenchError("the drivers' windows had no moment in common; make them longer")
         elapsed_ns = closed - opened
         background: dict[str, Counter[str]] = {}
         for report, spec in zip(reports, self.specs, strict=True):
@@ -257,11 +259,10 @@ class Tally:
         self.served |= set(np.unique(columns["client"][counted & right]).tolist())
         self.asked |= set(np.unique(columns["client"][counted & (columns["client"] >= 0)]).tolist())
         if open_loop:
-            free = counted & (columns["waited"] == 0)
-            delays = columns["sent_ns"][free] - columns["intended_ns"][free]
-            self.late += int(np.count_nonzero(delays > collector.late_ns))
-            self.lateness_ns = max(self.lateness_ns, int(delays.max(initial=0)))
-            self.waited += int(np.count_nonzero(counted)) - len(delays)
+            inside = {name: column[counted] for name, column in columns.items()}
+            late, lateness_ns, waited = count_late(inside, collector.late_ns)
+            self.late, self.waited = self.late + late, self.waited + waited
+            self.lateness_ns = max(self.lateness_ns, lateness_ns)
         return counted
 
     def outcomes(self) -> Outcomes:

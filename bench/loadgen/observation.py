@@ -21,6 +21,20 @@ DELAYED_SHARE = 0.25  # of the time: and so may one that waits longer for a core
 KEPT_SHARE = 0.99  # of the requests that were due; less is answered only by a server that is full
 
 
+def count_late(samples: "Samples", late_ns: int = LATE_NS) -> tuple[int, int, int]:
+    """Return how many of *samples*, of an open loop, were sent late, the worst, and who waited.
+
+    Late is what was sent more than *late_ns* after it was due though a connection was free, the
+    worst is in nanoseconds, and who waited found none free.
+    """
+    import numpy as np
+
+    free = samples["waited"] == 0
+    delays = samples["sent_ns"][free] - samples["intended_ns"][free]
+    late = int(np.count_nonzero(delays > late_ns))
+    return late, int(delays.max(initial=0)), len(free) - len(delays)
+
+
 @dataclass(frozen=True)
 class Observation:
     """What drivers have seen in their window; most names are those of `Measurement`.

@@ -80,7 +80,7 @@ def conclude(
     """
     plan, pinning = setup.plan, setup.pinning
     assessed = assess(observation, watch, condition, pinning, setup.calibration, reason)
-    reason = reason or observation.driver_fault
+    reason = reason or assessed.observation.driver_fault
     if assessed.judgement.name == INVALID:
         reason = reason or assessed.judgement.why[0]
     observation = assessed.observation
