@@ -16,9 +16,10 @@ from calcbench.bench.schema.plan import CLOSE
 from calcbench.bench.schema.result import Measurement
 from calcbench.bench.system.usage import Life
 from calcbench.core.errors import CalcbenchError, UsageError
+from calcbench.core.http.parser import TCHAR
 from calcbench.core.serving.sockets import in_url
 
-TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 §5.6.2
+TOKEN = re.compile(f"{TCHAR.decode()}+")
 VALUE = re.compile(r"[\t -~\x80-\xff]*")  # §5.5
 PATH = re.compile(r"[!-~]+")
 WITH_BODY = ("POST", "PUT", "PATCH")  # a length is sent even for an empty body (§8.6)

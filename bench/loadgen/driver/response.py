@@ -15,13 +15,14 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from calcbench.bench.schema.outcomes import HTTP_ERROR, OK, WRONG
+from calcbench.core.http.parser import TCHAR
 
 if TYPE_CHECKING:
     from calcbench.bench.loadgen.spec import Ask
 
 
 STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: [\t -\xff]*)?")  # RFC 9112 §4
-FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[\t ]*([\t -\xff]*?)[\t ]*")  # RFC 9112 §5
+FIELD = re.compile(rb"(%b+):[\t ]*([\t -\xff]*?)[\t ]*" % TCHAR)  # RFC 9112 §5
 LENGTH = re.compile(rb"[0-9]{1,15}")  # RFC 9110 §8.6; more octets than that nobody sends
 CHUNK = re.compile(rb"([0-9A-Fa-f]{1,12})[\t ]*(?:;[\t -\xff]*)?")  # RFC 9112 §7.1
 NUMBER = re.compile(rb"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]{1,3})?")  # RFC 8259 §6
