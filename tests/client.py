@@ -1,6 +1,10 @@
 """A plain client for tests: sends bytes, reads responses, says what it saw."""
 
+import fcntl
 import socket
+import struct
+import termios
+from contextlib import suppress
 from dataclasses import dataclass
 
 from calcbench.core.serving.launcher import Server
@@ -36,6 +40,12 @@ class Client:
         """Send all of *data*."""
         self.sock.sendall(data)
 
+    def send_all_the_way(self, data: bytes) -> None:
+        """Send *data*, and wait until the kernel has it ready for the server to receive."""
+        self.send(data)
+        while struct.unpack("i", fcntl.ioctl(self.sock, termios.TIOCOUTQ, bytes(4))) != (0,):
+            pass  # not acknowledged yet; a test that hangs here has failed
+
     def get(self, path: str, *fields: str) -> Response:
         """Send a GET and return its response."""
         lines = "".join(f"{field}\r\n" for field in ("Host: test", *fields))
@@ -59,3 +69,14 @@ class Client:
             return self.file.read(1) == b""
         except ConnectionResetError:
             return True
+
+
+def ask_until_answered(server: Server, request: bytes) -> Response:
+    """Return the response to *request*, on the first connection that is not timed out before.
+
+    Between connecting and sending a laden machine may pause for longer than a short timeout.
+    """
+    while True:
+        with Client(server) as client, suppress(AssertionError, ConnectionError):
+            client.send(request)
+            return client.response()

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis.configuration import set_hypothesis_home_dir
 
 from calcbench import strategies
@@ -19,7 +19,7 @@ BUILD = Path(__file__).parent.parent / "build"
 
 set_hypothesis_home_dir(BUILD / "hypothesis")
 # No test asserts a duration: a machine may be slow, or busy with another race.
-settings.register_profile("calcbench", deadline=None)
+settings.register_profile("calcbench", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("calcbench")
 
 # The driver is calibrated once, and not in the home of whoever tests.

@@ -7,6 +7,8 @@ import pytest
 from calcbench.core.serving.catalogue import load
 from calcbench.core.serving.launcher import Server, ServerSpec, Stopped
 
+GRACE_S = 60.0  # for a laden machine: no test is about how long a stop takes
+
 
 def make_spec(strategy: str, **more: Any) -> ServerSpec:
     """Return what to launch; where *strategy* cannot run, the test is skipped."""
@@ -17,6 +19,6 @@ def make_spec(strategy: str, **more: Any) -> ServerSpec:
 
 def stop_cleanly(server: Server) -> None:
     """Stop *server*, and see that it goes in time, with status 0, childless and silent."""
-    stopped = server.stop()
+    stopped = server.stop(grace_s=GRACE_S)
 
     assert stopped == Stopped(status=0, killed=False, stderr="")

@@ -210,7 +210,8 @@ def test_stops_with_idle_clients(strategy: str) -> None:
 
 def test_lets_a_request_in_progress_finish(strategy: str) -> None:
     head, _, body = POST.partition(b"\r\n\r\n")
-    with launch(make_spec(strategy, workload="wait=50ms")) as server, Client(server) as client:
+    spec = make_spec(strategy, workload="wait=50ms", policy=("drain_timeout=60",))
+    with launch(spec) as server, Client(server) as client:
         client.send(head + b"\r\nExpect: 100-continue\r\n\r\n")
         assert client.response().status == 100  # so the request has begun
         server.ask_to_stop()
@@ -225,7 +226,7 @@ def test_lets_a_request_in_progress_finish(strategy: str) -> None:
 def test_answers_what_has_arrived_when_it_stops(strategy: str) -> None:
     with launch(make_spec(strategy)) as server, Client(server) as client:
         assert client.get("/add/1/1").body == b"2"
-        client.send(b"GET /add/1/2 HTTP/1.1\r\nHost: test\r\n\r\n")
+        client.send_all_the_way(b"GET /add/1/2 HTTP/1.1\r\nHost: test\r\n\r\n")
         stop_cleanly(server)
         assert client.response().body == b"3"
 
@@ -234,7 +235,7 @@ def test_stops_while_a_client_is_silent_in_its_request(strategy: str) -> None:
     spec = make_spec(strategy, policy=("drain_timeout=0.1", "linger_timeout=0.1"))
     with launch(spec) as server, Client(server) as silent:
         assert silent.get("/add/1/1").body == b"2"
-        silent.send(b"GET /add/1/1 HTTP/1.1\r\nHo")
+        silent.send_all_the_way(b"GET /add/1/1 HTTP/1.1\r\nHo")
         stop_cleanly(server)
         assert silent.response().status == 408
 

@@ -121,12 +121,16 @@ class Freeze:
 
 
 def freeze_during(pid: int, load: LoadSpec, after_s: float, frozen_s: float) -> Freeze:
-    """Drive, and stop the group *pid* for *frozen_s*, about *after_s* after the window opens."""
+    """Drive, and stop the group *pid* for *frozen_s*, about *after_s* after the window opens.
+
+    *pid* is a child of ours, and alone in its group.
+    """
     times: list[int] = []
 
     def stop() -> None:
         time.sleep(load.warmup_s + after_s)
         os.killpg(pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOWAIT)
         times.append(time.perf_counter_ns())
         time.sleep(frozen_s)
         times.append(time.perf_counter_ns())
