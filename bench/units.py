@@ -1,9 +1,10 @@
-"""Write numbers for people: a unit, and at most three significant digits.
+"""Write numbers for people: a unit, and at most three significant digits. And paths, as text.
 
 Everything is stored exactly, as integer nanoseconds and counts; only these functions round.
 """
 
 import math
+import os
 
 TIME_UNITS = ((1, "ns"), (1_000, "µs"), (1_000_000, "ms"), (1_000_000_000, "s"))
 
@@ -24,6 +25,11 @@ def format_number(value: float) -> str:
         return "0"
     decimals = 2 - math.floor(math.log10(abs(rounded)))
     return f"{rounded:,.{max(decimals, 0)}f}"
+
+
+def as_text(path: str) -> str:
+    """Return *path*, of the command line or a folder, with escapes for octets that are no text."""
+    return os.fsencode(path).decode(errors="backslashreplace")
 
 
 def format_rate(per_second: float) -> str:

@@ -65,13 +65,6 @@ def test_reads_back_what_it_wrote(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["result.json"]
 
 
-def test_writes_a_command_with_octets_that_are_no_text(tmp_path: Path) -> None:
-    run = dataclasses.replace(RUN, command="calcbench run --out " + os.fsdecode(b"r\xff"))
-    write_run(run, tmp_path)
-
-    assert read_run(tmp_path) == run
-
-
 def test_writes_no_calibration_as_it_always_has(tmp_path: Path) -> None:
     run = dataclasses.replace(RUN, calibration=None)
     write_run(run, tmp_path)

@@ -1,5 +1,7 @@
 """Numbers as people read them."""
 
+import os
+
 import pytest
 
 from calcbench.bench import units
@@ -48,3 +50,7 @@ def test_writes_each_kind_of_figure_with_its_unit() -> None:
     assert units.format_rate(41_234.0) == "41,200/s"
     assert units.format_seconds(0.25) == "250 ms"
     assert [units.format_ratio(ratio) for ratio in (2.13, 9.96, 15.4)] == ["2.1x", "10x", "15x"]
+
+
+def test_writes_a_path_that_is_no_text_with_escapes() -> None:
+    assert units.as_text(os.fsdecode(b"r\xff/\xc3\xa4")) == "r\\xff/ä"

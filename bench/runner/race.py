@@ -27,6 +27,7 @@ from calcbench.bench.schema.result import (
 from calcbench.bench.schema.upgrade import SCHEMA_VERSION
 from calcbench.bench.system.cpus import Pinning, choose_cores
 from calcbench.bench.system.machine import describe_machine, describe_versions, without_paths
+from calcbench.bench.units import as_text
 from calcbench.core.errors import CalcbenchError
 
 if TYPE_CHECKING:
@@ -86,8 +87,8 @@ def race(
     def so_far() -> Run:
         return Run(
             schema_version=SCHEMA_VERSION,
-            name=out.resolve().name,
-            command=without_paths(command),
+            name=as_text(out.resolve().name),
+            command=without_paths(as_text(command)),
             started=started,
             finished=timestamp(),
             partial=not whole,

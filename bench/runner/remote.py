@@ -10,11 +10,12 @@ from urllib.parse import urlsplit
 from calcbench.bench.diagnosis.evidence import ServerWatch
 from calcbench.bench.diagnosis.failures import failure_reason_of_responses
 from calcbench.bench.loadgen.spec import Ask, load_spec_of
-from calcbench.bench.runner.subject import Setup, Subject, conclude, failed
+from calcbench.bench.runner.subject import Setup, Subject, conclude, drive, failed
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.plan import CLOSE
 from calcbench.bench.schema.result import Measurement
 from calcbench.bench.system.usage import Life
+from calcbench.bench.units import as_text
 from calcbench.core.errors import CalcbenchError, UsageError
 from calcbench.core.http.parser import TCHAR
 from calcbench.core.serving.sockets import in_url
@@ -89,7 +90,7 @@ def parse_target(url: str, unix: str = "") -> Target:
     if unix and not Path(unix).exists():
         raise UsageError(f"no Unix socket {unix!r}")
     host = in_url(parts.hostname)
-    where = f"unix:{Path(unix).name}" if unix else f"{host}:{port}" if port else host
+    where = f"unix:{as_text(Path(unix).name)}" if unix else f"{host}:{port}" if port else host
     return Target(f"{where}{path}", parts.hostname, port or 80, path, unix)
 
 
@@ -162,7 +163,7 @@ def measure_target(
     )
     try:
         with setup.drivers() as drivers:
-            observation = drivers.drive(spec)
+            observation = drive(drivers, spec)
     except (CalcbenchError, OSError) as error:
         return failed(condition, number, error)
     unseen = ServerWatch((), (), Life(0, 0, 0))

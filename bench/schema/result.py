@@ -164,8 +164,7 @@ def write_run(run: Run, folder: Path) -> None:
     """Write *run* to ``result.json`` in *folder*; raises CalcbenchError when that fails."""
     text = json.dumps(run_as_json(run), indent=1, ensure_ascii=False, allow_nan=False)
     with whole_file(folder / RESULT) as file:
-        # A path may hold octets that are no text: JSON has an escape for what stands for them.
-        file.write(text.encode(errors="backslashreplace") + b"\n")
+        file.write(text.encode() + b"\n")
 
 
 def read_run(folder: Path) -> Run:
