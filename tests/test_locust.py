@@ -63,6 +63,7 @@ from calcbench.bench.loadgen.protocol import (
     REPORT,
     SAMPLES,
     TAG_BITS,
+    DriverError,
     DriverReport,
     Opened,
     to_octets,
@@ -339,6 +340,24 @@ def test_refuses_to_drive_with_fewer_users() -> None:
         LoadSession(LoadSpec("", 0, 4, True, duration_s=1.0)).assign({0: 2, 1: 1})
 
 
+def test_a_load_fails_whose_worker_opens_its_window_before_it_should() -> None:
+    session = LoadSession(LoadSpec("", 0, 1, True, duration_s=1.0))
+    session.assign({0: 1})
+
+    with pytest.raises(CalcbenchError, match="opens before it should"):
+        session.take(0, to_octets(Opened(5)))
+
+
+def test_shows_what_a_worker_says_of_itself_in_one_short_line() -> None:
+    session = LoadSession(LoadSpec("", 0, 1, True, duration_s=1.0))
+    session.assign({0: 1})
+
+    with pytest.raises(CalcbenchError) as failed:
+        session.take(0, to_octets(DriverError("\x1b[2J\n" + "x" * 10_000)))
+    assert str(failed.value).startswith("the driver cannot drive: [2Jxxx")
+    assert len(str(failed.value)) == 500
+
+
 @pytest.mark.parametrize(
     ("kind", "content", "problem"),
     [
@@ -355,6 +374,7 @@ def test_refuses_to_drive_with_fewer_users() -> None:
         (REPORT, REPORTED.replace(b'"ended": 1', b'"ended": 1e99'), "at ended"),
         (REPORT, REPORTED.replace(b'"responses": 1', b'"responses": null'), "responses is missing"),
         (REPORT, REPORTED.replace(b"{}", b'{"idle": {"met": "x"}}'), "at background"),
+        (REPORT, REPORTED.replace(b"{}", b'{"idle": {"met": -1}}'), "met -1 should be from 0 to"),
         (SAMPLES, b"123", "buffer size"),
         (SAMPLES, b"12345678", "reshape"),
         (b"?", b"", "kind b'?'"),

@@ -68,6 +68,9 @@ class DriverReport:
         for name, value in vars(self).items():
             if isinstance(value, int):
                 check_range(name, value, least=int(name == "elapsed_ns"))
+        for counts in self.background.values():
+            for name, value in counts.items():
+                check_range(name, value)
 
 
 @dataclass(frozen=True)

@@ -82,6 +82,6 @@ def place(host: str, port: int) -> str:
     return f"{in_url(host)}:{port}"
 
 
-def plain(text: object) -> str:
-    """Return *text*, which anybody may have sent, as it can be shown in a line."""
-    return "".join(filter(str.isprintable, str(text)))[:LONGEST]
+def plain(text: object, most: int = LONGEST) -> str:
+    """Return *text*, which anybody may have sent, as it can be shown: *most* letters of a line."""
+    return "".join(filter(str.isprintable, str(text)))[:most]

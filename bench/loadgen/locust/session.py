@@ -13,16 +13,19 @@ from calcbench.bench.system.cpu_time import group_cpu_ns
 from calcbench.core.errors import CalcbenchError
 
 NEVER = float("inf")
+LONGEST_ERROR = 500  # characters of what a driver says of itself
 
 
 @contextlib.contextmanager
 def understanding() -> Iterator[None]:
-    """Have samples that cannot be fail the load, and not the race.
+    """Have a report whose samples make no sense fail its load, and not the whole race.
 
     Who joins from elsewhere may be anybody. Messages have been checked when they came.
     """
     try:
         yield
+    except CalcbenchError as error:
+        raise CalcbenchError(plain(error, LONGEST_ERROR)) from None
     except ValueError as error:
         problem = plain(f"{type(error).__name__}: {error}")
         raise CalcbenchError(f"a worker reports what cannot be understood ({problem})") from None
@@ -88,6 +91,8 @@ class LoadSession:
         reader.data += octets
         with understanding():
             samples = reader.messages()
+            if reader.opened_ns and self.opens == NEVER:
+                raise ValueError("a window that opens before it should")
             if reader.opened_ns and not reader.ahead_ns:
                 reader.put_at(round(self.opens))
             for piece in samples:
