@@ -154,7 +154,7 @@ def test_compares_results_of_one_strategy_each_whatever_its_name(
     assert status == HELD
     assert found["changes"][0]["strategy"] == "fork"
     assert found["changes"][0]["ratio"] == pytest.approx(2, abs=0.05)
-    assert found["conditions"][0]["status"] == "held"
+    assert found["thresholds"][0]["status"] == "held"
 
 
 def test_finds_nothing_in_common(tmp_path: Path) -> None:
@@ -264,3 +264,10 @@ def test_cannot_tell_of_what_the_second_result_lacks(
     assert "A was stopped early" in text
     assert "Not in B: fork, add, keep-alive, 4" in text
     assert text.splitlines()[-1].endswith("fork, add, keep-alive, 4: not in B")
+
+    found = json.loads(compare(first, second, "--json", capsys=capsys)[1])
+    assert found["only_in_a"] == ["fork, add, keep-alive, 4"]
+    assert found["partial"] == [True, False]
+    # What only B has is judged by what is said of B alone, and has no change.
+    assert compare(second, first, "--fail-if", "p99>30ms", capsys=capsys)[1].count("broken:") == 2
+    assert compare(second, first, "--fail-if", "p99>90%", capsys=capsys)[1].count("held:") == 1

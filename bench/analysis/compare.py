@@ -133,20 +133,33 @@ def compare_pair(pair: Pair, metric: Metric, family: int) -> Comparison:
     )
 
 
-def judge_pair(threshold: Threshold, pair: Pair) -> Judged:
-    """Return what comes of *threshold* for *pair*."""
-    metric, where = threshold.metric, pair.where
-    reason = pair.failure_reason if threshold.relative else doubt_of(pair.second, "B")
-    if reason:
-        return Judged(threshold, where, CANNOT_TELL, reason)
+def judge_all(threshold: Threshold, pairs: Sequence[Pair], second: Summary) -> list[Judged]:
+    """Return what comes of *threshold*: for all *pairs*, or for all rows of the *second* alone."""
     if threshold.relative:
-        comparison = compare_pair(pair, metric, 1)
-        if comparison == NO_COMPARISON:
-            rounds = min(metric.spread(row).rounds for row in (pair.first, pair.second))
-            return Judged(threshold, where, CANNOT_TELL, too_few(rounds))
-        return threshold.judged(where, comparison.ratio, (comparison.low, comparison.high))
-    spread = metric.spread(pair.second)
+        return [judge_change(threshold, pair) for pair in pairs]
+    rows = [row for row in second.rows if not row.condition.is_control]
+    return [judge_row(threshold, row) for row in rows]
+
+
+def judge_change(threshold: Threshold, pair: Pair) -> Judged:
+    """Return what comes of *threshold* for the change from one of *pair* to the other."""
+    metric, where = threshold.metric, pair.where
+    if pair.failure_reason:
+        return Judged(threshold, where, CANNOT_TELL, pair.failure_reason)
+    comparison = compare_pair(pair, metric, 1)
+    if comparison == NO_COMPARISON:
+        rounds = min(metric.spread(row).rounds for row in (pair.first, pair.second))
+        return Judged(threshold, where, CANNOT_TELL, too_few(rounds))
+    return threshold.judged(where, comparison.ratio, (comparison.low, comparison.high))
+
+
+def judge_row(threshold: Threshold, row: Row) -> Judged:
+    """Return what comes of *threshold* for *row* of the second result."""
+    metric, where = threshold.metric, where_of(row.condition)
+    spread = metric.spread(row)
+    if reason := doubt_of(row, "B"):
+        return Judged(threshold, where, CANNOT_TELL, reason)
     if spread.interval is None:
         return Judged(threshold, where, CANNOT_TELL, too_few(spread.rounds))
     low, high = (end * metric.scale for end in spread.interval)
-    return threshold.judged(where, metric.median(pair.second), (low, high))
+    return threshold.judged(where, metric.median(row), (low, high))

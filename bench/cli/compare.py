@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from calcbench.bench.analysis.compare import compare_all, judge_pair, lacking, matched
+from calcbench.bench.analysis.compare import compare_all, judge_all, lacking, matched
 from calcbench.bench.analysis.summary import summarise
 from calcbench.bench.analysis.thresholds import CANNOT_TELL, Judged, exit_status, parse_threshold
 from calcbench.bench.cli.base import Command, json_option
@@ -44,15 +44,15 @@ def compare_command(first: Path, second: Path, thresholds: tuple[str, ...], as_j
     summaries = summarise(runs[0], first), summarise(runs[1], second)
     pairs = matched(*summaries)
     changes, missing = compare_all(pairs), lacking(summaries[0], pairs)
-    judged = [judge_pair(threshold, pair) for threshold in parsed for pair in pairs]
+    judged = [one for threshold in parsed for one in judge_all(threshold, pairs, summaries[1])]
     judged += [
         Judged(threshold, where, CANNOT_TELL, "not in B")
         for threshold in parsed
         for where in missing
     ]
     if as_json:
-        text = json.dumps(comparison_as_json(runs, changes, judged), indent=1, ensure_ascii=False)
-        click.echo(text)
+        found = comparison_as_json(runs, changes, judged, missing)
+        click.echo(json.dumps(found, indent=1, ensure_ascii=False))
     else:
         click.echo("\n".join(compare_lines(runs, changes, judged, missing)))
     return exit_status(judged)

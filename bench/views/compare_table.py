@@ -129,12 +129,17 @@ def show_interval(comparison: Comparison) -> str:
 
 
 def comparison_as_json(
-    runs: tuple[Run, Run], changes: Sequence[Change], judged: Sequence[Judged]
+    runs: tuple[Run, Run],
+    changes: Sequence[Change],
+    judged: Sequence[Judged],
+    only_in_a: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return all that was found, as JSON can carry it; what is unknown is null."""
     return {
         "a": runs[0].name,
         "b": runs[1].name,
+        "partial": [run.partial for run in runs],
+        "only_in_a": list(only_in_a),
         "changes": [
             {
                 **dataclasses.asdict(change.pair.second.condition),
@@ -144,9 +149,9 @@ def comparison_as_json(
             }
             for change in changes
         ],
-        "conditions": [
+        "thresholds": [
             {
-                "condition": one.threshold.text,
+                "threshold": one.threshold.text,
                 "where": one.where,
                 "status": WORDS[one.status],
                 "seen": seen(one),
