@@ -739,6 +739,7 @@ def test_shows_its_progress_with_the_time_left_on_a_terminal_only(
 
     assert process.returncode in (0, 1)  # a round of 50 ms may not count
     assert "left" not in stdout
+    assert str(folder_of(tmp_path)) in stdout
 
 
 @pytest.mark.slow

@@ -24,8 +24,9 @@ from calcbench.bench.runner.knee import (
     knee_lines,
     parse_objective,
     search,
+    warmup_of,
 )
-from calcbench.bench.runner.subject import Setup, Subject
+from calcbench.bench.runner.subject import LoadError, Setup, Subject, failed
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.evidence import Evidence
 from calcbench.bench.schema.outcomes import Outcomes
@@ -134,6 +135,18 @@ def test_judges_a_try(
     )
 
 
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [(LoadError("the driver died: Killed"), UNKNOWN), (CalcbenchError("no start"), NOT_KEPT)],
+)
+def test_blames_no_server_for_its_drivers(
+    tmp_path: Path, error: CalcbenchError, outcome: str
+) -> None:
+    one = failed(Condition("fork", "add", KEEP_ALIVE, 4), 1, error)
+
+    assert judge_try(one, OBJECTIVE, tmp_path) == Try(0.0, outcome, str(error))
+
+
 def test_finds_the_knee_of_each_and_writes_every_try(tmp_path: Path) -> None:
     knees = {"fork": 300, "selectors": 1_100}
 
@@ -158,6 +171,7 @@ def test_finds_the_knee_of_each_and_writes_every_try(tmp_path: Path) -> None:
     assert text[0] == "Highest rate sustained with p99<20ms:"
     assert text[1].startswith("  add  selectors  1,0")
     assert "fork, add: 400/s not kept: p99 50.0 ms" in told
+    assert written["warmup_s"] == 0.02
     assert warmups == {0.015, 0.02}  # the objective's 20 ms, so that the first responses have come
 
 
@@ -181,6 +195,13 @@ def test_tells_what_was_searched_apart() -> None:
         ("wait=1ms", "1 connection"),
         ("wait=1ms", "2,000 connections"),
     ]
+
+
+def test_warms_up_for_no_longer_than_a_response_may_take() -> None:
+    plan = Plan(("fork",), warmup_s=0.3, timeout_s=2)
+
+    for text, seconds in (("p99<20ms", 0.3), ("p99<500ms", 0.5), ("max<60s", 2)):
+        assert warmup_of(plan, parse_objective(text)) == seconds
 
 
 def test_keeps_what_was_found_before_somebody_stopped_it(tmp_path: Path) -> None:

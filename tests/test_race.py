@@ -426,7 +426,8 @@ def test_writes_what_there_is_when_interrupted(tmp_path: Path) -> None:
     run = read_run(tmp_path)
 
     assert run.partial
-    assert len(run.measurements) == 1
+    [first] = run.measurements
+    assert first.status == "ok" or STILL.search(first.reason)
     assert len(left) >= 2
     wait_for_the_end_of(left)
     assert not list(tmp_path.rglob("*.part"))

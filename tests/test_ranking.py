@@ -12,6 +12,7 @@ from calcbench.bench.analysis.ranking import (
     compare,
     contests,
     controls,
+    rankable,
     ranked,
     rounds_to_tell,
     tier_numbers,
@@ -163,3 +164,15 @@ def test_ranks_nobody_by_a_single_round_beside_others_with_more() -> None:
 
     assert names(tiers(ranked(rows))) == [["a"], ["c"]]
     assert ranked([rows[1], rows[3]]) == [rows[1], rows[3]]
+
+
+def test_asks_in_each_group_who_has_several_rounds() -> None:
+    """Where a workload has one round in all, its strategies are shown as they were in that."""
+    other = make_condition("a", workload="wait=10ms")
+    once = dataclasses.replace(row("a", 100, rounds=1), condition=other)
+
+    assert rankable([row("a", 1_000), row("b", 500), once]) == [
+        row("a", 1_000),
+        row("b", 500),
+        once,
+    ]

@@ -1,5 +1,6 @@
 """Series whose truth is known: settled, warming up, changing, drifting, too short."""
 
+import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -15,6 +16,7 @@ from calcbench.bench.diagnosis.steady_state import (
     medians,
     mser,
 )
+from calcbench.bench.schema.arrivals import ARRIVALS, schedule
 
 Series = NDArray[np.float64]
 S = 1_000_000_000
@@ -96,12 +98,12 @@ def test_counts_responses_by_when_they_came() -> None:
     assert sum(result.series) == len(slow)
 
 
-@pytest.mark.parametrize("by_latency", [False, True])
+@pytest.mark.parametrize("offered_per_s", [0, 20_000])
 @pytest.mark.parametrize("answered", [0.02, 0.2, 0.45])
-def test_takes_no_silence_for_a_steady_state(answered: float, by_latency: bool) -> None:
+def test_takes_no_silence_for_a_steady_state(answered: float, offered_per_s: float) -> None:
     """A server that answers and then hangs has not been warming up."""
     done = np.append(np.arange(0, answered * S, S // 20_000), S - 1).astype(np.int64)
-    result = assess_steadiness(done, np.full(len(done), 100_000), S, by_latency=by_latency)
+    result = assess_steadiness(done, np.full(len(done), 100_000), S, offered_per_s=offered_per_s)
 
     assert (result.settled, result.why, result.warmup_ns) == (False, SILENT, 0)
 
@@ -111,13 +113,24 @@ def test_goes_by_latency_where_the_rate_is_prescribed() -> None:
     latency = np.where(done < S * 7 // 10, 100_000, 300_000)
 
     assert assess_steadiness(done, latency, S).settled
-    assert assess_steadiness(done, latency, S, by_latency=True).settled is False
+    assert assess_steadiness(done, latency, S, offered_per_s=2_000).settled is False
 
 
 def test_carries_the_latency_over_a_bin_without_responses() -> None:
     place, latency = np.array([1, 1, 3]), np.array([10, 20, 40])
 
     assert medians(place, latency, np.array([0.0, 2, 0, 1])).tolist() == [15, 15, 15, 40]
+
+
+@pytest.mark.parametrize("arrivals", ARRIVALS)
+@pytest.mark.parametrize("rate", [0.5, 1, 2, 4, 20])
+def test_takes_no_slow_open_loop_for_a_silent_server(rate: float, arrivals: str) -> None:
+    for seed in range(100):
+        due = itertools.takewhile(lambda at: at < 2 * S, schedule(rate, arrivals, seed))
+        done = np.array([at + 5_000_000 for at in due], np.int64)
+        told = assess_steadiness(done, np.full(len(done), 5_000_000), 2 * S, offered_per_s=rate)
+
+        assert told.why != SILENT
 
 
 @pytest.mark.parametrize(("responses", "latency_ns"), [(30, 5_000_000), (2, 90_000_000)])

@@ -13,7 +13,7 @@ INTERVAL_ROUNDS = 5  # from which on a chart shows the interval
 class Metric:
     """One quantity that a summary holds for every condition.
 
-    *name* is what it is called in conditions such as ``p99>50ms``, *file* the chart's name without
+    *name* is what it is called in thresholds such as ``p99>50ms``, *file* the chart's name without
     a suffix, empty where none is drawn. *spread* finds the quantity in a row, *scale*
     brings it from its stored unit to *unit*.
     """

@@ -48,14 +48,21 @@ def groups(rows: Iterable[Row]) -> list[list[Row]]:
 def rankable(rows: Iterable[Row]) -> list[Row]:
     """Return *rows* but for those without figures, the control, and what is only the driver's.
 
-    Of one round nobody knows what chance did, so where others have more, it is not ranked.
+    Of one round nobody knows what chance did, so where others of a group have more, it is not
+    ranked.
     """
     measured = [
         row
         for row in rows
         if row.status == "ok" and not row.condition.is_control and row.judgement not in UNRANKED
     ]
-    return [row for row in measured if row.rounds > 1] or measured
+    several = {id(row) for group in groups(measured) for row in with_rounds(group)}
+    return [row for row in measured if id(row) in several]
+
+
+def with_rounds(rows: list[Row]) -> list[Row]:
+    """Return those of *rows*, of one group, of which several rounds count; all where none has."""
+    return [row for row in rows if row.rounds > 1] or rows
 
 
 def ranked(rows: Iterable[Row]) -> list[Row]:

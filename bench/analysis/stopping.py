@@ -49,7 +49,7 @@ def settled(plan: Plan, measurements: Sequence[Measurement]) -> bool:
 def by_condition(measurements: Sequence[Measurement]) -> dict[Condition, dict[int, float]]:
     """Return the right responses a second of each condition that never failed, by round.
 
-    As in the summary, rounds in which the driver was the limit do not count.
+    Rounds in which the driver was the limit do not count.
     """
     found: dict[Condition, dict[int, float]] = {}
     failed = {measurement.condition for measurement in measurements if measurement.status != "ok"}

@@ -61,7 +61,7 @@ class Row:
     """What is known about one condition.
 
     *status* is ``ok`` when at least one round counts; *rounds* is how many do, *failed_rounds*
-    how many do not, and *reason* says why the first of those does not. *requests* are right
+    how many do not, and *reason* says why the gravest of those does not. *requests* are right
     responses, *throughput* is those for each second. *clients_served* is the fewest of any round.
     *counted* are the numbers of the rounds that count. *judgement* is what most of them were
     judged to be, empty where nobody judged. *client_fairness* and *worker_fairness* are Jain's

@@ -61,7 +61,7 @@ def read_options(
     load, duration_s = load_fields(ctx, params), fields["duration_s"]
     if load["rate"] and load["rate"] * duration_s < 1:
         raise UsageError(
-            f"at --rate {load['rate']:g} nothing is due within --duration {duration_s:g}"
+            f"at --rate {load['rate']:g} less than one request is due in --duration {duration_s:g}"
         )
     return RunOptions(fields | load | precision, slo, output)
 

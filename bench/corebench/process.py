@@ -9,9 +9,9 @@ from calcbench.core.serving.stop import die_with_parent
 
 
 def configure() -> dict[str, Any]:
-    """Do as the config says, the JSON in the arguments, and return it for what is left to do.
+    """Return the config of this process, the JSON in its arguments, after doing what is common.
 
-    From then on this process runs on its cores, and dies with whoever started it.
+    From then on the process runs on the config's cores, and dies with whoever started it.
     """
     config: dict[str, Any] = json.loads(sys.argv[1])
     die_with_parent(config["parent"])

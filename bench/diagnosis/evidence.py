@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from calcbench.bench.diagnosis import littles_law
 from calcbench.bench.diagnosis.classify import Judgement, classify
-from calcbench.bench.diagnosis.steady_state import SILENT, Steadiness, assess_steadiness
+from calcbench.bench.diagnosis.steady_state import Steadiness, assess_steadiness
 from calcbench.bench.loadgen.observation import Observation, count_late
 from calcbench.bench.schema.calibration import Calibration
 from calcbench.bench.schema.condition import Condition
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from calcbench.bench.schema.samples import Samples
 
 
+UNANSWERED = "nothing was answered of what was due in the second part of the window"
 MOMENTS = ("intended_ns", "sent_ns", "first_ns", "done_ns")  # columns that count from the opening
 
 
@@ -66,7 +67,7 @@ def assess(
         if rest.outcomes.ok:
             observation = rest
         else:  # of what was due later nothing was answered, which only an open loop can see
-            steadiness = dataclasses.replace(steadiness, settled=False, why=SILENT, warmup_ns=0)
+            steadiness = dataclasses.replace(steadiness, settled=False, why=UNANSWERED, warmup_ns=0)
     ceiling_per_s = calibration.ceiling_per_s(condition.reuse) if calibration else None
     evidence = gather(
         observation, condition, pinning, watch.usage_samples, steadiness, ceiling_per_s
@@ -214,7 +215,7 @@ def steadiness_of(observation: Observation) -> Steadiness:
         done[inside],
         (done - sent)[inside],
         elapsed_ns,
-        by_latency=observation.offered_per_s > 0,
+        offered_per_s=observation.offered_per_s,
     )
 
 

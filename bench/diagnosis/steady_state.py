@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 MOST_BINS, FEWEST_BINS = 60, 12
 RESPONSES_PER_BIN = 20  # so that chance alone moves a bin by a quarter, and not by half
 LATENCIES_PER_BIN = 4  # clients in lockstep answer in bursts, one in each latency
+GAPS = 10  # usual ones, after which chance alone has nobody ask: once in 20,000
 MATTERS = 0.10  # a change of the rate by less than this is what machines do
 SILENT = "in half of the window or more no response came"
 SURE = 0.001  # chance of seeing a change where none is: the split was chosen after looking
@@ -42,17 +43,18 @@ def assess_steadiness(
     latency_ns: "NDArray[np.int64]",
     elapsed_ns: int,
     *,
-    by_latency: bool = False,
+    offered_per_s: float = 0,
 ) -> Steadiness:
     """Return whether responses that came at *done_ns* of a window of *elapsed_ns* settled.
 
-    It goes by their rate; where that is prescribed, *by_latency*, by the median in each bin.
+    It goes by their rate; where that is prescribed, *offered_per_s*, by the median latency in each
+    bin.
     """
     import numpy as np
 
     responses = len(done_ns)
     bins = 0
-    if responses and is_silent(done_ns, latency_ns, elapsed_ns):
+    if responses and is_silent(done_ns, latency_ns, elapsed_ns, offered_per_s):
         return Steadiness(False, SILENT)
     if responses:
         width = max(
@@ -65,7 +67,7 @@ def assess_steadiness(
         return Steadiness(None, "too few responses to say whether it settled")
     place = np.clip(done_ns * bins // elapsed_ns, 0, bins - 1)
     counts = np.bincount(place, minlength=bins).astype(float)
-    series = medians(place, latency_ns, counts) if by_latency else counts
+    series = medians(place, latency_ns, counts) if offered_per_s else counts
     settled, why, cut = assess_series(series)
     if np.count_nonzero(counts) <= bins / 2:  # what falls silent has not been warming up
         settled, why, cut = False, SILENT, 0
@@ -75,17 +77,23 @@ def assess_steadiness(
 
 
 def is_silent(
-    done_ns: "NDArray[np.int64]", latency_ns: "NDArray[np.int64]", elapsed_ns: int
+    done_ns: "NDArray[np.int64]",
+    latency_ns: "NDArray[np.int64]",
+    elapsed_ns: int,
+    offered_per_s: float,
 ) -> bool:
-    """Tell whether nothing came for half of the window, and its responses take nowhere near that.
+    """Tell whether nothing came for half of the window, though it should have by then.
 
-    There must be some.
+    So it should after a few latencies, and after many times as long as from one request to the next
+    where *offered_per_s* are due. There must be some responses.
     """
     import numpy as np
 
     moments = np.concatenate([[0], np.sort(done_ns), [elapsed_ns]])
     longest = np.diff(moments).max()
-    return bool(longest >= elapsed_ns / 2 and longest > LATENCIES_PER_BIN * latency_ns.max())
+    due_ns = GAPS * 1e9 / offered_per_s if offered_per_s else 0
+    usual = max(LATENCIES_PER_BIN * latency_ns.max(), due_ns)
+    return bool(longest >= elapsed_ns / 2 and longest > usual)
 
 
 def medians(

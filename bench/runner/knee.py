@@ -167,10 +167,9 @@ def find_knees(
     found: list[Knee] = []
 
     def measure(condition: Condition, rate: float | None) -> Measurement:
-        # Whoever keeps the objective answers within it: by then its first responses have come.
-        limit_s = objective.limit / 1e3
-        warmup_s = plan.warmup_s if rate is None else max(plan.warmup_s, limit_s)
-        one = dataclasses.replace(plan, rate=rate, warmup_s=warmup_s)
+        one = dataclasses.replace(plan, rate=rate)
+        if rate is not None:
+            one = dataclasses.replace(one, warmup_s=warmup_of(plan, objective))
         setup = Setup(one, folder, pinning, units, calibration, cluster)
         step = next(steps)
         return subject.measure(setup, condition, step + 1, step)
@@ -196,6 +195,15 @@ def find_knees(
     return found
 
 
+def warmup_of(plan: Plan, objective: Threshold) -> float:
+    """Return for how many seconds each try of *plan* warms up.
+
+    As long as the *objective* allows a response to take: the first have come by then where it is
+    kept. Nothing right takes longer than the timeout.
+    """
+    return max(plan.warmup_s, min(objective.limit / 1e3, plan.timeout_s))
+
+
 def tried(one: Try) -> str:
     """Say what came of *one* try."""
     return f"{format_rate(one.rate)} {one.outcome}: {one.why}"
@@ -205,6 +213,7 @@ def write_knees(knees: Sequence[Knee], plan: Plan, objective: Threshold, folder:
     """Write *knees* and every try to ``knee.json``; raises CalcbenchError when that fails."""
     values = {
         "objective": objective.text,
+        "warmup_s": warmup_of(plan, objective),
         "plan": dataclasses.asdict(plan),
         "machine": describe_machine(),
         "versions": describe_versions(),

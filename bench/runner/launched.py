@@ -8,7 +8,7 @@ from dataclasses import asdict
 from calcbench.bench.diagnosis.evidence import ServerWatch
 from calcbench.bench.diagnosis.failures import contradiction_of_totals, failure_reason
 from calcbench.bench.loadgen.spec import LoadSpec, load_spec_of
-from calcbench.bench.runner.subject import Setup, Subject, conclude, failed
+from calcbench.bench.runner.subject import Setup, Subject, conclude, drive, failed
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Measurement
@@ -65,7 +65,7 @@ def measure(
         # The drivers start while the server does.
         with setup.drivers() as drivers, start(spec, plan.host) as server:
             with Sampling(sampler_of(server, pinning), cores=spare_cores(pinning)) as sampling:
-                observation = drivers.drive(load_for(plan, condition, server, pinning))
+                observation = drive(drivers, load_for(plan, condition, server, pinning))
             workers = server.watch.workers() if server.watch else []
             died = server.died()
             before = children_switches()

@@ -14,17 +14,24 @@ from typing import TYPE_CHECKING, Any
 from calcbench.bench.diagnosis.evidence import ServerWatch, assess
 from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.loadgen.pool import Drivers
+from calcbench.bench.loadgen.spec import LoadSpec
 from calcbench.bench.schema.calibration import Calibration
 from calcbench.bench.schema.condition import Condition
+from calcbench.bench.schema.evidence import NO_EVIDENCE, Evidence
 from calcbench.bench.schema.judgements import INVALID
 from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Measurement
 from calcbench.bench.schema.samples import write_samples
 from calcbench.bench.system.cpus import Pinning
 from calcbench.bench.system.machine import without_paths
+from calcbench.core.errors import CalcbenchError
 
 if TYPE_CHECKING:
     from calcbench.bench.loadgen.locust.cluster import Cluster
+
+
+class LoadError(CalcbenchError):
+    """No load could be made, which says nothing of the server."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,14 @@ class Setup:
         return Drivers(self.plan.drivers, self.plan.engine)
 
 
+def drive(drivers: "Drivers | Cluster", spec: LoadSpec) -> Observation:
+    """Return what *drivers* see of a load by *spec*; raises LoadError where they cannot."""
+    try:
+        return drivers.drive(spec)
+    except (CalcbenchError, OSError) as error:
+        raise LoadError(str(error)) from error
+
+
 @dataclass(frozen=True)
 class Subject:
     """What is raced: how one of them is measured, and what is recorded of all, by their labels.
@@ -61,7 +76,9 @@ class Subject:
 
 def failed(condition: Condition, number: int, error: Exception) -> Measurement:
     """Return the measurement of *condition* in round *number* that an *error* has ended."""
-    return Measurement(condition, number, "failed", without_paths(str(error)), judgement=INVALID)
+    reason = without_paths(str(error))
+    evidence = Evidence(lost=reason) if isinstance(error, LoadError) else NO_EVIDENCE
+    return Measurement(condition, number, "failed", reason, judgement=INVALID, evidence=evidence)
 
 
 def conclude(

@@ -100,9 +100,10 @@ def freeze(pinning: Pinning) -> Requirement:  # by make validate
 
 @dataclass(frozen=True)
 class Freeze:
-    """What drivers saw of a server that was *stopped_ns* after their window opened.
+    """What drivers saw of a server that stood still for a part of their window.
 
-    It *went_on_ns* after that opening, or a few microseconds later, but never before.
+    Both moments count from the window's opening: it was stopped at *stopped_ns*, and let go on at
+    *went_on_ns* or a few microseconds later, but never before.
     """
 
     observation: Observation
