@@ -5,21 +5,20 @@ import os
 import threading
 from pathlib import Path
 
-import pytest
 from client import Client
+from servers import make_spec
 
 from calcbench.core.app.workload import parse_workload
 from calcbench.core.http.connection import Connection
 from calcbench.core.http.limits import Policy
-from calcbench.core.serving.catalogue import names
 from calcbench.core.serving.counters import COLUMNS, ROWS, Watch, Worker, make_table
-from calcbench.core.serving.launcher import ServerSpec, launch
+from calcbench.core.serving.launcher import Server, ServerSpec, launch
 from calcbench.core.serving.service import make_service
 
 
-@pytest.mark.parametrize("strategy", names())
-def test_counts_every_response_of_every_strategy(strategy: str) -> None:
-    with launch(ServerSpec(strategy, watched=True)) as server:
+def workers_of(strategy: str) -> tuple[Server, list[Worker]]:
+    """Return a server that was asked five times by each of two clients, and who responded."""
+    with launch(make_spec(strategy, watched=True)) as server:
         for _ in range(2):
             with Client(server) as client:
                 for _ in range(5):
@@ -29,13 +28,25 @@ def test_counts_every_response_of_every_strategy(strategy: str) -> None:
         workers = server.watch.workers()
 
     assert stopped.clean
+    return server, workers
+
+
+def test_counts_every_response_of_every_strategy(strategy: str) -> None:
+    _, workers = workers_of(strategy)
+
     assert sum(worker.responses for worker in workers) == 10
     assert all(worker.pid and worker.thread for worker in workers)
-    if strategy == "fork":
-        assert len({worker.pid for worker in workers}) == 2
-        assert server.pid not in {worker.pid for worker in workers}
-    else:
-        assert {worker.pid for worker in workers} == {server.pid}
+
+
+def test_counts_by_processes_and_threads() -> None:
+    server, children = workers_of("fork")
+    pids = {worker.pid for worker in children}
+    assert len(pids) == 2
+    assert server.pid not in pids
+
+    server, threads = workers_of("thread-per-request")
+    assert {worker.pid for worker in threads} == {server.pid}
+    assert len({worker.thread for worker in threads}) > 1
 
 
 def test_pays_nothing_when_nobody_watches() -> None:
