@@ -9,7 +9,6 @@ INSTALL = @sh .ci/install
 BIN = $(VENV)/bin
 TYPES = build/types/calcbench
 REFERENCE = build/reference-servers$(addprefix -,$(subst /,-,$(PYTHON)))
-COVERAGE = $(BIN)/coverage
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:  # two targets would install into one .venv at once
@@ -31,7 +30,7 @@ run: ## install if needed, then race the strategies and draw what happened
 
 test: ## install if needed, then run all tests
 	$(INSTALL) test
-	@exec $(UNDER) $(BIN)/pytest $(ARGS)
+	@exec $(BIN)/pytest $(ARGS)
 
 test-fast: ## run the tests that drive no server and start no Locust: under a minute
 	$(INSTALL) test
@@ -39,10 +38,7 @@ test-fast: ## run the tests that drive no server and start no Locust: under a mi
 
 coverage: ## run all tests, then print which lines none of them reaches
 	$(INSTALL) test
-	@rm -rf build/coverage && mkdir -p build/coverage
-	@$(MAKE) test UNDER="$(COVERAGE) run --source=$(CURDIR)/core,$(CURDIR)/strategies,$(CURDIR)/bench"
-	@$(COVERAGE) combine --quiet
-	@$(COVERAGE) report
+	@exec bash .ci/coverage $(ARGS)
 
 check: types ## run the linter, the formatter's check, the spelling and the type checkers
 	$(INSTALL) check
