@@ -23,9 +23,6 @@ from calcbench.bench.schema.outcomes import OK, OUTCOMES, Outcomes
 from calcbench.core.errors import CalcbenchError
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from calcbench.bench.schema.histogram import Histograms
     from calcbench.bench.schema.samples import Samples
 
@@ -124,9 +121,7 @@ class Collector:
 
         self.histograms = self.histograms or Histograms()
         for piece in self.pieces:
-            columns = self.columns([piece])
-            counted = self.tally.add(self, columns)
-            self.histograms.add({name: column[counted] for name, column in columns.items()})
+            self.histograms.add(self.tally.add(self, self.columns([piece])))
         self.pieces.clear()
 
     def window(self) -> tuple[int, int]:
@@ -180,9 +175,7 @@ class Collector:
         folded = self.histograms is not None
         if folded:
             self.fold()
-        columns = self.columns(self.pieces)
-        counted = self.tally.add(self, columns)
-        samples = {name: column[counted] for name, column in columns.items()}
+        samples = self.tally.add(self, self.columns(self.pieces))
         reports = [reader.report for reader in self.readers if reader.report]
         opened, closed = self.window()
         if closed <= opened:
@@ -242,8 +235,8 @@ class Tally:
     lateness_ns: int = 0
     waited: int = 0
 
-    def add(self, collector: Collector, columns: "Samples") -> "NDArray[np.bool_]":
-        """Count what is in *columns*; return which of them are samples of the window."""
+    def add(self, collector: Collector, columns: "Samples") -> "Samples":
+        """Count what is in *columns*; return those of them that are samples of the window."""
         import numpy as np
 
         opened, closed = collector.window()
@@ -254,16 +247,17 @@ class Tally:
         if open_loop:
             counted = (columns["intended_ns"] >= 0) & (columns["intended_ns"] < closed - opened)
         self.responses += int(np.count_nonzero(right & ended))
-        ways = np.bincount(columns["outcome"][counted], minlength=len(OUTCOMES))
+        inside = {name: column[counted] for name, column in columns.items()}
+        client, outcome = inside["client"], inside["outcome"]
+        ways = np.bincount(outcome, minlength=len(OUTCOMES))
         self.ways = [have + int(new) for have, new in zip(self.ways, ways, strict=True)]
-        self.served |= set(np.unique(columns["client"][counted & right]).tolist())
-        self.asked |= set(np.unique(columns["client"][counted & (columns["client"] >= 0)]).tolist())
+        self.served |= set(np.unique(client[outcome == OK]).tolist())
+        self.asked |= set(np.unique(client[client >= 0]).tolist())
         if open_loop:
-            inside = {name: column[counted] for name, column in columns.items()}
             late, lateness_ns, waited = count_late(inside, collector.late_ns)
             self.late, self.waited = self.late + late, self.waited + waited
             self.lateness_ns = max(self.lateness_ns, lateness_ns)
-        return counted
+        return inside
 
     def outcomes(self) -> Outcomes:
         """Return how many requests ended in each way."""
