@@ -133,12 +133,26 @@ def compare_pair(pair: Pair, metric: Metric, family: int) -> Comparison:
     )
 
 
-def judge_all(threshold: Threshold, pairs: Sequence[Pair], second: Summary) -> list[Judged]:
-    """Return what comes of *threshold*: for all *pairs*, or for all rows of the *second* alone."""
-    if threshold.relative:
-        return [judge_change(threshold, pair) for pair in pairs]
+def judge_all(
+    thresholds: Sequence[Threshold], pairs: Sequence[Pair], second: Summary, missing: Sequence[str]
+) -> list[Judged]:
+    """Return what comes of each of *thresholds*.
+
+    One of a change looks at all *pairs*, one of a figure at all rows of the *second* result; of
+    what is *missing* there neither can tell.
+    """
     rows = [row for row in second.rows if not row.condition.is_control]
-    return [judge_row(threshold, row) for row in rows]
+    judged: list[Judged] = []
+    for threshold in thresholds:
+        if threshold.relative:
+            judged += [judge_change(threshold, pair) for pair in pairs]
+        else:
+            judged += [judge_row(threshold, row) for row in rows]
+    return judged + [
+        Judged(threshold, where, CANNOT_TELL, "not in B")
+        for threshold in thresholds
+        for where in missing
+    ]
 
 
 def judge_change(threshold: Threshold, pair: Pair) -> Judged:

@@ -56,13 +56,12 @@ def rankable(rows: Iterable[Row]) -> list[Row]:
         for row in rows
         if row.status == "ok" and not row.condition.is_control and row.judgement not in UNRANKED
     ]
-    several = {id(row) for group in groups(measured) for row in with_rounds(group)}
-    return [row for row in measured if id(row) in several]
-
-
-def with_rounds(rows: list[Row]) -> list[Row]:
-    """Return those of *rows*, of one group, of which several rounds count; all where none has."""
-    return [row for row in rows if row.rounds > 1] or rows
+    several = {row.condition.without("strategy") for row in measured if row.rounds > 1}
+    return [
+        row
+        for row in measured
+        if row.rounds > 1 or row.condition.without("strategy") not in several
+    ]
 
 
 def ranked(rows: Iterable[Row]) -> list[Row]:

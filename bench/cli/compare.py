@@ -7,7 +7,7 @@ import click
 
 from calcbench.bench.analysis.compare import compare_all, judge_all, lacking, matched
 from calcbench.bench.analysis.summary import summarise
-from calcbench.bench.analysis.thresholds import CANNOT_TELL, Judged, exit_status, parse_threshold
+from calcbench.bench.analysis.thresholds import exit_status, parse_threshold
 from calcbench.bench.cli.base import Command, json_option
 from calcbench.bench.schema.result import read_run
 from calcbench.bench.views.compare_table import compare_lines, comparison_as_json
@@ -44,12 +44,7 @@ def compare_command(first: Path, second: Path, thresholds: tuple[str, ...], as_j
     summaries = summarise(runs[0], first), summarise(runs[1], second)
     pairs = matched(*summaries)
     changes, missing = compare_all(pairs), lacking(summaries[0], pairs)
-    judged = [one for threshold in parsed for one in judge_all(threshold, pairs, summaries[1])]
-    judged += [
-        Judged(threshold, where, CANNOT_TELL, "not in B")
-        for threshold in parsed
-        for where in missing
-    ]
+    judged = judge_all(parsed, pairs, summaries[1], missing)
     if as_json:
         found = comparison_as_json(runs, changes, judged, missing)
         click.echo(json.dumps(found, indent=1, ensure_ascii=False))
