@@ -10,11 +10,9 @@ A calibration is kept in a cache for each machine, Python and driver, and every 
 
 import contextlib
 import dataclasses
-import datetime
 import hashlib
 import json
 import os
-import platform
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -26,7 +24,7 @@ from calcbench.bench.loadgen.spec import LoadSpec, ring
 from calcbench.bench.schema.calibration import Calibration, Lateness, WayCalibration
 from calcbench.bench.schema.plan import LOOPBACK
 from calcbench.bench.system.cpus import Pinning, choose_cores
-from calcbench.bench.system.machine import describe_machine
+from calcbench.bench.system.machine import describe_machine, python_name, timestamp
 from calcbench.core.serving.sockets import listen
 
 if TYPE_CHECKING:
@@ -60,7 +58,7 @@ def machine_key() -> dict[str, Any]:
         "cpu": machine["cpu"],
         "cores": machine["usable_cores"],
         "kernel": machine["kernel"],
-        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "python": python_name(),
         "gil": getattr(sys, "_is_gil_enabled", lambda: True)(),
         "calcbench": calcbench.__version__,
         "driver": hashlib.sha256(sources).hexdigest()[:12],
@@ -123,7 +121,7 @@ def calibrate_driver(
     rate = ways["keep-alive"].ceiling_per_s * LATENESS_SHARE
     return Calibration(
         **machine_key(),
-        measured=datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+        measured=timestamp(),
         ways=ways,
         lateness=measure_lateness(pinning, rate, duration_s, drive),
     )

@@ -6,7 +6,6 @@ makes a failed measurement with a reason; only a result that cannot be written e
 """
 
 import dataclasses
-import datetime
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -26,7 +25,12 @@ from calcbench.bench.schema.result import (
 )
 from calcbench.bench.schema.upgrade import SCHEMA_VERSION
 from calcbench.bench.system.cpus import Pinning, choose_cores
-from calcbench.bench.system.machine import describe_machine, describe_versions, without_paths
+from calcbench.bench.system.machine import (
+    describe_machine,
+    describe_versions,
+    timestamp,
+    without_paths,
+)
 from calcbench.bench.units import as_text
 from calcbench.core.errors import CalcbenchError
 
@@ -146,8 +150,3 @@ def announced(
             yield done, condition, number
             done += 1
     progress(Progress(done, done, None, number, 0))
-
-
-def timestamp() -> str:
-    """Return this second with its offset from UTC, as ISO 8601 writes it."""
-    return datetime.datetime.now().astimezone().isoformat(timespec="seconds")

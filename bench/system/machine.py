@@ -3,6 +3,7 @@
 No host name, no user name, no path of this machine goes into a result.
 """
 
+import datetime
 import os
 import platform
 import re
@@ -36,6 +37,11 @@ def describe_machine() -> dict[str, Any]:
 def python_name() -> str:
     """Return what runs this, and in which version: ``CPython 3.11.7``."""
     return f"{platform.python_implementation()} {platform.python_version()}"
+
+
+def timestamp() -> str:
+    """Return this second with its offset from UTC, as ISO 8601 writes it."""
+    return datetime.datetime.now().astimezone().isoformat(timespec="seconds")
 
 
 def describe_versions() -> dict[str, str]:
