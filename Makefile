@@ -32,7 +32,7 @@ test: ## install if needed, then run all tests
 	$(INSTALL) test
 	@exec $(BIN)/pytest $(ARGS)
 
-test-fast: ## run the tests that drive no server and start no Locust: under a minute
+test-fast: ## run the tests that drive no server and start no Locust: about a minute
 	$(INSTALL) test
 	@exec $(BIN)/pytest -m "not slow and not locust" $(ARGS)
 
