@@ -28,13 +28,20 @@ class OptionField:
     type_name: str
     least: float | None
     most: float | None
+    choices: tuple[str, ...]
 
 
 def option(
-    default: Any, help: str, *, least: float | None = None, most: float | None = None
+    default: Any,
+    help: str,
+    *,
+    least: float | None = None,
+    most: float | None = None,
+    choices: tuple[str, ...] = (),
 ) -> Any:
-    """Declare a field with its *default*, its *help* and the range it must lie in."""
-    return dataclasses.field(default=default, metadata={"help": help, "least": least, "most": most})
+    """Declare a field with its *default*, its *help*, and its range or the words it may be."""
+    metadata = {"help": help, "least": least, "most": most, "choices": choices}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 def describe(options_type: type | None) -> list[OptionField]:
@@ -49,6 +56,7 @@ def describe(options_type: type | None) -> list[OptionField]:
             type(field.default).__name__,
             field.metadata["least"],
             field.metadata["most"],
+            field.metadata["choices"],
         )
         for field in dataclasses.fields(options_type)
     ]
@@ -78,6 +86,8 @@ def parse_options(options_type: type | None, assignments: Sequence[str]) -> Any:
 def convert(field: OptionField, text: str) -> Any:
     """Return *text* as a value of *field*; raises UsageError when it cannot be one."""
     if field.type_name == "str":
+        if field.choices and text not in field.choices:
+            raise UsageError(f"no {field.name} {text!r}{nearest(text, field.choices)}")
         return text
     kind, noun = (int, "a whole number") if field.type_name == "int" else (float, "a number")
     try:

@@ -17,6 +17,12 @@ class Policy:
     max_fields: int = option(100, "most header fields in one request (431)", least=1)
     max_head: int = option(32768, "longest head, or trailers, bytes (431)", least=4096)
     max_body: int = option(65536, "longest request body, bytes (413)", least=0)
+    max_connections: int = option(
+        16_384,  # an active one holds up to 40 KiB
+        "connections that an event loop keeps open; more wait to be accepted",
+        least=1,
+        most=1_000_000,
+    )
     # Deadlines: for the whole of a thing, so that a steady drip of octets does not help.
     head_timeout: float = option(
         10.0, "seconds for a whole request head (408)", least=0.01, most=DAY

@@ -27,6 +27,7 @@ from calcbench.core.serving.catalogue import PACKAGE, folder, load
 from calcbench.core.serving.counters import Watch, make_table
 from calcbench.core.serving.output import ProcessOutput
 from calcbench.core.serving.sockets import in_url, listen
+from calcbench.core.serving.stop import ask
 
 START_S = 30.0  # an interpreter starts in a fraction of a second; this is for a laden machine
 GRACE_S = 5.0  # beyond what the policy and the workload allow a begun request
@@ -103,7 +104,7 @@ class Server:
     def ask_to_stop(self) -> None:
         """Tell the server to stop, without waiting; a second time does nothing new."""
         with suppress(OSError):  # it is gone already
-            self.stop_socket.send(b"!")
+            ask(self.stop_socket)
         with suppress(OSError):
             self.listener.shutdown(socket.SHUT_RDWR)
 

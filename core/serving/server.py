@@ -1,8 +1,8 @@
 """The server process: what runs behind a launcher, in an interpreter of its own.
 
 It is started as a file, by any Python that can run it and with nothing installed, and is told
-everything in one JSON argument, the config. It says that it is ready by one byte on the stop
-socket.
+everything in one JSON argument, the config. It says by one byte on the stop socket that it is
+ready: its strategy waits for clients.
 """
 
 import json
@@ -24,6 +24,7 @@ def main(config: dict[str, Any]) -> None:
     from calcbench.core.options import parse_options
     from calcbench.core.serving.catalogue import load
     from calcbench.core.serving.counters import Watch
+    from calcbench.core.serving.ready import ReadyListener
     from calcbench.core.serving.service import make_service
 
     if config["cpus"]:
@@ -34,9 +35,11 @@ def main(config: dict[str, Any]) -> None:
     connection = Watch(config["watch"]).connections() if "watch" in config else Connection
     workload = parse_workload(config["workload"])
     service = make_service(policy, workload, config["cpu_units"], connection)
-    with socket(fileno=config["listener"]) as listener, socket(fileno=config["stop"]) as stop:
-        stop.sendall(b"!")  # ready
-        strategy.serve(listener, service, options, Stop(stop))
+    with (
+        socket(fileno=config["stop"]) as stop,
+        ReadyListener(config["listener"], lambda: stop.sendall(b"!")) as listener,
+    ):
+        strategy.serve(listener, service, options, Stop(stop, policy.drain_timeout))
 
 
 def find_packages(folders: dict[str, str]) -> None:
