@@ -4,6 +4,7 @@ Checks that take a `server` share one for each strategy, and leave it as they fo
 stop it, or need it otherwise than by default, take the name of a `strategy` and launch their own.
 """
 
+import select
 import socket
 import struct
 import threading
@@ -22,6 +23,7 @@ from calcbench.core.serving.launcher import Server, launch
 pytestmark = pytest.mark.slow
 
 CLIENTS = 100
+STAYING = 32
 POST = (
     b"POST /calc HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n"
     b'Content-Length: 36\r\n\r\n{"op": "mult", "arg1": 2, "arg2": 4}'
@@ -125,6 +127,21 @@ def test_invites_a_body_that_waits_for_100_continue(server: Server) -> None:
         assert client.response().body == b'{"result": 8}'
 
 
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [("POST /nowhere", 404), ("PUT /calc", 405), ("POST /calc", 415), ("GET /add/1/1", 200)],
+)
+def test_asks_for_no_body_that_it_does_not_want(server: Server, line: str, status: int) -> None:
+    more = "Host: test\r\nContent-Length: 36\r\nExpect: 100-continue"
+    with Client(server) as client:
+        client.send(f"{line} HTTP/1.1\r\n{more}\r\n\r\n".encode())
+        response = client.response()
+
+        assert (response.status, response.headers[b"connection"]) == (status, b"close")
+        client.sock.shutdown(socket.SHUT_WR)
+        assert client.is_closed()
+
+
 def test_refuses_and_closes_after_a_bad_request(server: Server) -> None:
     with Client(server) as client:
         client.send(b"GET /add/1/1 HTTP/1.1\r\nHost: test\r\n\r\nGET /add/1/1 HTTP/1.1\r\n\r\n")
@@ -146,6 +163,49 @@ def test_serves_a_hundred_clients(server: Server) -> None:
         responses = list(pool.map(one_client, range(CLIENTS)))
 
     assert [response.body for response in responses] == [b"%d" % (n * 3) for n in range(CLIENTS)]
+
+
+def test_serves_whoever_comes_although_everybody_stays(server: Server) -> None:
+    """More clients than a pool has threads, each with a connection that it keeps while it may."""
+    served = set[int]()
+
+    def one_client(number: int) -> None:
+        client = Client(server)
+        try:
+            while len(served) < STAYING:
+                response = client.get(f"/add/{number}/1")
+                assert response.body == b"%d" % (number + 1)
+                served.add(number)
+                if response.headers.get(b"connection") == b"close":
+                    client.close()
+                    client = Client(server)
+        finally:
+            served.update(range(STAYING))  # the others need not wait for one that has failed
+            client.close()
+
+    with ThreadPoolExecutor(STAYING) as pool:
+        list(pool.map(one_client, range(STAYING)))
+
+
+@pytest.mark.parametrize(
+    ("holding", "options"),
+    [
+        ("blocking", ()),
+        ("threadpool", ("workers=1",)),
+        ("fork", ("children=1",)),
+    ],
+)
+def test_lets_a_client_hold_on_where_it_is_told_to(holding: str, options: tuple[str, ...]) -> None:
+    with launch(make_spec(holding, options=(*options, "keepalive=hold"))) as server:
+        with Client(server) as first, Client(server) as second:
+            assert first.get("/add/1/1").body == b"2"
+            second.send(b"GET /add/2/2 HTTP/1.1\r\nHost: test\r\n\r\n")
+            for _ in range(20):
+                assert b"connection" not in first.get("/add/1/1").headers
+            assert not select.select([second.sock], [], [], 0)[0]
+            first.close()
+            assert second.response().body == b"4"
+        stop_cleanly(server)
 
 
 def test_survives_clients_that_reset(server: Server) -> None:
