@@ -17,7 +17,7 @@ from calcbench.bench.cli.param_types import (
 from calcbench.bench.schema.plan import LOOPBACK
 from calcbench.core.errors import CalcbenchError, UsageError
 from calcbench.core.serving.catalogue import parse_variant
-from calcbench.core.serving.launcher import GRACE_S, Server, ServerSpec, Stopped, launch
+from calcbench.core.serving.launcher import Server, ServerSpec, Stopped, launch
 
 
 def host_name(text: str) -> str:
@@ -133,7 +133,7 @@ def stop(server: Server, watched: set[signal.Signals]) -> int:
     if sys.stderr.isatty():
         click.echo("calcbench: finishing what has begun; Ctrl-C again ends at once", err=True)
     server.ask_to_stop()
-    end = time.monotonic() + GRACE_S
+    end = time.monotonic() + server.patience_s
     while server.process.poll() is None:
         left = end - time.monotonic()
         caught = signal.sigtimedwait(watched, left) if left > 0 else None

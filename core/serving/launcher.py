@@ -25,11 +25,11 @@ from calcbench.core.http.limits import Policy
 from calcbench.core.options import parse_options
 from calcbench.core.serving.catalogue import PACKAGE, folder, load
 from calcbench.core.serving.counters import Watch, make_table
+from calcbench.core.serving.grace import patience_s
 from calcbench.core.serving.output import ProcessOutput
 from calcbench.core.serving.sockets import in_url, listen
 
 START_S = 30.0  # an interpreter starts in a fraction of a second; this is for a laden machine
-GRACE_S = 5.0  # beyond what the policy and the workload allow a begun request
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,12 @@ class Server:
         """The address for a client, such as ``http://127.0.0.1:8080``."""
         return f"http://{in_url(self.host)}:{self.port}"
 
+    @property
+    def patience_s(self) -> float:
+        """The seconds after which it is killed, when it was asked to stop."""
+        policy: Policy = parse_options(Policy, self.spec.policy)
+        return patience_s(policy, parse_workload(self.spec.workload))
+
     def died(self) -> bool:
         """Tell whether the server has ended by itself."""
         return self.stopped is None and self.process.poll() is not None
@@ -114,13 +120,10 @@ class Server:
         workload allow a request, and a little more. May be called again, for the same result.
         """
         if self.stopped is None:
-            if grace_s is None:
-                drain_s: float = parse_options(Policy, self.spec.policy).drain_timeout
-                grace_s = drain_s + parse_workload(self.spec.workload).seconds + GRACE_S
             self.ask_to_stop()
             killed = False
             try:
-                self.process.wait(grace_s)
+                self.process.wait(self.patience_s if grace_s is None else grace_s)
             except subprocess.TimeoutExpired:
                 killed = True
             finally:

@@ -16,6 +16,7 @@ from calcbench.core.http.connection import (
     READ_SIZE,
     Connection,
 )
+from calcbench.core.serving.descriptors import above_standard
 from calcbench.core.serving.service import Service
 from calcbench.core.serving.stop import Stop
 
@@ -66,7 +67,7 @@ def listen(host: str, port: int) -> socket.socket:
         )[0]
     except (socket.gaierror, UnicodeError):
         raise CalcbenchError(f"unknown host {host!r}; try 127.0.0.1") from None
-    listener = socket.socket(family, kind, protocol)
+    listener = socket.socket(fileno=above_standard(socket.socket(family, kind, protocol).detach()))
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         # Accepted sockets inherit it: a small response must not wait for the ACK of the last one.
