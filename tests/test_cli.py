@@ -575,7 +575,7 @@ def test_says_that_its_server_died(start: Processes) -> None:
     os.kill(int(children[0]), signal.SIGKILL)
     stderr = process.communicate(timeout=TIMEOUT_S)[1]
 
-    assert one_line(stderr) == "the threadpool server died: status -9"
+    assert one_line(stderr) == "the threadpool server was killed by SIGKILL"
     assert process.returncode == 1
 
 

@@ -50,7 +50,7 @@ def test_leaves_the_place_of_standard_streams_free(tmp_path: Path) -> None:
     script = """
         import sys
         from pathlib import Path
-        from calcbench.core.serving.sockets import listen
+        from calcbench.core.serving.listeners import listen
         with listen("127.0.0.1", 0) as listener:
             Path(sys.argv[1]).write_text(str(listener.fileno() > 2))
     """

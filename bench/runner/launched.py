@@ -44,8 +44,8 @@ def measure(
 ) -> Measurement:
     """Return the measurement of *condition* in round *number*, with its samples written.
 
-    A server that cannot start, dies, prints, answers wrongly or will not stop cleanly makes
-    it a failed one. Raises CalcbenchError only when the samples cannot be written.
+    A server that cannot start, dies, prints a traceback, answers wrongly or will not stop cleanly
+    makes it a failed one. Raises CalcbenchError only when the samples cannot be written.
     """
     plan, pinning = setup.plan, setup.pinning
     variant = parse_variant(condition.variant)
