@@ -197,7 +197,14 @@ BEGUN = b"GET /add/2/3 HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize(
+    ("strategy", "number"),
+    [
+        *((name, signal.SIGTERM) for name in names()),
+        ("blocking", signal.SIGINT),
+        ("blocking", signal.SIGHUP),
+    ],
+)
 def test_takes_a_signal_to_the_server_for_a_stop(strategy: str, number: signal.Signals) -> None:
     spec = make_spec(strategy, workload="wait=100ms", policy=("drain_timeout=60",))
     with launch(spec) as server, Client(server) as client, Client(server) as idle:

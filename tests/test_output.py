@@ -1,8 +1,10 @@
 """What a process prints: shown at once, kept within bounds, and looked through for tracebacks."""
 
+import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from queue import SimpleQueue
 
 import pytest
@@ -117,6 +119,23 @@ def test_holds_nobody_up_when_lines_cannot_be_shown() -> None:
 
     assert len(shown) == 1 + WAITING + 1
     assert shown[-1] == "[5 lines came too fast, and are left out here]"
+
+
+def test_leaves_signals_to_whoever_waits_for_them() -> None:
+    before = {thread.native_id for thread in threading.enumerate()}
+    with ProcessOutput(print) as output:
+        new = {thread.native_id for thread in threading.enumerate()} - before
+        blocked = [
+            line
+            for native_id in new
+            for line in Path(f"/proc/self/task/{native_id}/status").read_text().splitlines()
+            if line.startswith("SigBlk:")
+        ]
+        output.finish()
+
+    assert len(blocked) == 2
+    for line in blocked:
+        assert int(line.split()[1], 16) & 1 << (signal.SIGTERM - 1)
 
 
 def test_goes_on_when_nobody_can_see_it() -> None:

@@ -357,7 +357,7 @@ CLEAN = Stopped(0, False, "")
             GOOD,
             True,
             Stopped(1, False, "x\nE: no"),
-            "server ended with status 1 while it was measured: E: no",
+            "status 1 while it was measured: E: no",
         ),
         (GOOD, True, Stopped(1, False, "x\nbye", "E: no"), "while it was measured: E: no"),
         (GOOD, True, Stopped(-11, False), "the server was killed by SIGSEGV while it was measured"),

@@ -9,6 +9,7 @@ import fcntl
 import os
 import re
 import select
+import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -58,7 +59,7 @@ class ProcessOutput:
         self.line = b""
         self.tracebacks = Tracebacks()
         self.display = Display(show) if show else None
-        Thread(target=self.read_on, name="output", daemon=True).start()
+        start_thread(self.read_on, "output")
 
     def fileno(self) -> int:
         """Return the descriptor to hand to `subprocess.Popen`."""
@@ -205,8 +206,7 @@ class Display:
         self.waiting: list[str] = []
         self.left_out = 0
         self.finished = False
-        self.thread = Thread(target=self.run, name="display", daemon=True)
-        self.thread.start()
+        self.thread = start_thread(self.run, "display")
 
     def add(self, line: str) -> None:
         """Have *line* shown behind those that wait, if there are not too many of them."""
@@ -238,6 +238,20 @@ class Display:
             self.finished = True
             self.changed.notify()
         self.thread.join(SHOWN_S)
+
+
+def start_thread(work: Callable[[], None], name: str) -> Thread:
+    """Start a thread for *work*, which is given no signal: whoever waits for one gets them all.
+
+    It is there for as long as it is needed, and keeps nobody from ending.
+    """
+    thread = Thread(target=work, name=name, daemon=True)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # it inherits them
+    try:
+        thread.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return thread
 
 
 def last_line(text: str, otherwise: str = "") -> str:
