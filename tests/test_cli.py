@@ -18,6 +18,7 @@ import sysconfig
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 from builders import make_condition, make_run
@@ -523,13 +524,12 @@ def test_serves_until_a_signal(start: Processes, strategy: str, number: signal.S
 @pytest.mark.slow
 def test_finishes_what_takes_longer_than_any_fixed_time(start: Processes) -> None:
     process = start("serve", "--strategy", "selectors", "--port", "0", "--workload", "wait=6s")
-    port = ready(process, "selectors")
-    with socket.create_connection(("127.0.0.1", port), TIMEOUT_S) as client:
-        client.sendall(b"GET /add/2/3 HTTP/1.1\r\nHost: x\r\n\r\n")
-        process.send_signal(signal.SIGTERM)  # it may be read before that or behind it
+    with begin_request(ready(process, "selectors")) as client:
+        process.send_signal(signal.SIGTERM)
+        client.sendall(b'{"op": "mult", "arg1": 2, "arg2": 4}')
         response = client.makefile("rb").read()
 
-    assert response.endswith(b"\r\n\r\n5")
+    assert response.endswith(b'{"result": 8}')
     assert process.communicate(timeout=TIMEOUT_S) == ("", "")
     assert process.returncode == 0
 
@@ -554,19 +554,61 @@ def test_stops_when_every_process_gets_the_signal(start: Processes, strategy: st
     assert process.returncode == 0
 
 
-def test_serves_at_every_address_of_a_name(start: Processes) -> None:
-    known = {name[4][0] for name in socket.getaddrinfo("localhost", 0, type=socket.SOCK_STREAM)}
-    process = start("serve", "--strategy", "blocking", "--host", "localhost", "--port", "0")
-    assert process.stdout
-    lines = [process.stdout.readline() for _ in known]
-    for line in lines:
-        port = re.fullmatch(r"calcbench: blocking on http://[0-9.:\[\]]+:([0-9]+)\n", line)
-        assert port, line
-        assert get(int(port[1]), "/add/2/3", "localhost") == "5"
-    process.send_signal(signal.SIGTERM)
+def has_ipv6() -> bool:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
 
-    assert process.communicate(timeout=TIMEOUT_S) == ("", "")
-    assert process.returncode == 0
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+@pytest.mark.parametrize(
+    ("host", "line", "reached"),
+    [
+        ("[::1]", r"http://\[::1\]:([0-9]+)", "::1"),
+        ("::", r"http://\[::\]:([0-9]+), for IPv4 as well", "127.0.0.1"),
+    ],
+)
+def test_serves_ipv6(start: Processes, host: str, line: str, reached: str) -> None:
+    process = start("serve", "--strategy", "blocking", "--host", host, "--port", "0")
+    assert process.stdout
+    port = re.fullmatch(f"calcbench: blocking on {line}\n", process.stdout.readline())
+
+    assert port
+    assert get(int(port[1]), "/add/2/3", reached) == "5"
+
+
+def test_serves_at_every_address_of_a_name() -> None:
+    """Whatever the machine's list of hosts says."""
+    script = """
+        import socket
+        real = socket.getaddrinfo
+        def getaddrinfo(host, port, *arguments, **more):
+            hosts = ["127.0.0.1", "127.0.0.2"] if host == "two.test" else [host]
+            return [found for one in hosts for found in real(one, port, *arguments, **more)]
+        socket.getaddrinfo = getaddrinfo
+        from calcbench.bench.cli.main import main
+        main()
+    """
+    serve = ("serve", "--strategy", "fork", "--host", "two.test", "--port", "0")
+    with subprocess.Popen(
+        [sys.executable, "-c", dedent(script), *serve],
+        env=environment(),
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout
+        first, second = (process.stdout.readline().rpartition(":") for _ in range(2))
+        bodies = [get(int(first[2]), "/add/2/3", f"127.0.0.{n}") for n in (1, 2)]
+        process.send_signal(signal.SIGTERM)
+        said = process.communicate(timeout=TIMEOUT_S)
+
+    assert first[0] == "calcbench: fork on http://127.0.0.1"
+    assert (second[0], second[2]) == ("calcbench: fork on http://127.0.0.2", first[2])
+    assert bodies == ["5", "5"]
+    assert (process.returncode, *said) == (0, "", "")
 
 
 def test_serves_on_a_unix_socket(start: Processes, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from calcbench.bench.cli.list import list_command
 from calcbench.bench.cli.main import cli
 from calcbench.bench.cli.param_types import parse_strategies
 from calcbench.core.errors import CalcbenchError
-from calcbench.core.serving.catalogue import load, names
+from calcbench.core.serving.catalogue import load, names, parse_variant
 from calcbench.core.serving.launcher import ServerSpec, launch
 
 GOOD = '"""A good one."""\n\ndef serve(listener, service, options, stop):\n    stop.wait(60)\n'
@@ -101,12 +101,12 @@ def test_says_in_one_line_what_is_wrong_with_a_file(folder: Path, kind: str) -> 
     ("file", "name", "message"),
     [
         ("my-server.py", "my-server", "rename it to my_server.py"),
-        ("my server.py", "my server", "rename it to my_server.py"),
+        ("my server.py", "my-server", "rename it to my_server.py"),
         ("1st.py", "1st", "rename it to strategy_1st.py"),
-        ("_draft.py", "-draft", "rename it to draft.py"),
-        ("sérvice.py", "sérvice", "rename it to s_rvice.py"),
-        ("a,b.py", "a,b", "rename it to a_b.py"),
-        ("-.py", "-", "rename it to strategy.py"),
+        ("_draft.py", "draft", "rename it to draft.py"),
+        ("sérvice.py", "s-rvice", "rename it to s_rvice.py"),
+        ("a,b:c=d.py", "a-b-c-d", "rename it to a_b_c_d.py"),
+        ("-.py", "unnamed", "rename it to strategy.py"),
         ("all.py", "all", "has a name that means every strategy; rename it"),
     ],
 )
@@ -116,15 +116,17 @@ def test_says_what_is_wrong_with_a_name(folder: Path, file: str, name: str, mess
     assert sorted(names()) == sorted(["good", name])
     assert load(name).broken.startswith(f"strategies/{file} ")
     assert load(name).broken.endswith(message)
+    assert parse_strategies([]) == tuple(names())
+    assert [parse_variant(label).strategy for label in names()] == names()
 
 
 def test_keeps_two_files_of_one_name_apart(folder: Path) -> None:
     (folder / "a_b.py").write_text(GOOD)
     (folder / "a-b.py").write_text(GOOD)
 
-    assert names() == ["a-b", "a-b.py", "good"]
+    assert names() == ["a-b", "a-b-again", "good"]
     assert not load("a-b").broken
-    assert load("a-b.py").broken.startswith("strategies/a-b.py should have a name of letters,")
+    assert load("a-b-again").broken.startswith("strategies/a-b.py should have a name of letters,")
 
 
 def test_says_that_a_folder_is_no_strategy(folder: Path) -> None:

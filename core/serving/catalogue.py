@@ -6,6 +6,7 @@ its name, cannot run, and says in one line what is wrong, where, and what would 
 
 import importlib
 import importlib.util
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,10 +76,20 @@ def files() -> dict[str, str]:
     """
     entries = [path.name for path in Path(folder()).iterdir() if is_meant_for_one(path)]
     found: dict[str, str] = {}
-    for file in sorted(entries, key=lambda file: (not FILE_NAME.fullmatch(file), file)):
-        name = file.removesuffix(".py").replace("_", "-")
-        found[file if name in found else name] = file
+    for file in sorted(entries, key=lambda file: (fault_of_name(file) != "", file)):
+        name = name_of(file)
+        while name in found:
+            name += "-again"
+        found[name] = file
     return dict(sorted(found.items()))
+
+
+def name_of(file: str) -> str:
+    """Return the name of the strategy in *file*; of one with a bad name, as near as one can be."""
+    stem = file.removesuffix(".py")
+    if FILE_NAME.fullmatch(file):
+        return stem.replace("_", "-")
+    return re.sub(r"[^A-Za-z0-9]+", "-", stem).strip("-") or "unnamed"
 
 
 def is_meant_for_one(path: Path) -> bool:
