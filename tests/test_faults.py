@@ -35,6 +35,7 @@ BROKEN: dict[str, tuple[str | bytes, str]] = {
     "an exception": ("def f():\n    1 / 0\nf()\n", r"bad\.py, line 2: ZeroDivisionError: division"),
     "an exception of many lines": ("raise ValueError('a\\nb')", r"line 1: ValueError: a b; corr"),
     "an exit": ("import sys\nsys.exit(3)\n", r"bad\.py, line 2: it exits while it is imported;"),
+    "an odd exception": ("raise GeneratorExit\n", r"bad\.py, line 1: GeneratorExit; correct it"),
     "no serve": ("x = 1\n", r"bad\.py has no function serve; write def serve\(listener, service,"),
     "a serve that is none": ("serve = 3\n", r"bad\.py has no function serve"),
     "an async serve": (

@@ -198,13 +198,13 @@ def test_sees_a_stranger_on_the_server_s_core(tmp_path: Path) -> None:
 def test_calls_invalid_what_could_not_be_measured(tmp_path: Path) -> None:
     def start(spec: ServerSpec, host: str) -> Server:
         server = launch(spec, host)
-        os.write(server.output.fileno(), b"I lost count\n")
+        os.write(server.output.fileno(), b"Traceback (most recent call last):\nKeyError: 1\n")
         return server
 
     [measurement] = races(SHORT, tmp_path, start).measurements
 
     assert (measurement.status, measurement.judgement) == ("failed", "invalid")
-    assert measurement.evidence.reasons[0] == "the server printed: I lost count"
+    assert measurement.evidence.reasons[0] == "the server printed a traceback: KeyError: 1"
 
 
 def test_says_that_one_core_pins_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -117,7 +117,9 @@ def load(name: str) -> Strategy:
         return broken_strategy(name, fault)
     try:
         module = importlib.import_module(f"{PACKAGE}.{file.removesuffix('.py')}")
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it was, it is told below
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - an exit, too; whatever it was, it is told below
         return broken_strategy(name, fault_of_import(file, error))
     if fault := fault_of_module(file, module):
         return broken_strategy(name, fault)
