@@ -18,6 +18,7 @@ import sysconfig
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 from builders import make_condition, make_run
@@ -306,6 +307,8 @@ def test_does_without_an_output() -> None:
             "serve --strategy threadpool --idle-timeout soon",
             "--idle-timeout 'soon' should be a number",
         ),
+        ("serve --strategy fork --unix x --port 80", "--unix and --port exclude one another"),
+        ("serve --strategy fork --unix x --host ::", "--unix and --host exclude one another"),
         ("serve --strategy threadpool --idle-timeot 3", "did you mean '--idle-timeout'?"),
         ("run --strateg fork", "no option '--strateg'; did you mean '--strategy'?"),
         ("run --strategy fork,threadpol", "no strategy 'threadpol'; did you mean 'threadpool'?"),
@@ -498,8 +501,8 @@ def ready(process: "subprocess.Popen[str]", strategy: str) -> int:
     return int(matched[1])
 
 
-def get(port: int, path: str) -> str:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)
+def get(port: int, path: str, host: str = "127.0.0.1") -> str:
+    connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)
     connection.request("GET", path, headers={"Connection": "close"})
     with connection.getresponse() as response:
         return response.read().decode()
@@ -516,6 +519,183 @@ def test_serves_until_a_signal(start: Processes, strategy: str, number: signal.S
 
     assert body == "5"
     assert (process.returncode, stdout, stderr) == (0, "", "")
+
+
+@pytest.mark.slow
+def test_finishes_what_takes_longer_than_any_fixed_time(start: Processes) -> None:
+    process = start("serve", "--strategy", "selectors", "--port", "0", "--workload", "wait=6s")
+    with begin_request(ready(process, "selectors")) as client:
+        process.send_signal(signal.SIGTERM)
+        client.sendall(b'{"op": "mult", "arg1": 2, "arg2": 4}')
+        response = client.makefile("rb").read()
+
+    assert response.endswith(b'{"result": 8}')
+    assert process.communicate(timeout=TIMEOUT_S) == ("", "")
+    assert process.returncode == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("strategy", "to"), [*((name, "all") for name in FIVE), ("fork", "the server")]
+)
+def test_stops_when_every_process_gets_the_signal(start: Processes, strategy: str, to: str) -> None:
+    """As a service manager sends it."""
+    process = start("serve", "--strategy", strategy, "--port", "0", "--drain-timeout", "60")
+    with begin_request(ready(process, strategy)) as client:
+        (server,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        os.killpg(int(server), signal.SIGTERM)
+        if to == "all":
+            process.send_signal(signal.SIGTERM)
+        client.sendall(b'{"op": "mult", "arg1": 2, "arg2": 4}')
+        response = client.makefile("rb").read()
+
+    assert response.endswith(b'{"result": 8}')
+    assert process.communicate(timeout=TIMEOUT_S) == ("", "")
+    assert process.returncode == 0
+
+
+def has_ipv6() -> bool:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+@pytest.mark.parametrize(
+    ("host", "line", "reached"),
+    [
+        ("[::1]", r"http://\[::1\]:([0-9]+)", "::1"),
+        ("::", r"http://\[::\]:([0-9]+), for IPv4 as well", "127.0.0.1"),
+    ],
+)
+def test_serves_ipv6(start: Processes, host: str, line: str, reached: str) -> None:
+    process = start("serve", "--strategy", "blocking", "--host", host, "--port", "0")
+    assert process.stdout
+    port = re.fullmatch(f"calcbench: blocking on {line}\n", process.stdout.readline())
+
+    assert port
+    assert get(int(port[1]), "/add/2/3", reached) == "5"
+
+
+def test_serves_at_every_address_of_a_name() -> None:
+    """Whatever the machine's list of hosts says."""
+    script = """
+        import socket
+        real = socket.getaddrinfo
+        def getaddrinfo(host, port, *arguments, **more):
+            hosts = ["127.0.0.1", "127.0.0.2"] if host == "two.test" else [host]
+            return [found for one in hosts for found in real(one, port, *arguments, **more)]
+        socket.getaddrinfo = getaddrinfo
+        from calcbench.bench.cli.main import main
+        main()
+    """
+    serve = ("serve", "--strategy", "fork", "--host", "two.test", "--port", "0")
+    with subprocess.Popen(
+        [sys.executable, "-c", dedent(script), *serve],
+        env=environment(),
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout
+        first, second = (process.stdout.readline().rpartition(":") for _ in range(2))
+        bodies = [get(int(first[2]), "/add/2/3", f"127.0.0.{n}") for n in (1, 2)]
+        process.send_signal(signal.SIGTERM)
+        said = process.communicate(timeout=TIMEOUT_S)
+
+    assert first[0] == "calcbench: fork on http://127.0.0.1"
+    assert (second[0], second[2]) == ("calcbench: fork on http://127.0.0.2", first[2])
+    assert bodies == ["5", "5"]
+    assert (process.returncode, *said) == (0, "", "")
+
+
+def test_serves_on_a_unix_socket(start: Processes, tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    process = start("serve", "--strategy", "selectors", "--unix", str(path))
+    assert process.stdout
+    line = process.stdout.readline()
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(path))
+        client.sendall(b"GET /add/2/3 HTTP/1.0\r\n\r\n")
+        response = client.makefile("rb").read()
+    process.send_signal(signal.SIGTERM)
+
+    assert line == f"calcbench: selectors on unix:{path}\n"
+    assert response.endswith(b"\r\n\r\n5")
+    assert process.wait(TIMEOUT_S) == 0
+    assert not path.exists()
+
+
+def test_serves_with_all_its_streams_closed(tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    command = f"exec {COMMAND} serve --strategy selectors --unix {path} <&- >&- 2>&-"
+    with subprocess.Popen(["sh", "-c", command], env=environment()) as process:
+        while not path.exists():
+            assert process.poll() is None
+        with socket.socket(socket.AF_UNIX) as client:
+            while client.connect_ex(str(path)):
+                assert process.poll() is None
+            client.sendall(b"GET /add/2/3 HTTP/1.0\r\n\r\n")
+            response = client.makefile("rb").read()
+        process.send_signal(signal.SIGTERM)
+        status = process.wait(TIMEOUT_S)
+
+    assert response.endswith(b"\r\n\r\n5")
+    assert status == 0
+
+
+CHATTY = """
+from calcbench.core.serving.blocking import *
+
+def serve(listener, service, options, stop):
+    for client in clients(listener, service, stop):
+        print("client from", client.sock.getpeername()[0])
+        serve_connection(client, service, stop)
+        {}
+"""
+PRINTED_A_TRACEBACK = (
+    "the mine server stopped, but printed a traceback: ZeroDivisionError: division by zero"
+)
+MINE = "from calcbench import strategies; strategies.__path__ = [{!r}]; from {} import main; main()"
+
+
+@pytest.mark.parametrize(
+    ("then", "status", "said"),
+    [
+        ("pass", 0, ""),
+        (
+            "import threading; threading.Thread(target=lambda: 1 / 0).start()",
+            1,
+            f"calcbench: {PRINTED_A_TRACEBACK}\n",
+        ),
+    ],
+)
+def test_passes_on_what_a_strategy_prints(
+    tmp_path: Path, then: str, status: int, said: str
+) -> None:
+    (tmp_path / "mine.py").write_text(CHATTY.format(then))
+    script = MINE.format(str(tmp_path), "calcbench.bench.cli.main")
+    with subprocess.Popen(
+        [sys.executable, "-c", script, "serve", "--strategy", "mine", "--port", "0"],
+        env=environment(),
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stderr
+        assert get(ready(process, "mine"), "/add/2/3") == "5"
+        first = process.stderr.readline()  # now, and not when it has stopped
+        for line in process.stderr if status else ():
+            if line.startswith("ZeroDivisionError"):
+                break
+        process.send_signal(signal.SIGTERM)
+        rest = process.communicate(timeout=TIMEOUT_S)[1]
+
+    assert first == "client from 127.0.0.1\n"
+    assert rest == said
+    assert process.returncode == status
 
 
 def test_serves_with_options_a_workload_and_limits(start: Processes) -> None:
@@ -575,7 +755,7 @@ def test_says_that_its_server_died(start: Processes) -> None:
     os.kill(int(children[0]), signal.SIGKILL)
     stderr = process.communicate(timeout=TIMEOUT_S)[1]
 
-    assert one_line(stderr) == "the threadpool server died: status -9"
+    assert one_line(stderr) == "the threadpool server was killed by SIGKILL"
     assert process.returncode == 1
 
 

@@ -303,6 +303,7 @@ def test_has_one_deadline_however_late_somebody_looks() -> None:
         asked = time.monotonic()
         late = Stop(stop.sock, 3.0)  # as another process has it
         time.sleep(0.01)
+        ask(launcher)
 
         assert before + 3.0 - 1e-5 <= stop.deadline <= asked + 3.0
         assert late.deadline == stop.deadline

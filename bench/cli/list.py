@@ -8,6 +8,9 @@ import click
 from calcbench.bench.cli.base import Command, json_option
 from calcbench.core.options import describe
 from calcbench.core.serving import catalogue
+from calcbench.core.serving.output import printable
+
+NO_SUMMARY = "(its file has no docstring, whose first line would stand here)"
 
 
 @click.command(
@@ -20,13 +23,20 @@ from calcbench.core.serving import catalogue
 )
 @json_option()
 def list_command(as_json: bool) -> None:
-    """Show every strategy and its options."""
+    """Show every strategy and its options.
+
+    A file that is no strategy has a line that says what is wrong with it.
+    """
     strategies = [catalogue.load(name) for name in catalogue.names()]
     if as_json:
         click.echo(json.dumps([strategy_as_json(strategy) for strategy in strategies], indent=1))
         return
     for strategy in strategies:
-        click.echo(f"{click.style(strategy.name, bold=True)}: {strategy.summary}")
+        name = click.style(printable(strategy.name), bold=True)
+        if strategy.broken:
+            click.echo(f"{name}: {click.style(printable(f'broken: {strategy.broken}'), fg='red')}")
+            continue
+        click.echo(f"{name}: {strategy.summary or NO_SUMMARY}")
         for field in describe(strategy.options_type):
             click.echo(f"    -o {field.name}={field.default}".ljust(28) + field.help)
         if strategy.unavailable:

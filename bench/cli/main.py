@@ -13,6 +13,7 @@ import click
 import calcbench
 from calcbench.bench.cli.base import COMPLETION, Commands, usage_message
 from calcbench.core.errors import CalcbenchError
+from calcbench.core.serving.descriptors import open_standard_streams
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 FULL = "cannot write the output: no space left on device"
@@ -79,10 +80,10 @@ def cli(ctx: click.Context) -> None:
 
 def main() -> None:
     """Run the command line and exit with its status."""
+    open_standard_streams()
     status = run()
     try:
-        if sys.stdout:  # None where it was closed before we began, `>&-`
-            sys.stdout.flush()
+        sys.stdout.flush()
     except OSError as error:
         if error.errno == errno.ENOSPC and not status:
             print_error(FULL)

@@ -174,7 +174,10 @@ def parse_strategies(texts: Sequence[str]) -> tuple[str, ...]:
         if variant.strip() == ALL:
             labels += catalogue.names()
         else:
-            labels.append(catalogue.parse_variant(variant).label)
+            asked_for = catalogue.parse_variant(variant)
+            if broken := catalogue.load(asked_for.strategy).broken:
+                raise CalcbenchError(broken)
+            labels.append(asked_for.label)
     return tuple(dict.fromkeys(labels))
 
 

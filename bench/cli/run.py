@@ -1,5 +1,6 @@
 """`calcbench run`: race our strategies."""
 
+import functools
 from typing import Any
 
 import click
@@ -98,6 +99,10 @@ def run_command(
     )
     if plan.join and ctx.get_parameter_source("host") is click.core.ParameterSource.DEFAULT:
         raise UsageError("--join needs --host: the address by which other machines reach this one")
+    from calcbench.bench.cli.server_output import ServerOutput
     from calcbench.bench.runner.launched import among_strategies
+    from calcbench.core.serving.launcher import launch
 
-    return conduct(plan, asked.slo, asked.output, among_strategies)
+    start = launch if asked.output.quiet else ServerOutput().launch
+    subject = functools.partial(among_strategies, start=start)
+    return conduct(plan, asked.slo, asked.output, subject)

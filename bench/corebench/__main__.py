@@ -39,6 +39,7 @@ from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE
 from calcbench.bench.system.cpus import Pinning, choose_cores
 from calcbench.bench.system.machine import describe_machine
 from calcbench.core.errors import CalcbenchError, UsageError
+from calcbench.core.serving.descriptors import open_standard_streams
 
 PARSING = "parsing"
 PARTS = (PARSING, KEEP_ALIVE, CLOSE)
@@ -157,6 +158,7 @@ def announce(text: str) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run; what goes wrong is one line."""
+    open_standard_streams()
     try:
         run(arguments)
     except CalcbenchError as error:

@@ -6,23 +6,23 @@ from calcbench.bench.diagnosis.classify import classify
 from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.schema.judgements import INVALID
 from calcbench.bench.schema.result import Measurement
-from calcbench.core.serving.launcher import Stopped
-from calcbench.core.serving.output import last_line, last_words
+from calcbench.core.serving.ending import Stopped, status_in_words
+from calcbench.core.serving.output import last_line
 
 WAYS = {"http_error": "of another status", "timed_out": "timed out"}  # of ending, in words
 
 
 def failure_reason(observation: Observation, died: bool, stopped: Stopped) -> str:
     """Return in one line why a measurement does not count, or nothing when it does."""
-    printed = last_line(stopped.stderr)
-    if died:
-        return f"the server died with status {stopped.status}: {last_words(stopped.stderr)}"
+    if died or (stopped.status and not stopped.killed):
+        how = status_in_words(stopped.status)
+        when = " while it was measured" if died else ""
+        why = stopped.failure or last_line(stopped.printed)
+        return f"the server {how}{when}" + (f": {why}" if why else "")
     if stopped.killed:
         return "the server did not stop when asked to, and was killed"
-    if stopped.status:
-        return f"the server ended with status {stopped.status}: {last_words(stopped.stderr)}"
-    if printed:
-        return f"the server printed: {printed}"
+    if stopped.failure:
+        return f"the server printed a traceback: {stopped.failure}"
     return failure_reason_of_responses(observation)
 
 

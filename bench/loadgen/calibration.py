@@ -25,7 +25,7 @@ from calcbench.bench.schema.calibration import Calibration, Lateness, WayCalibra
 from calcbench.bench.schema.plan import LOOPBACK
 from calcbench.bench.system.cpus import Pinning, choose_cores
 from calcbench.bench.system.machine import describe_machine, python_name, timestamp
-from calcbench.core.serving.sockets import listen
+from calcbench.core.serving.listeners import listen
 
 if TYPE_CHECKING:
     from calcbench.bench.loadgen.observation import Observation

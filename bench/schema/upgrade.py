@@ -7,13 +7,14 @@
 3. The field's own terms for what was called `looks`, `guests`, `excuse`, `why`, `all`, `answered`
    and their like. A condition names its interpreter, application and target too. What could not be
    seen is null, and no key is left out.
+4. A measurement says what its server printed.
 """
 
 import re
 from collections.abc import Mapping
 from typing import Any
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 # What version 2 called the parts of its evidence and of its resources.
 EVIDENCE = {

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from calcbench.bench.system.cpus import siblings
 from calcbench.bench.system.procfs import cpu_times, read_text, time_wait
-from calcbench.core.serving.sockets import BACKLOG
+from calcbench.core.serving.listeners import BACKLOG
 
 WATCH_S = 0.3  # for how long the cores are watched
 BUSY = 0.10  # of all cores, used by others before the race has begun

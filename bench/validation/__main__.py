@@ -17,6 +17,7 @@ from calcbench.bench.system.machine import describe_machine, python_name
 from calcbench.bench.validation import driver, statistics, truth, wrk
 from calcbench.bench.validation.requirement import Requirement, print_requirements
 from calcbench.core.errors import CalcbenchError
+from calcbench.core.serving.descriptors import open_standard_streams
 
 PARTS: dict[str, Callable[[], Iterator[Requirement]]] = {
     "driver": driver.requirements,
@@ -59,6 +60,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run; what goes wrong is one line."""
+    open_standard_streams()
     try:
         sys.exit(run(arguments))
     except CalcbenchError as error:

@@ -41,5 +41,8 @@ class Policy:
         2.0, "seconds to linger, reading on, after an error", least=0.01, most=DAY
     )
     drain_timeout: float = option(
-        3.0, "seconds a begun request has left when stopping", least=0.01, most=DAY
+        3.0,
+        "seconds that open requests get at a stop, beside the workload's own",
+        least=0.01,
+        most=DAY,
     )

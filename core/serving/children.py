@@ -13,7 +13,7 @@ def fork(work: Callable[[], None]) -> int | None:
     """Return the pid of a new child that does *work* and ends; None where there is no room.
 
     Its status is 0, or 1 after a traceback if *work* raises. What the parent has open, the child
-    has too. It ignores SIGTERM and SIGINT, which a service manager or a terminal sends to all
+    has too. It ignores SIGTERM and its like, which a service manager or a terminal sends to all
     processes of a server: the parent sets the stop signal for all of them.
     """
     parent, child = os.getpid(), None
@@ -23,8 +23,8 @@ def fork(work: Callable[[], None]) -> int | None:
         return child
     status = 1
     try:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
         die_with_parent(parent)
         work()
         status = 0

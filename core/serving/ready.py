@@ -6,6 +6,11 @@ By then a pool has its threads and a parent its children. No strategy needs to s
 from collections.abc import Callable
 from socket import socket
 
+# What a server says to its launcher, on the stop socket.
+BEGUN = b"b"  # its strategy has been called
+READY = b"r"  # its strategy waits for clients
+SIGNALLED = b"s"  # it stops, because a signal has told it to
+
 
 class ReadyListener(socket):
     """A listening socket that calls *ready*, once, when somebody first waits for it.
@@ -25,7 +30,7 @@ class ReadyListener(socket):
         """Return what calls *ready* before *method*, the first time that either is used."""
 
         def call() -> object:
-            if vars(self):
+            if vars(self).pop("accept", None):  # once, whichever thread comes first
                 vars(self).clear()
                 ready()
             return method()

@@ -9,7 +9,6 @@ import errno
 import select
 import socket
 
-from calcbench.core.errors import CalcbenchError
 from calcbench.core.http.connection import (
     CLOSING,
     HANDLING,
@@ -21,7 +20,6 @@ from calcbench.core.serving.service import Service
 from calcbench.core.serving.stop import Stop
 
 DONTWAIT = int(socket.MSG_DONTWAIT)  # the enumeration's member costs more to pass
-BACKLOG = 4096  # clients that may wait to be accepted; the kernel cuts it to somaxconn
 NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 # accept(2) passes on the error of one client that is waiting: the next one may fare better.
 TRANSIENT_ERRORS = (
@@ -52,36 +50,13 @@ class Client:
 
 
 def in_url(host: str) -> str:
-    """Return *host* as a URL has it: an IPv6 address in brackets (RFC 3986 §3.2.2)."""
-    return f"[{host}]" if ":" in host else host
+    """Return *host* as a URL has it: an IPv6 address in brackets (RFC 3986 §3.2.2).
 
-
-def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens on *host* and *port*; port 0 takes a free one.
-
-    Raises CalcbenchError when the host is unknown or the port is taken.
+    The zone of one, as in ``fe80::1%eth0``, stands behind ``%25`` there (RFC 6874).
     """
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-    except (socket.gaierror, UnicodeError):
-        raise CalcbenchError(f"unknown host {host!r}; try 127.0.0.1") from None
-    listener = socket.socket(family, kind, protocol)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # Accepted sockets inherit it: a small response must not wait for the ACK of the last one.
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if family == socket.AF_INET6:
-            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        listener.bind(address)
-        listener.listen(BACKLOG)
-    except OSError as error:
-        listener.close()
-        hint = "; port 0 takes a free one" if error.errno == errno.EADDRINUSE else ""
-        reason = (error.strerror or str(error)).lower()
-        raise CalcbenchError(f"cannot listen on {host} port {port}: {reason}{hint}") from None
-    return listener
+    if ":" not in host or host.startswith("["):
+        return host
+    return f"[{host.replace('%', '%25', 1)}]"
 
 
 class NoRoomError(Exception):

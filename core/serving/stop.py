@@ -61,14 +61,14 @@ class Stop:
 
 
 def ask(sock: socket) -> None:
-    """Write the stop signal to *sock*, the launcher's end of the pair."""
-    sock.send(f"{monotonic():.6f}".encode())
+    """Write the stop signal to *sock*, the launcher's end of the pair; only the first counts."""
+    sock.send(f"{monotonic():.6f}\n".encode())
 
 
 def asked_at(sock: socket) -> float:
     """Return when the stop was asked for; now, where nobody has said (the launcher is gone)."""
     with suppress(OSError, ValueError):
-        return float(sock.recv(MESSAGE_SIZE, MSG_PEEK | MSG_DONTWAIT))
+        return float(sock.recv(MESSAGE_SIZE, MSG_PEEK | MSG_DONTWAIT).partition(b"\n")[0])
     return monotonic()
 
 
