@@ -26,9 +26,8 @@ TIMEOUT_S = 60  # for what should take a moment, on a laden machine
 def write(folder: Path, name: str, serve: str, head: str = "") -> None:
     """Write a strategy with the body *serve*."""
     parameters = "listener, service, options, stop"
-    body = dedent("listener.fileno()  # so it is ready at once\n" + dedent(serve)).replace(
-        "\n", "\n    "
-    )
+    ready = "listener.fileno()  # as whoever waits for clients does\n"
+    body = (ready + dedent(serve)).replace("\n", "\n    ")
     imports = "import os, sys, time\nfrom calcbench.core.serving.blocking import *\n"
     (folder / name).write_text(
         f'"""A test.\n\nOnly that."""\n{imports}{head}\ndef serve({parameters}):\n    {body}\n'
