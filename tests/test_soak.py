@@ -7,10 +7,10 @@ from math import inf
 from pathlib import Path
 
 import pytest
-from soak import faults, growth, neighbours
+from soak import aftermath, faults, growth, neighbours
 from soak.__main__ import SPARE, room_for, run
+from soak.aftermath import Aftermath, count_statuses
 from soak.crowd import Crowd, response_length
-from soak.faults import Aftermath, count_statuses
 from soak.faulty import interpreter
 from soak.footprint import Footprint, accepted_ports, footprint
 from soak.outcome import Column, Row, Table, line, print_broken, print_tables
@@ -298,10 +298,10 @@ def test_every_part_runs(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.slow
 def test_a_handler_that_raises_is_survived_by_the_fork_server(tmp_path: Path) -> None:
     program, switch = interpreter(tmp_path)
-    seen = faults.observe("fork", faults.FAULTS[1], str(program), switch)
+    seen = aftermath.observe("fork", faults.FAULTS[1], str(program), switch)
 
-    assert seen.fresh == (faults.FRESH, faults.FRESH)
-    assert seen.bystanders == (faults.BYSTANDERS, faults.BYSTANDERS)
+    assert seen.fresh == (aftermath.FRESH, aftermath.FRESH)
+    assert seen.bystanders == (aftermath.BYSTANDERS, aftermath.BYSTANDERS)
     assert len(seen.statuses) == faults.TIMES
     assert set(seen.statuses) <= {500, 0}
     assert seen.broken == ()

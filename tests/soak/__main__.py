@@ -15,7 +15,7 @@ from calcbench.bench.system.machine import describe_machine, python_name
 from calcbench.core.errors import CalcbenchError
 from calcbench.core.serving.catalogue import names
 from calcbench.core.serving.launcher import ServerSpec, launch
-from soak import faults, growth, neighbours, stopping
+from soak import aftermath, faults, growth, neighbours, stopping
 from soak.outcome import Table, print_broken, print_tables
 
 SPARE = 200  # descriptors that a server or a crowd needs beside those of its clients
@@ -34,7 +34,7 @@ def tables(part: str, strategies: Sequence[str], quick: bool) -> Table:
         "stop": lambda: stopping.table(
             strategies, counts(quick), stopping.QUICK_KINDS if quick else stopping.KINDS
         ),
-        "faults": lambda: faults.table(strategies, faults.FAULTS[:: 3 if quick else 1]),
+        "faults": lambda: aftermath.table(strategies, faults.FAULTS[:: 3 if quick else 1]),
         "growth": lambda: growth.table(strategies, 1_000 if quick else growth.CONNECTIONS),
         "neighbours": lambda: neighbours.table(strategies, 0.5 if quick else neighbours.MEASURE_S),
     }

@@ -12,6 +12,8 @@ from contextlib import suppress
 from selectors import EVENT_READ, EVENT_WRITE, DefaultSelector
 from time import monotonic
 
+GET = b"GET /add/1/1 HTTP/1.1\r\nHost: soak\r\n\r\n"
+GET_ONCE = b"GET /add/1/1 HTTP/1.1\r\nHost: soak\r\nConnection: close\r\n\r\n"
 HEAD_END = b"\r\n\r\n"
 CLOSE = re.compile(rb"\r\nConnection: close\r\n", re.IGNORECASE)
 LENGTH = re.compile(rb"\r\nContent-Length: ([0-9]+)", re.IGNORECASE)

@@ -5,15 +5,13 @@ from itertools import cycle, islice
 from time import monotonic, sleep
 
 from calcbench.core.serving.launcher import ServerSpec, launch
-from soak.crowd import Client, Crowd
+from soak.crowd import GET, GET_ONCE, Client, Crowd
 from soak.footprint import Footprint, footprint
 from soak.outcome import Column, Row, Table, change, wrong_end
 
 CONNECTIONS = 20_000
 WARM_UP = 1_000  # connections before the first look: whatever is made once, is made by then
 AT_ONCE = 32
-GET = b"GET /add/1/1 HTTP/1.1\r\nHost: soak\r\n\r\n"
-GET_ONCE = b"GET /add/1/1 HTTP/1.1\r\nHost: soak\r\nConnection: close\r\n\r\n"
 MALFORMED = b"GET /add/1/1 HTTP/1.1\r\nHost: soak\r\nbad field\r\n\r\n"
 # Half-open connections end by a deadline alone; it is short, as one may hold up a whole server.
 POLICY = ("head_timeout=0.1", "linger_timeout=0.1", "idle_timeout=2")

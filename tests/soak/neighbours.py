@@ -7,12 +7,11 @@ from statistics import median
 from time import monotonic, perf_counter_ns
 
 from calcbench.core.serving.launcher import ServerSpec, launch
-from soak.crowd import Client, Crowd
+from soak.crowd import GET, Client, Crowd
 from soak.outcome import Column, Row, Table
 
 OTHERS = 4  # clients who ask one request after the other, and are measured
 PIPELINING = (1, 8)
-GET = b"GET /add/1/1 HTTP/1.1\r\nHost: soak\r\n\r\n"
 # As costly as an operation of so few bytes gets: 4,000 digits to work out and to write down.
 COSTLY = b"GET /pow/7/4733 HTTP/1.1\r\nHost: soak\r\n\r\n"
 BATCH = COSTLY * 400  # as many as fit into one read, 16 KB

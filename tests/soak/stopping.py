@@ -16,13 +16,12 @@ from time import monotonic
 from calcbench.core.http.limits import Policy
 from calcbench.core.options import parse_options
 from calcbench.core.serving.launcher import Server, ServerSpec, launch
-from soak.crowd import Client, Crowd
+from soak.crowd import GET, Client, Crowd
 from soak.footprint import accepted_ports
 from soak.outcome import Column, Row, Table, wrong_end
 
 COUNTS = (1, 100, 1_000, 10_000)
 PIPELINING = 32  # clients that pipeline
-GET = b"GET /add/1/1 HTTP/1.1\r\nHost: soak\r\n\r\n"
 PIPELINE = GET * 400  # more than one read: 15 KB
 # The client of 150 bytes: none of its pieces ends a phase too late, and all of them together do.
 # An empty line may stand before a request; half of it is no request yet.
