@@ -65,6 +65,16 @@ class Stopped:
         return self.status == 0 and not self.killed and not self.stderr
 
 
+def status_in_words(status: int) -> str:
+    """Return how a process with the exit *status* has ended, as in ``was killed by SIGKILL``."""
+    if status >= 0:
+        return f"ended with status {status}"
+    try:
+        return f"was killed by {signal.Signals(-status).name}"
+    except ValueError:  # a real-time signal has no name
+        return f"was killed by signal {-status}"
+
+
 class Server:
     """A running server. Leaving its ``with`` block ends every process of it."""
 
