@@ -51,8 +51,13 @@ class Client:
 
 
 def in_url(host: str) -> str:
-    """Return *host* as a URL has it: an IPv6 address in brackets (RFC 3986 §3.2.2)."""
-    return f"[{host}]" if ":" in host else host
+    """Return *host* as a URL has it: an IPv6 address in brackets (RFC 3986 §3.2.2).
+
+    The zone of one, as in ``fe80::1%eth0``, stands behind ``%25`` there (RFC 6874).
+    """
+    if ":" not in host or host.startswith("["):
+        return host
+    return f"[{host.replace('%', '%25', 1)}]"
 
 
 def listen(host: str, port: int) -> socket.socket:
