@@ -11,6 +11,7 @@ import threading
 import numpy as np
 import pytest
 from truth import (
+    BIG,
     LONG_S,
     Behaviour,
     all_three_served,
@@ -19,6 +20,7 @@ from truth import (
     nobody,
     once,
     only,
+    refuse_early,
     requests,
     response_to,
     some_ended,
@@ -345,17 +347,6 @@ def test_says_that_its_driver_died() -> None:
         process.process.kill()
         with pytest.raises(CalcbenchError, match="the driver was killed by SIGKILL, which says"):
             process.drive(LoadSpec("127.0.0.1", 1, 1, True, LONG_S))
-
-
-BIG = "PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 8000000\r\n\r\n" + "x" * 8_000_000
-
-
-def refuse_early(conn: socket.socket) -> None:
-    conn.recv(1000)
-    conn.sendall(response_to("too much", "413 Content Too Large", "Connection: close\r\n"))
-    conn.shutdown(socket.SHUT_WR)
-    while conn.recv(1 << 20):  # what the client sends before it has read that
-        pass
 
 
 def refuse_early_and_leave(conn: socket.socket) -> None:

@@ -55,7 +55,7 @@ IN_CHUNKS_AND_CLOSE = Head(200, UNKNOWN, keep_alive=False, chunked=True)
         (b"Connection: x,\r\n close\r\nContent-Length: 5", FIVE_AND_CLOSE),
         (b"A:\r\n \r\n \r\nContent-Length: 5", FIVE),
         # Values of any bytes, and none (RFC 9110 §5.5); lines that end in LF alone (§2.2).
-        (b"A: \xff\x80\r\nB:\r\nContent-Length: 5", FIVE),
+        (b"A: \xff\x80\x01\x7f\r\nB:\r\nContent-Length: 5", FIVE),
         (b"A: b\nContent-Length: 5", FIVE),
         (b"A: b\n c\nContent-Length: 5", FIVE),
     ],
@@ -198,6 +198,9 @@ def test_takes_nothing_behind_the_end(octets: bytes, body: bytes) -> None:
         (CHUNKED + b"0x5\r\nhello\r\n", "no size"),
         (CHUNKED + b"5\r\nhello!\r\n", "a chunk is longer than its size says"),
         (CHUNKED + b"5\nhello\r\n0\r\n\r\n", "no size"),
+        (CHUNKED + b"5\nhello", "a line among its chunks ends in LF without CR"),
+        (CHUNKED + b"0\r\nA: b\n", "a line among its chunks ends in LF without CR"),
+        (CHUNKED + b"0\r\nA: b\x00\r\n", "is no trailer"),
         (CHUNKED + b"1234567890123456\r\n", "no size"),
         (CHUNKED + b"0\r\nno trailer\r\n\r\n", "is no trailer: 'no trailer'"),
         (CHUNKED + b"0" * 70_000, "a line among its chunks is longer than 65,536 bytes"),

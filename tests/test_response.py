@@ -45,6 +45,7 @@ def test_understands_a_head(head: bytes, understood: Head) -> None:
         b"HTTP/1.1 200 OK\r\nContent-Length: \xb2",
         b"HTTP/1.1 200 OK\r\nContent-Length: ",
         b"HTTP/1.1 200 OK\r\nContent-Length : 5",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nA: \x01",
         b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n folded",
         b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nno colon",
         b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked",

@@ -14,8 +14,10 @@ from calcbench.core.http.parser import TCHAR
 
 STATUS_LINE = re.compile(rb"HTTP/1\.([0-9]) ([0-9]{3})(?: [\t -\xff]*)?")  # RFC 9112 §4
 FIELD = re.compile(rb"(%b+):([\t -\xff]*)" % TCHAR)  # RFC 9112 §5
+# RFC 9110 §5.5: of the other control characters only these make a value dangerous.
+ANY_FIELD = re.compile(rb"(%b+):([^\x00\r\n]*)" % TCHAR)
 FOLD = re.compile(rb"\n[\t ]+")  # RFC 9112 §5.2
-FOLDED = re.compile(rb"[\t ][\t -\xff]*")  # what such a line is by itself
+FOLDED = re.compile(rb"[\t ][^\x00\r\n]*")  # what such a line is by itself
 LENGTH = re.compile(rb"0*[0-9]{1,15}")  # RFC 9110 §8.6; more bytes than that nobody sends
 CHUNK = re.compile(rb"0*([0-9A-Fa-f]{1,15})[\t ]*(?:;[\t -\xff]*)?")  # RFC 9112 §7.1
 HEAD_END = b"\r\n\r\n"
@@ -65,7 +67,7 @@ def parse_head(head: bytes) -> Head:
     """
     first, *lines = head.split(b"\r\n")
     minor, status = parse_status_line(first)
-    lists = parse_lists(lines)
+    lists = parse_lists(lines, FIELD)
     if TRANSFER_ENCODING in lists:
         raise FramingError("it has a Transfer-Encoding in place of a Content-Length")
     lengths = lists.get(CONTENT_LENGTH, [])
@@ -81,7 +83,7 @@ def parse_any_head(head: bytes, *, method: str = "GET") -> Head:
     """
     first, _, rest = head.replace(b"\r\n", b"\n").partition(b"\n")
     minor, status = parse_status_line(first)
-    lists = parse_lists(FOLD.sub(b" ", rest).split(b"\n") if rest else [])
+    lists = parse_lists(FOLD.sub(b" ", rest).split(b"\n") if rest else [], ANY_FIELD)
     keep_alive = persists(minor, lists)
     if status == 101:  # RFC 9110 §15.2.2: what comes behind it is no HTTP/1.1
         return Head(status, 0, keep_alive=False)
@@ -109,14 +111,14 @@ def parse_status_line(line: bytes) -> tuple[int, int]:
     return int(found[1]), int(found[2])
 
 
-def parse_lists(lines: list[bytes]) -> dict[bytes, list[bytes]]:
+def parse_lists(lines: list[bytes], form: "re.Pattern[bytes]") -> dict[bytes, list[bytes]]:
     """Return the elements, in lower case, of the fields among *lines* that frame a response.
 
-    Raises FramingError for a line that is no header field.
+    Raises FramingError for a line that has not the *form* of a header field.
     """
     lists: dict[bytes, list[bytes]] = {}
     for line in lines:
-        field = FIELD.fullmatch(line)
+        field = form.fullmatch(line)
         if not field:
             raise FramingError(f"a line of its head is no header field: {quote(line)}")
         name = field[1].lower()
@@ -264,6 +266,8 @@ class Chunks:
                 start += 2
             end = data.find(b"\r\n", start, start + MAX_HEAD)
             if end < 0:
+                if data.find(b"\n", start) >= 0:  # what §2.2 allows in a head it does not here
+                    raise FramingError("a line among its chunks ends in LF without CR")
                 if len(data) - start >= MAX_HEAD:
                     raise FramingError(f"a line among its chunks is longer than {MAX_HEAD:,} bytes")
                 break
@@ -271,7 +275,7 @@ class Chunks:
             if self.inside:
                 self.begin_chunk(line)
             elif line:
-                if not (FIELD.fullmatch(line) or FOLDED.fullmatch(line)):
+                if not (ANY_FIELD.fullmatch(line) or FOLDED.fullmatch(line)):
                     raise FramingError(f"a line behind its last chunk is no trailer: {quote(line)}")
             elif start < len(data):
                 raise FramingError(f"bytes come behind its end: {quote(data[start:])}")
