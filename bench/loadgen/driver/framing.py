@@ -180,39 +180,45 @@ class Incoming:
     def feed(self, data: bytes) -> bool:
         """Take the next bytes; tell whether the response is whole. Raises FramingError."""
         while self.head is None:
-            searched = max(len(self.pending) - len(HEAD_END) + 1, 0)
-            self.pending += data
-            if not self.pending.startswith(BEGINNING[: len(self.pending)]):
-                raise FramingError(f"it does not begin with HTTP/: {quote(self.pending)}")
-            start, end = self.find_head_end(searched)
-            if start > MAX_HEAD or (start < 0 and len(self.pending) > MAX_HEAD):
+            searched = 0
+            if self.pending:
+                searched = max(len(self.pending) - len(HEAD_END) + 1, 0)
+                data = self.pending + data
+            start, end, behind = self.split(data, searched)
+            if not end and not data.startswith(BEGINNING[: len(data)]):
+                raise FramingError(f"it does not begin with HTTP/: {quote(data)}")
+            if len(start) > MAX_HEAD:
                 raise FramingError(f"its head is longer than {MAX_HEAD:,} bytes")
-            if start < 0:
+            if not end:
+                self.pending = data
                 return False
-            head = self.parse(self.pending[:start])
-            data, self.pending = self.pending[end:], b""
-            if not head.is_interim:
+            data = behind
+            head = self.parse(start)
+            self.pending = b""
+            if head.status >= 200 or not head.is_interim:
                 self.head = head
                 self.chunks = Chunks(self.take) if head.chunked else None
         if self.chunks:
             return self.chunks.feed(data)
         self.take(data)
         if self.size > self.head.length >= 0:
-            raise FramingError(
-                f"bytes come behind its end: {quote(data[self.head.length - self.size :])}"
-            )
+            behind = data[self.head.length - self.size :]
+            raise FramingError(f"bytes come behind its end: {quote(behind)}")
         return self.size == self.head.length
 
-    def find_head_end(self, searched: int) -> tuple[int, int]:
-        """Return where the empty line begins and ends that ends the head; -1 if it has not come.
+    def split(self, data: bytes, searched: int) -> tuple[bytes, bytes, bytes]:
+        """Return a head, the empty line behind it, and what follows, like `bytes.partition`.
 
-        The pending bytes before *searched* have been searched before.
+        What of *data* is before *searched* has been searched before.
         """
-        if self.lenient:
-            found = ANY_HEAD_END.search(self.pending, searched)
-            return found.span() if found else (-1, -1)
-        start = self.pending.find(HEAD_END, searched)
-        return start, start + len(HEAD_END)
+        parts = start, end, _ = data.partition(HEAD_END)
+        if self.lenient and (
+            not end or b"\n\n" in start or b"\n\r\n" in start or start.endswith(b"\n")
+        ):
+            found = ANY_HEAD_END.search(data, searched)
+            if found:
+                return data[: found.start()], found[0], data[found.end() :]
+        return parts
 
     def take(self, part: bytes) -> None:
         """Take a *part* of the body, and keep of it what is to be kept."""
@@ -273,7 +279,12 @@ class Chunks:
                 break
             line, start = data[start:end], end + 2
             if self.inside:
-                self.begin_chunk(line)
+                size = CHUNK.fullmatch(line)
+                if not size:
+                    raise FramingError(f"a chunk begins with no size: {quote(line)}")
+                self.left = int(size[1], 16)
+                self.inside = self.left > 0
+                self.left += 2 if self.left else 0
             elif line:
                 if not (ANY_FIELD.fullmatch(line) or FOLDED.fullmatch(line)):
                     raise FramingError(f"a line behind its last chunk is no trailer: {quote(line)}")
@@ -283,12 +294,3 @@ class Chunks:
                 return True
         self.pending = data[start:]
         return False
-
-    def begin_chunk(self, line: bytes) -> None:
-        """Take the *line* before a chunk; raises FramingError."""
-        size = CHUNK.fullmatch(line)
-        if not size:
-            raise FramingError(f"a chunk begins with no size: {quote(line)}")
-        self.left = int(size[1], 16)
-        self.inside = self.left > 0
-        self.left += 2 if self.left else 0
