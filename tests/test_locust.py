@@ -24,12 +24,14 @@ import numpy as np
 import pytest
 from namespaces import Machines, machines, why_denied
 from truth import (
+    BIG,
     LONG_S,
     Behaviour,
     always,
     nobody,
     once,
     only,
+    refuse_early,
     requests,
     response_to,
     some_ended,
@@ -145,6 +147,7 @@ AS_IT_IS = {
     "right": (right, "ok"),
     "byte by byte": (bytewise, "ok"),
     "closing": (once(lambda number: response_to(number, fields="Connection: close\r\n")), "ok"),
+    "lingering": (always(lambda number: response_to(number, fields="Connection: close\r\n")), "ok"),
     "another number": (always(lambda number: response_to(number + 1)), "wrong"),
     "an octet too many": (always(lambda number: response_to(number) + b"!"), "wrong"),
     "no head": (always(lambda _: b"HTTP/1.1 200\r\n\r\n"), "wrong"),
@@ -153,7 +156,7 @@ AS_IT_IS = {
     "no response": (leaving, "reset"),
     "silence": (silent, "timed_out"),
 }
-IN_AN_OPEN_LOOP = ("right", "closing", "truncated", "no response", "silence")
+IN_AN_OPEN_LOOP = ("right", "closing", "lingering", "truncated", "no response", "silence")
 
 
 @pytest.mark.parametrize(
@@ -197,6 +200,30 @@ def test_asks_anything_of_any_server(cluster: Cluster) -> None:
     with truth(chunked) as port:
         assert only(drive(cluster, port, ask=ask), "ok")
         assert only(drive(cluster, port, ask=Ask(ask.request, body="ho")), "wrong")
+
+
+def test_closes_what_a_server_does_not(cluster: Cluster) -> None:
+    with truth(right) as port:
+        observation = drive(
+            cluster, port, lambda seen: seen.outcomes.ok > 3, keep_alive=False, timeout_s=0.1
+        )
+
+    assert only(observation, "ok")
+    assert observation.outcomes.ok > 3  # each of its three clients, and again
+
+
+def test_hears_a_server_that_does_not_want_all_of_the_request(cluster: Cluster) -> None:
+    with truth(refuse_early) as port:
+        observation = drive(cluster, port, ask=Ask(BIG, "PUT", 413), timeout_s=10)
+
+    assert only(observation, "ok")
+
+
+def test_says_why_the_first_response_was_refused(cluster: Cluster) -> None:
+    with truth(always(lambda number: response_to(number) + b"!")) as port:
+        observation = drive(cluster, port)
+
+    assert observation.first_failures == {"wrong": "bytes come behind its end: '!'"}
 
 
 def test_has_fewer_connections_than_workers(cluster: Cluster) -> None:
@@ -373,8 +400,18 @@ def test_shows_what_a_worker_says_of_itself_in_one_short_line() -> None:
         (REPORT, REPORTED.replace(b'"elapsed_ns": 1', b'"elapsed_ns": 0'), "elapsed_ns 0 should"),
         (REPORT, REPORTED.replace(b'"ended": 1', b'"ended": 1e99'), "at ended"),
         (REPORT, REPORTED.replace(b'"responses": 1', b'"responses": null'), "responses is missing"),
-        (REPORT, REPORTED.replace(b"{}", b'{"idle": {"met": "x"}}'), "at background"),
-        (REPORT, REPORTED.replace(b"{}", b'{"idle": {"met": -1}}'), "met -1 should be from 0 to"),
+        (REPORT, REPORTED.replace(b'd": {}', b'd": {"idle": {"met": "x"}}'), "at background"),
+        (
+            REPORT,
+            REPORTED.replace(b'd": {}', b'd": {"idle": {"met": -1}}'),
+            "met -1 should be from 0 to",
+        ),
+        (REPORT, REPORTED.replace(b's": {}', b's": {"odd": "x"}'), "['odd'] should be of outcomes"),
+        (
+            REPORT,
+            REPORTED.replace(b's": {}', b's": {"wrong": "' + b"x" * 1001 + b'"}'),
+            "a reason should have at most 1000 characters",
+        ),
         (SAMPLES, b"123", "buffer size"),
         (SAMPLES, b"12345678", "reshape"),
         (b"?", b"", "kind b'?'"),

@@ -32,15 +32,22 @@ def failure_reason_of_responses(observation: Observation) -> str:
         return observation.lost
     if observation.outcomes.wrong:
         wrong, total = observation.outcomes.wrong, observation.outcomes.total
-        return f"{wrong:,} wrong {'response' if wrong == 1 else 'responses'} among {total:,}"
+        responses = "response" if wrong == 1 else "responses"
+        return f"{wrong:,} wrong {responses} among {total:,}{first_failure(observation, 'wrong')}"
     if not observation.outcomes.ok:
         seen = [
-            f"{count:,} {WAYS.get(way, way)}"
+            f"{count:,} {WAYS.get(way, way)}{first_failure(observation, way)}"
             for way, count in asdict(observation.outcomes).items()
             if count
         ]
         return f"no right response within the window, but {' and '.join(seen) or 'nothing at all'}"
     return ""
+
+
+def first_failure(observation: Observation, way: str) -> str:
+    """Return why the first response of an *observation* that ended this *way* was not right."""
+    why = observation.first_failures.get(way)
+    return f" (the first: {why})" if why else ""
 
 
 def is_servers_failure(measurement: Measurement) -> bool:

@@ -48,7 +48,8 @@ class Observation:
     *unfinished* have not, are all since the drivers started. *histograms* take the place of
     *samples* when there are too many. *wrk* is what it saw, where it was asked.
     *responses_seen* counts every response since the drivers started, -1 where nobody does, and
-    *lost* says which of them died and what is lost with it.
+    *lost* says which of them died and what is lost with it. *first_failures* says, by outcome, why
+    the first response was not right.
     """
 
     elapsed_ns: int
@@ -74,6 +75,7 @@ class Observation:
     unfinished: int = 0
     responses_seen: int = -1
     lost: str = ""
+    first_failures: dict[str, str] = field(default_factory=dict)
 
     @property
     def right_responses(self) -> int:

@@ -66,9 +66,14 @@ def sections(summary: Summary, run: Run) -> list[Section]:
     """Return the tables of *summary*, in the order of its plan."""
     found = []
     numbers = tier_numbers(summary.rows)
+    lost = {one.condition for one in run.measurements if one.evidence.lost}
+    lost -= {one.condition for one in run.measurements if not one.evidence.lost}
     for rows in panels(summary.rows).values():
         ranked = sorted(rows, key=rank)
-        cells = [cells_of_row(row, numbers.get(row.condition)) for row in ranked]
+        cells = [
+            cells_of_row(row, numbers.get(row.condition), lost=row.condition in lost)
+            for row in ranked
+        ]
         below = [*failure_notes(rows), *marks(rows), *remarks(ranked, run), *fairness(rows)]
         found.append(Section(panel_heading(rows[0].condition, run.plan), ranked, cells, below))
     return found
@@ -103,11 +108,14 @@ def fairness(rows: Sequence[Row]) -> list[str]:
     return found
 
 
-def cells_of_row(row: Row, tier: int | None) -> list[str]:
-    """Return the cells of *row*, which is in *tier*."""
+def cells_of_row(row: Row, tier: int | None, *, lost: bool) -> list[str]:
+    """Return the cells of *row*, which is in *tier*.
+
+    It is *lost* where no load could be made, as when the driver was killed.
+    """
     start = [f"{row.condition.connections:,}", row.condition.strategy, show_tier(row, tier)]
     if row.status != "ok":
-        return [*start, row.status, *[""] * (len(HEADINGS) - 4)]
+        return [*start, "not measured" if lost else row.status, *[""] * (len(HEADINGS) - 4)]
     return [
         *start,
         MARKS.get(row.judgement, ("",))[0] + format_number(float(row.throughput.median)),

@@ -95,7 +95,8 @@ class JoinedWorker:
         assert spec
         spec = dataclasses.replace(spec, unix="")  # what listens there is no server to load
         if not self.local:
-            spec = dataclasses.replace(spec, cpus=())  # another machine's cores are not ours
+            # Another machine's cores are not ours, and what a name means here is our resolver's.
+            spec = dataclasses.replace(spec, cpus=(), address="")
         self.reporter = Reporter()
         try:
             prepare_process(spec)
