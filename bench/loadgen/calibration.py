@@ -96,11 +96,8 @@ def save_calibration(calibration: Calibration) -> bool:
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as file:
             file.write(json.dumps(dataclasses.asdict(calibration), indent=1).encode())
-    except (
-        OSError,
-        CalcbenchError,
-        RuntimeError,
-    ):  # a home that cannot be written: the next run calibrates again
+    except (OSError, CalcbenchError, RuntimeError):
+        # A home that cannot be written: the next run calibrates again.
         return False
     return True
 

@@ -104,7 +104,7 @@ def check_unix_socket(path: str) -> None:
     if len(os.fsencode(path)) > LONGEST_UNIX:
         raise UsageError(f"--unix-socket {shown} has more than the {LONGEST_UNIX} bytes allowed")
     try:
-        is_socket = stat.S_ISSOCK(os.stat(path).st_mode)
+        is_socket = stat.S_ISSOCK(Path(path).stat().st_mode)
     except OSError as error:
         raise UsageError(f"no Unix socket {shown}: {error.strerror}") from None
     if not is_socket:

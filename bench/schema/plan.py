@@ -7,6 +7,7 @@ of connections, the whole of it once in each round.
 import itertools
 import math
 import random
+from collections import Counter
 from dataclasses import dataclass
 
 from calcbench.bench.schema.arrivals import ARRIVALS, CONSTANT
@@ -75,8 +76,8 @@ class Plan:
             values = getattr(self, name)
             if not values:
                 raise UsageError(f"a race needs at least one of {name}")
-            for value in values:
-                if values.count(value) > 1:
+            for value, count in Counter(values).items():
+                if count > 1:
                     raise UsageError(f"{value} is given twice among {name}")
         for reuse in self.reuses:
             if reuse not in REUSES:

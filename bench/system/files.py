@@ -80,14 +80,16 @@ def read_below(root: Path, name: str, most: int) -> bytes:
     """
     with folder_below(root, name) as (folder, last):
         fd = open_below(folder, last, os.O_RDONLY | os.O_NONBLOCK)
-        with os.fdopen(fd, "rb") as file:
-            kind = stat.S_IFMT(os.fstat(fd).st_mode)
+        found = os.fstat(fd)
+        kind = stat.S_IFMT(found.st_mode)
+        if kind != stat.S_IFREG or found.st_size > most:
+            os.close(fd)
+            what = f"it has more than {most:,} bytes"
             if kind != stat.S_IFREG:
-                raise OSError(errno.EINVAL, f"it is {KINDS.get(kind, 'something else')}, no file")
-            content = file.read(most + 1)
-    if len(content) > most:
-        raise OSError(errno.EFBIG, f"it has more than {most:,} bytes")
-    return content
+                what = f"it is {KINDS.get(kind, 'something else')}, no file"
+            raise OSError(errno.EINVAL, what)
+        with os.fdopen(fd, "rb") as file:
+            return file.read(most)
 
 
 @contextlib.contextmanager
