@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import pytest
 
-from calcbench.bench.cli.main import run
+from calcbench.bench.cli.main import main
 from calcbench.bench.schema.reader import read_run
 from calcbench.bench.schema.store import JOURNAL, RESULT, Journal
 from calcbench.bench.views import charts
@@ -28,7 +28,9 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
 
     def calls(*words: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["calcbench", *map(str, words)])
-        return run(), *capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return int(ended.value.code or 0), *capsys.readouterr()
 
     return calls
 
@@ -149,6 +151,12 @@ RUN = ("run", "--strategy", "fork", "--control", "none")
     [
         ((*RUN, "--out", LONG), 1, "cannot write to x*: File name too long"),
         ((*RUN, "--out", "file/in"), 1, "cannot write to file/in: Not a directory"),
+        # Before anybody from elsewhere is waited for.
+        (
+            (*RUN, "--engine", "locust", "--join", "1", "--host", "127.0.0.1", "--out", LONG),
+            1,
+            "cannot write to x*: File name too long",
+        ),
         ((*RUN, "--out", "loop/in"), 1, "cannot write to loop/in: Too many levels of symbolic"),
         (
             ("run", "--find-knee", "--slo", "p99<1s", "--out", LONG),

@@ -12,7 +12,6 @@ import click
 
 import calcbench
 from calcbench.bench.cli.base import COMPLETION, Commands, usage_message
-from calcbench.bench.units import as_text
 from calcbench.core.errors import CalcbenchError
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
@@ -102,7 +101,7 @@ def run() -> int:
     try:
         return cli.main(prog_name="calcbench", standalone_mode=False) or 0
     except CalcbenchError as error:
-        print_error("; ".join([str(error), *getattr(error, "__notes__", ())]))
+        print_error(str(error))
         return error.exit_status
     except click.UsageError as error:
         print_error(usage_message(error))
@@ -113,12 +112,9 @@ def run() -> int:
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except OSError as error:
-        if error.errno == errno.ENOSPC:
-            print_error(FULL)
-        elif isinstance(error.filename, str):  # the user's, whatever it is
-            print_error(f"cannot use {as_text(error.filename)}: {error.strerror}")
-        else:
+        if error.errno != errno.ENOSPC:
             raise
+        print_error(FULL)
         return 1
 
 
