@@ -15,8 +15,10 @@ import pytest
 from builders import make_condition, make_measurement, make_run
 
 from calcbench.bench.analysis.thresholds import parse_threshold
+from calcbench.bench.cli.load import contents, question_of
 from calcbench.bench.runner.knee import UNFINISHED, find_knees
 from calcbench.bench.runner.race import race
+from calcbench.bench.runner.remote import Question
 from calcbench.bench.runner.subject import Setup, Subject
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.outcomes import Outcomes
@@ -222,6 +224,28 @@ def test_writes_names_that_are_no_text_so_that_they_can_be_read(tmp_path: Path) 
     assert json.loads((tmp_path / RESULT).read_bytes())["name"] == run.name
     assert read_run(tmp_path).name == "out\\udcff"
     assert read_run(tmp_path).command == "ö"
+
+
+def test_keeps_what_was_typed_in_bytes_that_are_no_text(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"o\xffut")
+    command = f"calcbench load URL --body {os.fsdecode(bytes([0xFE]))} --out {folder}"
+    run = race(PLAN, subject_of(0.0), folder, command=command)
+
+    assert read_run(folder) == run
+    assert run.name == "o\\xffut"
+    assert "--body \\xfe" in run.command
+    assert contents(os.fsdecode(b"\xff\x00")) == b"\xff\x00"
+    assert question_of("PUT", (), os.fsdecode(b"\xfe"), 200, os.fsdecode(b"\xff")) == Question(
+        "PUT", body=b"\xfe", status=200, right_body=b"\xff"
+    )
+
+
+def test_reads_a_run_that_was_killed_in_its_first_measurement(tmp_path: Path) -> None:
+    lines = journal_of(tmp_path)
+    (tmp_path / JOURNAL).write_bytes(lines[0])
+    found = read_sound(tmp_path)
+
+    assert (found.run.partial, found.run.measurements, found.problems) == (True, (), ())
 
 
 def test_keeps_every_try_of_a_search_as_it_ends(tmp_path: Path) -> None:

@@ -108,11 +108,11 @@ def problem_of(run: Run) -> str:
         return f"plan has more than {MOST_POINTS:,} conditions"
     if max(plan.connections) > MOST_CLIENTS:
         return f"plan.connections should be at most {MOST_CLIENTS:,}"
-    planned, seen = set(plan.conditions()), set[tuple[Condition, int]]()
+    seen = set[tuple[Condition, int]]()
     for number, one in enumerate(run.measurements):
         for problem in problems_of_measurement(one):
             return f"measurements[{number}].{problem}"
-        if one.condition not in planned:
+        if not plan.has(one.condition):
             return f"measurements[{number}].condition is none of the plan's"
         if (one.condition, one.round) in seen:
             return f"measurements[{number}] is there twice: round {one.round} of one condition"

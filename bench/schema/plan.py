@@ -147,6 +147,23 @@ class Plan:
             ]
         return points
 
+    def has(self, condition: Condition) -> bool:
+        """Tell whether *condition* is one of its points, without making all of them."""
+        usual = Condition(
+            condition.strategy, condition.workload, condition.reuse, condition.connections
+        )
+        again = condition.is_control and condition.variant == self.control
+        return (
+            condition == usual
+            and condition.workload in self.workloads
+            and condition.reuse in self.reuses
+            and condition.connections in self.connections
+            and (
+                condition.strategy in self.strategies
+                or (again and condition.connections == max(self.connections))
+            )
+        )
+
     def order(self, number: int) -> list[Condition]:
         """Return the points in the order of round *number*, counted from 1.
 
