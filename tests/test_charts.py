@@ -24,7 +24,7 @@ from calcbench.bench.views.captions import footer, headline, notes
 from calcbench.bench.views.charts import DPI, LONGEST_LINE, STYLE, WIDTH, draw, draw_charts
 from calcbench.bench.views.palette import KNOWN, styles
 from calcbench.bench.views.panel import round_numbers, spread_apart
-from calcbench.bench.views.wording import about, break_name, cut_line
+from calcbench.bench.views.wording import about, break_name, cut_line, shorten, shorten_names
 
 FIVE = ("blocking", "fork", "selectors", "thread-per-request", "threadpool")
 EIGHT = tuple(
@@ -153,7 +153,7 @@ def test_names_every_strategy_once_in_every_panel(name: str) -> None:
     found = [text.get_text() for text in texts(figure)]
 
     for strategy in measured:
-        label = "\n".join(cut_line(line, LONGEST_LINE) for line in break_name(strategy))
+        label = shorten_names(measured, LONGEST_LINE)[strategy]
         assert found.count(label) == len(figure.axes)
 
 
@@ -389,6 +389,29 @@ def test_says_what_a_workload_asks_of_a_server(workload: str, expected: str) -> 
 def test_shortens_to_one_line() -> None:
     assert cut_line("one\ntwo", 10) == "one"
     assert cut_line("a long story", 7) == "a long…"
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["http://a/" + "x" * 300, "http://a/" + "x" * 301],
+        ["a" * 40 + "1" + "b" * 40, "a" * 40 + "2" + "b" * 40, "a" * 40 + "3" + "b" * 40],
+        ["x" * 50, "x" * 16 + "…" + "x" * 15],  # one that is called as the other is shortened
+        [f"threadpool:queue={'9' * 40}{end}" for end in "123"],
+    ],
+)
+def test_gives_no_two_names_one_text(names: list[str]) -> None:
+    texts = shorten_names(names, 32)
+
+    assert list(texts) == names
+    assert len(set(texts.values())) == len(names)
+    assert all(len(line) <= 32 for text in texts.values() for line in text.split("\n"))
+
+
+def test_shortens_in_the_middle() -> None:
+    assert shorten("http://host/first/second", 11) == "http:…econd"
+    assert shorten("short", 5) == "short"
+    assert shorten_names(["fork", "fork"], 32) == {"fork": "fork"}
 
 
 def test_is_as_wide_as_it_says() -> None:

@@ -824,7 +824,7 @@ def test_draws_an_earlier_race_again(raced: tuple[Path, str, str]) -> None:
     drawn = [path for path in folder.rglob("*") if path.is_file() and "samples" not in path.parts]
     before = {path: path.read_bytes() for path in drawn}
     for path in drawn:
-        if path.name != "result.json":
+        if path.name not in ("result.json", "measurements.jsonl"):
             path.unlink()
     done = calcbench_run("report", str(folder))
 
@@ -890,7 +890,7 @@ def test_keeps_what_there_is_of_an_interrupted_race(
     report = calcbench_run("report", str(folder))
 
     assert process.returncode == status
-    assert re.match(r"Partial result: stopped after [0-9]+ of 1000 measurements\n", stdout)
+    assert re.match(r"Partial result: [0-9]+ of 1000 measurements\n", stdout)
     assert json.loads((folder / "result.json").read_text())["partial"] is True
     assert (folder / "charts" / "throughput.png").exists()
     assert (report.returncode, report.stdout, report.stderr) == (0, stdout, "")
@@ -909,7 +909,7 @@ def test_keeps_an_empty_result_of_a_race_that_was_stopped_at_once(
     folder = folder_of(tmp_path)
 
     assert process.returncode == 130
-    assert "stopped after 0 of 18 measurements" in stdout
+    assert "0 of 18 measurements" in stdout
     assert calcbench_run("report", str(folder)).returncode == 0
 
 

@@ -31,8 +31,10 @@ from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.evidence import Evidence
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, Plan
-from calcbench.bench.schema.result import Measurement, prepare_folder, read_run
+from calcbench.bench.schema.reader import read_run
+from calcbench.bench.schema.result import Measurement
 from calcbench.bench.schema.samples import write_samples
+from calcbench.bench.schema.store import prepare_folder
 from calcbench.core.errors import CalcbenchError, UsageError
 
 OBJECTIVE = parse_objective("p99<20ms")

@@ -28,7 +28,7 @@ from calcbench.bench.runner.remote import (
     parse_target,
 )
 from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE
-from calcbench.bench.schema.result import read_run
+from calcbench.bench.schema.reader import read_run
 from calcbench.bench.schema.samples import read_samples
 from calcbench.core.errors import CalcbenchError, UsageError
 

@@ -76,7 +76,8 @@ from calcbench.bench.runner.race import pinning_of
 from calcbench.bench.schema.arrivals import ARRIVALS, schedule
 from calcbench.bench.schema.outcomes import OK, Outcomes
 from calcbench.bench.schema.plan import LOCUST, Plan
-from calcbench.bench.schema.result import Run, read_run
+from calcbench.bench.schema.reader import read_run
+from calcbench.bench.schema.result import Run
 from calcbench.core.errors import CalcbenchError, UsageError
 from calcbench.core.serving.launcher import ServerSpec, launch
 

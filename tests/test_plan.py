@@ -20,6 +20,28 @@ PLAN = Plan(
 )
 
 
+def test_knows_its_points_from_others() -> None:
+    plan = Plan(("fork", "selectors"), ("add", "wait=1ms"), connections=(1, 8), control="fork")
+    points = plan.conditions()
+    elsewhere: dict[str, Any] = {
+        "strategy": "blocking",
+        "workload": "wait=2ms",
+        "reuse": "close",
+        "connections": 2,
+        "interpreter": "python3.12",
+        "application": "other",
+        "target": "a",
+    }
+    others = [dataclasses.replace(points[0], **{axis: at}) for axis, at in elsewhere.items()]
+    again = [dataclasses.replace(at, strategy=f"{at.strategy} (again)") for at in points]
+
+    assert all(map(plan.has, points))
+    assert not any(map(plan.has, others))
+    assert {point for point in again if plan.has(point)} == {
+        point for point in points if point.is_control
+    }
+
+
 def test_measures_every_point_of_the_grid_in_every_round() -> None:
     conditions = PLAN.conditions()
 

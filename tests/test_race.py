@@ -27,7 +27,8 @@ from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.judgements import JUDGEMENTS
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, Plan
-from calcbench.bench.schema.result import Measurement, Run, read_run
+from calcbench.bench.schema.reader import read_run
+from calcbench.bench.schema.result import Measurement, Run
 from calcbench.bench.schema.samples import read_samples
 from calcbench.bench.system.cpus import choose_cores
 from calcbench.core.errors import CalcbenchError, UsageError

@@ -4,7 +4,7 @@ Click's own words are replaced where they take more than a line or do not name w
 """
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import click
@@ -148,6 +148,13 @@ def policy_of(params: Mapping[str, str | None]) -> tuple[str, ...]:
                 raise UsageError(str(error).replace(f"option {name}=", f"{flag} ")) from None
             policy.append(f"{name}={text}")
     return tuple(policy)
+
+
+def tell_problems(problems: Sequence[str]) -> int:
+    """Tell which files of a result are damaged, a line each; return the exit status."""
+    for problem in problems:
+        click.echo(f"calcbench: {problem}; the rest is shown", err=True)
+    return int(bool(problems))
 
 
 def usage_message(error: click.UsageError) -> str:

@@ -52,10 +52,10 @@ def run_search(plan: Plan, subject: "Subject", slo: str, output: Output) -> int:
     from calcbench.bench.cli.doctor import prepare_race
     from calcbench.bench.loadgen.locust.cluster import cluster_of
     from calcbench.bench.runner import knee
-    from calcbench.bench.schema.result import SEARCH, default_folder
+    from calcbench.bench.schema.store import SEARCH, claimed_folder
 
-    objective, folder = knee.parse_objective(slo), default_folder(output.out)
-    with cluster_of(plan, announce) as cluster:
+    objective = knee.parse_objective(slo)
+    with claimed_folder(output.out) as folder, cluster_of(plan, announce) as cluster:
         knees = knee.find_knees(
             plan,
             subject,
@@ -83,13 +83,13 @@ def run_plan(plan: Plan, subject: "Subject", output: Output) -> int:
     from calcbench.bench.cli.doctor import prepare_race
     from calcbench.bench.loadgen.locust.cluster import cluster_of
     from calcbench.bench.runner.race import Interrupted, race
-    from calcbench.bench.schema.result import default_folder
+    from calcbench.bench.schema.store import claimed_folder
     from calcbench.bench.views.report import print_report, write_views
 
-    folder = default_folder(output.out)
     interrupted = False
     try:
         with (
+            claimed_folder(output.out) as folder,
             cluster_of(plan, announce) as cluster,
             progress_on_terminal(quiet=output.quiet) as progress,
         ):

@@ -20,13 +20,12 @@ from calcbench.bench.loadgen.protocol import (
 )
 from calcbench.bench.loadgen.spec import LoadSpec
 from calcbench.bench.schema.outcomes import OK, OUTCOMES, Outcomes
+from calcbench.bench.schema.samples import MAX_SAMPLES
 from calcbench.core.errors import CalcbenchError
 
 if TYPE_CHECKING:
     from calcbench.bench.schema.histogram import Histograms
     from calcbench.bench.schema.samples import Samples
-
-MAX_SAMPLES = 20_000_000  # 40 bytes each
 
 
 @dataclass

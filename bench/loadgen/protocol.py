@@ -122,7 +122,7 @@ def from_octets(kind: bytes, content: bytes) -> Message:
     """
     import msgspec
 
-    from calcbench.bench.schema.result import in_words
+    from calcbench.bench.schema.checker import in_words
 
     if kind not in KINDS:
         raise CalcbenchError(f"a driver reports what cannot be understood: kind {kind!r}")

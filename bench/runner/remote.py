@@ -1,6 +1,9 @@
 """Somebody else's servers as the subject: where they are, what they are asked, what is right."""
 
+import errno
+import os
 import re
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +30,7 @@ PATH = re.compile(r"[!-~]+")
 HOST = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=-]+")  # RFC 3986 §3.2.2, nothing percent-encoded
 ZONE = re.compile(r"[A-Za-z0-9._~-]+")  # RFC 6874 §2; so are the interfaces of a machine called
 WITH_BODY = ("POST", "PUT", "PATCH")  # a length is sent even for an empty body (§8.6)
+LONGEST_UNIX = 107  # bytes of a path in a sockaddr_un, with a zero behind them: unix(7)
 FRAMING = ("content-length", "transfer-encoding", "connection")
 
 
@@ -88,8 +92,8 @@ def parse_target(url: str, unix: str = "") -> Target:
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     if not PATH.fullmatch(path):
         raise UsageError(f"URL {url!r} should have its path percent-encoded")
-    if unix and not Path(unix).exists():
-        raise UsageError(f"no Unix socket {unix!r}")
+    if unix:
+        check_unix_socket(unix)
     shown = in_url(host)
     where = f"unix:{as_text(Path(unix).name)}" if unix else f"{shown}:{port}" if port else shown
     return Target(f"{where}{path}", host, port or 80, path, unix)
@@ -119,6 +123,21 @@ def port_of(url: str) -> int:
     if port == 0:
         raise UsageError(f"URL {url!r} should have a port from 1 to 65,535")
     return port or 0
+
+
+def check_unix_socket(path: str) -> None:
+    """Raise UsageError where *path* is no Unix socket that can be connected to."""
+    shown = repr(as_text(path))
+    if len(os.fsencode(path)) > LONGEST_UNIX:
+        raise UsageError(f"--unix-socket {shown} has more than the {LONGEST_UNIX} bytes allowed")
+    try:
+        is_socket = stat.S_ISSOCK(Path(path).stat().st_mode)
+    except OSError as error:
+        raise UsageError(f"no Unix socket {shown}: {error.strerror}") from None
+    if not is_socket:
+        raise UsageError(f"no Unix socket {shown}: it is something else")
+    if not os.access(path, os.W_OK):  # unix(7): who connects must be allowed to write
+        raise UsageError(f"no Unix socket {shown}: {os.strerror(errno.EACCES)}")
 
 
 def parse_header_options(texts: Sequence[str]) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ of connections, the whole of it once in each round.
 import itertools
 import math
 import random
+from collections import Counter
 from dataclasses import dataclass
 
 from calcbench.bench.schema.arrivals import ARRIVALS, CONSTANT
@@ -75,8 +76,8 @@ class Plan:
             values = getattr(self, name)
             if not values:
                 raise UsageError(f"a race needs at least one of {name}")
-            for value in values:
-                if values.count(value) > 1:
+            for value, count in Counter(values).items():
+                if count > 1:
                     raise UsageError(f"{value} is given twice among {name}")
         for reuse in self.reuses:
             if reuse not in REUSES:
@@ -145,6 +146,23 @@ class Plan:
                 for workload, reuse in itertools.product(self.workloads, self.reuses)
             ]
         return points
+
+    def has(self, condition: Condition) -> bool:
+        """Tell whether *condition* is one of its points, without making all of them."""
+        usual = Condition(
+            condition.strategy, condition.workload, condition.reuse, condition.connections
+        )
+        again = condition.is_control and condition.variant == self.control
+        return (
+            condition == usual
+            and condition.workload in self.workloads
+            and condition.reuse in self.reuses
+            and condition.connections in self.connections
+            and (
+                condition.strategy in self.strategies
+                or (again and condition.connections == max(self.connections))
+            )
+        )
 
     def order(self, number: int) -> list[Condition]:
         """Return the points in the order of round *number*, counted from 1.

@@ -70,7 +70,7 @@ def setting_differences(first: Run, second: Run) -> Iterator[str]:
         yield "A and B are one result: this shows what chance alone would leave open"
     for label, run in zip("AB", (first, second), strict=True):
         if run.partial:
-            yield f"{label} was stopped early"
+            yield f"{label} is only a part of its race"
     for what, values in (
         ("processor", [run.machine.get("cpu") for run in (first, second)]),
         ("number of cores", [run.machine.get("cores") for run in (first, second)]),

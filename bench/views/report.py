@@ -7,7 +7,8 @@ from typing import TextIO
 
 from calcbench.bench.analysis.stopping import by_condition, settled
 from calcbench.bench.analysis.summary import Summary
-from calcbench.bench.schema.result import Run, whole_file
+from calcbench.bench.schema.result import Run
+from calcbench.bench.system.files import make_folder, whole_file
 from calcbench.bench.units import format_rate
 from calcbench.bench.views.conclusions import verdict
 from calcbench.bench.views.export import ranking_as_json, to_csv, to_json
@@ -18,29 +19,40 @@ from calcbench.core.errors import CalcbenchError
 CHARTS = "charts"
 
 
-def write_views(summary: Summary, run: Run, folder: Path, *, models: bool = False) -> list[Path]:
+def write_views(
+    summary: Summary, run: Run, folder: Path, *, models: bool = False, replace: bool = True
+) -> list[Path]:
     """Write ``summary.json``, ``summary.csv`` and ``charts/`` into *folder*; return the charts.
 
-    They replace those of an earlier time; *models* as for `calcbench.bench.views.charts`. Raises
-    CalcbenchError when they cannot be written.
+    They *replace* those of an earlier time, or only join them; *models* as for
+    `calcbench.bench.views.charts`. Raises CalcbenchError when they cannot be written or drawn.
     """
+    as_json = to_json(summary, ranking_as_json(summary))
+    for name, text in (("summary.json", as_json), ("summary.csv", to_csv(summary))):
+        if replace or not (folder / name).exists():
+            with whole_file(folder / name) as file:
+                file.write(text.encode())
+    charts = folder / CHARTS
+    make_folder(charts)
     # With it comes matplotlib: only when there is something to draw.
     from calcbench.bench.views.charts import draw_charts
 
-    as_json = to_json(summary, ranking_as_json(summary))
-    for name, text in (("summary.json", as_json), ("summary.csv", to_csv(summary))):
-        with whole_file(folder / name) as file:
-            file.write(text.encode())
-    charts = folder / CHARTS
     try:
-        charts.mkdir(exist_ok=True)
-    except OSError as error:
-        raise CalcbenchError(f"cannot write to {charts}: {error.strerror}") from None
-    return draw_charts(summary, run, charts, models=models)
+        return draw_charts(summary, run, charts, models=models, replace=replace)
+    except CalcbenchError:
+        raise
+    except Exception as error:  # matplotlib fails in its own ways, and takes no measured data
+        what = " ".join(str(error).split()) or type(error).__name__
+        raise CalcbenchError(f"cannot draw the charts in {charts}: {what}") from error
 
 
-def print_report(summary: Summary, run: Run, folder: Path, file: TextIO) -> None:
-    """Print the table of *summary*, what it says in words, and where everything lies."""
+def print_report(
+    summary: Summary, run: Run, folder: Path, file: TextIO, views: Path | None = None
+) -> None:
+    """Print the table of *summary*, what it says in words, and where everything lies.
+
+    The data is in *folder*, and so are the *views* unless they are said to be elsewhere.
+    """
     print_table(summary, run, file)
     width = shutil.get_terminal_size().columns if file.isatty() else 0
     print(file=file)
@@ -50,7 +62,7 @@ def print_report(summary: Summary, run: Run, folder: Path, file: TextIO) -> None
     if driver := reference(run):
         print(fill(f"Driver: {driver}", width), file=file)
     if summary.rows:
-        print(f"Charts: {folder / CHARTS}", file=file)
+        print(f"Charts: {(views or folder) / CHARTS}", file=file)
     print(f"Data:   {folder}", file=file)
 
 
