@@ -191,6 +191,9 @@ def test_explains_itself_without_its_commands() -> None:
         "calcbench.bench.cli",
         "calcbench.bench.cli.base",
         "calcbench.bench.cli.main",
+        "calcbench.bench.system",
+        "calcbench.bench.system.program",
+        "calcbench.bench.system.terminal",
     }
 
 

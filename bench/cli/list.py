@@ -1,11 +1,11 @@
 """`calcbench list`: which strategies there are."""
 
-import json
 from typing import Any
 
 import click
 
 from calcbench.bench.cli.base import Command, json_option
+from calcbench.bench.system.terminal import Styled, echo, echo_json
 from calcbench.core.options import describe
 from calcbench.core.serving import catalogue
 
@@ -23,16 +23,16 @@ def list_command(as_json: bool) -> None:
     """Show every strategy and its options."""
     strategies = [catalogue.load(name) for name in catalogue.names()]
     if as_json:
-        click.echo(json.dumps([strategy_as_json(strategy) for strategy in strategies], indent=1))
+        echo_json([strategy_as_json(strategy) for strategy in strategies])
         return
     for strategy in strategies:
-        click.echo(f"{click.style(strategy.name, bold=True)}: {strategy.summary}")
+        echo(Styled(strategy.name, "bold"), f": {strategy.summary}")
         for field in describe(strategy.options_type):
-            click.echo(f"    -o {field.name}={field.default}".ljust(28) + field.help)
+            echo(f"    -o {field.name}={field.default}".ljust(28) + field.help)
         if strategy.unavailable:
-            click.secho(f"    cannot run here: {strategy.unavailable}", fg="yellow")
+            echo(Styled(f"    cannot run here: {strategy.unavailable}", "yellow"))
     fit = sum(not strategy.unavailable for strategy in strategies)
-    click.echo(f"\n{fit} of {len(strategies)} can run here.")
+    echo(f"\n{fit} of {len(strategies)} can run here.")
 
 
 def strategy_as_json(strategy: catalogue.Strategy) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-import click
+from calcbench.bench.system.terminal import console, echo, shows_colours
 
 if TYPE_CHECKING:
     from calcbench.bench.runner.race import Progress as RaceProgress
@@ -17,17 +17,16 @@ def progress_on_terminal(*, quiet: bool) -> Iterator[Callable[["RaceProgress"], 
 
     The bar is drawn between measurements only, for drawing takes time from what is measured.
     """
-    if quiet or not sys.stderr.isatty():
+    if quiet or not (sys.stderr and shows_colours(sys.stderr)):
 
         def announce(progress: "RaceProgress") -> None:
             if not quiet and not progress.done:
                 left = say_left(progress.seconds_left)
                 things = "measurement" if progress.total == 1 else "measurements"
-                click.echo(f"calcbench: {progress.total:,} {things}, {left}", err=True)
+                echo(f"calcbench: {progress.total:,} {things}, {left}", err=True)
 
         yield announce
         return
-    from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
     from rich.table import Column
 
@@ -40,7 +39,7 @@ def progress_on_terminal(*, quiet: bool) -> Iterator[Callable[["RaceProgress"], 
     )
     with Progress(
         *columns,
-        console=Console(stderr=True),
+        console=console(sys.stderr),
         auto_refresh=False,
         transient=True,
         redirect_stdout=False,

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from calcbench.bench.cli.base import Command
+from calcbench.bench.system.terminal import echo
 
 
 @click.command(
@@ -49,7 +50,7 @@ def report_command(folder: Path, models: bool, resources: bool, spent: bool, hgr
     finally:  # a folder that cannot be written can be read
         print_report(summary, run, folder, sys.stdout)
         for rows in panels(summary.rows).values() if models else ():
-            click.echo(
+            echo(
                 "\n".join(
                     ["", *scaling_lines(panel_heading(rows[0].condition, run.plan), rows, run)]
                 )
@@ -57,6 +58,6 @@ def report_command(folder: Path, models: bool, resources: bool, spent: bool, hgr
         if hgrm:
             from calcbench.bench.views.hdr_export import FOLDER, export
 
-            click.echo(f"Histograms: {len(export(run, folder))} in {folder / FOLDER}")
+            echo(f"Histograms: {len(export(run, folder))} in {folder / FOLDER}")
         if resources or spent:
-            click.echo("\n".join(["", *resource_lines(run)]))
+            echo("\n".join(["", *resource_lines(run)]))

@@ -15,6 +15,7 @@ from calcbench.bench.cli.param_types import (
     whole_number,
 )
 from calcbench.bench.schema.plan import LOOPBACK
+from calcbench.bench.system.terminal import echo
 from calcbench.core.errors import CalcbenchError, UsageError
 from calcbench.core.serving.catalogue import parse_variant
 from calcbench.core.serving.launcher import GRACE_S, Server, ServerSpec, Stopped, launch
@@ -101,7 +102,7 @@ def serve_command(
         # waiting. Not before the launch: the server would inherit the mask.
         watched = watched_signals()
         signal.pthread_sigmask(signal.SIG_BLOCK, watched)
-        click.echo(f"calcbench: {variant.strategy} on {server.url}")
+        echo(f"calcbench: {variant.strategy} on {server.url}")
         wait_for_stop(server, watched)
         return stop(server, watched)
 
@@ -131,7 +132,7 @@ def stop(server: Server, watched: set[signal.Signals]) -> int:
     Raises CalcbenchError when it does not end as it should.
     """
     if sys.stderr.isatty():
-        click.echo("calcbench: finishing what has begun; Ctrl-C again ends at once", err=True)
+        echo("calcbench: finishing what has begun; Ctrl-C again ends at once", err=True)
     server.ask_to_stop()
     end = time.monotonic() + GRACE_S
     while server.process.poll() is None:
@@ -151,7 +152,7 @@ def stop(server: Server, watched: set[signal.Signals]) -> int:
 def stop_error(stopped: Stopped, what: str) -> CalcbenchError:
     """Return *what* happened as an error, after passing on what the server itself has said."""
     if stopped.stderr:  # a traceback, for whoever is writing a strategy
-        click.echo(stopped.stderr, err=True)
+        echo(stopped.stderr, err=True)
     if stopped.killed:
         return CalcbenchError(f"{what}: it had to be killed")
     return CalcbenchError(f"{what}: status {stopped.status}")

@@ -9,6 +9,7 @@ import click
 
 from calcbench.bench.cli.base import Command
 from calcbench.bench.cli.param_types import seconds
+from calcbench.bench.system.terminal import echo
 from calcbench.core.errors import UsageError
 
 LOCUST_PORT = 5557  # where Locust's masters wait
@@ -64,7 +65,6 @@ def worker_command(address: tuple[str, int], wait: float) -> None:
     if not 0 <= wait < math.inf:
         raise UsageError(f"--wait {wait:g} should be a number of seconds from 0")
     command = [sys.executable, "-P", "-m", "calcbench.bench.loadgen.locust.worker", host, str(port)]
-    sys.stdout.flush()
     # In place of this process: Locust changes the standard library, and is never imported here.
     os.execv(sys.executable, [*command, f"{wait:g}"])
 
@@ -85,4 +85,4 @@ def locustfile_command() -> None:
     beside Locust's own, which are rounded. It needs Locust alone, with its web page or without,
     and with --master and --worker on several machines.
     """
-    click.echo(LOCUSTFILE.read_text(encoding="utf-8"), nl=False)
+    echo(LOCUSTFILE.read_text(encoding="utf-8").rstrip())

@@ -38,6 +38,8 @@ from calcbench.bench.names import parse_names
 from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE
 from calcbench.bench.system.cpus import Pinning, choose_cores
 from calcbench.bench.system.machine import describe_machine
+from calcbench.bench.system.program import run_program
+from calcbench.bench.system.terminal import echo, overwrite
 from calcbench.core.errors import CalcbenchError, UsageError
 
 PARSING = "parsing"
@@ -74,8 +76,8 @@ def chosen(only: str) -> tuple[list[str], list[str]]:
     return parts, [server for server in servers if server in names] or list(servers)
 
 
-def run(arguments: Sequence[str] | None = None) -> None:
-    """Measure what the command line asks for, and print it."""
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Measure what the command line asks for, and print it; return the exit status."""
     asked = parse_arguments(arguments)
     parts, servers = chosen(asked.only)
     if asked.rounds < 1 or not asked.duration > 0:
@@ -88,7 +90,7 @@ def run(arguments: Sequence[str] | None = None) -> None:
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     pinning = choose_cores()
     for line in machine_lines(describe_machine(), interpreter.name, pinning):
-        print(line)
+        echo(line)
     with tempfile.TemporaryDirectory(prefix="calcbench-") as name:
         path = Path(name)
         make_path(path)
@@ -99,16 +101,17 @@ def run(arguments: Sequence[str] | None = None) -> None:
             contest = Contest(reuse, interpreter.python, path, pinning, asked.duration, SEED)
             print_contest(contest, interpreter, servers, asked.rounds)
         for line in wrap(CONTEST_LEGEND) if reuses else ():
-            print(line)
+            echo(line)
+    return 0
 
 
 def print_parsing(
     interpreter: Interpreter, path: Path, pinning: Pinning, rounds: int
 ) -> None:  # by make bench-core
     """Measure and print what needs no socket."""
-    print()
+    echo()
     if "httptools" not in interpreter.versions:
-        print("Without a socket: not measured, httptools is not installed for that Python")
+        echo("Without a socket: not measured, httptools is not installed for that Python")
         return
     config = json.dumps({"cpus": pinning.server, "rounds": rounds, "seed": SEED})
     announce(f"without a socket: {rounds} rounds")
@@ -122,7 +125,7 @@ def print_parsing(
     if done.returncode:
         raise CalcbenchError("the measurement without a socket failed")
     for line in parsing_lines(timings_from_json(done.stdout), rounds):
-        print(line, flush=True)
+        echo(line)
 
 
 def print_contest(
@@ -132,10 +135,10 @@ def print_contest(
     lacking = not_installed(interpreter, servers)
     present = [server for server in servers if server not in lacking]
     table = standings(compete(contest, [BARE, *present], rounds, announce))
-    print()
+    echo()
     lines = contest_lines(contest.reuse, table, interpreter.versions, contest.duration_s, rounds)
     lines += [f"{server}: not installed; {command}" for server, command in lacking.items()]
-    print("\n".join(lines), flush=True)
+    echo("\n".join(lines))
 
 
 def not_installed(interpreter: Interpreter, servers: Sequence[str]) -> dict[str, str]:
@@ -149,23 +152,21 @@ def not_installed(interpreter: Interpreter, servers: Sequence[str]) -> dict[str,
 
 def announce(text: str) -> None:
     """Say what is going on, to standard error: over the last such line, if that is a terminal."""
-    if sys.stderr.isatty():
-        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
-    elif "install" in text:  # progress is for whoever watches; this is for the record
-        print(text, file=sys.stderr, flush=True)
+    # Progress is for whoever watches; an installation is for the record.
+    if not overwrite(text) and "install" in text:
+        echo(text, err=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run; what goes wrong is one line."""
-    try:
-        run(arguments)
-    except CalcbenchError as error:
-        sys.exit(f"bench-core: {error}")
-    except KeyboardInterrupt:
-        sys.exit(130)
-    finally:
-        if sys.stderr.isatty():
-            print("\r\x1b[K", end="", file=sys.stderr)
+
+    def run_and_wipe() -> int:
+        try:
+            return run(arguments)
+        finally:
+            overwrite("")
+
+    run_program("bench-core", run_and_wipe)
 
 
 if __name__ == "__main__":

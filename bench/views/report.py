@@ -8,6 +8,7 @@ from typing import TextIO
 from calcbench.bench.analysis.stopping import by_condition, settled
 from calcbench.bench.analysis.summary import Summary
 from calcbench.bench.schema.result import Run, whole_file
+from calcbench.bench.system.terminal import echo
 from calcbench.bench.units import format_rate
 from calcbench.bench.views.conclusions import verdict
 from calcbench.bench.views.export import ranking_as_json, to_csv, to_json
@@ -43,15 +44,15 @@ def print_report(summary: Summary, run: Run, folder: Path, file: TextIO) -> None
     """Print the table of *summary*, what it says in words, and where everything lies."""
     print_table(summary, run, file)
     width = shutil.get_terminal_size().columns if file.isatty() else 0
-    print(file=file)
+    echo(file=file)
     for sentence in filter(None, (*verdict(summary), note(run))):
-        print(fill(sentence, width), file=file)
-    print(file=file)
+        echo(fill(sentence, width), file=file)
+    echo(file=file)
     if driver := reference(run):
-        print(fill(f"Driver: {driver}", width), file=file)
+        echo(fill(f"Driver: {driver}", width), file=file)
     if summary.rows:
-        print(f"Charts: {folder / CHARTS}", file=file)
-    print(f"Data:   {folder}", file=file)
+        echo(f"Charts: {folder / CHARTS}", file=file)
+    echo(f"Data:   {folder}", file=file)
 
 
 def fill(text: str, width: int) -> str:
