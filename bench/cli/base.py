@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 
 import click
 
-from calcbench.core.errors import UsageError
 from calcbench.core.http.limits import Policy
 from calcbench.core.options import convert, describe, nearest
 
@@ -125,8 +124,8 @@ policy_options = options(
     *(
         click.option(
             f"--{name.replace('_', '-')}",
-            metavar="N",
-            help=f"{field.help}  [default: {field.default:g}]",
+            metavar="SECONDS" if field.seconds else "N",
+            help=f"{field.help}  [default: {field.default:.10g}]",
         )
         for name, field in POLICY.items()
     )
@@ -141,12 +140,8 @@ def policy_of(params: Mapping[str, str | None]) -> tuple[str, ...]:
     policy = []
     for name, field in POLICY.items():
         if (text := params.get(name)) is not None:
-            try:
-                convert(field, text)
-            except UsageError as error:
-                flag = f"--{name.replace('_', '-')}"
-                raise UsageError(str(error).replace(f"option {name}=", f"{flag} ")) from None
-            policy.append(f"{name}={text}")
+            value = convert(field, text, f"--{name.replace('_', '-')}")
+            policy.append(f"{name}={value:.10g}")
     return tuple(policy)
 
 

@@ -58,6 +58,6 @@ def report_command(folder: Path, models: bool, resources: bool, spent: bool, hgr
         if hgrm:
             from calcbench.bench.views.hdr_export import FOLDER, export
 
-            echo(f"Histograms: {len(export(run, folder))} in {folder / FOLDER}")
+            echo(f"Histograms: {len(export(run, folder)):,} in {folder / FOLDER}")
         if resources or spent:
             echo("\n".join(["", *resource_lines(run)]))

@@ -22,7 +22,6 @@ from calcbench.bench.cli.run_options import (
 )
 from calcbench.bench.cli.session import conduct
 from calcbench.bench.schema.plan import LOOPBACK, Plan
-from calcbench.core.errors import UsageError
 
 
 @click.command(
@@ -96,8 +95,6 @@ def run_command(
         policy=policy_of(more),
         **asked.fields,
     )
-    if plan.join and ctx.get_parameter_source("host") is click.core.ParameterSource.DEFAULT:
-        raise UsageError("--join needs --host: the address by which other machines reach this one")
     from calcbench.bench.runner.launched import among_strategies
 
     return conduct(plan, asked.slo, asked.output, among_strategies)

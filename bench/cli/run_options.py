@@ -28,6 +28,19 @@ from calcbench.bench.cli.param_types import (
 from calcbench.bench.cli.worker import LOCUST_PORT
 from calcbench.bench.schema.arrivals import ARRIVALS, CONSTANT
 from calcbench.bench.schema.behaviours import BEHAVIOURS
+from calcbench.bench.schema.bounds import (
+    CONNECTIONS,
+    DRIVERS,
+    DURATION,
+    JOINING,
+    PORT,
+    PRECISION,
+    RATE,
+    ROUNDS,
+    SEED,
+    TIMEOUT,
+    WARMUP,
+)
 from calcbench.bench.schema.plan import ENGINES, KEEP_ALIVE, OURS, REUSES
 
 MOST_CONNECTIONS = 256  # of an open loop and of a search, where nobody says: so many as it needs
@@ -40,7 +53,7 @@ def measuring_options(
     return options(
         click.option(
             "--connections",
-            type=Listed(whole_number("1,8,32")),
+            type=Listed(whole_number("1,8,32", CONNECTIONS)),
             metavar="N,…",
             multiple=True,
             default=[connections],
@@ -60,7 +73,7 @@ def measuring_options(
         ),
         click.option(
             "--duration",
-            type=seconds("2.5"),
+            type=seconds("2.5", DURATION),
             metavar="SECONDS",
             default=duration,
             show_default=True,
@@ -68,7 +81,7 @@ def measuring_options(
         ),
         click.option(
             "--warmup",
-            type=seconds("0.5"),
+            type=seconds("0.5", WARMUP),
             metavar="SECONDS",
             default=warmup,
             show_default=True,
@@ -76,7 +89,7 @@ def measuring_options(
         ),
         click.option(
             "--rounds",
-            type=whole_number("3"),
+            type=whole_number("3", ROUNDS),
             metavar="N",
             default="3",
             show_default=True,
@@ -84,7 +97,7 @@ def measuring_options(
         ),
         click.option(
             "--seed",
-            type=whole_number("7"),
+            type=whole_number("7", SEED),
             metavar="N",
             default="1",
             show_default=True,
@@ -106,7 +119,7 @@ def measuring_options(
 load_options = options(
     click.option(
         "--timeout",
-        type=seconds("2"),
+        type=seconds("2", TIMEOUT),
         metavar="SECONDS",
         default="2",
         show_default=True,
@@ -114,7 +127,7 @@ load_options = options(
     ),
     click.option(
         "--rate",
-        type=per_second("5000"),
+        type=per_second("5000", RATE),
         metavar="R",
         help="An open loop: R requests per second, due at fixed times whatever the server does,"
         " over as many connections as they need, at most those of --connections"
@@ -142,7 +155,7 @@ load_options = options(
     ),
     click.option(
         "--drivers",
-        type=whole_number("2"),
+        type=whole_number("2", DRIVERS),
         metavar="N",
         default="1",
         show_default=True,
@@ -161,7 +174,7 @@ load_options = options(
     ),
     click.option(
         "--join",
-        type=whole_number("2"),
+        type=whole_number("2", JOINING),
         metavar="N",
         help="With --engine locust: wait until N machines have joined with calcbench worker, and"
         " have them make the load. Anybody who reaches this one can: only in a network that you"
@@ -169,7 +182,7 @@ load_options = options(
     ),
     click.option(
         "--master-port",
-        type=whole_number("5600", most=65535),
+        type=whole_number("5600", PORT),
         metavar="PORT",
         help=f"With --join: where they reach this machine.  [default: {LOCUST_PORT}]",
     ),
@@ -177,13 +190,13 @@ load_options = options(
 precision_options = options(
     click.option(
         "--precision",
-        type=share("5%"),
+        type=share("5%", PRECISION),
         metavar="SHARE",
         help="More rounds until every difference is known this well, or surely larger.",
     ),
     click.option(
         "--most-rounds",
-        type=whole_number("30"),
+        type=whole_number("30", ROUNDS),
         metavar="N",
         default="30",
         show_default=True,

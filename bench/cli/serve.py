@@ -14,9 +14,11 @@ from calcbench.bench.cli.param_types import (
     complete_words,
     whole_number,
 )
+from calcbench.bench.schema.bounds import PORT
 from calcbench.bench.schema.plan import LOOPBACK
 from calcbench.bench.system.terminal import echo
 from calcbench.core.errors import CalcbenchError, UsageError
+from calcbench.core.options import Bounds
 from calcbench.core.serving.catalogue import parse_variant
 from calcbench.core.serving.launcher import GRACE_S, Server, ServerSpec, Stopped, launch
 
@@ -58,7 +60,7 @@ def host_name(text: str) -> str:
 )
 @click.option(
     "--port",
-    type=whole_number("8080", most=65535),
+    type=whole_number("8080", Bounds(0, PORT.most)),
     metavar="PORT",
     default="8080",
     show_default=True,

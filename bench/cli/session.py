@@ -136,8 +136,8 @@ def allow_files(count: int) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and count > hard:
         raise UsageError(
-            f"connections {count - FILES_BESIDE} should be at most {hard - FILES_BESIDE},"
-            f" for a process may open {hard} files here (ulimit -Hn)"
+            f"connections {count - FILES_BESIDE:,} should be at most {hard - FILES_BESIDE:,},"
+            f" for a process may open {hard:,} files here (ulimit -Hn)"
         )
     if soft != resource.RLIM_INFINITY and count > soft:
         resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))

@@ -1,6 +1,5 @@
 """`calcbench worker` and `calcbench locustfile`: load from more than one machine."""
 
-import math
 import os
 import sys
 from pathlib import Path
@@ -9,10 +8,13 @@ import click
 
 from calcbench.bench.cli.base import Command
 from calcbench.bench.cli.param_types import seconds
+from calcbench.bench.schema.bounds import DAY_S
 from calcbench.bench.system.terminal import echo
 from calcbench.core.errors import UsageError
+from calcbench.core.options import Bounds
 
 LOCUST_PORT = 5557  # where Locust's masters wait
+WAITING = Bounds(0, DAY_S, "seconds")
 LOCUSTFILE = Path(__file__).parent.parent / "loadgen" / "locust" / "locustfile.py"
 
 
@@ -48,7 +50,7 @@ def master(text: str) -> tuple[str, int]:
 )
 @click.option(
     "--wait",
-    type=seconds("30"),
+    type=seconds("30", WAITING),
     metavar="SECONDS",
     default="30",
     show_default=True,
@@ -62,8 +64,6 @@ def worker_command(address: tuple[str, int], wait: float) -> None:
     measurement after the other until the run is over, or until Ctrl-C.
     """
     host, port = address
-    if not 0 <= wait < math.inf:
-        raise UsageError(f"--wait {wait:g} should be a number of seconds from 0")
     command = [sys.executable, "-P", "-m", "calcbench.bench.loadgen.locust.worker", host, str(port)]
     # In place of this process: Locust changes the standard library, and is never imported here.
     os.execv(sys.executable, [*command, f"{wait:g}"])

@@ -114,7 +114,7 @@ def print_parsing(
         echo("Without a socket: not measured, httptools is not installed for that Python")
         return
     config = json.dumps({"cpus": pinning.server, "rounds": rounds, "seed": SEED})
-    announce(f"without a socket: {rounds} rounds")
+    announce(f"without a socket: {rounds:,} rounds")
     done = subprocess.run(
         [interpreter.python, "-P", "-m", "calcbench.bench.corebench.parsing", config],
         env={**os.environ, "PYTHONPATH": str(path)},

@@ -9,7 +9,7 @@ from calcbench.bench.analysis.stopping import by_condition, settled
 from calcbench.bench.analysis.summary import Summary
 from calcbench.bench.schema.result import Run, whole_file
 from calcbench.bench.system.terminal import echo
-from calcbench.bench.units import format_rate
+from calcbench.bench.units import format_ns, format_rate
 from calcbench.bench.views.conclusions import verdict
 from calcbench.bench.views.export import ranking_as_json, to_csv, to_json
 from calcbench.bench.views.table import print_table
@@ -68,7 +68,7 @@ def reference(run: "Run") -> str:
     if not used or not any(near):
         return ""
     can = " and ".join(
-        f"{format_rate(ways[way].ceiling_per_s)} ({way}, {ways[way].cost_ns / 1e3:.3g} µs each)"
+        f"{format_rate(ways[way].ceiling_per_s)} ({way}, {format_ns(ways[way].cost_ns)} each)"
         for way in used
     )
     return f"at most {can} on one core; the nearest point came to {max(near):.0%} of that"
@@ -83,7 +83,7 @@ def note(run: Run) -> str:
     raced = [condition for condition in run.plan.conditions() if not condition.is_control]
     if not any(condition in known for condition in raced):
         return ""
-    counted = f"{rounds} {plural(rounds, 'round')}"
+    counted = f"{rounds:,} {plural(rounds, 'round')}"
     share = f"{100 * run.plan.precision:.3g}%"
     whose = "" if all(condition in known for condition in raced) else " between those that count"
     if settled(run.plan, run.measurements):

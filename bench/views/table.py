@@ -13,7 +13,7 @@ from calcbench.bench.analysis.ranking import tier_numbers
 from calcbench.bench.analysis.summary import Row, Spread, Summary
 from calcbench.bench.schema.judgements import CONTENDED, DRIVER_BOUND, UNSTEADY
 from calcbench.bench.schema.result import Run
-from calcbench.bench.system.terminal import console, echo, painted
+from calcbench.bench.system.terminal import console, echo, one_line, painted
 from calcbench.bench.units import format_number
 from calcbench.bench.views.captions import doubts, failure_notes
 from calcbench.bench.views.remarks import remarks
@@ -177,7 +177,8 @@ def legends(summary: Summary) -> list[str]:
 
 def partial_note(run: Run) -> str:
     """Say how much of *run* was measured."""
-    return f"Partial result: stopped after {len(run.measurements)} of {run.plan.total} measurements"
+    done, total = len(run.measurements), run.plan.total
+    return f"Partial result: stopped after {done:,} of {total:,} measurements"
 
 
 def print_colourful(summary: Summary, run: Run, file: TextIO) -> None:
@@ -219,7 +220,9 @@ def colourful(section: Section, *, narrow: bool = False) -> "Table":
     for row, cells in zip(section.sources, section.rows, strict=True):
         if last not in (None, cells[0]):
             table.add_section()
-        shown = ["\n".join(break_name(cell)) if narrow else cell for cell in cells]
+        shown = [
+            "\n".join(break_name(one_line(cell))) if narrow else one_line(cell) for cell in cells
+        ]
         table.add_row(*paint(row, shown, repeated=cells[0] == last))
         last = cells[0]
     return table
