@@ -310,7 +310,7 @@ def test_does_without_an_output() -> None:
         ("serve --strategy threadpool --workload wait=10", "a time with a unit, as in wait=10ms"),
         (
             "serve --strategy threadpool --idle-timeout soon",
-            "--idle-timeout 'soon' should be seconds, or a time such as 500ms, as in --idle-timeout 5",
+            "--idle-timeout 'soon' should be seconds, or a time such as 500ms, as in --idle",
         ),
         ("serve --strategy threadpool --idle-timeot 3", "did you mean '--idle-timeout'?"),
         ("run --strateg fork", "no option '--strateg'; did you mean '--strategy'?"),

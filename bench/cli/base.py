@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from calcbench.bench.system.terminal import echo
 from calcbench.core.http.limits import Policy
 from calcbench.core.options import convert, describe, nearest
 
@@ -17,7 +18,28 @@ COMPLETION = "_CALCBENCH_COMPLETE"  # the variable in which a shell asks, as cli
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-class Command(click.Command):
+class PrintsHelp(click.Command):
+    """A command whose help is printed as all else is.
+
+    Click would print it in UTF-8 where a stream is of ASCII.
+    """
+
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        """Return click's option, with a callback of ours."""
+        option = super().get_help_option(ctx)
+        if option:
+            option.callback = print_help
+        return option
+
+
+def print_help(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
+    """Print the help of the command of *ctx* and leave, where that is *asked*."""
+    if asked and not ctx.resilient_parsing:
+        echo(ctx.get_help())
+        ctx.exit()
+
+
+class Command(PrintsHelp):
     """A command whose help begins with *examples*: what to type and what it does."""
 
     def __init__(self, *args: Any, examples: Mapping[str, str] | None = None, **more: Any) -> None:
@@ -44,7 +66,7 @@ class Command(click.Command):
                 formatter.write_dl(policy)
 
 
-class Commands(click.Group):
+class Commands(PrintsHelp, click.Group):
     """A group of commands that are imported when they are called; *examples* as for `Command`.
 
     *lazy* has for each command, in the order in which a newcomer needs them, the place where it

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from calcbench.bench.cli.base import Command
+from calcbench.bench.cli.combinations import check_combinations
 from calcbench.bench.cli.param_types import complete_words, whole_number
 from calcbench.bench.cli.plan_fields import read_options
 from calcbench.bench.cli.run_options import (
@@ -98,10 +99,12 @@ def load_command(urls: tuple[str, ...], unix_socket: str, **more: Any) -> int:
     Every response is read to its end and counted as what it is. URL is http only; several are
     measured in turns. Load only servers that are yours to load.
     """
+    ctx = click.get_current_context()
+    check_combinations(ctx)
     targets = {target.label: target for target in (parse_target(url, unix_socket) for url in urls)}
     if len(targets) < len(urls):
         raise UsageError("a URL is given twice")
-    ctx, labels = click.get_current_context(), tuple(targets)
+    labels = tuple(targets)
     asked = read_options(ctx, more, labels, lambda url: label(url, unix_socket))
     question = question_of(**more)
     plan = Plan(strategies=labels, workloads=(question.name,), **asked.fields)

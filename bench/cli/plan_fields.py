@@ -12,7 +12,6 @@ from typing import Any
 
 import click
 
-from calcbench.bench.cli.combinations import check_combinations
 from calcbench.bench.cli.param_types import choose_control, distinct
 from calcbench.bench.cli.run_options import MOST_CONNECTIONS
 from calcbench.bench.cli.worker import LOCUST_PORT
@@ -51,10 +50,8 @@ def read_options(
 ) -> RunOptions:
     """Take the options of all groups out of *params*; return what they ask for.
 
-    *labels* are what is raced; *label_of* is what `choose_control` reads one by. Raises UsageError
-    for what does not go together.
+    *labels* are what is raced; *label_of* is what `choose_control` reads one by. Raises UsageError.
     """
-    check_combinations(ctx)
     fields, output = measuring_fields(params)
     rounds, seed = fields["rounds"], fields["seed"]
     precision, slo = precision_fields(

@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from calcbench.bench.cli.base import Command, policy_of, policy_options
+from calcbench.bench.cli.combinations import check_combinations
 from calcbench.bench.cli.param_types import (
     WORKLOADS,
     Listed,
@@ -86,7 +87,9 @@ def run_command(
     what has been measured until then. The exit status is 1 if a strategy failed, but not if it
     cannot run here.
     """
-    ctx, labels = click.get_current_context(), parse_strategies(strategies)
+    ctx = click.get_current_context()
+    check_combinations(ctx)
+    labels = parse_strategies(strategies)
     asked = read_options(ctx, more, labels)
     plan = Plan(
         strategies=labels,

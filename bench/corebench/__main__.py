@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from calcbench.bench.corebench.contest import (
@@ -35,12 +35,14 @@ from calcbench.bench.corebench.tables import (
     wrap,
 )
 from calcbench.bench.names import parse_names
+from calcbench.bench.schema.bounds import DURATION, ROUNDS
 from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE
 from calcbench.bench.system.cpus import Pinning, choose_cores
 from calcbench.bench.system.machine import describe_machine
 from calcbench.bench.system.program import run_program
 from calcbench.bench.system.terminal import echo, overwrite
 from calcbench.core.errors import CalcbenchError, UsageError
+from calcbench.core.options import Bounds, parse_seconds, parse_whole
 
 PARSING = "parsing"
 PARTS = (PARSING, KEEP_ALIVE, CLOSE)
@@ -51,8 +53,8 @@ SEED = 1
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Return what the command line says."""
     parser = argparse.ArgumentParser(prog="bench-core", description=__doc__, allow_abbrev=False)
-    parser.add_argument("--rounds", type=int, default=5, help="default: 5")
-    parser.add_argument("--duration", type=float, default=1.0, help="seconds of each measurement")
+    parser.add_argument("--rounds", default="5", help="default: 5")
+    parser.add_argument("--duration", default="1", help="seconds of each measurement; default: 1")
     parser.add_argument(
         "--only",
         default="",
@@ -62,7 +64,21 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--install", action="store_true", help="install the reference servers into it"
     )
-    return parser.parse_args(arguments)
+    asked = parser.parse_args(arguments)
+    asked.rounds = number("--rounds", asked.rounds, parse_whole, ROUNDS)
+    asked.duration = number("--duration", asked.duration, parse_seconds, DURATION)
+    return asked
+
+
+def number(flag: str, text: str, read: Callable[[str], float], bounds: Bounds) -> float:
+    """Return the number behind *flag*, as *read* makes it of *text*; raises UsageError."""
+    try:
+        value = read(text)
+    except ValueError:
+        raise UsageError(f"{flag} {text!r} should be a number {bounds}") from None
+    if value not in bounds:
+        raise UsageError(f"{flag} {text} should be {bounds}")
+    return value
 
 
 def chosen(only: str) -> tuple[list[str], list[str]]:
@@ -80,8 +96,6 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Measure what the command line asks for, and print it; return the exit status."""
     asked = parse_arguments(arguments)
     parts, servers = chosen(asked.only)
-    if asked.rounds < 1 or not asked.duration > 0:
-        raise UsageError("a benchmark needs at least one round, and more than 0 seconds")
     wanted = wanted_packages()
     interpreter = inspect(asked.python, wanted)
     if asked.install:

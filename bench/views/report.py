@@ -31,7 +31,7 @@ def write_views(summary: Summary, run: Run, folder: Path, *, models: bool = Fals
     as_json = to_json(summary, ranking_as_json(summary))
     for name, text in (("summary.json", as_json), ("summary.csv", to_csv(summary))):
         with whole_file(folder / name) as file:
-            file.write(text.encode())
+            file.write(text.encode(errors="backslashreplace"))  # halves of characters
     charts = folder / CHARTS
     try:
         charts.mkdir(exist_ok=True)
