@@ -123,7 +123,7 @@ def write_examples(examples: Mapping[str, str], formatter: click.HelpFormatter) 
         formatter.write_paragraph()
 
 
-def json_option(help: str = "As JSON.") -> Callable[[Function], Function]:
+def json_option(help: str = "Print JSON, for programs.") -> Callable[[Function], Function]:
     """Return the option for programs that read what a command prints."""
     return click.option("--json", "as_json", is_flag=True, help=help)
 

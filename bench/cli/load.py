@@ -59,7 +59,7 @@ def contents(text: str) -> bytes:
     "--method",
     metavar="METHOD",
     shell_complete=complete_words(*METHODS),
-    help="What to ask.  [default: GET, or POST with --body]",
+    help="Method of each request.  [default: GET, or POST with --body]",
 )
 @click.option(
     "-H",
@@ -89,7 +89,10 @@ def contents(text: str) -> bytes:
     help="Connect to this; the host of the URL is only sent in Host.",
 )
 @measuring_options(
-    connections="8", duration="2", warmup="0.5", seed="What draws the orders and the arrivals."
+    connections="8",
+    duration="2",
+    warmup="0.5",
+    seed="Where the random orders and arrivals begin: the same seed, the same load.",
 )
 @precision_options
 @load_options

@@ -17,7 +17,7 @@ def progress_on_terminal(*, quiet: bool) -> Iterator[Callable[["RaceProgress"], 
 
     The bar is drawn between measurements only, for drawing takes time from what is measured.
     """
-    if quiet or not (sys.stderr and shows_colours(sys.stderr)):
+    if quiet or not shows_colours(sys.stderr):
 
         def announce(progress: "RaceProgress") -> None:
             if not quiet and not progress.done:

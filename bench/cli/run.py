@@ -73,7 +73,7 @@ from calcbench.bench.schema.plan import LOOPBACK, Plan
     connections="1,8,32",
     duration="0.6",
     warmup="0.2",
-    seed="What draws the orders and the operands.",
+    seed="Where the random orders and operands begin: the same seed, the same race.",
 )
 @precision_options
 @load_options

@@ -77,7 +77,7 @@ def measuring_options(
             metavar="SECONDS",
             default=duration,
             show_default=True,
-            help="Length of each measurement.",
+            help="Length of each measurement: seconds, or with a unit, such as 500ms or 2min.",
         ),
         click.option(
             "--warmup",
@@ -85,7 +85,7 @@ def measuring_options(
             metavar="SECONDS",
             default=warmup,
             show_default=True,
-            help="What goes before each measurement and is thrown away.",
+            help="How long the clients run before each measurement; this is not counted.",
         ),
         click.option(
             "--rounds",
@@ -93,7 +93,7 @@ def measuring_options(
             metavar="N",
             default="3",
             show_default=True,
-            help="How often all is measured, each time in a fresh order.",
+            help="How many times everything is measured, each time in a new order.",
         ),
         click.option(
             "--seed",
@@ -111,7 +111,7 @@ def measuring_options(
             show_default=True,
             help="Folder in which the run gets a folder of its own.",
         ),
-        json_option("The whole result on standard output."),
+        json_option("Print the whole result as JSON."),
         click.option("-q", "--quiet", is_flag=True, help="Print nothing but where the result is."),
     )
 
@@ -123,7 +123,7 @@ load_options = options(
         metavar="SECONDS",
         default="2",
         show_default=True,
-        help="When a request is given up, counted from when it was due.",
+        help="How long a request may take, counted from when it was due, before it is given up.",
     ),
     click.option(
         "--rate",
@@ -140,7 +140,7 @@ load_options = options(
         default=CONSTANT,
         show_default=True,
         shell_complete=complete_words(*ARRIVALS),
-        help="With --rate: constant, or poisson for independent users.",
+        help="With --rate or --find-knee: constant, or poisson for independent users.",
     ),
     click.option(
         "--behaviour",
@@ -159,7 +159,7 @@ load_options = options(
         metavar="N",
         default="1",
         show_default=True,
-        help="Processes that make the load, where one is not enough.",
+        help="Processes that make the load, at most one for each core.",
     ),
     click.option(
         "--engine",
@@ -168,9 +168,9 @@ load_options = options(
         default=OURS,
         show_default=True,
         shell_complete=complete_words(*ENGINES),
-        help="wrk: behind each measurement wrk, where it is installed, asks the same in a closed"
-        " loop, and what it saw is shown. locust: the load comes from Locust's workers, which can"
-        " be on other machines.",
+        help="wrk: after each measurement wrk, where it is installed, asks the same of the same"
+        " server, and its figures are shown beside ours. locust: the load comes from Locust's"
+        " workers, which can be on other machines.",
     ),
     click.option(
         "--join",
@@ -192,7 +192,8 @@ precision_options = options(
         "--precision",
         type=share("5%", PRECISION),
         metavar="SHARE",
-        help="More rounds until every difference is known this well, or surely larger.",
+        help="Add rounds until every difference is known to within this share, such as 5%, or is"
+        " surely larger.",
     ),
     click.option(
         "--most-rounds",
@@ -200,23 +201,24 @@ precision_options = options(
         metavar="N",
         default="30",
         show_default=True,
-        help="The end of --precision, reached or not.",
+        help="With --precision: stop after so many rounds, whether it is reached or not.",
     ),
     click.option(
         "--control",
         metavar="NAME",
         default=ANY_CONTROL,
-        help="Which of those that are raced is raced against itself as well, to show what chance"
-        " does; none for none.  [default: one that the seed draws]",
+        help="Race this one against itself as well, to show what chance alone does; none for no"
+        " control.  [default: one that the seed draws]",
     ),
     click.option(
         "--find-knee",
         is_flag=True,
-        help="No race: search the highest rate, in an open loop, at which each keeps --slo.",
+        help="In place of a race, search the highest rate of an open loop at which each keeps the"
+        " objective of --slo.",
     ),
     click.option(
         "--slo",
         metavar="OBJECTIVE",
-        help="With --find-knee: what has to be kept, such as 'p99<20ms'.",
+        help="With --find-knee: the objective to keep, such as 'p99<20ms'.",
     ),
 )

@@ -54,7 +54,7 @@ def master(text: str) -> tuple[str, int]:
     metavar="SECONDS",
     default="30",
     show_default=True,
-    help="How long to look for it.",
+    help="How long to try to reach it: seconds, or with a unit, such as 2min.",
 )
 def worker_command(address: tuple[str, int], wait: float) -> None:
     """Make load for a run on another machine.

@@ -137,7 +137,7 @@ def echo_json(value: Any) -> None:
 
 def overwrite(text: str) -> bool:
     """Print *text* over the last such line of standard error; tell whether that is possible."""
-    if not sys.stderr or not shows_colours(sys.stderr):
+    if not shows_colours(sys.stderr):
         return False
     with contextlib.suppress(OSError):  # of standard error nobody could be told
         sys.stderr.write(f"\r\x1b[K{one_line(text)}")
@@ -159,13 +159,13 @@ def rendered(part: str | Styled, *, colours: bool) -> str:
     return f"\x1b[{STYLES[part.style]}m{text}\x1b[0m" if colours else text
 
 
-def shows_colours(stream: TextIO) -> bool:
+def shows_colours(stream: TextIO | None) -> bool:
     """Tell whether *stream* is a terminal that takes escape sequences, and whether it should.
 
     See https://no-color.org and terminfo(5) of ``dumb``.
     """
     dumb = os.environ.get("TERM", "") in ("dumb", "unknown")
-    return stream.isatty() and not dumb and not os.environ.get("NO_COLOR")
+    return bool(stream and stream.isatty()) and not dumb and not os.environ.get("NO_COLOR")
 
 
 def console(stream: TextIO) -> "Console":

@@ -40,10 +40,10 @@ def write_views(summary: Summary, run: Run, folder: Path, *, models: bool = Fals
     return draw_charts(summary, run, charts, models=models)
 
 
-def print_report(summary: Summary, run: Run, folder: Path, file: TextIO) -> None:
+def print_report(summary: Summary, run: Run, folder: Path, file: TextIO | None) -> None:
     """Print the table of *summary*, what it says in words, and where everything lies."""
     print_table(summary, run, file)
-    width = shutil.get_terminal_size().columns if file.isatty() else 0
+    width = shutil.get_terminal_size().columns if file and file.isatty() else 0
     echo(file=file)
     for sentence in filter(None, (*verdict(summary), note(run))):
         echo(fill(sentence, width), file=file)

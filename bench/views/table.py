@@ -147,9 +147,9 @@ def show_spread(spread: Spread) -> str:
     return f"{furthest:.0%}" if furthest < 0.995 else ">99%"
 
 
-def print_table(summary: Summary, run: Run, file: TextIO) -> None:
+def print_table(summary: Summary, run: Run, file: TextIO | None) -> None:
     """Print *summary* to *file*: in colour to a terminal, as plain text to anything else."""
-    if file.isatty():
+    if file and file.isatty():
         print_colourful(summary, run, file)
         return
     for line in plain_lines(summary, run):
