@@ -3,9 +3,11 @@
 In this process, for there are many; `test_cli` runs some as users do.
 """
 
+import errno
 import io
 import json
 import math
+import os
 import re
 import shutil
 import sys
@@ -358,12 +360,18 @@ def hostile_result(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("line", RIGHT)
-def test_prints_on_every_stream_what_it_prints_on_one_of_utf_8(
-    line: str, hostile_result: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def among_results(hostile_result: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Be where the hostile result is, and draw no charts."""
     monkeypatch.setattr("calcbench.bench.views.charts.draw_charts", lambda *_, **__: [])
     monkeypatch.chdir(hostile_result)
+
+
+@pytest.mark.usefixtures("among_results")
+@pytest.mark.parametrize("line", RIGHT)
+def test_prints_on_every_stream_what_it_prints_on_one_of_utf_8(
+    line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     words = line.split()
     for encoding in STREAMS:
         status, out, err = outcome(words, monkeypatch, encoding)
@@ -377,3 +385,46 @@ def test_prints_on_every_stream_what_it_prints_on_one_of_utf_8(
             assert SHOWN in out
             assert ("±" in out) is (encoding != "ascii")
             assert ("+/-" in out) is (encoding == "ascii")
+
+
+class Broken(io.StringIO):
+    """A stream that takes nothing, for the reason *number*."""
+
+    def __init__(self, number: int, fd: int) -> None:
+        super().__init__()
+        self.number, self.fd, self.held = number, fd, False
+
+    def fileno(self) -> int:
+        return self.fd
+
+    def write(self, text: str) -> int:
+        self.held = self.held or bool(text)
+        return len(text)
+
+    def flush(self) -> None:
+        if self.held:
+            raise OSError(self.number, os.strerror(self.number))
+
+
+@pytest.mark.usefixtures("among_results")
+# Click prints its version by itself.
+@pytest.mark.parametrize("line", [line for line in RIGHT if line != "--version"])
+def test_ends_well_without_an_output(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stream is closed, the disk is full, or the reader has gone."""
+    said = {
+        errno.ENOSPC: "calcbench: cannot write the output: no space left on device\n",
+        errno.EPIPE: "",
+    }
+    for number in (0, errno.ENOSPC, errno.EPIPE):
+        err = io.StringIO()
+        with monkeypatch.context() as patch, (tmp_path / "out").open("w") as file:
+            patch.setattr(sys, "argv", ["calcbench", *line.split()])
+            patch.setattr(sys, "stdout", Broken(number, file.fileno()) if number else None)
+            patch.setattr(sys, "stderr", err)
+            with pytest.raises(SystemExit) as ended:
+                main()
+
+        assert err.getvalue() == said.get(number, "")
+        assert ended.value.code in ({1} if number else RIGHT[line])

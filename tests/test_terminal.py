@@ -1,6 +1,7 @@
 """What reaches a terminal: nothing that it would obey, and nothing that its encoding lacks."""
 
 import ast
+import dataclasses
 import errno
 import io
 import json
@@ -21,6 +22,7 @@ from calcbench.bench.system.terminal import (
     overwrite,
     painted,
     printable,
+    printable_record,
 )
 
 ROOT = Path(__file__).parent.parent
@@ -74,6 +76,22 @@ def test_keeps_what_must_be_one_line_in_one() -> None:
     assert (
         one_line("fork\ncalcbench: all is well\t\x1b[A") == r"fork\ncalcbench: all is well\t\x1b[A"
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    name: str
+    several: tuple[str, ...]
+    counted: dict[str, int]
+    inner: "Record | None" = None
+
+
+def test_makes_every_text_of_a_record_printable() -> None:
+    inner = Record("\x1b", ("\r", "b"), {"\n": 1})
+    shown = Record(r"\x1b", (r"\r", "b"), {r"\n": 1})
+
+    assert printable_record(Record("a", (), {}, inner)) == Record("a", (), {}, shown)
+    assert printable_record([{"\x9b": [1, 2.5, None, True]}]) == [{r"\x9b": [1, 2.5, None, True]}]
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "cp437", "utf-8", "utf-16"])

@@ -66,7 +66,7 @@ def worker_command(address: tuple[str, int], wait: float) -> None:
     host, port = address
     command = [sys.executable, "-P", "-m", "calcbench.bench.loadgen.locust.worker", host, str(port)]
     # In place of this process: Locust changes the standard library, and is never imported here.
-    os.execv(sys.executable, [*command, f"{wait:g}"])
+    os.execv(sys.executable, [*command, f"{wait:.10g}"])
 
 
 @click.command(

@@ -7,12 +7,13 @@ being obeyed. What the encoding of a stream cannot say is written in letters tha
 
 import codecs
 import contextlib
+import dataclasses
 import errno
 import json
 import os
 import re
 import sys
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TextIO
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TextIO, TypeVar
 
 from calcbench.core.errors import CalcbenchError
 
@@ -56,6 +57,9 @@ READABLE = "calcbench-readable"  # the name of our way to treat what an encoding
 STYLES = {"bold": "1", "yellow": "33"}  # as a terminal numbers them (ECMA-48 §8.3.117)
 
 
+Record = TypeVar("Record")
+
+
 class OutputError(CalcbenchError):
     """Standard output takes no more; *reader_gone* where that is a reader's wish, as `head`'s."""
 
@@ -80,6 +84,23 @@ def printable(text: str) -> str:
 def one_line(text: str) -> str:
     r"""Return *text* as `printable` does, and in one line: a newline is shown as ``\n``."""
     return LINE_ENDS.sub(escape, printable(text))
+
+
+def printable_record(record: Record) -> Record:
+    """Return *record*, of JSON or of dataclasses, with each text in it in `one_line`."""
+    made: Any = record
+    if isinstance(record, str):
+        made = one_line(record)
+    elif isinstance(record, list | tuple):
+        made = type(record)(map(printable_record, record))
+    elif isinstance(record, dict):
+        made = {printable_record(key): printable_record(value) for key, value in record.items()}
+    elif dataclasses.is_dataclass(record) and not isinstance(record, type):
+        names = [field.name for field in dataclasses.fields(record) if field.init]
+        texts = {name: printable_record(getattr(record, name)) for name in names}
+        made = dataclasses.replace(record, **texts)
+    result: Record = made
+    return result
 
 
 def escape(found: re.Match[str]) -> str:

@@ -7,6 +7,7 @@ same summary always gives the same bytes.
 
 import functools
 import textwrap
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from calcbench.bench.analysis.metrics import METRICS, THROUGHPUT, Metric
 from calcbench.bench.analysis.ranking import without_controls
 from calcbench.bench.analysis.summary import Row, Summary
 from calcbench.bench.schema.result import Run, whole_file
+from calcbench.bench.system.terminal import printable_record
 from calcbench.bench.views.captions import footer, headline, notes
 from calcbench.bench.views.palette import Style, styles
 from calcbench.bench.views.panel import (
@@ -78,8 +80,9 @@ def draw_charts(summary: Summary, run: Run, folder: Path, *, models: bool = Fals
     nothing when nothing was measured. Raises CalcbenchError when they cannot be written.
     """
     paths = []
-    summary = without_controls(summary)
-    with mpl.rc_context(STYLE):
+    summary, run = printable_record(without_controls(summary)), printable_record(run)
+    with mpl.rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # a box stands for it
         for metric in METRICS if summary.rows else ():
             figure = draw(summary, run, metric, models=models and metric is THROUGHPUT)
             for suffix, metadata in (("svg", {"Date": None}), ("png", {"Software": None})):

@@ -149,7 +149,7 @@ def wait_for_master(host: str, port: int, wait_s: float) -> None:
             if time.monotonic() >= end:
                 why = error.strerror or str(error)
                 fail(
-                    f"calcbench: no master at {place(host, port)} within {wait_s:g} s ({why});"
+                    f"calcbench: no master at {place(host, port)} within {wait_s:,.10g} s ({why});"
                     " is calcbench run --engine locust --join waiting there?"
                 )
             time.sleep(RETRY_S)
