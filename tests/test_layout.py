@@ -379,3 +379,25 @@ def test_locust_stays_in_processes_of_its_own(path: Path) -> None:
 
     assert is_of(names, LOCUST) == []
     assert [name for name in cluster if not is_of([name], may)] == []
+
+
+# Everything printed goes through one module, which lets no terminal be commanded. The others that
+# write to standard output: processes that we start and whose output we read ourselves, a program
+# that is run by an interpreter without us, and the file for plain Locust, which is nobody's module.
+PRINTING = Path("bench/system/terminal.py")
+PRINTS_FOR_US = {
+    Path("bench/corebench/parsing.py"),
+    Path("bench/corebench/environment.py"),  # in the text of such a program
+    Path("bench/loadgen/locust/locustfile.py"),
+}
+PRINTERS = re.compile(
+    r"(?<![.\w])print\(|\bclick\.(?:echo|secho|echo_via_pager|style)\b|\bConsole\("
+    r"|\bsys\.(?:__)?std(?:out|err)(?:__)?\.write|\bsys\.exit\(f?[\"']"
+)
+
+
+@pytest.mark.parametrize("path", modules("bench"), ids=str)
+def test_one_module_prints(path: Path) -> None:
+    found = PRINTERS.findall(read(ROOT / path))
+
+    assert not found or path == PRINTING or path in PRINTS_FOR_US

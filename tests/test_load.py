@@ -201,8 +201,6 @@ def test_guesses_the_method_by_the_body(tmp_path: Path) -> None:
     assert question_of(None, (), f"@{tmp_path / 'body'}", None, None).body == b"\x00\xff"
     with pytest.raises(UsageError, match="cannot read"):
         question_of(None, (), "@/nowhere", None, None)
-    with pytest.raises(UsageError, match="200 to 599"):
-        question_of(None, (), None, 100, None)
     with pytest.raises(UsageError, match="should be one like GET"):
         question_of("GET /", (), None, None, None)
 
@@ -454,8 +452,11 @@ def test_fails_when_nothing_answers_rightly(hello: str, tmp_path: Path) -> None:
     [
         (("http://a/", "http://a/"), "given twice"),
         (("http://a/", "--arrivals", "poisson"), "--arrivals needs --rate"),
-        (("http://a/", "--rate", "0"), "rate 0 should be above 0"),
-        (("http://a/", "--rate", "2e6"), "at most 400,000 for each of the drivers"),
+        (("http://a/", "--rate", "0"), "--rate 0 should be from 0.001 to"),
+        (
+            ("http://a/", "--rate", "2e6"),
+            "rate 2000000 should be from 0.001 to 400,000 requests per second for one driver",
+        ),
         (("http://a/", "http://b/", "--control", "http://c/"), "http://c/ should be raced"),
         (("http://a/", "--find-knee"), "needs --slo"),
         (
@@ -465,7 +466,8 @@ def test_fails_when_nothing_answers_rightly(hello: str, tmp_path: Path) -> None:
         (("http://a/", "--timeout", "0"), "timeout 0 should be"),
         (("http://a/", "--rate", "quick"), "should be requests per second"),
         (("http://a/", "--rate", "5", "--arrivals", "posson"), "did you mean 'poisson'"),
-        (("http://a/", "--drivers", "0"), "drivers 0 should be 1 to"),
+        (("http://a/", "--drivers", "0"), "--drivers 0 should be from 1 to 256, as in --drivers 2"),
+        (("http://a/", "--expect", "100"), "--expect 100 should be from 200 to 599"),
         (("http://a/", "--behaviour", "idle"), "without a number"),
         (("http://a/", "--unix-socket", "/nowhere"), "no Unix socket"),
         (("http://a/", "-H", "nonsense"), "should be like"),

@@ -843,14 +843,14 @@ def test_says_what_is_wrong_with_a_master(text: str) -> None:
         master(text)
 
 
-@pytest.mark.parametrize("wait", ["-1", "inf", "nan"])
+@pytest.mark.parametrize("wait", ["-1", "1e300", "25h"])
 def test_says_what_is_wrong_with_a_wait(wait: str) -> None:
     with ended(worker := start(CALCBENCH, "worker", "--master", "127.0.0.1", "--wait", wait)):
         status, _, err = finish(worker)
 
     assert (status, err) == (
         2,
-        f"calcbench: --wait {float(wait):g} should be a number of seconds from 0\n",
+        f"calcbench: --wait {wait} should be from 0 to 86,400 seconds, as in --wait 30\n",
     )
 
 
@@ -880,7 +880,7 @@ def test_shows_words_of_a_stranger_in_one_line() -> None:
         ({"engine": LOCUST, "behaviours": ("idle=2",)}, "no --behaviour"),
         ({"join": 2}, "need --engine locust"),
         ({"master_port": 2}, "need --engine locust"),
-        ({"engine": LOCUST, "join": 1000}, "at most"),
+        ({"engine": LOCUST, "join": 1000}, "from 1 to 256"),
         ({"engine": LOCUST, "join": 1, "host": "0.0.0.0"}, "should be with --join the one address"),
         ({"engine": "locusts"}, "did you mean 'locust'"),
     ],
@@ -893,9 +893,9 @@ def test_refuses_what_does_not_go_together(changes: dict[str, object], message: 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--join", "2"), "need --engine locust"),
-        (("--engine", "locust", "--master-port", "9"), "it needs --join"),
-        (("--engine", "locust", "--join", "2", "--drivers", "2"), "leave out --drivers"),
+        (("--join", "2"), "--join needs --engine locust"),
+        (("--engine", "locust", "--master-port", "9"), "--master-port needs --join"),
+        (("--engine", "locust", "--join", "2", "--drivers", "2"), "--join and --drivers do not"),
         (("--engine", "locust", "--join", "2"), "--join needs --host"),
     ],
 )

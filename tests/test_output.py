@@ -16,7 +16,6 @@ from calcbench.core.serving.output import (
     Ends,
     ProcessOutput,
     Tracebacks,
-    printable,
 )
 
 TIMEOUT_S = 60  # for what should take a moment, on a laden machine
@@ -147,17 +146,3 @@ def test_goes_on_when_nobody_can_see_it() -> None:
         output.finish()
 
         assert output.text() == "one"
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("plain, déjà vu\n\tand more", "plain, déjà vu\n\tand more"),
-        ("\x1b[2J\x07", "\\x1b[2J\\x07"),
-        ("a\rb\x9b1m", "a\\rb\\x9b1m"),
-        ("\u202eright to left", "\\u202eright to left"),
-        ("half \udc80", "half \\udc80"),
-    ],
-)
-def test_lets_nothing_through_that_a_terminal_obeys(text: str, shown: str) -> None:
-    assert printable(text) == shown

@@ -1,14 +1,13 @@
 """`calcbench list`: which strategies there are."""
 
-import json
 from typing import Any
 
 import click
 
 from calcbench.bench.cli.base import Command, json_option
+from calcbench.bench.system.terminal import Styled, echo, echo_json
 from calcbench.core.options import describe
 from calcbench.core.serving import catalogue
-from calcbench.core.serving.output import printable
 
 NO_SUMMARY = "(its file has no docstring, whose first line would stand here)"
 
@@ -29,20 +28,20 @@ def list_command(as_json: bool) -> None:
     """
     strategies = [catalogue.load(name) for name in catalogue.names()]
     if as_json:
-        click.echo(json.dumps([strategy_as_json(strategy) for strategy in strategies], indent=1))
+        echo_json([strategy_as_json(strategy) for strategy in strategies])
         return
     for strategy in strategies:
-        name = click.style(printable(strategy.name), bold=True)
+        name = Styled(strategy.name, "bold")
         if strategy.broken:
-            click.echo(f"{name}: {click.style(printable(f'broken: {strategy.broken}'), fg='red')}")
+            echo(name, ": ", Styled(f"broken: {strategy.broken}", "red"))
             continue
-        click.echo(f"{name}: {strategy.summary or NO_SUMMARY}")
+        echo(name, f": {strategy.summary or NO_SUMMARY}")
         for field in describe(strategy.options_type):
-            click.echo(f"    -o {field.name}={field.default}".ljust(28) + field.help)
+            echo(f"    -o {field.name}={field.default}".ljust(28) + field.help)
         if strategy.unavailable:
-            click.secho(f"    cannot run here: {strategy.unavailable}", fg="yellow")
+            echo(Styled(f"    cannot run here: {strategy.unavailable}", "yellow"))
     fit = sum(not strategy.unavailable for strategy in strategies)
-    click.echo(f"\n{fit} of {len(strategies)} can run here.")
+    echo(f"\n{fit} of {len(strategies)} can run here.")
 
 
 def strategy_as_json(strategy: catalogue.Strategy) -> dict[str, Any]:

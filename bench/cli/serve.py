@@ -21,13 +21,15 @@ from calcbench.bench.cli.param_types import (
     complete_words,
     whole_number,
 )
+from calcbench.bench.schema.bounds import PORT
 from calcbench.bench.schema.plan import LOOPBACK
+from calcbench.bench.system.terminal import echo
 from calcbench.core.errors import CalcbenchError, UsageError
+from calcbench.core.options import Bounds
 from calcbench.core.serving.catalogue import parse_variant
 from calcbench.core.serving.ending import Stopped, status_in_words
 from calcbench.core.serving.launcher import Server, ServerSpec, check, launch_on
 from calcbench.core.serving.listeners import ALL_IPV6, listen_on_all, listen_on_path
-from calcbench.core.serving.output import printable
 
 
 def host_name(text: str) -> str:
@@ -69,7 +71,7 @@ def host_name(text: str) -> str:
 )
 @click.option(
     "--port",
-    type=whole_number("8080", most=65535),
+    type=whole_number("8080", Bounds(0, PORT.most)),
     metavar="PORT",
     default="8080",
     show_default=True,
@@ -127,7 +129,7 @@ def serve_command(
         signal.pthread_sigmask(signal.SIG_BLOCK, watched)
         for server in servers:
             both = ", for IPv4 as well" if server.host == ALL_IPV6 else ""
-            click.echo(f"calcbench: {variant.strategy} on {printable(server.url)}{both}")
+            echo(f"calcbench: {variant.strategy} on {server.url}{both}")
         wait_for_stop(servers, watched)
         return stop(servers, watched)
 
@@ -159,7 +161,7 @@ def launch_all(
 
 def show(line: str) -> None:
     """Pass on a *line* that a server has printed."""
-    click.echo(line, err=True)
+    echo(line, err=True)
 
 
 def watched_signals() -> set[signal.Signals]:
@@ -201,7 +203,7 @@ def stop(servers: Sequence[Server], watched: set[signal.Signals]) -> int:
     Raises CalcbenchError when one does not end as it should.
     """
     if sys.stderr.isatty():
-        click.echo("calcbench: finishing open requests; Ctrl-C again ends at once", err=True)
+        echo("calcbench: finishing open requests; Ctrl-C again ends at once", err=True)
     for server in servers:
         server.ask_to_stop()
     end = time.monotonic() + max(server.patience_s for server in servers)

@@ -5,12 +5,9 @@ whole race, and beside them the first of its tracebacks.
 """
 
 import functools
-import os
-import sys
 from dataclasses import dataclass
 
-import click
-
+from calcbench.bench.system.terminal import echo, overwrite
 from calcbench.core.serving.launcher import Server, ServerSpec, launch
 from calcbench.core.serving.output import FAILED, TRACEBACK
 
@@ -64,5 +61,5 @@ def print_line(text: str) -> None:
 
     The bar is drawn again with the next measurement.
     """
-    clear = "\r\x1b[2K" if sys.stderr.isatty() and os.environ.get("TERM") != "dumb" else ""
-    click.echo(f"{clear}{text}", err=True)
+    overwrite("")
+    echo(text, err=True)

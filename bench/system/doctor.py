@@ -217,7 +217,7 @@ def of_clock(facts: Facts) -> Finding:
         remedy = (
             "echo tsc | sudo tee /sys/devices/system/clocksource/clocksource0/current_clocksource"
         )
-    value = f"{facts.clock or 'unknown'}, {facts.clock_ns:g} ns a reading"
+    value = f"{facts.clock or 'unknown'}, {facts.clock_ns:,.10g} ns a reading"
     return finding("clock", value, "time stamps are cheap against a request", problem, remedy)
 
 

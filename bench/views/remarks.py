@@ -84,7 +84,7 @@ def describe_counts(counts: Mapping[str, int]) -> str:
 def wrk_remarks(measurements: Iterable[Measurement]) -> list[str]:
     """Say what wrk saw of the same server right after each measurement that it was asked about."""
     return [
-        f"wrk, behind {m.condition.strategy} at {m.condition.connections:,}, round {m.round}:"
+        f"wrk, behind {m.condition.strategy} at {m.condition.connections:,}, round {m.round:,}:"
         f" {format_rate(seen.per_s)}, {wrk_latencies(seen)}{seen.errors:,} errors;"
         f" ours there: {format_rate(m.right_responses * 1e9 / m.elapsed_ns)}"
         for m in measurements

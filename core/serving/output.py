@@ -31,16 +31,6 @@ FAILED = re.compile(r"calcbench: (.* failed: .*)")  # what the core logs before 
 Show = Callable[[str], None]  # is given one line
 
 
-def printable(text: str) -> str:
-    """Return *text* with each sign that a terminal would obey or cannot show as its escape."""
-    if text.isprintable():
-        return text
-    return "".join(
-        sign if sign.isprintable() or sign in "\n\t" else sign.encode("unicode_escape").decode()
-        for sign in text
-    )
-
-
 class ProcessOutput:
     """The pipe that a process is given as its standard output, error, or both.
 
@@ -99,7 +89,7 @@ class ProcessOutput:
             text = line[start : start + LONGEST_LINE].decode(errors="replace")
             self.tracebacks.look_at(text)
             if self.display:
-                self.display.add(printable(text.rstrip("\r")))
+                self.display.add(text.rstrip("\r"))
 
     def end_line(self) -> None:
         """Take what there is of a line for a whole one."""
@@ -108,16 +98,16 @@ class ProcessOutput:
             self.line = b""
 
     def text(self) -> str:
-        """Return what has been printed until now, without space around it, and printable."""
+        """Return what has been printed until now, without space around it."""
         with self.lock:
             self.take_in()
-            return printable(self.kept.text()).strip()
+            return self.kept.text().strip()
 
     def failure(self) -> str:
         """Return what the first traceback was about, in one line; empty if there was none."""
         with self.lock:
             self.take_in()
-            return printable(self.tracebacks.first)
+            return self.tracebacks.first
 
     def last_line(self, otherwise: str = "") -> str:
         """Return the last line of that, which mostly says what went wrong; *otherwise* if none."""
