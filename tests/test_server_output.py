@@ -64,7 +64,7 @@ def test_takes_the_place_of_a_progress_bar(
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     ServerOutput().show("fork", "hello")
 
-    assert capsys.readouterr().err.startswith("\r\x1b[2K") == clears
+    assert capsys.readouterr().err.startswith("\r\x1b[K") == clears
 
 
 @pytest.mark.slow
