@@ -83,7 +83,7 @@ mutants: ## break each rule of the parser once; a test must notice each
 	$(INSTALL) test
 	@exec $(BIN)/python tests/mutation/mutate.py $(ARGS)
 
-soak: ## put every strategy under many clients and faults, and stop it: about ten minutes
+soak: ## put every strategy under many clients and faults, and stop it: 10 to 20 minutes
 	$(INSTALL) test
 	@PYTHONPATH=tests exec $(BIN)/python -m soak $(ARGS)
 

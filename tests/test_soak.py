@@ -282,7 +282,7 @@ def test_names_the_part_or_the_strategy_that_was_meant(arguments: list[str]) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(300)  # it waits for deadlines
 def test_every_part_runs(capsys: pytest.CaptureFixture[str]) -> None:
     status = run(["--quick", "--strategy", "selectors"])
     shown = capsys.readouterr().out

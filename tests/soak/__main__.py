@@ -89,7 +89,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--strategy", default="", help="some of them, such as fork,selectors")
     parser.add_argument("--part", default="", help=f"some of {','.join(ABOUT)}")
     parser.add_argument(
-        "--quick", action="store_true", help="fewer of everything: about three minutes, not ten"
+        "--quick", action="store_true", help="fewer of everything: a few minutes, not 10 to 20"
     )
     given = parser.parse_args(arguments)
     strategies = parse_names(given.strategy, names(), "strategy") or names()
