@@ -10,12 +10,14 @@ import struct
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 import pytest
-from client import Client, Response
-from servers import make_spec, stop_cleanly
+from client import Client, ClosedError, Response
+from servers import GRACE_S, make_spec, stop_cleanly
+from soak.faulty import interpreter
 
 from calcbench.core.serving.catalogue import names
 from calcbench.core.serving.launcher import Server, launch
@@ -298,6 +300,43 @@ def test_stops_while_a_client_is_silent_in_its_request(strategy: str) -> None:
         silent.send_all_the_way(b"GET /add/1/1 HTTP/1.1\r\nHo")
         stop_cleanly(server)
         assert silent.response().status == 408
+
+
+@pytest.mark.parametrize("fault", ["ValueError", "MemoryError", "SystemExit", "KeyboardInterrupt"])
+def test_serves_on_where_a_handler_raises(strategy: str, fault: str, tmp_path: Path) -> None:
+    """More often than there are threads or children, and without a trace of it but the log."""
+    python, _ = interpreter(tmp_path)
+    few = {"threadpool": ("workers=2",), "thread-per-request": ("threads=2",)}
+    spec = make_spec(strategy, options=few.get(strategy, ()), python=str(python))
+    with launch(spec) as server:
+        for _ in range(5):
+            with Client(server) as client:
+                failed = client.get("/add/1/1", f"Fault: {fault}")
+
+                assert (failed.status, failed.headers[b"connection"]) == (500, b"close")
+        with Client(server) as client:
+            assert client.get("/add/2/3").body == b"5"
+        stopped = server.stop(GRACE_S)
+
+    assert (stopped.status, stopped.killed) == (0, False)
+    assert stopped.failure.startswith(f"GET /add/1/1 failed: {fault}")
+    assert stopped.printed.count("Traceback") == 5
+
+
+def test_serves_on_where_nothing_can_be_started_for_a_while(strategy: str, tmp_path: Path) -> None:
+    """No thread and no process: who needs one is turned away, and nobody waits for ever."""
+    python, switch = interpreter(tmp_path)
+    with launch(make_spec(strategy, python=str(python))) as server:
+        with Client(server) as client:
+            assert client.get("/add/2/3", "Connection: close").body == b"5"
+        switch.touch()
+        for _ in range(5):
+            with Client(server) as client, suppress(ClosedError, ConnectionError):
+                assert client.get("/add/2/3", "Connection: close").body == b"5"
+        switch.unlink()
+        with Client(server) as client:
+            assert client.get("/add/2/3").body == b"5"
+        stop_cleanly(server)
 
 
 def test_leaves_no_zombie(server: Server) -> None:

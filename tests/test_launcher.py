@@ -316,7 +316,8 @@ def test_serves_over_ipv6() -> None:
         (ServerSpec("threadpool", ("workers=four",)), "should be a whole number"),
         (ServerSpec("threadpool", ("workers=0",)), "should be from 1 to 10,000, as in workers=8"),
         (ServerSpec("threadpool", ("workers=1", "workers=2")), "is given twice"),
-        (ServerSpec("blocking", ("workers=1",)), "no option 'workers'; there are none"),
+        (ServerSpec("selectors", ("workers=1",)), "no option 'workers'; there are none"),
+        (ServerSpec("blocking", ("keepalive=holt",)), "no keepalive 'holt'; did you mean 'hold'?"),
         (ServerSpec("blocking", workload="wat=1ms"), "no workload 'wat'; did you mean 'wait'?"),
         (ServerSpec("blocking", workload="wait"), "needs a time with a unit, as in wait=10ms"),
         (ServerSpec("blocking", workload="wait=0ms"), "more than 0"),
@@ -343,7 +344,8 @@ def test_reads_variants() -> None:
         "thread-per-request",
         "thread-per-request:threads=4",
     )
-    assert options_of(parse_variant("threadpool:workers=4")) == {"workers": 4, "queue": 64}
+    options = {"workers": 4, "queue": 64, "keepalive": "yield"}
+    assert options_of(parse_variant("threadpool:workers=4")) == options
 
 
 def test_knows_what_an_interpreter_has() -> None:
