@@ -894,7 +894,7 @@ def test_keeps_what_there_is_of_an_interrupted_race(
 ) -> None:
     words = ("--strategy", "selectors", *QUICK, "--rounds", "1000", "--out", str(tmp_path))
     process = start("run", *words, stderr=terminal.theirs)
-    terminal.wait_for(r"(?<!\d)3 of 1000")
+    terminal.wait_for(r"(?<!\d)3 of 1,000")
     process.send_signal(number)
     process.send_signal(signal.SIGTERM)  # a second one is too late to spoil anything
     stdout, _ = process.communicate(timeout=TIMEOUT_S)
@@ -902,7 +902,7 @@ def test_keeps_what_there_is_of_an_interrupted_race(
     report = calcbench_run("report", str(folder))
 
     assert process.returncode == status
-    assert re.match(r"Partial result: [0-9]+ of 1000 measurements\n", stdout)
+    assert re.match(r"Partial result: [0-9]+ of 1,000 measurements\n", stdout)
     assert json.loads((folder / "result.json").read_text())["partial"] is True
     assert (folder / "charts" / "throughput.png").exists()
     assert (report.returncode, report.stdout, report.stderr) == (0, stdout, "")

@@ -254,15 +254,12 @@ def test_bounds_every_number_of_the_policy() -> None:
         assert field.seconds is field.name.endswith("_timeout")
 
 
-WITHOUT_A_MOST = {"children", "queue"}  # of `fork` and `threadpool`
-
-
 def test_bounds_every_number_of_a_strategy(strategy: str) -> None:
     fields = describe(catalogue.load(strategy).options_type)
     numeric = [field for field in fields if field.type_name != "str"]
 
     assert [field.name for field in numeric if field.least is None] == []
-    assert {field.name for field in numeric if field.most is None} <= WITHOUT_A_MOST
+    assert [field.name for field in numeric if field.most is None] == []
 
 
 @pytest.mark.parametrize(

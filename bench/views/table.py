@@ -186,7 +186,7 @@ def legends(summary: Summary) -> list[str]:
 def partial_note(run: Run) -> str:
     """Say how much of *run* was measured and can be read."""
     least = "at least " if run.plan.precision else ""
-    return f"Partial result: {len(run.measurements)} of {least}{run.plan.total} measurements"
+    return f"Partial result: {len(run.measurements):,} of {least}{run.plan.total:,} measurements"
 
 
 def print_colourful(summary: Summary, run: Run, file: TextIO) -> None:
