@@ -40,7 +40,7 @@ def write_views(summary: Summary, run: Run, folder: Path, *, models: bool = Fals
 
 
 def print_report(summary: Summary, run: Run, folder: Path, file: TextIO) -> None:
-    """Print the table of *summary*, what it says in words, and where everything lies."""
+    """Print the table of *summary*, what it says in words, and where everything is."""
     print_table(summary, run, file)
     width = shutil.get_terminal_size().columns if file.isatty() else 0
     print(file=file)
@@ -48,7 +48,7 @@ def print_report(summary: Summary, run: Run, folder: Path, file: TextIO) -> None
         print(fill(sentence, width), file=file)
     print(file=file)
     if driver := reference(run):
-        print(fill(f"Driver: {driver}", width), file=file)
+        print(fill(f"Load generator: {driver}", width), file=file)
     if summary.rows:
         print(f"Charts: {folder / CHARTS}", file=file)
     print(f"Data:   {folder}", file=file)
@@ -70,7 +70,7 @@ def reference(run: "Run") -> str:
         f"{format_rate(ways[way].ceiling_per_s)} ({way}, {ways[way].cost_ns / 1e3:.3g} µs each)"
         for way in used
     )
-    return f"at most {can} on one core; the nearest point came to {max(near):.0%} of that"
+    return f"at most {can} on one core; it was at most {max(near):.0%} busy"
 
 
 def note(run: Run) -> str:
@@ -84,9 +84,13 @@ def note(run: Run) -> str:
         return ""
     counted = f"{rounds} {plural(rounds, 'round')}"
     share = f"{100 * run.plan.precision:.3g}%"
-    whose = "" if all(condition in known for condition in raced) else " between those that count"
+    whose = (
+        ""
+        if all(condition in known for condition in raced)
+        else " between those that always counted"
+    )
     if settled(run.plan, run.measurements):
-        return f"Every difference{whose} is known to {share} after {counted}."
+        return f"Every difference{whose} is known to within {share} after {counted}."
     were = "was" if rounds == 1 else "were"
     more = "" if run.partial else "; --most-rounds allows more"
-    return f"{counted} {were} not enough to know every difference{whose} to {share}{more}."
+    return f"{counted} {were} not enough to know every difference{whose} to within {share}{more}."
