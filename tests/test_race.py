@@ -426,7 +426,7 @@ def test_writes_what_there_is_when_interrupted(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         said = line(process)
 
-        assert said == f"130 1 stopped; what there is lies in {tmp_path}"
+        assert said == f"130 1 stopped; what was measured is in {tmp_path}"
         assert process.wait() == 0
     run = read_run(tmp_path)
 

@@ -1,9 +1,42 @@
-"""What the program says has been read: each sentence is in the golden file."""
+"""What the program says has been read: each sentence is in the golden file, in plain words."""
 
 import ast
+import re
+from pathlib import Path
 
 import pytest
 import sentences
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+# What readers stumbled over, and what to say instead.
+INSTEAD = {
+    r"octets?": "byte",
+    r"dearer": "costs more",
+    r"spelt": "written",
+    r"of itself": "name the thing",
+    r"nothing at all": "say what did happen",
+    r"cannot be told apart": "no measurable difference",
+    r"finishing what has begun": "finishing open requests",
+    r"did not stop well": "say what it did instead",
+    r"where it lies": "95% interval",
+    r"where (?:the median|a figure) lies": "95% interval",
+    r"not a word": "printed nothing",
+    r"nothing happened to them": "say what they did",
+    r"strangers?": "other programs",
+    r"what there is lies in": "saved in",
+}
+AVOID = re.compile(rf"\b(?:{'|'.join(INSTEAD)})\b", re.IGNORECASE)
+
+
+def advice(text: str) -> list[str]:
+    """Return for each word in *text* that readers stumble over what to say instead."""
+    return [
+        f"{found[0]!r} → {instead}: {text}"
+        for found in AVOID.finditer(text)
+        for word, instead in INSTEAD.items()
+        if re.fullmatch(word, found[0], re.IGNORECASE)
+    ]
 
 
 def test_says_only_what_has_been_read() -> None:
@@ -14,6 +47,20 @@ def test_says_only_what_has_been_read() -> None:
         "new sentences: would a tired reader understand them? Then run `python tests/sentences.py`"
     )
     assert now == sentences.GOLDEN.read_text(encoding="utf-8"), "run `python tests/sentences.py`"
+
+
+def test_says_nothing_that_readers_stumbled_over() -> None:
+    said = [line for lines in sentences.sentences().values() for line in lines]
+
+    assert [found for line in said for found in advice(line)] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_writes_nothing_that_readers_stumbled_over(page: Path) -> None:
+    lines = page.read_text(encoding="utf-8").splitlines()
+    written = [line for line in lines if not re.search("octet.*RFC", line, re.IGNORECASE)]
+
+    assert [found for line in written for found in advice(line)] == []
 
 
 @pytest.mark.parametrize(

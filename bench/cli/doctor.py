@@ -36,7 +36,7 @@ def doctor_command(as_json: bool) -> int:
     """Say whether this machine is fit for a race.
 
     Looks at the cores, their governor and load, the clock, the limits of files, ports and
-    backlog, and Python's lock. Changes nothing.
+    backlog (the queue of connections not yet accepted), and Python's lock. Changes nothing.
     """
     from calcbench.bench.system.doctor import WARN, examine, read_facts
 

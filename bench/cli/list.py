@@ -33,6 +33,7 @@ def list_command(as_json: bool) -> None:
             click.secho(f"    cannot run here: {strategy.unavailable}", fg="yellow")
     fit = sum(not strategy.unavailable for strategy in strategies)
     click.echo(f"\n{fit} of {len(strategies)} can run here.")
+    click.echo("backlog: the kernel's queue of connections that the server has not accepted yet")
 
 
 def strategy_as_json(strategy: catalogue.Strategy) -> dict[str, Any]:

@@ -30,7 +30,7 @@ LIMIT_TARGETS = {KEEP_ALIVE: 0.75, CLOSE: 0.85}
 
 PARSING_LEGEND = (
     "ours: feed, handle, respond, sent, on a kept connection; httptools: parses"
-    " the same octets and answers nothing. Its callbacks keep what a server needs: target and"
+    " the same bytes and sends no response. Its callbacks keep what a server needs: target and"
     " fields, and, when the head is complete, version, method and keep-alive; one parser for the"
     " connection. With a parser made for each request it is ×fresh; with the target alone kept,"
     " less than any server can use, it is ×least. CPU time: the best round, and the median;"

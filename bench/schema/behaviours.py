@@ -14,7 +14,7 @@ from calcbench.core.options import nearest
 
 BEHAVIOURS: Mapping[str, str] = {
     "idle": "connects and stays silent",
-    "slow-sender": "sends its request an octet at a time",
+    "slow-sender": "sends its request a byte at a time",
     "slow-reader": "asks without end, and hardly reads the responses",
     "resetter": "breaks its connection in the middle of a request",
     "burst": "is silent, then asks 16 times in a row, when all of its kind do",
