@@ -131,7 +131,7 @@ def stop(server: Server, watched: set[signal.Signals]) -> int:
     Raises CalcbenchError when it does not end as it should.
     """
     if sys.stderr.isatty():
-        click.echo("calcbench: finishing what has begun; Ctrl-C again ends at once", err=True)
+        click.echo("calcbench: finishing open requests; Ctrl-C again ends at once", err=True)
     server.ask_to_stop()
     end = time.monotonic() + GRACE_S
     while server.process.poll() is None:
@@ -144,7 +144,7 @@ def stop(server: Server, watched: set[signal.Signals]) -> int:
             return 128 + caught.si_signo
     stopped = server.stop(0)
     if not stopped.clean:
-        raise stop_error(stopped, f"the {server.spec.strategy} server did not stop well")
+        raise stop_error(stopped, f"the {server.spec.strategy} server did not stop cleanly")
     return 0
 
 

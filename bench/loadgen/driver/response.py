@@ -160,7 +160,7 @@ class Incoming:
                 self.taken.append(data)
             whole = self.size == self.head.length
             if self.size > self.head.length >= 0:
-                raise FramingError("octets behind the end of the response")
+                raise FramingError("bytes after the end of the response")
         return whole
 
     def ends_here(self) -> bool:
@@ -218,7 +218,7 @@ class Chunks:
                 if not FIELD.fullmatch(line):
                     raise FramingError(f"not a trailer: {line[:80]!r}")
             elif start < len(data):
-                raise FramingError("octets behind the end of the response")
+                raise FramingError("bytes after the end of the response")
             else:
                 return True
         self.pending = data[start:]

@@ -175,7 +175,7 @@ class Client:
         """Hang up when the server has closed (RFC 9112 §9.6), unless it has *closed* already."""
         try:
             if not closed and self.receive()[0]:
-                raise FramingError("octets behind the end of the response")
+                raise FramingError("bytes after the end of the response")
         except OSError as error:  # the response was whole: how the server closes is its affair
             if error.errno == errno.ETIMEDOUT:
                 raise
