@@ -308,15 +308,28 @@ def test_warns_when_a_strategy_differs_from_itself() -> None:
     )
 
 
-def test_ranks_nobody_whose_driver_was_the_limit() -> None:
+@pytest.mark.parametrize("judgement", ["driver-bound", "silent"])
+def test_ranks_nobody_whose_figure_is_not_the_servers_speed(judgement: str) -> None:
     comparison = judge(
-        row("a", 90_000, 91_000, judgement="driver-bound"),
+        row("a", 90_000, 91_000, judgement=judgement),
         row("b", 40_000, 42_000),
         row("c", 20_000, 21_000),
     )
 
     assert "b is fastest" in comparison
-    assert comparison.endswith("Not ranked: a under add (driver-bound).")
+    assert comparison.endswith(f"Not ranked: a under add ({judgement}).")
+
+
+def test_makes_nothing_of_a_control_whose_window_was_interrupted() -> None:
+    """Once 44.8/s stood as the answer of a strategy, beside its control of 20,400/s."""
+    stopped = [row("a", 40, 50, judgement="silent"), row("a" + AGAIN, 20_000, 20_800)]
+
+    for one, other in (stopped, stopped[::-1]):
+        text = judge(one, other)
+        assert "A/A control" not in text
+        assert "answers" not in text
+        assert "Not ranked: a under add (silent)." in text
+        assert "no point can be ranked" in headline(THROUGHPUT, [one, other])
 
 
 def test_speaks_of_p99_where_the_rate_was_offered() -> None:

@@ -97,8 +97,8 @@ def calibration_lines(calibration: "Calibration") -> list[str]:
         )
         if known.delay_ratio > 0.05:
             lines.append(
-                f"    others had the driver's core for {known.delay_ratio:.0%} of that time,"
-                " which costs it rate and hardly any CPU"
+                f"    other programs had the driver's core for {known.delay_ratio:.0%} of that"
+                " time, which lowers its rate and hardly changes its CPU time"
             )
     late = calibration.lateness
     lines.append(

@@ -50,7 +50,7 @@ def machine_lines(machine: dict[str, Any], interpreter: str, pinning: Pinning) -
     cores = (
         f"server on core {pinning.server[0]}, driver on core {pinning.driver[0]}"
         if pinning.server
-        else "nobody is pinned"
+        else "nothing is pinned"
     )
     text = (
         f"{describe_processor(machine, 'usable_cores')}, {machine['system']} {machine['kernel']},"
@@ -60,7 +60,8 @@ def machine_lines(machine: dict[str, Any], interpreter: str, pinning: Pinning) -
     load = os.getloadavg()[0]
     if load > 0.5:
         lines.append(
-            f"Others are using this machine (load {format_number(load)}): trust ratios, not times."
+            f"Other programs are using this machine (load {format_number(load)}):"
+            " trust ratios, not times."
         )
     return wrap(*lines)
 
