@@ -309,6 +309,28 @@ def test_says_below_the_chart_what_was_run() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("connections", "rounds", "words"),
+    [
+        (
+            (8, 32),
+            3,
+            "number of connections: median of the rounds; bands behind them: lowest to",
+        ),
+        ((8, 32), 5, "median of the rounds; bands behind them: 95% interval of the median."),
+        ((32,), 3, "Bars and markers: median of the rounds; whiskers: lowest to highest."),
+        ((32,), 5, "Bars and markers: median of the rounds; whiskers: 95% interval of the median."),
+        ((32,), 1, "Bars and markers: median of the rounds; one round shows no spread."),
+    ],
+)
+def test_says_below_the_chart_what_its_marks_are(
+    connections: tuple[int, ...], rounds: int, words: str
+) -> None:
+    _, run = race(plan(*FIVE, connections=connections, rounds=rounds), STEPS)
+
+    assert words in footer(run)
+
+
 def test_leaves_points_of_the_driver_out_of_the_ranking() -> None:
     rows = [row(at_32("fork"), 9_000, judgement="driver-bound"), row(at_32("selectors"), 2_000)]
 

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from calcbench.bench.schema.result import (
     write_run,
 )
 from calcbench.bench.schema.samples import write_samples
-from calcbench.bench.views.compare_table import percent
+from calcbench.bench.views.compare_table import change_interval, percent
 from calcbench.core.errors import UsageError
 
 NOISE = (1.00, 0.98, 1.02, 0.99, 1.01, 0.97, 1.03, 1.005)
@@ -194,7 +196,7 @@ def test_says_nothing_of_what_nobody_has_measured(
     for condition in ("cpu>10us", "cpu>10%"):
         status, text = compare(first, second, "--fail-if", condition, capsys=capsys)
         assert status == CANNOT_TELL
-        assert text.endswith("nobody has measured it\n")
+        assert text.endswith("it was not measured\n")
 
 
 @pytest.mark.parametrize(
@@ -221,6 +223,37 @@ def test_reads_a_minus_from_a_typesetter_as_well() -> None:
     assert (
         parse_threshold("throughput<−10%").limit == parse_threshold("throughput<-10%").limit == 0.9
     )
+
+
+def test_marks_points_that_may_not_be_the_servers_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = result(tmp_path / "a"), result(tmp_path / "b", judgement="contended")
+    _, text = compare(first, second, capsys=capsys)
+
+    assert re.search(r"throughput +200/s +\*200/s", text)
+    assert "* contended: another program was using the cores" in text
+
+
+def test_says_where_rounds_are_too_few(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folders = [result(tmp_path / str(count), noise=NOISE[:count]) for count in (1, 2, 5)]
+
+    for folder, words in zip(folders, ("only 1 round counts", "only 2 rounds count"), strict=False):
+        _, text = compare(folder, folders[-1], capsys=capsys)
+        assert f"cannot tell: {words}" in text
+        assert "no clear difference" not in text
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "text"),
+    [
+        (0.98, 1.031, "−2.0% to +3.1%"),
+        (0.5, math.inf, "−50% or more"),
+        (0, math.inf, "unknown"),
+    ],
+)
+def test_says_an_interval_without_an_end_in_words(low: float, high: float, text: str) -> None:
+    assert change_interval(low, high) == text
 
 
 @pytest.mark.parametrize(

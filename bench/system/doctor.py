@@ -259,18 +259,13 @@ def of_backlog(facts: Facts) -> Finding:
     problem = remedy = ""
     if facts.somaxconn < BACKLOG:
         problem = (
-            f"the backlog (connections not yet accepted) is cut from {BACKLOG:,}: more clients than"
-            " that at once try again after a second, which looks like the server's latency"
+            f"the backlog, those who wait to be accepted, is cut from {BACKLOG:,}: more clients"
+            " than that at once try again after a second, which looks like the server's latency"
         )
         remedy = f"sudo sysctl -w net.core.somaxconn={BACKLOG}"
     value = f"{facts.somaxconn:,} clients may wait to be accepted"
-    return finding(
-        "somaxconn",
-        value,
-        "the backlog (connections not yet accepted) is as long as servers ask for",
-        problem,
-        remedy,
-    )
+    good = "servers get as long a backlog as they ask for"
+    return finding("somaxconn", value, good, problem, remedy)
 
 
 def of_delays(facts: Facts) -> Finding:

@@ -156,7 +156,8 @@ def footer(run: Run) -> str:
     """Say how, where and with what *run* was measured, in one paragraph."""
     plan, machine, versions = run.plan, run.machine, run.versions
     reuses = " and ".join(REUSE[reuse] for reuse in plan.reuses)
-    lines = len({measurement.condition.connections for measurement in run.measurements}) > 1
+    levels = {measurement.condition.connections for measurement in run.measurements}
+    lines = len(levels or plan.connections) > 1
     count = max((measurement.round for measurement in run.measurements), default=plan.rounds)
     rounds = f"{count} {plural(count, 'round')} of {format_seconds(plan.duration_s)}"
     if count == 1:
