@@ -317,9 +317,31 @@ def test_says_below_the_chart_what_was_run() -> None:
 
     assert "3 rounds of 1.00 s, connections kept alive, seed 1." in footer(closed)
     assert (
-        "an open loop of 12,500 requests per second, poisson arrivals, beside clients idle=20, seed"
-        in footer(opened)
+        "an open loop of 12,500 requests per second, poisson arrivals, beside background clients"
+        " idle=20, seed" in footer(opened)
     )
+
+
+@pytest.mark.parametrize(
+    ("connections", "rounds", "words"),
+    [
+        (
+            (8, 32),
+            3,
+            "number of connections: median of the rounds; bands behind them: lowest to",
+        ),
+        ((8, 32), 5, "median of the rounds; bands behind them: 95% interval of the median."),
+        ((32,), 3, "Bars and markers: median of the rounds; whiskers: lowest to highest."),
+        ((32,), 5, "Bars and markers: median of the rounds; whiskers: 95% interval of the median."),
+        ((32,), 1, "Bars and markers: median of the rounds; one round shows no spread."),
+    ],
+)
+def test_says_below_the_chart_what_its_marks_are(
+    connections: tuple[int, ...], rounds: int, words: str
+) -> None:
+    _, run = race(plan(*FIVE, connections=connections, rounds=rounds), STEPS)
+
+    assert words in footer(run)
 
 
 def test_leaves_points_of_the_driver_out_of_the_ranking() -> None:
@@ -327,7 +349,7 @@ def test_leaves_points_of_the_driver_out_of_the_ranking() -> None:
 
     assert headline(THROUGHPUT, rows) == "selectors: 2,000/s at 32 connections"
     assert headline(THROUGHPUT, rows[:1]) == "at 32 connections, the driver was the limit"
-    assert notes(rows) == ["Judged driver-bound: fork at 32"]
+    assert notes(rows) == ["fork at 32: the driver was the limit, so not ranked"]
 
 
 def test_tells_rounds_of_the_driver_in_one_line() -> None:
@@ -342,7 +364,7 @@ def test_tells_rounds_of_the_driver_in_one_line() -> None:
     assert note.startswith("The driver was the limit in some")
     assert note.endswith(" rounds, which do not count: fork at 8, 32; selectors at 8, 32")
     contended = [dataclasses.replace(row, failed_rounds=0, judgement="contended") for row in rows]
-    assert notes(contended) == ["Judged contended: every point"]
+    assert notes(contended) == ["Every point: another program was using the cores"]
 
 
 def test_says_that_nobody_leads_where_rounds_overlap() -> None:
@@ -361,12 +383,12 @@ def test_lets_nobody_lead_who_leaves_clients_without_an_answer() -> None:
     rows = [starving, row(at_32("fork"), 1_000), row(at_32("selectors"), 2_000)]
 
     assert headline(THROUGHPUT, rows) == (
-        "selectors leads: 2,000/s at 32 connections, open markers aside"
+        "selectors leads: 2,000/s at 32 connections, not counting open markers"
     )
-    assert headline(THROUGHPUT, [starving]) == "at 32 connections, nobody answers every client"
+    assert headline(THROUGHPUT, [starving]) == "at 32 connections, no strategy answers every client"
     assert "only fork answers every client" in headline(THROUGHPUT, rows[:2])
     assert notes(rows) == [
-        "Open marker: only some clients ever got a response (blocking\u00a01\u00a0of\u00a032)."
+        "Open marker: only some clients got a right response (blocking\u00a01\u00a0of\u00a032)."
     ]
 
 

@@ -215,7 +215,7 @@ def test_lists_every_strategy() -> None:
     for name in catalogue.names():
         assert f"{name}: {catalogue.load(name).summary}\n" in done.stdout
     assert "    -o workers=8            threads in the pool\n" in done.stdout
-    assert re.search(rf"\n[0-9]+ of {len(catalogue.names())} can run here\.\n$", done.stdout)
+    assert re.search(rf"\n[0-9]+ of {len(catalogue.names())} can run here\.\n", done.stdout)
     assert "\x1b" not in done.stdout
 
 

@@ -51,7 +51,7 @@ def races(plan: Plan, folder: Path, start: Start = launch) -> Run:
 
 
 # What becomes of a window of 0.1 s in which a machine stands still.
-STILL = re.compile("no right response within the window, but nothing at all|Little's law: ")
+STILL = re.compile("no response came within the window|Little's law: ")
 
 
 def went_on(run: Run) -> bool:
@@ -367,14 +367,19 @@ CLEAN = Stopped(0, False, "")
         (GOOD, False, Stopped(0, False, "one\ntwo"), ""),
         (GOOD, False, Stopped(0, False, "x\ny", "E: no"), "the server printed a traceback: E: no"),
         (Outcomes(ok=9, wrong=1), False, CLEAN, "1 wrong response among 10"),
-        (Outcomes(reset=2, timed_out=1), False, CLEAN, "but 2 reset and 1 timed out"),
-        (Outcomes(), False, CLEAN, "but nothing at all"),
+        (
+            Outcomes(reset=2, timed_out=1),
+            False,
+            CLEAN,
+            "within the window of 2.00 s: 2 reset and 1 timed out",
+        ),
+        (Outcomes(), False, CLEAN, "no response came within the window of 2.00 s; 3 requests were"),
     ],
 )
 def test_says_why_a_measurement_does_not_count(
     outcomes: Outcomes, died: bool, stopped: Stopped, reason: str
 ) -> None:
-    found = failure_reason(Observation(1, outcomes, 1, 0, 1, 1, {}), died, stopped)
+    found = failure_reason(Observation(2_000_000_000, outcomes, 1, 3, 1, 1, {}), died, stopped)
 
     assert reason in found
     assert bool(found) == bool(reason)
@@ -431,7 +436,7 @@ def test_writes_what_there_is_when_interrupted(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         said = line(process)
 
-        assert said == f"130 1 stopped; what there is lies in {tmp_path}"
+        assert said == f"130 1 stopped; what was measured is in {tmp_path}"
         assert process.wait() == 0
     run = read_run(tmp_path)
 

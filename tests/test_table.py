@@ -131,17 +131,25 @@ def test_shows_tiers_and_names_the_control() -> None:
         ["fork", "2"],
         ["a", "–"],
     ]
-    assert lines[-1].startswith("A/A: the same strategy once more")
+    assert lines[-1].startswith("A/A: the same strategy measured once more")
 
 
 def test_marks_what_may_not_be_the_servers_own() -> None:
     judgements = {"a": "driver-bound", "b": "contended", "c": "unsteady", "d": "server-bound"}
+    judgements |= {"e": "silent"}
     rows = [row(name, 8, 5_000, judgement=judgement) for name, judgement in judgements.items()]
     lines = list(plain_lines(summary(*rows), run()))
 
-    assert [line.split()[3] for line in lines[2:6]] == ["‡5,000", "*5,000", "†5,000", "5,000"]
-    assert [line.partition(":")[0] for line in lines[6:9]] == [
+    assert [line.split()[3] for line in lines[2:7]] == [
+        "‡5,000",
+        "*5,000",
+        "†5,000",
+        "5,000",
+        "§5,000",
+    ]
+    assert [line.partition(":")[0] for line in lines[7:11]] == [
         "‡ driver-bound",
+        "§ silent",
         "* contended",
         "† unsteady",
     ]
@@ -200,4 +208,15 @@ def test_says_how_fairly_clients_and_workers_fared() -> None:
     text = "\n".join(plain_lines(summary(*rows), run()))
 
     assert text.count("fairness") == 1
-    assert "fairness over clients at 32 (Jain; 1 is even): fork 0.25" in text
+    assert "fairness over clients at 32 (Jain's index; 1: all got the same): fork 0.25" in text
+
+
+def test_says_where_a_tier_holds_figures_that_are_far_apart() -> None:
+    rows = [
+        make_row(make_condition("a"), [25_900, 25_000, 26_000]),
+        make_row(make_condition("b"), [3_430, 9_000, 3_000], counted=(4, 5, 6)),
+    ]
+    text = "\n".join(plain_lines(summary(*rows), run()))
+
+    assert "tier 1 at 8 holds 3,430/s to 25,900/s: too few rounds" in text
+    assert "tier 1 at" not in "\n".join(plain_lines(summary(*ROWS), run()))

@@ -36,7 +36,7 @@ def doctor_command(as_json: bool) -> int:
     """Say whether this machine is fit for a race.
 
     Looks at the cores, their governor and load, the clock, the limits of files, ports and
-    backlog, and Python's lock. Changes nothing.
+    backlog (the queue of connections not yet accepted), and Python's lock. Changes nothing.
     """
     from calcbench.bench.system.doctor import WARN, examine, read_facts
 
@@ -97,8 +97,8 @@ def calibration_lines(calibration: "Calibration") -> list[str]:
         )
         if known.delay_ratio > 0.05:
             lines.append(
-                f"    others had the driver's core for {known.delay_ratio:.0%} of that time,"
-                " which costs it rate and hardly any CPU"
+                f"    other programs had the driver's core for {known.delay_ratio:.0%} of that"
+                " time, which lowers its rate and hardly changes its CPU time"
             )
     late = calibration.lateness
     lines.append(

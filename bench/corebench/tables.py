@@ -30,7 +30,7 @@ LIMIT_TARGETS = {KEEP_ALIVE: 0.75, CLOSE: 0.85}
 
 PARSING_LEGEND = (
     "ours: feed, handle, respond, sent, on a kept connection; httptools: parses"
-    " the same octets and answers nothing. Its callbacks keep what a server needs: target and"
+    " the same bytes and sends no response. Its callbacks keep what a server needs: target and"
     " fields, and, when the head is complete, version, method and keep-alive; one parser for the"
     " connection. With a parser made for each request it is ×fresh; with the target alone kept,"
     " less than any server can use, it is ×least. CPU time: the best round, and the median;"
@@ -50,7 +50,7 @@ def machine_lines(machine: dict[str, Any], interpreter: str, pinning: Pinning) -
     cores = (
         f"server on core {pinning.server[0]}, driver on core {pinning.driver[0]}"
         if pinning.server
-        else "nobody is pinned"
+        else "nothing is pinned"
     )
     text = (
         f"{describe_processor(machine, 'usable_cores')}, {machine['system']} {machine['kernel']},"
@@ -60,7 +60,8 @@ def machine_lines(machine: dict[str, Any], interpreter: str, pinning: Pinning) -
     load = os.getloadavg()[0]
     if load > 0.5:
         lines.append(
-            f"Others are using this machine (load {format_number(load)}): trust ratios, not times."
+            f"Other programs are using this machine (load {format_number(load)}):"
+            " trust ratios, not times."
         )
     return wrap(*lines)
 

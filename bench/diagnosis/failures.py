@@ -6,6 +6,7 @@ from calcbench.bench.diagnosis.classify import classify
 from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.schema.judgements import INVALID
 from calcbench.bench.schema.result import Measurement
+from calcbench.bench.units import format_ns
 from calcbench.core.serving.ending import Stopped, status_in_words
 from calcbench.core.serving.output import last_line
 
@@ -40,7 +41,12 @@ def failure_reason_of_responses(observation: Observation) -> str:
             for way, count in asdict(observation.outcomes).items()
             if count
         ]
-        return f"no right response within the window, but {' and '.join(seen) or 'nothing at all'}"
+        window = f"within the window of {format_ns(observation.elapsed_ns)}"
+        if seen:
+            return f"no right response {window}: {' and '.join(seen)}"
+        count = observation.in_flight
+        waiting = f"; {count:,} {'request was' if count == 1 else 'requests were'} still waiting"
+        return f"no response came {window}{waiting if count else ''}"
     return ""
 
 

@@ -78,7 +78,7 @@ def understand(output: str, stderr: str = "") -> WrkFigures:
     rate = RATE.search(output)
     if not rate:
         last = last_line(stderr or output)
-        raise CalcbenchError(f"wrk says nothing of a rate: {last or 'not a word'}")
+        raise CalcbenchError(f"wrk says nothing of a rate: {last or 'no output'}")
     quantiles = {
         f"p{percent}_ns": round(float(number) * UNITS_NS[unit])
         for percent, number, unit in QUANTILE.findall(output)

@@ -56,7 +56,7 @@ class Interrupted(CalcbenchError):  # noqa: N818  # the user asked for it
     exit_status = 130
 
     def __init__(self, run: Run, folder: Path) -> None:
-        super().__init__(f"stopped; what there is lies in {folder}")
+        super().__init__(f"stopped; what was measured is in {folder}")
         self.run = run
 
 

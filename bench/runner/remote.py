@@ -61,7 +61,7 @@ class Question:
     @property
     def name(self) -> str:
         """What a table calls it."""
-        return f"{self.method} with {len(self.body):,} octets" if self.body else self.method
+        return f"{self.method} with {len(self.body):,} bytes" if self.body else self.method
 
     def recorded(self, target: Target) -> dict[str, Any]:
         """Return what a result says of asking *target* this; no secrets of header fields."""

@@ -1,4 +1,4 @@
-"""How the times of requests are kept in a file: in few octets, and exactly.
+"""How the times of requests are kept in a file: in few bytes, and exactly.
 
 In memory every request has its four times, ``intended_ns``, ``sent_ns``, ``first_ns`` and
 ``done_ns``, from the opening of the window. They lie close to one another, so a file has one of

@@ -40,8 +40,8 @@ from calcbench.bench.views.wording import panel_heading, panels, shorten_names
 
 DPI = 100
 MODELS = {
-    PREDICTED: "Dotted: what the time of a request alone predicts for all servers of a strategy.",
-    FITTED: "Dots and dashes: the Universal Scalability Law, fitted.",
+    PREDICTED: "Dotted: what the time of a single request predicts (queueing theory).",
+    FITTED: "Dots and dashes: the Universal Scalability Law, fitted to the medians.",
 }
 WIDTH = 16.0
 MARGIN = 0.4

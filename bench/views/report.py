@@ -61,7 +61,7 @@ def print_report(
         echo(fill(sentence, width), file=file)
     echo(file=file)
     if driver := reference(run):
-        echo(fill(f"Driver: {driver}", width), file=file)
+        echo(fill(f"Load generator: {driver}", width), file=file)
     if summary.rows:
         echo(f"Charts: {(views or folder) / CHARTS}", file=file)
     echo(f"Data:   {folder}", file=file)
@@ -83,7 +83,7 @@ def reference(run: "Run") -> str:
         f"{format_rate(ways[way].ceiling_per_s)} ({way}, {format_ns(ways[way].cost_ns)} each)"
         for way in used
     )
-    return f"at most {can} on one core; the nearest point came to {max(near):.0%} of that"
+    return f"at most {can} on one core; it was at most {max(near):.0%} busy"
 
 
 def note(run: Run) -> str:
@@ -97,9 +97,13 @@ def note(run: Run) -> str:
         return ""
     counted = f"{rounds:,} {plural(rounds, 'round')}"
     share = f"{100 * run.plan.precision:.3g}%"
-    whose = "" if all(condition in known for condition in raced) else " between those that count"
+    whose = (
+        ""
+        if all(condition in known for condition in raced)
+        else " between those that always counted"
+    )
     if settled(run.plan, run.measurements):
-        return f"Every difference{whose} is known to {share} after {counted}."
+        return f"Every difference{whose} is known to within {share} after {counted}."
     were = "was" if rounds == 1 else "were"
     more = "" if run.partial else "; --most-rounds allows more"
-    return f"{counted} {were} not enough to know every difference{whose} to {share}{more}."
+    return f"{counted} {were} not enough to know every difference{whose} to within {share}{more}."

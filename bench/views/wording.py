@@ -1,11 +1,12 @@
 """The words that the table, the charts and the conclusions have in common."""
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from calcbench.bench.analysis.summary import Row
 from calcbench.bench.schema.condition import Condition, group_by
+from calcbench.bench.schema.judgements import CONTENDED, DRIVER_BOUND, SILENT, UNSTEADY
 from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, Plan
 
 NAME_LENGTH = 22  # characters of a strategy's name in one line
@@ -16,6 +17,13 @@ ABOUT = {
     "wait": "each response waits {} for simulated I/O",
     "cpu": "each response takes {} of computing",
     "block": "each response sleeps {} where it is handled",
+}
+# What stands before the rate of a point that may not be the server's own, and what it says.
+DOUBTS = {
+    DRIVER_BOUND: ("‡", "the driver was the limit, so not ranked"),
+    SILENT: ("§", "no response came in half of the window or more, so not ranked"),
+    CONTENDED: ("*", "another program was using the cores"),
+    UNSTEADY: ("†", "the rate did not settle within the window"),
 }
 REUSE = {KEEP_ALIVE: "connections kept alive", CLOSE: "a new connection for each request"}
 
@@ -40,8 +48,18 @@ def panel_heading(condition: Condition, plan: Plan) -> str:
     return about(condition.workload)
 
 
+def mark(row: Row) -> str:
+    """Return what stands before a figure of *row* that may not be the server's own, or nothing."""
+    return DOUBTS.get(row.judgement, ("",))[0]
+
+
+def marks(judgements: Collection[str]) -> list[str]:
+    """Say what the marks of those of *judgements* mean that have one."""
+    return [f"{sign} {name}: {what}" for name, (sign, what) in DOUBTS.items() if name in judgements]
+
+
 def served(row: Row) -> str:
-    """Say how many clients of *row* ever got a response: ``8 of 32``, or ``all``."""
+    """Say how many clients of *row* got a right response: ``8 of 32``, or ``all``."""
     return f"{row.clients_served:,} of {row.condition.connections:,}" if row.starves else "all"
 
 

@@ -182,7 +182,7 @@ class Client:
         try:
             with gevent.Timeout(CLOSE_NS / 1e9, TimeoutError(errno.ETIMEDOUT, "still open")):
                 if self.receive()[0]:
-                    raise FramingError("bytes come behind its end")
+                    raise FramingError("bytes after the end of the response")
         except OSError as error:  # the response was whole: how the server closes is its affair
             self.loop.server_lingers |= error.errno == errno.ETIMEDOUT
 
