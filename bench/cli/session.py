@@ -55,7 +55,7 @@ def run_search(plan: Plan, subject: "Subject", slo: str, output: Output) -> int:
     from calcbench.bench.schema.result import SEARCH, default_folder
 
     objective, folder = knee.parse_objective(slo), default_folder(output.out)
-    with cluster_of(plan, announce) as cluster:
+    with cluster_of(plan, announce, address_of(plan, subject)) as cluster:
         knees = knee.find_knees(
             plan,
             subject,
@@ -90,7 +90,7 @@ def run_plan(plan: Plan, subject: "Subject", output: Output) -> int:
     interrupted = False
     try:
         with (
-            cluster_of(plan, announce) as cluster,
+            cluster_of(plan, announce, address_of(plan, subject)) as cluster,
             progress_on_terminal(quiet=output.quiet) as progress,
         ):
             run = race(
@@ -122,6 +122,14 @@ def run_plan(plan: Plan, subject: "Subject", output: Output) -> int:
     if output.quiet:
         why = f"{shlex.join(['calcbench', 'report', str(folder)])} says why"
     return exit_status_of(summary, run, why)
+
+
+def address_of(plan: Plan, subject: "Subject") -> str:
+    """Return where workers from other machines join: at the address of our own servers.
+
+    Empty, for every address of this machine, where the servers are somebody else's.
+    """
+    return plan.host if subject.pinned else ""
 
 
 def announce(text: str) -> None:
