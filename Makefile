@@ -25,7 +25,7 @@ help: ## list these targets
 	@echo 'PYTHON, VENV choose:      make run PYTHON=python3.13 VENV=.venv-3.13'
 
 run: ## install if needed, then race the strategies and draw charts: about two minutes
-	$(INSTALL) run
+	$(INSTALL) $(if $(filter locust,$(subst =, ,$(ARGS))),locust,run)
 	@exec $(BIN)/calcbench run $(ARGS)
 
 test: ## install if needed, then run all tests: about five minutes

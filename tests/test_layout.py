@@ -360,7 +360,10 @@ LOCUST = ("locust", "gevent", "greenlet", "zmq")
 LOCUST_WING = Path("bench/loadgen/locust")
 OUTSIDE = {
     LOCUST_WING / f"{name}.py"
-    for name in ("__init__", "cluster", "session", "reporter", "messages")
+    for name in (
+        *("__init__", "cluster", "session", "reporter", "messages", "secret"),
+        *("border", "membership"),
+    )
 }
 
 

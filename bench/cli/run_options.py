@@ -177,8 +177,8 @@ load_options = options(
         type=whole_number("2", JOINING),
         metavar="N",
         help="With --engine locust: wait until N machines have joined with calcbench worker, and"
-        " have them make the load. Anybody who reaches this one can: only in a network that you"
-        " trust.  [default: --drivers workers on this machine]",
+        " have them make the load. It prints the command for them, with a secret: nobody else can"
+        " join.  [default: --drivers workers on this machine]",
     ),
     click.option(
         "--master-port",

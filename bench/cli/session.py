@@ -54,7 +54,10 @@ def run_search(plan: Plan, subject: "Subject", slo: str, output: Output) -> int:
     from calcbench.bench.schema.store import SEARCH, claimed_folder
 
     objective = knee.parse_objective(slo)
-    with claimed_folder(output.out) as folder, cluster_of(plan, announce) as cluster:
+    with (
+        claimed_folder(output.out) as folder,
+        cluster_of(plan, announce, address_of(plan, subject)) as cluster,
+    ):
         knees = knee.find_knees(
             plan,
             subject,
@@ -89,7 +92,7 @@ def run_plan(plan: Plan, subject: "Subject", output: Output) -> int:
     try:
         with (
             claimed_folder(output.out) as folder,
-            cluster_of(plan, announce) as cluster,
+            cluster_of(plan, announce, address_of(plan, subject)) as cluster,
             progress_on_terminal(quiet=output.quiet) as progress,
         ):
             run = race(
@@ -121,6 +124,14 @@ def run_plan(plan: Plan, subject: "Subject", output: Output) -> int:
     if output.quiet:
         why = f"{shlex.join(['calcbench', 'report', str(folder)])} says why"
     return exit_status_of(summary, run, why)
+
+
+def address_of(plan: Plan, subject: "Subject") -> str:
+    """Return where workers from other machines join: at the address of our own servers.
+
+    Empty, for every address of this machine, where the servers are somebody else's.
+    """
+    return plan.host if subject.pinned else ""
 
 
 def announce(text: str) -> None:

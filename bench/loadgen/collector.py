@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from calcbench.bench.loadgen.observation import LATE_NS, Observation, count_late
 from calcbench.bench.loadgen.protocol import (
+    LARGEST_MESSAGE,
     MESSAGE,
     SAMPLE,
     SAMPLES,
@@ -16,6 +17,7 @@ from calcbench.bench.loadgen.protocol import (
     Message,
     Opened,
     Ready,
+    ReportError,
     from_octets,
 )
 from calcbench.bench.loadgen.spec import LoadSpec
@@ -46,13 +48,14 @@ class ReportReader:
     def messages(self) -> "list[bytes]":
         """Take in the whole messages that are there; return the samples among them.
 
-        Raises CalcbenchError when the driver says that it cannot drive, or makes no sense.
+        Raises CalcbenchError when the driver says that it cannot drive, ReportError when it makes
+        no sense.
         """
         samples = []
         while len(self.data) >= MESSAGE.size:
             kind, length = MESSAGE.unpack_from(self.data)
-            if length < 0:  # of a stranger who has joined; it would never be taken in
-                raise CalcbenchError("what a driver reports makes no sense")
+            if not 0 <= length <= LARGEST_MESSAGE:  # it would be kept until it is whole
+                raise ReportError(f"a driver reports a message of {length:,} bytes")
             end = MESSAGE.size + length
             if len(self.data) < end:
                 break
@@ -66,6 +69,9 @@ class ReportReader:
 
     def on_message(self, message: Message) -> None:
         """Take in *message*; raises CalcbenchError when it says that the driver cannot drive."""
+        untimely = Opened if self.opened_ns else DriverReport
+        if self.report or isinstance(message, untimely):
+            raise ReportError("a driver reports twice, or before its window has opened")
         match message:
             case Ready():
                 self.is_ready = True

@@ -25,6 +25,11 @@ MESSAGE = struct.Struct("=cq")
 READY, OPENED, SAMPLES, REPORT, ERROR = b"r", b"o", b"s", b"j", b"e"
 LARGEST = 2**63 - 1  # as a sample's integers
 LONGEST_REASON = 1000  # characters; ours quote 60 bytes twice, at most four characters for each
+LARGEST_MESSAGE = 1 << 24  # bytes of the content; drivers send ten times less at once
+
+
+class ReportError(CalcbenchError):
+    """What a driver reports makes no sense."""
 
 
 @dataclass(frozen=True)
@@ -118,21 +123,21 @@ def samples_to_octets(samples: bytes | bytearray) -> bytes:
 def from_octets(kind: bytes, content: bytes) -> Message:
     """Return the message of *kind* with *content*, every value checked.
 
-    Raises CalcbenchError, which names the key that is wrong.
+    Raises ReportError, which names the key that is wrong.
     """
     import msgspec
 
     from calcbench.bench.schema.checker import in_words
 
     if kind not in KINDS:
-        raise CalcbenchError(f"a driver reports what cannot be understood: kind {kind!r}")
+        raise ReportError(f"a driver reports what cannot be understood: kind {kind!r}")
     try:
         return msgspec.json.decode(content, type=KINDS[kind])
     except msgspec.ValidationError as error:
         problem = in_words(str(error))
     except (ValueError, RecursionError) as error:  # no JSON; too many [[[
         problem = str(error)
-    raise CalcbenchError(f"a driver reports what cannot be understood: {problem}")
+    raise ReportError(f"a driver reports what cannot be understood: {problem}")
 
 
 def send_line(pipe: IO[bytes] | None, message: Any) -> None:
