@@ -12,7 +12,7 @@ from socket import socket
 from calcbench.core.options import option
 from calcbench.core.serving.acceptor import Acceptor
 from calcbench.core.serving.blocking import serve_request, spawn
-from calcbench.core.serving.event_loop import SWEEP_S
+from calcbench.core.serving.event_loop import SWEEP_S, drain
 from calcbench.core.serving.idle_clients import IdleClients
 from calcbench.core.serving.service import Service
 from calcbench.core.serving.sockets import Client
@@ -37,6 +37,8 @@ def serve(listener: socket, service: Service, options: Options, stop: Stop) -> N
         wakeup.wake()
 
     def place(client: Client) -> None:
+        if acceptor.closed:
+            drain([client], stop.deadline)
         if client.connection.finished:
             client.sock.close()
         elif client.connection.has_buffered:  # its next request is here already
@@ -59,7 +61,7 @@ def serve(listener: socket, service: Service, options: Options, stop: Stop) -> N
             if stop in others:
                 acceptor.close()
                 selector.unregister(stop)  # it stays readable: no wait would last
-                for client in idle.drain(stop.deadline):
+                for client in idle.take_all():
                     place(client)
             for client in idle.expire():
                 place(client)

@@ -876,7 +876,7 @@ def test_leaves_no_more_time_than_usual_when_the_server_stops() -> None:
 def test_gives_way_with_the_next_response() -> None:
     connection = stored(GET)
     request = ask(connection)
-    connection.give_way()
+    connection.give_way(1000.0)
     connection.respond(handle(request))
     (reply,) = read_replies(send(connection), [])
 
@@ -888,12 +888,25 @@ def test_gives_way_only_behind_the_requests_that_are_here() -> None:
     connection = stored(GET * 3)
     closes = []
     while (request := connection.next_request()) is not None:
-        connection.give_way()
+        connection.give_way(1000.0)
         connection.respond(handle(request))
         (reply,) = read_replies(send(connection), [])
         closes.append(reply.closes)
 
     assert closes == [False, False, True]
+
+
+def test_gives_way_although_the_requests_that_are_here_are_costly() -> None:
+    connection = stored(GET * 100)
+    closes = []
+    for number, request in enumerate(iter(connection.next_request, None)):
+        connection.give_way(1000.0 + number * 0.004)
+        connection.respond(handle(request))
+        (reply,) = read_replies(send(connection), [])
+        closes.append(reply.closes)
+
+    assert closes == [False, False, False, True]
+    assert connection.lingering
 
 
 def test_gives_way_although_requests_never_end() -> None:
@@ -902,7 +915,7 @@ def test_gives_way_although_requests_never_end() -> None:
     closes = []
     while not (connection.finished or connection.lingering):
         request = ask(connection)
-        connection.give_way()
+        connection.give_way(1000.0)
         connection.respond(handle(request))
         (reply,) = read_replies(send(connection), [])
         closes.append(reply.closes)

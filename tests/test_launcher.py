@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from queue import SimpleQueue
 from textwrap import dedent
@@ -208,10 +208,11 @@ BEGUN = b"GET /add/2/3 HTTP/1.1\r\nHost: x\r\n\r\n"
 )
 def test_takes_a_signal_to_the_server_for_a_stop(strategy: str, number: signal.Signals) -> None:
     spec = make_spec(strategy, workload="wait=100ms", policy=("drain_timeout=60",))
-    with launch(spec) as server, Client(server) as client, Client(server) as idle:
+    with launch(spec) as server, Client(server) as client, ExitStack() as stack:
         assert client.get("/add/1/1").body == b"2"
         assert not server.was_signalled()
         client.send_all_the_way(BEGUN)
+        idle = stack.enter_context(Client(server))
         os.killpg(server.pid, number)
         body = client.response().body
         with suppress(ConnectionError):  # it may have been waiting to be accepted

@@ -65,6 +65,7 @@ NOTHING, READ, WRITE = 0, 1, 2
 
 READ_SIZE = 16 * 1024  # bytes asked of each read: a whole request, or a fair piece of a body
 OUTPUT_ENOUGH = 16 * 1024  # bytes of unsent responses that are enough for one batch
+GIVE_WAY_S = 0.01  # for requests that are here already when somebody else waits
 CLOSE = b"Connection: close\r\n"
 KEEP_ALIVE = b"Connection: keep-alive\r\n"
 
@@ -83,7 +84,7 @@ class Connection:
         "deadline",
         "draining",
         "ended",
-        "giving_way",
+        "giving_way_since",
         "head_reader",
         "last_fields",
         "nothing_unread",
@@ -120,7 +121,7 @@ class Connection:
         self.ended = False  # the client has sent its last octet
         self.draining = False  # no request will be begun after this one …
         self.deadline = inf  # … and the client has no time left after this moment
-        self.giving_way = False  # to somebody else, who waits to be served
+        self.giving_way_since = inf  # to somebody else, who waits to be served
         self.read_was_full = False  # the last one: more may be on its way
         self.nothing_unread = True  # of what the client sent, as far as is known
         self.waiting_for: object = None  # what time_left() last saw being waited for …
@@ -267,13 +268,15 @@ class Connection:
         self.deadline = deadline
         self.close_if_done()
 
-    def give_way(self) -> None:
+    def give_way(self, now: float) -> None:
         """Let the response that is due be the last, since somebody else waits to be served.
 
-        Requests that are here already are served first; of what is read after that, one.
+        Requests that are here already are served first, for up to GIVE_WAY_S; of what is read
+        after that, one. *now* is as for `time_left`. What the client has sent behind the last is
+        for it to send again, which the close tells it (RFC 9112 §9.6).
         """
-        self.giving_way = True
-        if not self.buffer:
+        self.giving_way_since = min(self.giving_way_since, now)
+        if not self.buffer or now > self.giving_way_since + GIVE_WAY_S:
             self.draining = True
 
     def on_timeout(self) -> None:
@@ -299,7 +302,7 @@ class Connection:
     def store(self, data: bytes) -> None:
         """Keep *data* for `next_request`; once the connection is closing, drop it."""
         self.read_was_full = len(data) >= READ_SIZE
-        if self.giving_way:
+        if self.giving_way_since < inf:
             self.draining = True
         if not data:
             self.ended = True

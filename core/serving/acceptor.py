@@ -10,6 +10,7 @@ from calcbench.core.serving.sockets import Client, NoRoomError, accept
 from calcbench.core.serving.stop import Stop
 
 BATCH = 32  # clients that are accepted before others are served again
+ACCEPT_S = 0.001  # for a batch; at least one client is accepted
 RETRY_S = 0.25  # without accepting, once descriptors have run out
 
 
@@ -50,8 +51,10 @@ class Acceptor:
     def accept_batch(self, clients: int) -> Iterator[Client]:
         """Yield some of those who wait to be accepted, while this many *clients* are connected.
 
-        At most a batch: new ones that never end would keep those who are here from being served.
+        At most a batch, and only for a moment: new ones that never end would keep those who are
+        here from being served, and so would new ones whose requests are costly.
         """
+        until = monotonic() + ACCEPT_S
         for _ in range(min(BATCH, self.most - clients)):
             try:
                 client = accept(self.listener, self.service, self.stop)
@@ -61,6 +64,8 @@ class Acceptor:
             if client is None:
                 return
             yield client
+            if monotonic() > until:
+                return
 
     def close(self) -> None:
         """Accept nobody any more."""

@@ -102,7 +102,7 @@ def exchange(
             if response.wait:
                 sleep(response.wait)
             if somebody_waits():
-                connection.give_way()
+                connection.give_way(clock())
             connection.respond(response)
             responded, request = True, None
         if connection.interest == WRITE:

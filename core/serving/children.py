@@ -34,7 +34,10 @@ def fork(work: Callable[[], None]) -> int | None:
         os._exit(status)  # nothing of the parent's stack is the child's to unwind
 
 
-def reap(child: int, child_end: int) -> None:
-    """Take note that *child* has ended, so that it is no zombie; close its pidfd *child_end*."""
-    os.waitpid(child, 0)
-    os.close(child_end)
+def reap_all() -> list[int]:
+    """Return the pids of the children that have ended, without waiting; they are no zombies now."""
+    ended = []
+    with suppress(ChildProcessError):  # there are no more children
+        while pid := os.waitpid(-1, os.WNOHANG)[0]:
+            ended.append(pid)
+    return ended

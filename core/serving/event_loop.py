@@ -16,7 +16,7 @@ from calcbench.core.serving.sockets import Client, receive, send
 
 BATCH = 32  # clients that an event loop receives from before it responds to them
 SWEEP_S = 0.25  # how often an event loop looks for clients that have no time left
-TURN_S = 0.001  # in which a batch of clients may have further requests served that they pipeline
+TURN_S = 0.001  # for handlers, at each step of an event loop; at least one runs
 
 Handle = Callable[[Request], Response]
 
@@ -85,10 +85,11 @@ def serve_ready(clients: list[Client], handle: Handle, later: Later) -> None:
     the throughput. A pass over everybody would have the first client wait until the last one's
     handler is done.
     """
+    until = monotonic() + TURN_S
     for start in range(0, len(clients), BATCH):
         batch = clients[start : start + BATCH]
         received = [receive(client) for client in batch]
-        respond_to_all(batch, received, handle, later)
+        respond_to_all(batch, received, handle, later, until)
         send_to_all(batch, later)
 
 
@@ -103,7 +104,7 @@ def resume(handle: Handle, later: Later) -> list[Client]:
         resumed.append(client)
     if later.requests:
         clients, requests = zip(*later.due_requests(), strict=True)
-        respond_to_all(clients, requests, handle, later)
+        respond_to_all(clients, requests, handle, later, monotonic() + TURN_S)
         resumed += clients
     return resumed
 
@@ -113,13 +114,16 @@ def respond_to_all(
     received: Sequence["bytes | Request | None"],
     handle: Handle,
     later: Later,
+    until: float,
 ) -> None:
     """Respond to what each client of *batch* has asked for.
 
     *received* is what each has sent just now, None for nothing, or a request that was put off.
-    Of what somebody pipelines, no more is served than TURN_S has time for: so there is at most one
-    costly request for each client and turn.
+    Once it is later than *until*, the rest is put off as well. So nobody waits for more than one
+    costly request of others at each step, and the loop soon looks again who is ready, and whether
+    to stop.
     """
+    late, several = False, len(batch) > 1
     for client, data in zip(batch, received, strict=True):
         connection = client.connection
         try:
@@ -127,8 +131,10 @@ def respond_to_all(
                 request = connection.next_request()
             else:
                 request = data if isinstance(data, Request) else connection.feed(data)
-            until = monotonic() + TURN_S if connection.buffer else 0.0
             while request is not None:
+                if late:
+                    later.add_request(client, request)
+                    break
                 if connection.draining and monotonic() > connection.deadline:
                     connection.abort()
                     break
@@ -137,12 +143,9 @@ def respond_to_all(
                     later.add_response(client, response)
                     break
                 connection.respond(response)
-                if not connection.buffer:  # has_buffered costs a call
-                    break
-                request = connection.next_request()
-                if request is not None and monotonic() > until:
-                    later.add_request(client, request)
-                    break
+                if several or connection.buffer:  # has_buffered costs a call
+                    late = monotonic() > until
+                request = connection.next_request() if connection.buffer else None
         except FAILURES as error:
             shed(client, error)
 

@@ -3,7 +3,7 @@
 from selectors import EVENT_READ, BaseSelector
 from time import monotonic
 
-from calcbench.core.serving.event_loop import SWEEP_S, drain, look_once, overdue
+from calcbench.core.serving.event_loop import SWEEP_S, look_once, overdue
 from calcbench.core.serving.sockets import Client
 
 
@@ -48,7 +48,6 @@ class IdleClients:
                 client.connection.on_timeout()
         return late
 
-    def drain(self, deadline: float) -> list[Client]:
-        """Take all, and begin to let go of them as `drain` does."""
-        drain(self.clients, deadline)
+    def take_all(self) -> list[Client]:
+        """Return all clients, which are watched no longer."""
         return self.take(list(self.clients))

@@ -1,5 +1,6 @@
-"""Waking a thread that waits in a selector, from another thread: the self-pipe trick."""
+"""Waking a thread that waits in a selector: the self-pipe trick."""
 
+import signal
 from contextlib import suppress
 from socket import socketpair
 
@@ -13,6 +14,7 @@ class WakeUp:
 
     def __init__(self) -> None:
         self.reader, self.writer = socketpair()
+        self.woken_by_signals = False
         self.reader.setblocking(False)
         self.writer.setblocking(False)
 
@@ -25,6 +27,12 @@ class WakeUp:
         with suppress(BlockingIOError):  # it is full of wake-ups already
             self.writer.send(b"!")
 
+    def wake_on(self, number: signal.Signals) -> None:
+        """Have the signal *number* wake the main thread, which must be the one that waits."""
+        self.woken_by_signals = True
+        signal.set_wakeup_fd(self.writer.fileno(), warn_on_full_buffer=False)
+        signal.signal(number, lambda *_: None)  # by default there would be no signal to notice
+
     def clear(self) -> None:
         """Take the wake-ups back; to be called before looking at what may have changed."""
         with suppress(BlockingIOError):
@@ -34,5 +42,7 @@ class WakeUp:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self.woken_by_signals:
+            signal.set_wakeup_fd(-1)
         self.reader.close()
         self.writer.close()
