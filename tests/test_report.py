@@ -30,7 +30,8 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
         monkeypatch.setattr(sys, "argv", ["calcbench", *map(str, words)])
         with pytest.raises(SystemExit) as ended:
             main()
-        return int(ended.value.code or 0), *capsys.readouterr()
+        printed = capsys.readouterr()
+        return int(ended.value.code or 0), printed.out, printed.err
 
     return calls
 

@@ -87,23 +87,23 @@ def run_plan(plan: Plan, subject: "Subject", output: Output) -> int:
     from calcbench.bench.views.report import print_report, write_views
 
     interrupted = False
-    try:
-        with (
-            claimed_folder(output.out) as folder,
-            cluster_of(plan, announce) as cluster,
-            progress_on_terminal(quiet=output.quiet) as progress,
-        ):
-            run = race(
-                plan,
-                subject,
-                folder,
-                progress,
-                shlex.join(["calcbench", *sys.argv[1:]]),
-                lambda: prepare_race(plan.engine, quiet=output.quiet),
-                cluster,
-            )
-    except Interrupted as stopped:
-        run, interrupted = stopped.run, True
+    with claimed_folder(output.out) as folder:
+        try:
+            with (
+                cluster_of(plan, announce) as cluster,
+                progress_on_terminal(quiet=output.quiet) as progress,
+            ):
+                run = race(
+                    plan,
+                    subject,
+                    folder,
+                    progress,
+                    shlex.join(["calcbench", *sys.argv[1:]]),
+                    lambda: prepare_race(plan.engine, quiet=output.quiet),
+                    cluster,
+                )
+        except Interrupted as stopped:
+            run, interrupted = stopped.run, True
     # The result is safe: who presses Ctrl-C now does not want to wait for charts.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     summary = summarise(run, folder)
