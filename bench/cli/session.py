@@ -10,6 +10,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -52,10 +53,10 @@ def run_search(plan: Plan, subject: "Subject", slo: str, output: Output) -> int:
     from calcbench.bench.cli.doctor import prepare_race
     from calcbench.bench.loadgen.locust.cluster import cluster_of
     from calcbench.bench.runner import knee
-    from calcbench.bench.schema.store import SEARCH, claimed_folder
+    from calcbench.bench.schema.store import SEARCH
 
     objective = knee.parse_objective(slo)
-    with claimed_folder(output.out) as folder, cluster_of(plan, announce) as cluster:
+    with folder_of_result(output) as folder, cluster_of(plan, announce) as cluster:
         knees = knee.find_knees(
             plan,
             subject,
@@ -83,11 +84,10 @@ def run_plan(plan: Plan, subject: "Subject", output: Output) -> int:
     from calcbench.bench.cli.doctor import prepare_race
     from calcbench.bench.loadgen.locust.cluster import cluster_of
     from calcbench.bench.runner.race import Interrupted, race
-    from calcbench.bench.schema.store import claimed_folder
     from calcbench.bench.views.report import print_report, write_views
 
     interrupted = False
-    with claimed_folder(output.out) as folder:
+    with folder_of_result(output) as folder:
         try:
             with (
                 cluster_of(plan, announce) as cluster,
@@ -122,6 +122,20 @@ def run_plan(plan: Plan, subject: "Subject", output: Output) -> int:
     if output.quiet:
         why = f"{shlex.join(['calcbench', 'report', str(folder)])} says why"
     return exit_status_of(summary, run, why)
+
+
+@contextlib.contextmanager
+def folder_of_result(output: Output) -> Iterator[Path]:
+    """Give a folder for a result; where something ends it early, say that there is one."""
+    from calcbench.bench.schema.store import RESULT, SEARCH, claimed_folder
+
+    with claimed_folder(output.out) as folder:
+        try:
+            yield folder
+        except BaseException:
+            if any((folder / name).exists() for name in (RESULT, SEARCH)):
+                announce(f"what was measured until then is in {folder}")
+            raise
 
 
 def announce(text: str) -> None:
