@@ -5,6 +5,7 @@ import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import matplotlib as mpl
 import pytest
@@ -171,6 +172,18 @@ def test_draws_the_same_bytes_from_the_same_summary(tmp_path: Path) -> None:
     )
     assert first[0].startswith(b"\x89PNG")
     assert b"<dc:date>" not in first[1]
+
+
+@pytest.mark.slow
+def test_draws_what_is_no_letter_in_a_form_that_can_be_read(tmp_path: Path) -> None:
+    summary, run = race(plan("fork:a=\x1b]0;t\x07\u202e\udc9b\x00", "中"), (1_000, 2_000))
+    draw_charts(summary, run, tmp_path)  # a warning would be an error
+    drawn = sorted(tmp_path.glob("*.svg"))
+
+    assert len(drawn) == len(METRICS)
+    for path in drawn:
+        ElementTree.parse(path)  # a control character would end it
+        assert r"\x1b]0;t\x07\u202e\x9b\x00" in path.read_text(encoding="utf-8").replace("\n", "")
 
 
 def test_draws_nothing_when_nothing_was_measured(tmp_path: Path) -> None:

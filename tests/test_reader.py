@@ -210,7 +210,7 @@ FORGED: list[tuple[str, Any, str]] = [
     ("schema_version", None, "is not a result of calcbench"),
     ("measurements", {}, "expected array, got object at measurements"),
     ("measurements", None, "got null at measurements"),
-    ("plan.connections", [10**9], "plan.connections should be at most 1,000,000"),
+    ("plan.connections", [10**9], "connections 1000000000 should be from 1 to 1,000,000"),
     ("plan.workloads", [f"cpu={n}ms" for n in range(60_000)], "more than 100,000 conditions"),
     ("plan", None, "got null at plan"),
     ("machine", None, "got null at machine"),

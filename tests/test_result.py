@@ -120,7 +120,7 @@ def changed(keys: str, value: object) -> str:
         ("measurements.0.evidence.series", [1, "x"], r"got str at .*evidence\.series\[1\]"),
         ("measurements.0.evidence.why", [], r"nothing is called measurements\[0\]\.evidence\.why"),
         ("measurements.0.outcomes.ok", 1.5, r"expected int, got float at .*outcomes\.ok"),
-        ("plan.rounds", 0, "rounds 0 should be at least 1"),
+        ("plan.rounds", 0, "rounds 0 should be from 1 to 10,000"),
         ("pinning.server", 1, r"expected array, got int at pinning\.server"),
         ("measurements.0.round", MISSING, r"measurements\[0\]\.round is missing"),
         ("measurements.0.judgement", MISSING, r"measurements\[0\]\.judgement is missing"),

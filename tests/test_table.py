@@ -1,5 +1,6 @@
 """The table: every figure in its place, on a terminal and in a pipe."""
 
+import dataclasses
 import io
 import re
 from typing import Any
@@ -9,9 +10,10 @@ from builders import make_condition, make_row, make_run
 
 from calcbench.bench.analysis.summary import Row, Spread, Summary, spread
 from calcbench.bench.schema.condition import AGAIN, Condition
+from calcbench.bench.schema.evidence import Evidence
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.plan import Plan
-from calcbench.bench.schema.result import Run
+from calcbench.bench.schema.result import Measurement, Run
 from calcbench.bench.views.table import plain_lines, print_table, show_spread
 
 PLAN = Plan(("fork", "selectors"), connections=(1, 32), duration_s=1, rounds=3)
@@ -70,6 +72,27 @@ def test_prints_a_plain_table_for_each_workload() -> None:
         "     32  fork          1   9,520  3%  0.0834    2.35        52.3  8 of 32   1,230",
         "     32  selectors        failed",
         "selectors at 32 does not count: the server died",
+    ]
+
+
+def test_calls_no_strategy_failed_whose_driver_was_killed() -> None:
+    def lost(condition: Condition, number: int, why: str) -> Measurement:
+        return Measurement(condition, number, "failed", "no", evidence=Evidence(lost=why))
+
+    rows = [
+        Row(make_condition(name, 1), "failed", "no", failed_rounds=2) for name in ("fork", "other")
+    ]
+    measurements = (
+        lost(rows[0].condition, 1, "the driver was killed by SIGKILL"),
+        lost(rows[0].condition, 2, "the driver was killed by SIGKILL"),
+        lost(rows[1].condition, 1, "the driver was killed by SIGKILL"),
+        lost(rows[1].condition, 2, ""),
+    )
+    shown = list(plain_lines(summary(*rows), dataclasses.replace(run(), measurements=measurements)))
+
+    assert [line.split(maxsplit=2)[1:] for line in shown[2:4]] == [
+        ["fork", "not measured"],
+        ["other", "failed"],
     ]
 
 

@@ -1,6 +1,5 @@
 """`calcbench compare A B`: what changed between two results, as far as the rounds can tell."""
 
-import json
 from pathlib import Path
 
 import click
@@ -10,6 +9,7 @@ from calcbench.bench.analysis.summary import summarise
 from calcbench.bench.analysis.thresholds import exit_status, parse_threshold
 from calcbench.bench.cli.base import Command, json_option, tell_problems
 from calcbench.bench.schema.reader import read_sound
+from calcbench.bench.system.terminal import echo, echo_json
 from calcbench.bench.views.compare_table import compare_lines, comparison_as_json
 
 
@@ -48,9 +48,8 @@ def compare_command(first: Path, second: Path, thresholds: tuple[str, ...], as_j
     changes, missing = compare_all(pairs), lacking(summaries[0], pairs)
     judged = judge_all(parsed, pairs, summaries[1], missing)
     if as_json:
-        found = comparison_as_json(runs, changes, judged, missing)
-        click.echo(json.dumps(found, indent=1, ensure_ascii=False))
+        echo_json(comparison_as_json(runs, changes, judged, missing))
     else:
-        click.echo("\n".join(compare_lines(runs, changes, judged, missing)))
+        echo("\n".join(compare_lines(runs, changes, judged, missing)))
     problems = dict.fromkeys((*read[0].problems, *read[1].problems))  # of one result, perhaps
     return tell_problems((*problems,)) or exit_status(judged)

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from calcbench.bench.cli.base import Command, tell_problems
+from calcbench.bench.system.terminal import echo
 
 
 @click.command(
@@ -64,17 +65,17 @@ def report_command(
     finally:  # a folder that cannot be written can be read
         print_report(summary, run, folder, sys.stdout, target)
         for rows in panels(summary.rows).values() if models else ():
-            click.echo(
+            echo(
                 "\n".join(
                     ["", *scaling_lines(panel_heading(rows[0].condition, run.plan), rows, run)]
                 )
             )
         if models and not out:
-            click.echo("\nFor a chart with these beside what was measured, add --out DIR.")
+            echo("\nFor a chart with these beside what was measured, add --out DIR.")
         if hgrm:
             from calcbench.bench.views.hdr_export import FOLDER, export
 
-            click.echo(f"Histograms: {len(export(run, folder, target))} in {target / FOLDER}")
+            echo(f"Histograms: {len(export(run, folder, target))} in {target / FOLDER}")
         if resources or spent:
-            click.echo("\n".join(["", *resource_lines(run)]))
+            echo("\n".join(["", *resource_lines(run)]))
     return tell_problems(found.problems)

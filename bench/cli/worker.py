@@ -1,6 +1,5 @@
 """`calcbench worker` and `calcbench locustfile`: load from more than one machine."""
 
-import math
 import os
 import sys
 from pathlib import Path
@@ -9,9 +8,13 @@ import click
 
 from calcbench.bench.cli.base import Command
 from calcbench.bench.cli.param_types import seconds
+from calcbench.bench.schema.bounds import DAY_S
+from calcbench.bench.system.terminal import echo
 from calcbench.core.errors import UsageError
+from calcbench.core.options import Bounds
 
 LOCUST_PORT = 5557  # where Locust's masters wait
+WAITING = Bounds(0, DAY_S, "seconds")
 LOCUSTFILE = Path(__file__).parent.parent / "loadgen" / "locust" / "locustfile.py"
 
 
@@ -47,11 +50,11 @@ def master(text: str) -> tuple[str, int]:
 )
 @click.option(
     "--wait",
-    type=seconds("30"),
+    type=seconds("30", WAITING),
     metavar="SECONDS",
     default="30",
     show_default=True,
-    help="How long to look for it.",
+    help="How long to try to reach it: seconds, or with a unit, such as 2min.",
 )
 def worker_command(address: tuple[str, int], wait: float) -> None:
     """Make load for a run on another machine.
@@ -61,12 +64,9 @@ def worker_command(address: tuple[str, int], wait: float) -> None:
     measurement after the other until the run is over, or until Ctrl-C.
     """
     host, port = address
-    if not 0 <= wait < math.inf:
-        raise UsageError(f"--wait {wait:g} should be a number of seconds from 0")
     command = [sys.executable, "-P", "-m", "calcbench.bench.loadgen.locust.worker", host, str(port)]
-    sys.stdout.flush()
     # In place of this process: Locust changes the standard library, and is never imported here.
-    os.execv(sys.executable, [*command, f"{wait:g}"])
+    os.execv(sys.executable, [*command, f"{wait:.10g}"])
 
 
 @click.command(
@@ -85,4 +85,4 @@ def locustfile_command() -> None:
     beside Locust's own, which are rounded. It needs Locust alone, with its web page or without,
     and with --master and --worker on several machines.
     """
-    click.echo(LOCUSTFILE.read_text(encoding="utf-8"), nl=False)
+    echo(LOCUSTFILE.read_text(encoding="utf-8").rstrip())

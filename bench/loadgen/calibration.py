@@ -27,7 +27,7 @@ from calcbench.bench.system.cpus import Pinning, choose_cores
 from calcbench.bench.system.files import read_below, whole_file
 from calcbench.bench.system.machine import describe_machine, python_name, timestamp
 from calcbench.core.errors import CalcbenchError
-from calcbench.core.serving.sockets import listen
+from calcbench.core.serving.listeners import listen
 
 if TYPE_CHECKING:
     from calcbench.bench.loadgen.observation import Observation

@@ -203,6 +203,9 @@ class Collector:
             drivers=len(self.specs),
             driver_delay_ns=sum(scaled(one.driver_delay_ns, one, elapsed_ns) for one in reports),
             background={name: dict(met) for name, met in background.items()},
+            first_failures=dict(
+                why for one in reversed(reports) for why in one.first_failures.items()
+            ),
             histograms=self.histograms,
             begun=sum(one.begun for one in reports),
             ended=sum(one.ended for one in reports),

@@ -35,7 +35,7 @@ class Measurement:
     `calcbench.bench.schema.judgements.JUDGEMENTS` or nothing where nobody judged, and *evidence*
     what that rests on. *resource_usage* is what the server used, None where nobody sampled it.
     *warmup_ns* went before the window; *offered_per_s* is the rate of an open loop, 0 for a closed
-    one.
+    one. *printed* is the beginning of what the server printed.
     """
 
     condition: Condition
@@ -55,6 +55,7 @@ class Measurement:
     warmup_ns: int = 0
     offered_per_s: float = 0.0
     responses_in_window: int | None = None
+    printed: str = ""
     samples_sha256: str = ""
 
     @property

@@ -7,8 +7,8 @@
 3. The field's own terms for what was called `looks`, `guests`, `excuse`, `why`, `all`, `answered`
    and their like. A condition names its interpreter, application and target too. What could not be
    seen is null, and no key is left out.
-4. A measurement has the SHA-256 of its file of samples. A run is written as it is measured, a line
-   for each measurement, so that one without an end can be read too.
+4. A measurement says what its server printed, and has the SHA-256 of its file of samples. A run is
+   written as it is measured, a line for each measurement, so that one without an end can be read.
 """
 
 import re
@@ -51,7 +51,7 @@ MISSING_UNTIL = {
         r"|measurements\[\d+\]\.(evidence|resource_usage)\b.*"
         r"|measurements\[\d+\]\.condition\.(interpreter|application|target)"
     ),
-    3: re.compile(r"measurements\[\d+\]\.samples_sha256"),
+    3: re.compile(r"measurements\[\d+\]\.(samples_sha256|printed)"),
 }
 
 

@@ -134,7 +134,7 @@ def footer(run: Run) -> str:
     plan, machine, versions = run.plan, run.machine, run.versions
     reuses = " and ".join(REUSE[reuse] for reuse in plan.reuses)
     count = max((measurement.round for measurement in run.measurements), default=plan.rounds)
-    rounds = f"{count} {plural(count, 'round')} of {format_seconds(plan.duration_s)}"
+    rounds = f"{count:,} {plural(count, 'round')} of {format_seconds(plan.duration_s)}"
     if count == 1:
         spread = "one round shows no spread"
     elif count < INTERVAL_ROUNDS:
@@ -145,7 +145,7 @@ def footer(run: Run) -> str:
     load = [rounds, reuses]
     if plan.rate is not None:
         load.append(
-            f"an open loop of {plan.rate:,.6g} requests per second, {plan.arrivals} arrivals"
+            f"an open loop of {plan.rate:,.10g} requests per second, {plan.arrivals} arrivals"
         )
     if plan.behaviours:
         load.append(f"beside clients {', '.join(plan.behaviours)}")

@@ -7,6 +7,7 @@ same summary always gives the same bytes.
 
 import functools
 import textwrap
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from calcbench.bench.analysis.ranking import without_controls
 from calcbench.bench.analysis.summary import Row, Summary
 from calcbench.bench.schema.result import Run
 from calcbench.bench.system.files import whole_file
+from calcbench.bench.system.terminal import printable_record
 from calcbench.bench.views.captions import footer, headline, notes
 from calcbench.bench.views.palette import Style, styles
 from calcbench.bench.views.panel import (
@@ -83,8 +85,9 @@ def draw_charts(
     CalcbenchError when they cannot be written.
     """
     paths: list[Path] = []
-    summary = without_controls(summary)
-    with mpl.rc_context(STYLE):
+    summary, run = printable_record(without_controls(summary)), printable_record(run)
+    with mpl.rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # a box stands for it
         for metric in METRICS if summary.rows else ():
             files = {folder / f"{metric.file}.{suffix}": suffix for suffix in METADATA}
             paths += files

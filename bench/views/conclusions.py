@@ -190,8 +190,8 @@ def starvation(rows: list[Row], connections: int) -> list[str]:
             served[name(row)] = fewest
     if not served:
         return []
-    counts = enumerate_names([f"{strategy} served {count}" for strategy, count in served.items()])
-    return [f"Of {connections} clients {counts}; the others never got a response."]
+    counts = enumerate_names([f"{strategy} served {count:,}" for strategy, count in served.items()])
+    return [f"Of {connections:,} clients {counts}; the others never got a response."]
 
 
 def failures(rows: Iterable[Row]) -> list[str]:

@@ -9,7 +9,8 @@ from calcbench.bench.analysis.stopping import by_condition, settled
 from calcbench.bench.analysis.summary import Summary
 from calcbench.bench.schema.result import Run
 from calcbench.bench.system.files import make_folder, whole_file
-from calcbench.bench.units import format_rate
+from calcbench.bench.system.terminal import echo
+from calcbench.bench.units import format_ns, format_rate
 from calcbench.bench.views.conclusions import verdict
 from calcbench.bench.views.export import ranking_as_json, to_csv, to_json
 from calcbench.bench.views.table import print_table
@@ -47,23 +48,23 @@ def write_views(
 
 
 def print_report(
-    summary: Summary, run: Run, folder: Path, file: TextIO, views: Path | None = None
+    summary: Summary, run: Run, folder: Path, file: TextIO | None, views: Path | None = None
 ) -> None:
     """Print the table of *summary*, what it says in words, and where everything lies.
 
     The data is in *folder*, and so are the *views* unless they are said to be elsewhere.
     """
     print_table(summary, run, file)
-    width = shutil.get_terminal_size().columns if file.isatty() else 0
-    print(file=file)
+    width = shutil.get_terminal_size().columns if file and file.isatty() else 0
+    echo(file=file)
     for sentence in filter(None, (*verdict(summary), note(run))):
-        print(fill(sentence, width), file=file)
-    print(file=file)
+        echo(fill(sentence, width), file=file)
+    echo(file=file)
     if driver := reference(run):
-        print(fill(f"Driver: {driver}", width), file=file)
+        echo(fill(f"Driver: {driver}", width), file=file)
     if summary.rows:
-        print(f"Charts: {(views or folder) / CHARTS}", file=file)
-    print(f"Data:   {folder}", file=file)
+        echo(f"Charts: {(views or folder) / CHARTS}", file=file)
+    echo(f"Data:   {folder}", file=file)
 
 
 def fill(text: str, width: int) -> str:
@@ -79,7 +80,7 @@ def reference(run: "Run") -> str:
     if not used or not any(near):
         return ""
     can = " and ".join(
-        f"{format_rate(ways[way].ceiling_per_s)} ({way}, {ways[way].cost_ns / 1e3:.3g} µs each)"
+        f"{format_rate(ways[way].ceiling_per_s)} ({way}, {format_ns(ways[way].cost_ns)} each)"
         for way in used
     )
     return f"at most {can} on one core; the nearest point came to {max(near):.0%} of that"
@@ -94,7 +95,7 @@ def note(run: Run) -> str:
     raced = [condition for condition in run.plan.conditions() if not condition.is_control]
     if not any(condition in known for condition in raced):
         return ""
-    counted = f"{rounds} {plural(rounds, 'round')}"
+    counted = f"{rounds:,} {plural(rounds, 'round')}"
     share = f"{100 * run.plan.precision:.3g}%"
     whose = "" if all(condition in known for condition in raced) else " between those that count"
     if settled(run.plan, run.measurements):

@@ -47,7 +47,7 @@ def served(row: Row) -> str:
 
 def enumerate_few(things: list[str]) -> str:
     """Return the first of *things*, at most `FEW`, and how many there are beyond them."""
-    more = [f"and {len(things) - FEW} more"] if len(things) > FEW else []
+    more = [f"and {len(things) - FEW:,} more"] if len(things) > FEW else []
     return ", ".join(things[:FEW] + more)
 
 

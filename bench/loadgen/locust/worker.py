@@ -41,6 +41,7 @@ from calcbench.bench.loadgen.locust.reporter import Reporter
 from calcbench.bench.loadgen.locust.user import ConnectionUser
 from calcbench.bench.loadgen.protocol import DriverError, Ready
 from calcbench.bench.loadgen.spec import load_spec_from_json
+from calcbench.bench.system.terminal import echo, fail, never_fail_for_a_letter
 from calcbench.core.serving.stop import die_with_parent
 
 if TYPE_CHECKING:
@@ -95,7 +96,8 @@ class JoinedWorker:
         assert spec
         spec = dataclasses.replace(spec, unix="")  # what listens there is no server to load
         if not self.local:
-            spec = dataclasses.replace(spec, cpus=())  # another machine's cores are not ours
+            # Another machine's cores are not ours, and what a name means here is our resolver's.
+            spec = dataclasses.replace(spec, cpus=(), address="")
         self.reporter = Reporter()
         try:
             prepare_process(spec)
@@ -143,12 +145,12 @@ def wait_for_master(host: str, port: int, wait_s: float) -> None:
             timeout_s = min(max(wait_s, RETRY_S), HELLO_S)
             socket.create_connection((host, port), timeout=timeout_s).close()
         except socket.gaierror as error:
-            sys.exit(f"calcbench: no host {host!r}: {error.strerror}")
+            fail(f"calcbench: no host {host!r}: {error.strerror}")
         except OSError as error:
             if time.monotonic() >= end:
                 why = error.strerror or str(error)
-                sys.exit(
-                    f"calcbench: no master at {place(host, port)} within {wait_s:g} s ({why});"
+                fail(
+                    f"calcbench: no master at {place(host, port)} within {wait_s:,.10g} s ({why});"
                     " is calcbench run --engine locust --join waiting there?"
                 )
             time.sleep(RETRY_S)
@@ -167,7 +169,7 @@ def join(host: str, port: int, wait_s: float, *, local: bool) -> JoinedWorker:
         with gevent.Timeout(wait_s):
             runner = environment.create_worker_runner(host, port)
     except gevent.Timeout:
-        sys.exit(stranger)
+        fail(stranger)
     worker = JoinedWorker(runner, local=local)
     runner.send_message(
         HELLO,
@@ -180,9 +182,9 @@ def join(host: str, port: int, wait_s: float, *, local: bool) -> JoinedWorker:
         },
     )
     if not worker.welcomed.wait(wait_s):
-        sys.exit(stranger)
+        fail(stranger)
     if worker.refused:
-        sys.exit(f"calcbench: the master at {place(host, port)} does not take us: {worker.refused}")
+        fail(f"calcbench: the master at {place(host, port)} does not take us: {worker.refused}")
     return worker
 
 
@@ -199,6 +201,7 @@ def work_until_over(worker: JoinedWorker) -> bool:
 def main() -> None:
     """Join, and work until the race is over."""
     host, number, longest, *parent = sys.argv[1:]
+    never_fail_for_a_letter()
     port, wait_s = int(number), float(longest)
     if parent:
         die_with_parent(int(parent[0]))
@@ -215,12 +218,12 @@ def main() -> None:
             ends.append(signal.SIGHUP)
         for end in ends:
             gevent.signal_handler(end, worker.leave, end)
-        print(f"calcbench: joined the race at {place(host, port)}; Ctrl-C leaves it", flush=True)
+        echo(f"calcbench: joined the race at {place(host, port)}; Ctrl-C leaves it")
     over = work_until_over(worker)
     if not parent:
         if not over:
-            sys.exit(f"calcbench: the master at {place(host, port)} has gone")
-        print("calcbench: the race is over", flush=True)
+            fail(f"calcbench: the master at {place(host, port)} has gone")
+        echo("calcbench: the race is over")
 
 
 if __name__ == "__main__":
