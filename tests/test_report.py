@@ -9,11 +9,18 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from builders import make_measurement
 
+from calcbench.bench.cli import doctor
 from calcbench.bench.cli.main import main
+from calcbench.bench.runner import knee, launched
+from calcbench.bench.runner.subject import Setup
+from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.reader import read_run
+from calcbench.bench.schema.result import Measurement
 from calcbench.bench.schema.store import JOURNAL, RESULT, Journal
 from calcbench.bench.views import charts
+from calcbench.core.errors import CalcbenchError
 
 ROOT = Path(__file__).parent.parent
 REFERENCE = ROOT / "results" / "reference"
@@ -30,7 +37,8 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
         monkeypatch.setattr(sys, "argv", ["calcbench", *map(str, words)])
         with pytest.raises(SystemExit) as ended:
             main()
-        return int(ended.value.code or 0), *capsys.readouterr()
+        printed = capsys.readouterr()
+        return int(ended.value.code or 0), printed.out, printed.err
 
     return calls
 
@@ -140,6 +148,34 @@ def test_writes_no_chart_through_a_planted_link(call: Call, folder: Path, tmp_pa
     assert "charts: it is a symbolic link, and those are not followed there" in stderr
     assert list(victim.iterdir()) == []
     assert not (tmp_path / "nothing-yet").exists()
+
+
+@pytest.mark.parametrize("words", [(), ("--find-knee", "--slo", "p99<1s")])
+def test_says_where_the_result_is_of_what_ended_early(
+    call: Call, words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def measure(setup: Setup, condition: Condition, number: int, step: int) -> Measurement:
+        if step == 2:
+            raise CalcbenchError("the disk is full")
+        return make_measurement(condition, number, offered_per_s=setup.plan.rate or 0.0)
+
+    # A try of which all samples are missing would end the search by itself.
+    monkeypatch.setattr(knee, "judge_try", lambda *_: knee.Try(1, knee.KEPT, ""))
+    monkeypatch.setattr(launched, "measure", measure_with(measure))
+    monkeypatch.setattr(doctor, "prepare_race", lambda *_, **__: None)
+    status, stdout, stderr = call(*RUN[:3], *words, "--out", tmp_path)
+    [folder] = tmp_path.iterdir()
+
+    assert (status, stdout) == (1, "")
+    assert f"calcbench: what was measured until then is in {folder}\n" in stderr
+    assert stderr.endswith("calcbench: the disk is full\n")
+
+
+def measure_with(
+    measure: Callable[[Setup, Condition, int, int], Measurement],
+) -> Callable[..., Measurement]:
+    """Return *measure* as one that could start servers, and does not."""
+    return lambda *args, **_: measure(*args)
 
 
 LONG = "x" * 300

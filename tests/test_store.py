@@ -119,11 +119,10 @@ def test_lets_one_of_two_runs_that_begin_at_once_have_a_folder(tmp_path: Path) -
 def test_finishes_the_result_whatever_ends_the_race(
     end: Exception | float, message: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(Exception, match=message) as caught:
+    with pytest.raises(Exception, match=message):
         race(PLAN, subject_of(end), tmp_path)
     run = read_run(tmp_path)
 
-    assert caught.value.__notes__ == [f"what was measured lies in {tmp_path}"]
     assert json.loads((tmp_path / RESULT).read_bytes())["partial"] is True
     assert run.partial
     assert run.measurements == tuple(FAILED[:3])

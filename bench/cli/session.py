@@ -10,6 +10,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -51,11 +52,11 @@ def run_search(plan: Plan, subject: "Subject", slo: str, output: Output) -> int:
     from calcbench.bench.cli.doctor import prepare_race
     from calcbench.bench.loadgen.locust.cluster import cluster_of
     from calcbench.bench.runner import knee
-    from calcbench.bench.schema.store import SEARCH, claimed_folder
+    from calcbench.bench.schema.store import SEARCH
 
     objective = knee.parse_objective(slo)
     with (
-        claimed_folder(output.out) as folder,
+        folder_of_result(output) as folder,
         cluster_of(plan, announce, address_of(plan, subject)) as cluster,
     ):
         knees = knee.find_knees(
@@ -85,27 +86,26 @@ def run_plan(plan: Plan, subject: "Subject", output: Output) -> int:
     from calcbench.bench.cli.doctor import prepare_race
     from calcbench.bench.loadgen.locust.cluster import cluster_of
     from calcbench.bench.runner.race import Interrupted, race
-    from calcbench.bench.schema.store import claimed_folder
     from calcbench.bench.views.report import print_report, write_views
 
     interrupted = False
-    try:
-        with (
-            claimed_folder(output.out) as folder,
-            cluster_of(plan, announce, address_of(plan, subject)) as cluster,
-            progress_on_terminal(quiet=output.quiet) as progress,
-        ):
-            run = race(
-                plan,
-                subject,
-                folder,
-                progress,
-                shlex.join(["calcbench", *sys.argv[1:]]),
-                lambda: prepare_race(plan.engine, quiet=output.quiet),
-                cluster,
-            )
-    except Interrupted as stopped:
-        run, interrupted = stopped.run, True
+    with folder_of_result(output) as folder:
+        try:
+            with (
+                cluster_of(plan, announce, address_of(plan, subject)) as cluster,
+                progress_on_terminal(quiet=output.quiet) as progress,
+            ):
+                run = race(
+                    plan,
+                    subject,
+                    folder,
+                    progress,
+                    shlex.join(["calcbench", *sys.argv[1:]]),
+                    lambda: prepare_race(plan.engine, quiet=output.quiet),
+                    cluster,
+                )
+        except Interrupted as stopped:
+            run, interrupted = stopped.run, True
     # The result is safe: who presses Ctrl-C now does not want to wait for charts.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     summary = summarise(run, folder)
@@ -132,6 +132,20 @@ def address_of(plan: Plan, subject: "Subject") -> str:
     Empty, for every address of this machine, where the servers are somebody else's.
     """
     return plan.host if subject.pinned else ""
+
+
+@contextlib.contextmanager
+def folder_of_result(output: Output) -> Iterator[Path]:
+    """Give a folder for a result; where something ends it early, say that there is one."""
+    from calcbench.bench.schema.store import RESULT, SEARCH, claimed_folder
+
+    with claimed_folder(output.out) as folder:
+        try:
+            yield folder
+        except BaseException:
+            if any((folder / name).exists() for name in (RESULT, SEARCH)):
+                announce(f"what was measured until then is in {folder}")
+            raise
 
 
 def announce(text: str) -> None:

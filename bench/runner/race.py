@@ -122,12 +122,11 @@ def race(
             run = so_far()
             write_run(run, out)
             raise Interrupted(run, out) from None
-        except BaseException as error:
+        except BaseException:
             del measurements[journal.kept :]  # one that cannot be written
             # The first error is the one to tell; and the journal has every measurement.
             with contextlib.suppress(CalcbenchError):
                 if measurements:
-                    error.add_note(f"what was measured lies in {out}")
                     write_run(so_far(), out)
             raise
     return run

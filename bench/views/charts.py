@@ -92,8 +92,9 @@ def draw_charts(
             files = {folder / f"{metric.file}.{suffix}": suffix for suffix in METADATA}
             paths += files
             wanted = [path for path in files if replace or not path.exists()]
-            if wanted:
-                figure = draw(summary, run, metric, models=models and metric is THROUGHPUT)
+            if not wanted:
+                continue
+            figure = draw(summary, run, metric, models=models and metric is THROUGHPUT)
             for path in wanted:
                 with whole_file(path, folder.parent) as file:
                     suffix = files[path]
