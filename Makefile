@@ -12,7 +12,7 @@ REFERENCE = build/reference-servers$(addprefix -,$(subst /,-,$(PYTHON)))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:  # two targets would install into one .venv at once
-.PHONY: help run test test-fast coverage check format install results bench-core validate fuzz mutants docs dist clean types
+.PHONY: help run test test-fast coverage check format install results bench-core validate fuzz mutants soak docs dist clean types
 
 # `exec`: no shell in between, so Ctrl-C reaches the command once and make reports its exit status.
 
@@ -25,7 +25,7 @@ help: ## list these targets
 	@echo 'PYTHON, VENV choose:      make run PYTHON=python3.13 VENV=.venv-3.13'
 
 run: ## install if needed, then race the strategies and draw charts: about two minutes
-	$(INSTALL) run
+	$(INSTALL) $(if $(filter locust,$(subst =, ,$(ARGS))),locust,run)
 	@exec $(BIN)/calcbench run $(ARGS)
 
 test: ## install if needed, then run all tests: about five minutes
@@ -82,6 +82,10 @@ fuzz: ## look for bytes that break the connection, for FUZZ_S seconds (60)
 mutants: ## break each rule of the parser once; a test must notice each
 	$(INSTALL) test
 	@exec $(BIN)/python tests/mutation/mutate.py $(ARGS)
+
+soak: ## put every strategy under many clients and faults, and stop it: 10 to 20 minutes
+	$(INSTALL) test
+	@PYTHONPATH=tests exec $(BIN)/python -m soak $(ARGS)
 
 docs: ## write the parts of README and docs/ that come from the code
 	$(INSTALL) run

@@ -22,7 +22,8 @@ import click
 from calcbench.bench.analysis.scaling import family
 from calcbench.bench.analysis.summary import Row, Summary, summarise
 from calcbench.bench.cli.main import cli
-from calcbench.bench.schema.result import Run, read_run
+from calcbench.bench.schema.reader import read_run
+from calcbench.bench.schema.result import Run
 from calcbench.bench.units import format_number
 from calcbench.bench.views.conclusions import enumerate_names
 from calcbench.bench.views.table import HEADINGS, LEFT, sections

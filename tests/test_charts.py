@@ -5,6 +5,7 @@ import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import matplotlib as mpl
 import pytest
@@ -24,7 +25,7 @@ from calcbench.bench.views.captions import footer, headline, notes
 from calcbench.bench.views.charts import DPI, LONGEST_LINE, STYLE, WIDTH, draw, draw_charts
 from calcbench.bench.views.palette import KNOWN, styles
 from calcbench.bench.views.panel import round_numbers, spread_apart
-from calcbench.bench.views.wording import about, break_name, cut_line
+from calcbench.bench.views.wording import about, break_name, cut_line, shorten, shorten_names
 
 FIVE = ("blocking", "fork", "selectors", "thread-per-request", "threadpool")
 EIGHT = tuple(
@@ -153,7 +154,7 @@ def test_names_every_strategy_once_in_every_panel(name: str) -> None:
     found = [text.get_text() for text in texts(figure)]
 
     for strategy in measured:
-        label = "\n".join(cut_line(line, LONGEST_LINE) for line in break_name(strategy))
+        label = shorten_names(measured, LONGEST_LINE)[strategy]
         assert found.count(label) == len(figure.axes)
 
 
@@ -171,6 +172,18 @@ def test_draws_the_same_bytes_from_the_same_summary(tmp_path: Path) -> None:
     )
     assert first[0].startswith(b"\x89PNG")
     assert b"<dc:date>" not in first[1]
+
+
+@pytest.mark.slow
+def test_draws_what_is_no_letter_in_a_form_that_can_be_read(tmp_path: Path) -> None:
+    summary, run = race(plan("fork:a=\x1b]0;t\x07\u202e\udc9b\x00", "中"), (1_000, 2_000))
+    draw_charts(summary, run, tmp_path)  # a warning would be an error
+    drawn = sorted(tmp_path.glob("*.svg"))
+
+    assert len(drawn) == len(METRICS)
+    for path in drawn:
+        ElementTree.parse(path)  # a control character would end it
+        assert r"\x1b]0;t\x07\u202e\x9b\x00" in path.read_text(encoding="utf-8").replace("\n", "")
 
 
 def test_draws_nothing_when_nothing_was_measured(tmp_path: Path) -> None:
@@ -411,6 +424,29 @@ def test_says_what_a_workload_asks_of_a_server(workload: str, expected: str) -> 
 def test_shortens_to_one_line() -> None:
     assert cut_line("one\ntwo", 10) == "one"
     assert cut_line("a long story", 7) == "a long…"
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["http://a/" + "x" * 300, "http://a/" + "x" * 301],
+        ["a" * 40 + "1" + "b" * 40, "a" * 40 + "2" + "b" * 40, "a" * 40 + "3" + "b" * 40],
+        ["x" * 50, "x" * 16 + "…" + "x" * 15],  # one that is called as the other is shortened
+        [f"threadpool:queue={'9' * 40}{end}" for end in "123"],
+    ],
+)
+def test_gives_no_two_names_one_text(names: list[str]) -> None:
+    texts = shorten_names(names, 32)
+
+    assert list(texts) == names
+    assert len(set(texts.values())) == len(names)
+    assert all(len(line) <= 32 for text in texts.values() for line in text.split("\n"))
+
+
+def test_shortens_in_the_middle() -> None:
+    assert shorten("http://host/first/second", 11) == "http:…econd"
+    assert shorten("short", 5) == "short"
+    assert shorten_names(["fork", "fork"], 32) == {"fork": "fork"}
 
 
 def test_is_as_wide_as_it_says() -> None:

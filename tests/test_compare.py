@@ -16,12 +16,9 @@ from calcbench.bench.analysis.thresholds import BROKEN, CANNOT_TELL, HELD, parse
 from calcbench.bench.cli import main as cli
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.plan import Plan
-from calcbench.bench.schema.result import (
-    prepare_folder,
-    read_run,
-    write_run,
-)
+from calcbench.bench.schema.reader import read_run
 from calcbench.bench.schema.samples import write_samples
+from calcbench.bench.schema.store import prepare_folder, write_run
 from calcbench.bench.views.compare_table import change_interval, percent
 from calcbench.core.errors import UsageError
 
@@ -294,7 +291,7 @@ def test_cannot_tell_of_what_the_second_result_lacks(
 
     status, text = compare(first, second, "--fail-if", "p99>50ms", capsys=capsys)
     assert status == CANNOT_TELL
-    assert "A was stopped early" in text
+    assert "A is only a part of its race" in text
     assert "Not in B: fork, add, keep-alive, 4" in text
     assert text.splitlines()[-1].endswith("fork, add, keep-alive, 4: not in B")
 

@@ -259,7 +259,7 @@ def test_names_those_who_failed_and_races_that_were_stopped() -> None:
     comparison = judge(once, row("b", 100, 110), failed, partial=True)
 
     assert comparison.startswith(
-        "The race was stopped early. With 32 connections, add: a is fastest"
+        "This is only a part of the race. With 32 connections, add: a is fastest"
     )
     assert comparison.endswith(" Some rounds of a do not count. No round of fork counts.")
 

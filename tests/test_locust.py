@@ -11,6 +11,7 @@ import random
 import re
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import sysconfig
@@ -24,12 +25,14 @@ import numpy as np
 import pytest
 from namespaces import Machines, machines, why_denied
 from truth import (
+    BIG,
     LONG_S,
     Behaviour,
     always,
     nobody,
     once,
     only,
+    refuse_early,
     requests,
     response_to,
     some_ended,
@@ -49,15 +52,18 @@ from calcbench.bench.loadgen.locust.messages import (
     Listening,
     MasterMessage,
     Refused,
+    Strangers,
     message_from_json,
     message_to_json,
     plain,
 )
 from calcbench.bench.loadgen.locust.reporter import Reporter
+from calcbench.bench.loadgen.locust.secret import VARIABLE
 from calcbench.bench.loadgen.locust.session import LoadSession
 from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.loadgen.protocol import (
     ERROR,
+    LARGEST_MESSAGE,
     MESSAGE,
     OPENED,
     REPORT,
@@ -66,6 +72,8 @@ from calcbench.bench.loadgen.protocol import (
     DriverError,
     DriverReport,
     Opened,
+    ReportError,
+    samples_to_octets,
     to_octets,
 )
 from calcbench.bench.loadgen.spec import Ask, LoadSpec
@@ -74,7 +82,8 @@ from calcbench.bench.runner.race import pinning_of
 from calcbench.bench.schema.arrivals import ARRIVALS, schedule
 from calcbench.bench.schema.outcomes import OK, Outcomes
 from calcbench.bench.schema.plan import LOCUST, Plan
-from calcbench.bench.schema.result import Run, read_run
+from calcbench.bench.schema.reader import read_run
+from calcbench.bench.schema.result import Run
 from calcbench.core.errors import CalcbenchError, UsageError
 from calcbench.core.serving.launcher import ServerSpec, launch
 
@@ -82,6 +91,7 @@ pytestmark = pytest.mark.locust
 
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 TIMEOUT_S = 90  # for what should take a moment, on a laden machine
+SECRET = "0123456789abcdef"
 FOREIGN = {"locust", "gevent", "greenlet", "zmq"}
 
 right = always(response_to)
@@ -145,6 +155,7 @@ AS_IT_IS = {
     "right": (right, "ok"),
     "byte by byte": (bytewise, "ok"),
     "closing": (once(lambda number: response_to(number, fields="Connection: close\r\n")), "ok"),
+    "lingering": (always(lambda number: response_to(number, fields="Connection: close\r\n")), "ok"),
     "another number": (always(lambda number: response_to(number + 1)), "wrong"),
     "an octet too many": (always(lambda number: response_to(number) + b"!"), "wrong"),
     "no head": (always(lambda _: b"HTTP/1.1 200\r\n\r\n"), "wrong"),
@@ -153,7 +164,7 @@ AS_IT_IS = {
     "no response": (leaving, "reset"),
     "silence": (silent, "timed_out"),
 }
-IN_AN_OPEN_LOOP = ("right", "closing", "truncated", "no response", "silence")
+IN_AN_OPEN_LOOP = ("right", "closing", "lingering", "truncated", "no response", "silence")
 
 
 @pytest.mark.parametrize(
@@ -197,6 +208,30 @@ def test_asks_anything_of_any_server(cluster: Cluster) -> None:
     with truth(chunked) as port:
         assert only(drive(cluster, port, ask=ask), "ok")
         assert only(drive(cluster, port, ask=Ask(ask.request, body="ho")), "wrong")
+
+
+def test_closes_what_a_server_does_not(cluster: Cluster) -> None:
+    with truth(right) as port:
+        observation = drive(
+            cluster, port, lambda seen: seen.outcomes.ok > 3, keep_alive=False, timeout_s=0.1
+        )
+
+    assert only(observation, "ok")
+    assert observation.outcomes.ok > 3  # each of its three clients, and again
+
+
+def test_hears_a_server_that_does_not_want_all_of_the_request(cluster: Cluster) -> None:
+    with truth(refuse_early) as port:
+        observation = drive(cluster, port, ask=Ask(BIG, "PUT", 413), timeout_s=10)
+
+    assert only(observation, "ok")
+
+
+def test_says_why_the_first_response_was_refused(cluster: Cluster) -> None:
+    with truth(always(lambda number: response_to(number) + b"!")) as port:
+        observation = drive(cluster, port)
+
+    assert observation.first_failures == {"wrong": "bytes come behind its end: '!'"}
 
 
 def test_has_fewer_connections_than_workers(cluster: Cluster) -> None:
@@ -327,12 +362,24 @@ def test_puts_windows_of_different_clocks_at_one_instant() -> None:
 REPORTED = to_octets(DriverReport(1, 0, 0, 0, 0, 1, 1, 0, responses=1))[MESSAGE.size :]
 
 
-def test_refuses_a_message_that_would_never_end() -> None:
+@pytest.mark.parametrize("length", [-MESSAGE.size, LARGEST_MESSAGE + 1, 2**63 - 1])
+def test_refuses_a_message_that_would_never_end(length: int) -> None:
     session = LoadSession(LoadSpec("", 0, 1, True, duration_s=1.0))
     session.assign({0: 1})
 
-    with pytest.raises(CalcbenchError, match="makes no sense"):
-        session.take(0, MESSAGE.pack(SAMPLES, -MESSAGE.size))
+    with pytest.raises(ReportError, match=f"a message of {length:,} bytes"):
+        session.take(0, MESSAGE.pack(SAMPLES, length))
+
+
+def test_refuses_samples_before_a_window_and_a_report_before_one() -> None:
+    session = LoadSession(LoadSpec("", 0, 1, True, duration_s=1.0))
+    session.assign({0: 1})
+    session.begin()
+
+    with pytest.raises(ReportError, match="before the window has opened"):
+        session.take(0, samples_to_octets(struct.pack("=5q", 5, 5, 5, 5, 0)))
+    with pytest.raises(ReportError, match="before its window has opened"):
+        session.take(0, MESSAGE.pack(REPORT, len(REPORTED)) + REPORTED)
 
 
 def test_refuses_to_drive_with_fewer_users() -> None:
@@ -362,6 +409,7 @@ def test_shows_what_a_worker_says_of_itself_in_one_short_line() -> None:
     ("kind", "content", "problem"),
     [
         (OPENED, b"[]", "expected object, got array"),
+        (OPENED, b'{"opened_ns": 5}', "twice"),
         (OPENED, b"{}", "opened_ns is missing"),
         (OPENED, b'{"opened_ns": -1}', "opened_ns -1 should be from 0 to"),
         (ERROR, b'{"error": 5}', "expected str, got int at error"),
@@ -373,10 +421,26 @@ def test_shows_what_a_worker_says_of_itself_in_one_short_line() -> None:
         (REPORT, REPORTED.replace(b'"elapsed_ns": 1', b'"elapsed_ns": 0'), "elapsed_ns 0 should"),
         (REPORT, REPORTED.replace(b'"ended": 1', b'"ended": 1e99'), "at ended"),
         (REPORT, REPORTED.replace(b'"responses": 1', b'"responses": null'), "responses is missing"),
-        (REPORT, REPORTED.replace(b"{}", b'{"idle": {"met": "x"}}'), "at background"),
-        (REPORT, REPORTED.replace(b"{}", b'{"idle": {"met": -1}}'), "met -1 should be from 0 to"),
+        (REPORT, REPORTED.replace(b'd": {}', b'd": {"idle": {"met": "x"}}'), "at background"),
+        (
+            REPORT,
+            REPORTED.replace(b'd": {}', b'd": {"idle": {"met": -1}}'),
+            "met -1 should be from 0 to",
+        ),
+        (REPORT, REPORTED.replace(b's": {}', b's": {"odd": "x"}'), "['odd'] should be of outcomes"),
+        (
+            REPORT,
+            REPORTED.replace(b's": {}', b's": {"wrong": "' + b"x" * 1001 + b'"}'),
+            "a reason should have at most 1000 characters",
+        ),
         (SAMPLES, b"123", "buffer size"),
         (SAMPLES, b"12345678", "reshape"),
+        (SAMPLES, struct.pack("=5q", 5, 5, 5, 5, 1 << TAG_BITS), "a client that it does not have"),
+        (SAMPLES, struct.pack("=5q", 5, 5, 5, 5, -2 << TAG_BITS), "a client that it does not have"),
+        (SAMPLES, struct.pack("=5q", 5, 5, 5, 5, 7), "no known outcome"),
+        (SAMPLES, struct.pack("=5q", 5, 5, 5, 4, 0), "a time that cannot be"),
+        (SAMPLES, struct.pack("=5q", 5, 5, 5, 2**62, 0), "a time that cannot be"),
+        (SAMPLES, struct.pack("=5q", -(2**63), 5, 5, 5, 0), "a time that cannot be"),
         (b"?", b"", "kind b'?'"),
     ],
 )
@@ -392,12 +456,9 @@ def test_a_load_fails_whose_worker_reports_nonsense(
     def announce(kind: bytes, content: bytes) -> None:
         session.take(0, MESSAGE.pack(kind, len(content)) + content)
 
-    with pytest.raises(CalcbenchError, match=f"cannot be understood.*{re.escape(problem)}"):
-        announce(OPENED, opened)
+    announce(OPENED, opened)
+    with pytest.raises(ReportError, match=re.escape(problem)):
         announce(kind, content)
-        if kind != REPORT:
-            announce(REPORT, REPORTED)
-        session.result({0: "worker 1"})
 
 
 def kill_when_asked(times: int, end: Callable[[], None]) -> Behaviour:
@@ -414,36 +475,19 @@ def kill_when_asked(times: int, end: Callable[[], None]) -> Behaviour:
     return behave
 
 
-def test_a_worker_that_joins_late_waits_for_the_next_load() -> None:
-    come: list[subprocess.Popen[str]] = []
-    with Cluster(1) as one:
+def test_a_worker_that_comes_late_is_turned_away(cluster: Cluster) -> None:
+    place = f"127.0.0.1:{cluster.port}"
+    with ended(late := start(CALCBENCH, "worker", "--master", place, secret=cluster.secret)):
+        status, out, err = finish(late)
+    with truth(right) as port:
+        observation = drive(cluster, port)
 
-        def invite() -> None:
-            worker = start(CALCBENCH, "worker", "--master", f"127.0.0.1:{one.port}")
-            come.append(worker)
-            assert worker.stdout
-            assert "joined" in worker.stdout.readline()
-
-        windows: list[Observation] = []
-
-        def enough(observation: Observation) -> bool:
-            windows.append(observation)
-            return bool(come)
-
-        with truth(kill_when_asked(40, invite)) as port:
-            drive(one, port, enough, connections=4)
-        with ended(*come):
-            with truth(right) as port:
-                again = drive(
-                    one, port, lambda observation: observation.clients_served == 4, connections=4
-                )
-            assert ({observation.drivers for observation in windows}, again.drivers) == ({1}, 2)
-            for observation in windows:
-                # Nobody was cut off.
-                assert observation.begun == observation.ended == observation.responses_seen
-            assert sum(observation.begun for observation in windows) >= 40
-            assert only(again, "ok")
-            assert again.clients_served == 4
+    assert (status, out) == (1, "")
+    assert err == (
+        f"calcbench: the master at {place} does not take us: all workers of this run have joined\n"
+    )
+    assert only(observation, "ok")
+    assert observation.drivers == 2
 
 
 def test_names_who_dies_and_what_is_lost() -> None:
@@ -477,9 +521,10 @@ def test_names_who_dies_and_what_is_lost() -> None:
 # The command line.
 
 
-def start(*words: object) -> "subprocess.Popen[str]":
+def start(*words: object, secret: str = SECRET) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [str(word) for word in words],
+        env=os.environ | {VARIABLE: secret},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -564,7 +609,8 @@ def test_two_machines_load_a_third(places: Machines, tmp_path: Path) -> None:
     result = result_in(tmp_path)
 
     assert status == 0, err
-    assert "waiting for 2 workers; on each machine, in the same version: calcbench worker" in err
+    assert "waiting for 2 workers; on each machine, in the same version and with the same" in err
+    assert SECRET not in err
     assert f"--master {places.address}:{port}" in err or places.address == "127.0.0.1"
     assert len(re.findall(r"worker [12] on .+ \(process \d+\) has joined", err)) == 2
     assert "selectors" in out
@@ -685,7 +731,7 @@ def test_a_worker_outlives_its_terminal_under_nohup() -> None:
         if place := re.search(r"--master (\S+)", announced):
             come.append(start("nohup", CALCBENCH, "worker", "--master", place[1]))
 
-    with Cluster(join=1, address="127.0.0.1", announce=join) as one, ended(*come):
+    with Cluster(join=1, address="127.0.0.1", announce=join, secret=SECRET) as one, ended(*come):
         assert come[0].stdout
         assert "joined" in come[0].stdout.readline()
         come[0].send_signal(signal.SIGHUP)
@@ -711,10 +757,11 @@ def test_waits_for_workers_at_the_address_of_the_run_alone() -> None:
     elsewhere: list[int] = []
 
     def join(announced: str) -> None:
-        if place := re.search(r"--master (127\.0\.0\.2):(\d+)", announced):
+        said = r": (CALCBENCH_SECRET=[0-9a-f]{32} calcbench worker --master 127\.0\.0\.2:(\d+))$"
+        if command := re.search(said, announced):
             with socket.socket() as other:
-                elsewhere.append(other.connect_ex(("127.0.0.1", int(place[2]))))
-            come.append(start(CALCBENCH, "worker", "--master", f"{place[1]}:{place[2]}"))
+                elsewhere.append(other.connect_ex(("127.0.0.1", int(command[2]))))
+            come.append(start("sh", "-c", f"PATH='{SCRIPTS}':$PATH; exec env {command[1]}"))
 
     with Cluster(join=1, address="127.0.0.2", announce=join) as one, ended(*come):
         assert elsewhere == [errno.ECONNREFUSED]
@@ -749,7 +796,14 @@ def test_a_worker_says_that_this_is_no_master_of_ours() -> None:
             status, _, err = finish(worker)
 
     assert status == 1
-    assert err == f"calcbench: what listens at {place} is no calcbench run that waits for us\n"
+    assert err == no_run_at(place)
+
+
+def no_run_at(place: str) -> str:
+    return (
+        f"calcbench: what listens at {place} is no calcbench run that waits for us, or its secret"
+        " is another one\n"
+    )
 
 
 # A worker from before the protocol had a number.
@@ -775,7 +829,9 @@ def test_a_worker_of_another_version_is_turned_away(
     cluster: Cluster, change: str, message: str
 ) -> None:
     program = f"{change}\nfrom calcbench.bench.loadgen.locust.worker import main; main()"
-    with ended(worker := start(sys.executable, "-P", "-c", program, "127.0.0.1", cluster.port, 9)):
+    place = ("127.0.0.1", cluster.port, 9)
+    worker = start(sys.executable, "-P", "-c", program, *place, secret=cluster.secret)
+    with ended(worker):
         status, out, err = finish(worker)
 
     assert (status, out) == (1, "")
@@ -799,20 +855,27 @@ def test_reads_where_the_master_is(text: str, place: tuple[str, int]) -> None:
     assert master(text) == place
 
 
-@pytest.mark.parametrize("text", ["", ":1", "a:", "a:x", "a:0", "a:65536"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", ":1", "a:", "a:x", "a:0", "a:65536", "a:" + "9" * 5000),
+        *("\udcff", "a\udcff:5557", "a..b", "a" * 64, ".", "a:\N{SUPERSCRIPT TWO}"),
+    ],
+)
 def test_says_what_is_wrong_with_a_master(text: str) -> None:
-    with pytest.raises(UsageError, match="should be a host"):
+    with pytest.raises(UsageError, match=r"should (be|name) a host") as refused:
         master(text)
+    assert str(refused.value).isprintable()
 
 
-@pytest.mark.parametrize("wait", ["-1", "inf", "nan"])
+@pytest.mark.parametrize("wait", ["-1", "1e300", "25h"])
 def test_says_what_is_wrong_with_a_wait(wait: str) -> None:
     with ended(worker := start(CALCBENCH, "worker", "--master", "127.0.0.1", "--wait", wait)):
         status, _, err = finish(worker)
 
     assert (status, err) == (
         2,
-        f"calcbench: --wait {float(wait):g} should be a number of seconds from 0\n",
+        f"calcbench: --wait {wait} should be from 0 to 86,400 seconds, as in --wait 30\n",
     )
 
 
@@ -823,6 +886,7 @@ def test_says_what_is_wrong_with_a_wait(wait: str) -> None:
         Joined(0, "host", 99),
         Refused("host", "it has protocol 1"),
         Gone(1, DIED),
+        Strangers(7),
         Assigned({0: 3, 12: 2}),
     ],
 )
@@ -842,7 +906,7 @@ def test_shows_words_of_a_stranger_in_one_line() -> None:
         ({"engine": LOCUST, "behaviours": ("idle=2",)}, "no --behaviour"),
         ({"join": 2}, "need --engine locust"),
         ({"master_port": 2}, "need --engine locust"),
-        ({"engine": LOCUST, "join": 1000}, "at most"),
+        ({"engine": LOCUST, "join": 1000}, "from 1 to 256"),
         ({"engine": LOCUST, "join": 1, "host": "0.0.0.0"}, "should be with --join the one address"),
         ({"engine": "locusts"}, "did you mean 'locust'"),
     ],
@@ -855,9 +919,9 @@ def test_refuses_what_does_not_go_together(changes: dict[str, object], message: 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--join", "2"), "need --engine locust"),
-        (("--engine", "locust", "--master-port", "9"), "it needs --join"),
-        (("--engine", "locust", "--join", "2", "--drivers", "2"), "leave out --drivers"),
+        (("--join", "2"), "--join needs --engine locust"),
+        (("--engine", "locust", "--master-port", "9"), "--master-port needs --join"),
+        (("--engine", "locust", "--join", "2", "--drivers", "2"), "--join and --drivers do not"),
         (("--engine", "locust", "--join", "2"), "--join needs --host"),
     ],
 )
@@ -923,6 +987,96 @@ def test_never_lets_locust_into_our_process(tmp_path: Path) -> None:
         assert one.evidence.ceiling_ratio is None  # our driver's, which this is not
         assert one.evidence.unaccounted == 0
         assert one.evidence.responses_seen == one.evidence.server_responses
+
+
+# What a stranger sends, in a process of its own, since ZeroMQ is not to come into ours. The last
+# argument is the secret; those who know that are still no members.
+STRANGER = """
+import random, socket, sys, time
+import zmq
+from calcbench.bench.loadgen.locust.transport import server_keys
+
+port, secret = int(sys.argv[1]), sys.argv[2]
+draw = random.Random(1)
+
+def plain(data):
+    with socket.create_connection(("127.0.0.1", port)) as sock:
+        sock.sendall(data)
+
+def speak(secret, *frames, name=b"vm_0"):
+    sock = zmq.Context().socket(zmq.DEALER)
+    sock.linger = 300
+    sock.routing_id = name
+    if secret:
+        sock.curve_serverkey, _ = server_keys(secret)
+        sock.curve_publickey, sock.curve_secretkey = zmq.curve_keypair()
+    sock.connect(f"tcp://127.0.0.1:{port}")
+    for frame in frames:
+        sock.send_multipart(frame if isinstance(frame, list) else [frame])
+    return sock
+
+quit = b"\\x93\\xa4quit\\xc0\\xa4vm_0"
+for size in (1, 10, 64, 200, 5000):
+    plain(draw.randbytes(size))
+plain(b"GET / HTTP/1.1\\r\\n\\r\\n")
+plain(b"\\xff" + bytes(8) + b"\\x7f\\x03\\x00NULL" + bytes(16) + bytes([1]) + bytes(31))
+idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(200)]
+held = [speak("", quit), speak("x" * 16, quit)]
+held += [speak(secret, quit, b"", b"\\xc1" * 99, [b"a", b"b"], b"\\x91" * 9999, name=b"vm_%d" % n)
+         for n in range(5)]
+held.append(speak(secret, bytes(300_000_000), name=b"large"))
+
+# A conversation of somebody who knows the secret, overheard and sent again.
+with socket.create_server(("127.0.0.1", 0)) as between:
+    own, port = port, between.getsockname()[1]
+    speaker = speak(secret, quit, name=b"overheard")
+    client, _ = between.accept()
+    port, overheard = own, b""
+    with socket.create_connection(("127.0.0.1", port)) as server:
+        for sock in (client, server):
+            sock.settimeout(0.3)
+        for _ in range(8):
+            for one, other in ((client, server), (server, client)):
+                try:
+                    data = one.recv(65536)
+                except TimeoutError:
+                    continue
+                other.sendall(data)
+                overheard += data if one is client else b""
+plain(overheard)
+time.sleep(0.5)
+print("done", len(overheard) > 200)
+"""
+
+
+def most_memory(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) * 1024
+
+
+def test_strangers_change_nothing_in_a_race() -> None:
+    announced: list[str] = []
+    come: list[subprocess.Popen[str]] = []
+
+    def attack() -> None:
+        come.append(start(sys.executable, "-P", "-c", STRANGER, two.port, two.secret))
+
+    with Cluster(2, announce=announced.append) as two:
+        with truth(kill_when_asked(20, attack)) as port:
+            observation = drive(two, port, connections=4, duration_s=2)
+        with ended(*come):
+            status, out, err = finish(come[0])
+        with truth(right) as port:
+            again = drive(two, port, connections=4)
+        largest = most_memory(two.master.pid)
+
+    assert (status, out) == (0, "done True\n"), err
+    for one in (observation, again):
+        assert only(one, "ok")
+        assert (one.drivers, one.lost) == (2, "")
+        assert one.begun == one.ended == one.responses_seen
+    assert announced == ["somebody who does not know the secret of this run was turned away"]
+    assert largest < 250_000_000  # and not as much as somebody likes to send
 
 
 # The file for plain Locust.

@@ -107,25 +107,37 @@ def test_every_folder_carries_the_package_marker() -> None:
 
 @pytest.mark.parametrize("requirement", [r for rs in REQUIREMENTS.values() for r in rs])
 def test_bounds_every_dependency_on_both_sides(requirement: str) -> None:
+    if extra := re.fullmatch(r"calcbench\[(\w+)\]", requirement):
+        assert extra[1] in REQUIREMENTS
+        return
     assert re.fullmatch(r"[\w.-]+(\[\w+\])?>=[\d.]+,<[\d.]+", requirement)
 
 
 def distributions(modules: set[str]) -> set[str]:
     """Return the projects that *modules* come from, where their names differ."""
-    return {{"hdrh": "hdrhistogram"}.get(module, module) for module in modules}
+    return {{"hdrh": "hdrhistogram", "zmq": "pyzmq"}.get(module, module) for module in modules}
 
 
-def test_declares_what_bench_imports() -> None:
-    used = set().union(*(imported(path) for path in (ROOT / "bench").rglob("*.py")))
+@pytest.mark.parametrize("extra", ["dependencies", "locust"])
+def test_declares_what_bench_imports(extra: str) -> None:
+    """What only Locust's processes import is an extra; see test_layout for which those are."""
+    wing = ROOT / "bench/loadgen/locust"
+    paths = {path for path in (ROOT / "bench").rglob("*.py") if path.is_relative_to(wing)}
+    if extra == "dependencies":
+        paths = set((ROOT / "bench").rglob("*.py")) - paths
+    used = set().union(*map(imported, paths))
 
     foreign = distributions(used - sys.stdlib_module_names - {"calcbench"})
-    assert foreign <= project_names(REQUIREMENTS["dependencies"])
+    declared = project_names(REQUIREMENTS["dependencies"])
+    assert foreign <= declared | project_names(REQUIREMENTS[extra])
+    assert declared.isdisjoint(project_names(REQUIREMENTS["locust"]))
 
 
 def test_declares_what_the_tests_import() -> None:
     used = set().union(*(imported(path) for path in (ROOT / "tests").rglob("*.py")))
 
-    beside = {path.stem for path in (ROOT / "tests").rglob("*.py")}
+    files = list((ROOT / "tests").rglob("*.py"))
+    beside = {path.stem for path in files} | {path.parent.name for path in files}
     foreign = distributions(used - sys.stdlib_module_names - {"calcbench"} - beside)
     assert foreign <= project_names(REQUIREMENTS["dependencies"] + REQUIREMENTS["test"])
 

@@ -27,8 +27,10 @@ from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.evidence import Evidence
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, Plan
-from calcbench.bench.schema.result import Measurement, prepare_folder, read_run
+from calcbench.bench.schema.reader import read_run
+from calcbench.bench.schema.result import Measurement
 from calcbench.bench.schema.samples import DISTANCES, read_samples, write_samples
+from calcbench.bench.schema.store import prepare_folder
 from calcbench.bench.views.conclusions import verdict
 from calcbench.bench.views.export import ranking_as_json, to_csv, to_json
 from calcbench.core.errors import CalcbenchError

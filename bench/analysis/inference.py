@@ -26,6 +26,7 @@ from calcbench.bench.analysis.rank_tests import (
     signed_rank_counts,
     signed_rank_p,
 )
+from calcbench.bench.analysis.student import quantile, tail
 
 if TYPE_CHECKING:
     import numpy as np
@@ -104,20 +105,13 @@ def median_interval(values: Sequence[float]) -> tuple[float, float] | None:
     if min(values) == max(values):
         return float(values[0]), float(values[0])
     import numpy as np
-    from scipy import stats
-    from scipy.special import stdtrit
 
     logs = np.log(np.sort(np.asarray(values, np.float64)))
     # The same values give the same interval: a report drawn twice is the same report.
-    drawn = stats.bootstrap(
-        (logs,),
-        np.median,
-        n_resamples=RESAMPLES,
-        method="percentile",
-        rng=np.random.default_rng(len(values)),
-    )
+    draw = np.random.default_rng(len(values))
+    medians = np.median(logs[draw.integers(0, len(logs), (RESAMPLES, len(logs)))], axis=1)
     middle = float(np.median(logs))
-    reach = float(stdtrit(len(values) - 1, (1 + CONFIDENCE) / 2) * drawn.standard_error)
+    reach = quantile(len(values) - 1, (1 + CONFIDENCE) / 2) * float(medians.std(ddof=1))
     return from_log(middle - reach), from_log(middle + reach)
 
 
@@ -205,19 +199,18 @@ def make_comparison(
     the rounds are too few for that, is Student's; *by_student* is his mean, error and freedom.
     """
     import numpy as np
-    from scipy.special import stdtrit
 
     mean, error, freedom = by_student
     critical = critical_value(counts)
     if critical is None:
-        middle, reach = mean, float(stdtrit(freedom, (1 + CONFIDENCE) / 2)) * error
+        middle, reach = mean, quantile(freedom, (1 + CONFIDENCE) / 2) * error
         low, high = middle - reach, middle + reach
     else:
         middle = float(np.median(candidates))
         low, high = float(candidates[critical]), float(candidates[-1 - critical])
     # Bloom 1995: the smallest detectable effect is a multiple of the standard error. Holm's first
     # step asks for a p below the level divided by the number of comparisons.
-    multiple = float(stdtrit(freedom, 1 - ALPHA / family / 2) + stdtrit(freedom, POWER))
+    multiple = quantile(freedom, 1 - ALPHA / family / 2) + quantile(freedom, POWER)
     return Comparison(
         ratio=from_log(middle),
         low=from_log(low),
@@ -238,11 +231,9 @@ def from_log(value: float) -> float:
 
 def student_p(mean: float, error: float, freedom: float) -> float:
     """Return the two-sided p of Student's test that a *mean* with this standard *error* is 0."""
-    from scipy.special import stdtr
-
     if not error:
         return 1.0 if not mean else 0.0
-    return float(2 * stdtr(freedom, -abs(mean / error)))
+    return 2 * tail(freedom, abs(mean / error))
 
 
 def adjust(comparisons: Sequence[Comparison]) -> list[Comparison]:

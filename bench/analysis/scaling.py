@@ -18,7 +18,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from calcbench.bench.analysis.least_squares import fit_within
 from calcbench.bench.analysis.rank_tests import CONFIDENCE
+from calcbench.bench.analysis.student import quantile
 from calcbench.bench.analysis.summary import Row
 from calcbench.bench.schema.result import Run
 from calcbench.core.errors import CalcbenchError
@@ -68,27 +70,19 @@ def fit(levels: Sequence[float], rates: Sequence[float]) -> Scaling:
     if min(rates) <= 0:
         raise CalcbenchError("needs rates above 0")
     import numpy as np
-    from scipy.optimize import curve_fit
-    from scipy.special import stdtrit
 
     at, logs = np.asarray(levels, np.float64), np.log(np.asarray(rates, np.float64))
 
-    def of(clients: Any, rate: float, contention: float, coherency: float) -> Any:
-        return rate + np.log(law(clients, 1, contention, coherency))
+    def curve(values: Any) -> Any:
+        rate, contention, coherency = values
+        slowed = law(at, 1, contention, coherency) / at
+        slopes = (np.ones(len(at)), -(at - 1) * slowed, -at * (at - 1) * slowed)
+        return rate + np.log(law(at, 1, contention, coherency)), np.column_stack(slopes)
 
-    start = (float(logs[at.argmin()] - np.log(at.min())), 0.01, 1e-4)
-    try:
-        values, covariance = curve_fit(
-            of,
-            at,
-            logs,
-            start,
-            bounds=((-np.inf, 0, 0), (np.inf, 1, np.inf)),
-            x_scale=(1, 0.01, 1e-4),
-        )
-    except RuntimeError as error:
-        raise CalcbenchError(f"no curve fits: {error}") from None
-    reach = stdtrit(len(logs) - 3, (1 + CONFIDENCE) / 2) * np.sqrt(np.diag(covariance))
+    start = np.array([float(logs[at.argmin()] - np.log(at.min())), 0.01, 1e-4])
+    bounds = np.array([-np.inf, 0, 0]), np.array([np.inf, 1, np.inf])
+    values, covariance = fit_within(curve, logs, start, bounds)
+    reach = quantile(len(logs) - 3, (1 + CONFIDENCE) / 2) * np.sqrt(np.diag(covariance))
     ends = [(value, value - by, value + by) for value, by in zip(values, reach, strict=True)]
     rate, contention, coherency = (tuple(map(float, of_one)) for of_one in ends)
     if not rate[2] - rate[1] < math.log(VAGUE):

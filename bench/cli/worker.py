@@ -1,7 +1,7 @@
 """`calcbench worker` and `calcbench locustfile`: load from more than one machine."""
 
-import math
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -9,9 +9,15 @@ import click
 
 from calcbench.bench.cli.base import Command
 from calcbench.bench.cli.param_types import seconds
+from calcbench.bench.loadgen.locust.secret import INSTALL, VARIABLE, need_locust, secret_from
+from calcbench.bench.schema.bounds import DAY_S
+from calcbench.bench.system.terminal import echo
 from calcbench.core.errors import UsageError
+from calcbench.core.options import Bounds
 
 LOCUST_PORT = 5557  # where Locust's masters wait
+WAITING = Bounds(0, DAY_S, "seconds")
+PORT = re.compile("[0-9]{1,5}")
 LOCUSTFILE = Path(__file__).parent.parent / "loadgen" / "locust" / "locustfile.py"
 
 
@@ -24,8 +30,12 @@ def master(text: str) -> tuple[str, int]:
     if not colon or text.endswith("]") or (":" in host and not host.startswith("[")):
         host, port = text, str(LOCUST_PORT)
     host = host.removeprefix("[").removesuffix("]")
-    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+    if not host or not PORT.fullmatch(port) or not 0 < int(port) < 65536:
         raise UsageError(f"--master {text!r} should be a host, or host:port with a port to 65535")
+    try:
+        host.encode("idna")  # as the resolver does; bytes that are no text, or a name too long
+    except UnicodeError:
+        raise UsageError(f"--master {text!r} should name a host; no host has such a name") from None
     return host, int(port)
 
 
@@ -33,8 +43,8 @@ def master(text: str) -> tuple[str, int]:
     "worker",
     cls=Command,
     examples={
-        "calcbench worker --master 192.0.2.7": "help the run that waits on that machine",
-        "calcbench worker --master 192.0.2.7:5600": "where it says --master-port 5600",
+        "CALCBENCH_SECRET=… calcbench worker --master 192.0.2.7": "help the run that waits there",
+        "CALCBENCH_SECRET=… calcbench worker --master 192.0.2.7:5600": "--master-port 5600",
     },
 )
 @click.option(
@@ -46,27 +56,37 @@ def master(text: str) -> tuple[str, int]:
     help=f"The machine of the run; it says what to type here.  [default port: {LOCUST_PORT}]",
 )
 @click.option(
+    "--secret",
+    envvar=VARIABLE,
+    type=secret_from,
+    metavar="TEXT",
+    help="That of the run, which prints it. Better in the environment, as CALCBENCH_SECRET: with"
+    " this option everybody on this machine can see it.",
+)
+@click.option(
     "--wait",
-    type=seconds("30"),
+    type=seconds("30", WAITING),
     metavar="SECONDS",
     default="30",
     show_default=True,
-    help="How long to look for it.",
+    help="How long to try to reach it: seconds, or with a unit, such as 2min.",
 )
-def worker_command(address: tuple[str, int], wait: float) -> None:
+def worker_command(address: tuple[str, int], secret: str | None, wait: float) -> None:
     """Make load for a run on another machine.
 
     That one is started with --engine locust --join N, and the servers that it measures are loaded
-    from here. Both machines need the same version of calcbench and of Locust. Serves one
-    measurement after the other until the run is over, or until Ctrl-C.
+    from here. It prints the command to type, with its secret. Both machines need the same version
+    of calcbench and of Locust. Serves one measurement after the other until the run is over, or
+    until Ctrl-C.
     """
     host, port = address
-    if not 0 <= wait < math.inf:
-        raise UsageError(f"--wait {wait:g} should be a number of seconds from 0")
+    if secret is None:
+        raise UsageError(f"{VARIABLE} is missing: the run prints it, with the command to type")
+    need_locust("calcbench worker")
+    os.environ[VARIABLE] = secret
     command = [sys.executable, "-P", "-m", "calcbench.bench.loadgen.locust.worker", host, str(port)]
-    sys.stdout.flush()
     # In place of this process: Locust changes the standard library, and is never imported here.
-    os.execv(sys.executable, [*command, f"{wait:g}"])
+    os.execv(sys.executable, [*command, f"{wait:.10g}"])
 
 
 @click.command(
@@ -83,6 +103,11 @@ def locustfile_command() -> None:
 
     Its users ask a calculator over raw sockets and check every response, and exact quantiles stand
     beside Locust's own, which are rounded. It needs Locust alone, with its web page or without,
-    and with --master and --worker on several machines.
+    and with --master and --worker on several machines, though there without a secret: anybody who
+    reaches the port of a plain master can join it.
     """
-    click.echo(LOCUSTFILE.read_text(encoding="utf-8"), nl=False)
+    try:
+        need_locust("calcbench locustfile")
+    except UsageError:
+        echo(f"calcbench: what runs this file is Locust: {INSTALL}", err=True)
+    echo(LOCUSTFILE.read_text(encoding="utf-8").rstrip())

@@ -88,7 +88,7 @@ def parsing_lines(timings: Sequence[Timing], rounds: int) -> list[str]:
         ]
         shown = ["" if cell is None else format_number(cell) for cell in cells]
         rows.append([case.head, str(size_of(case)), case.fields, *shown])
-    title = f"Without a socket: one request on a kept connection; rounds: {rounds}"
+    title = f"Without a socket: one request on a kept connection; rounds: {rounds:,}"
     return [title, *aligned(rows, left=(0, 2)), *wrap(PARSING_LEGEND)]
 
 
@@ -127,7 +127,7 @@ def contest_lines(
             ]
         )
     how = "kept" if reuse == KEEP_ALIVE else "new for every request"
-    each = f"rounds: {rounds}, of {format_seconds(duration_s)}"
+    each = f"rounds: {rounds:,}, of {format_seconds(duration_s)}"
     lines = [f"{CONNECTIONS} clients, connections {how}; {each}", *aligned(rows, left=(0,))]
     if any(one.driver_share >= DRIVER_LIMIT for one in table):
         lines += wrap(

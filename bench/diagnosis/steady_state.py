@@ -9,7 +9,9 @@ matters. The same is done from the other end, and a drift is looked for by Theil
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from calcbench.bench.analysis.rank_tests import rank_sum_p_of_many, theil_slope
 
 if TYPE_CHECKING:
     import numpy as np
@@ -148,23 +150,21 @@ def mser(series: "NDArray[np.float64]") -> int:
 def differs(one: "NDArray[np.float64]", other: "NDArray[np.float64]") -> bool:
     """Tell whether two parts differ by more than `MATTERS`, and surely not by chance."""
     import numpy as np
-    from scipy.stats import mannwhitneyu
 
     if not len(one) or not len(other):
         return False
     level = float(np.median(other))
     if abs(float(np.median(one)) - level) <= MATTERS * level:
         return False
-    return bool(mannwhitneyu(one, other).pvalue < SURE)
+    return rank_sum_p_of_many(one, other) < SURE
 
 
 def drift_of(series: "NDArray[np.float64]") -> float:
     """Return by how much, as a ratio, *series* rises from its first to its last; 0 if unsure."""
     import numpy as np
-    from scipy.stats import theilslopes
 
-    found: Any = theilslopes(series, alpha=1 - SURE)  # its type says less than it has
+    slope, low, high = theil_slope(series, SURE)
     level = float(np.median(series))
-    if found.low_slope <= 0 <= found.high_slope or level <= 0:
+    if low <= 0 <= high or level <= 0:
         return 0.0
-    return float(found.slope) * (len(series) - 1) / level
+    return slope * (len(series) - 1) / level

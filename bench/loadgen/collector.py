@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from calcbench.bench.loadgen.observation import LATE_NS, Observation, count_late
 from calcbench.bench.loadgen.protocol import (
+    LARGEST_MESSAGE,
     MESSAGE,
     SAMPLE,
     SAMPLES,
@@ -16,17 +17,17 @@ from calcbench.bench.loadgen.protocol import (
     Message,
     Opened,
     Ready,
+    ReportError,
     from_octets,
 )
 from calcbench.bench.loadgen.spec import LoadSpec
 from calcbench.bench.schema.outcomes import OK, OUTCOMES, Outcomes
+from calcbench.bench.schema.samples import MAX_SAMPLES
 from calcbench.core.errors import CalcbenchError
 
 if TYPE_CHECKING:
     from calcbench.bench.schema.histogram import Histograms
     from calcbench.bench.schema.samples import Samples
-
-MAX_SAMPLES = 20_000_000  # 40 bytes each
 
 
 @dataclass
@@ -47,13 +48,14 @@ class ReportReader:
     def messages(self) -> "list[bytes]":
         """Take in the whole messages that are there; return the samples among them.
 
-        Raises CalcbenchError when the driver says that it cannot drive, or makes no sense.
+        Raises CalcbenchError when the driver says that it cannot drive, ReportError when it makes
+        no sense.
         """
         samples = []
         while len(self.data) >= MESSAGE.size:
             kind, length = MESSAGE.unpack_from(self.data)
-            if length < 0:  # of a stranger who has joined; it would never be taken in
-                raise CalcbenchError("what a driver reports makes no sense")
+            if not 0 <= length <= LARGEST_MESSAGE:  # it would be kept until it is whole
+                raise ReportError(f"a driver reports a message of {length:,} bytes")
             end = MESSAGE.size + length
             if len(self.data) < end:
                 break
@@ -67,6 +69,9 @@ class ReportReader:
 
     def on_message(self, message: Message) -> None:
         """Take in *message*; raises CalcbenchError when it says that the driver cannot drive."""
+        untimely = Opened if self.opened_ns else DriverReport
+        if self.report or isinstance(message, untimely):
+            raise ReportError("a driver reports twice, or before its window has opened")
         match message:
             case Ready():
                 self.is_ready = True
@@ -204,6 +209,9 @@ class Collector:
             drivers=len(self.specs),
             driver_delay_ns=sum(scaled(one.driver_delay_ns, one, elapsed_ns) for one in reports),
             background={name: dict(met) for name, met in background.items()},
+            first_failures=dict(
+                why for one in reversed(reports) for why in one.first_failures.items()
+            ),
             histograms=self.histograms,
             begun=sum(one.begun for one in reports),
             ended=sum(one.ended for one in reports),

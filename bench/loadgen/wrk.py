@@ -45,7 +45,12 @@ def cross_check(spec: LoadSpec) -> WrkFigures:  # pragma: no cover - needs wrk
             *(["taskset", "-c", ",".join(map(str, spec.cpus))] if spec.cpus else []),
             *(WRK, "--threads", "1", "--connections", str(spec.connections)),
             *("--duration", f"{seconds}s", "--timeout", f"{math.ceil(spec.timeout_s)}s"),
-            *("--latency", "--script", str(script), f"http://{in_url(spec.host)}:{spec.port}/"),
+            *(
+                "--latency",
+                "--script",
+                str(script),
+                f"http://{in_url(spec.address or spec.host)}:{spec.port}/",
+            ),
         ]
         try:
             done = subprocess.run(

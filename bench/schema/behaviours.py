@@ -23,6 +23,9 @@ FORM = re.compile(r"([a-z-]+)=([0-9]+(?:\.[0-9]+)?%|[0-9]+)")
 MOST = 1_000_000  # clients of one kind; more than any machine has ports for
 
 
+MOST_DIGITS = 12  # so that no number is too long to be read
+
+
 @dataclass(frozen=True)
 class Behaviour:
     """So many clients that behave like *name*: *count* of them, or a *share* of the normal ones."""
@@ -45,11 +48,11 @@ def parse_behaviour(text: str) -> Behaviour:
         raise UsageError(f"{given} should be like {name}=20 or {name}=20%")
     number = matched[2]
     if not number.endswith("%"):
-        if int(number) > MOST:
-            raise UsageError(f"behaviour {text!r} should be at most {MOST:,} clients")
+        if len(number) > MOST_DIGITS or int(number) > MOST:
+            raise UsageError(f"behaviour {text!r} should be from 0 to {MOST:,} clients")
         return Behaviour(name, count=int(number))
     if float(number[:-1]) > 10_000:
-        raise UsageError(f"behaviour {text!r} should be at most 10000%")
+        raise UsageError(f"behaviour {text!r} should be from 0% to 10,000%")
     return Behaviour(name, share=float(number[:-1]) / 100)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from calcbench.bench.system.cpus import siblings
 from calcbench.bench.system.procfs import cpu_times, read_text, time_wait
-from calcbench.core.serving.sockets import BACKLOG
+from calcbench.core.serving.listeners import BACKLOG
 
 WATCH_S = 0.3  # for how long the cores are watched
 BUSY = 0.10  # of all cores, used by others before the race has begun
@@ -217,7 +217,7 @@ def of_clock(facts: Facts) -> Finding:
         remedy = (
             "echo tsc | sudo tee /sys/devices/system/clocksource/clocksource0/current_clocksource"
         )
-    value = f"{facts.clock or 'unknown'}, {facts.clock_ns:g} ns a reading"
+    value = f"{facts.clock or 'unknown'}, {facts.clock_ns:,.10g} ns a reading"
     return finding("clock", value, "time stamps are cheap against a request", problem, remedy)
 
 

@@ -7,6 +7,8 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from calcbench.bench.system.terminal import echo
+
 HEAD = ("what", "required", "measured", "verdict")
 WIDTHS = (72, 48, 66, 12)  # characters of each column; a longer cell only bends the table
 # Standard errors. Some shares lie at the edge of what is required, such as 1 - 2/2^6 = 96.9 % for
@@ -40,11 +42,11 @@ def line(cells: Sequence[str], fill: str = " ") -> str:
 def print_requirements(requirements: Iterable[Requirement]) -> bool:
     """Print each of *requirements* when it has been measured; tell whether none was broken."""
     held = True
-    print(line(HEAD))
-    print(line([""] * len(HEAD), "-"), flush=True)
+    echo(line(HEAD))
+    echo(line([""] * len(HEAD), "-"))
     for one in requirements:
         held &= one.held is not False
-        print(line((one.what, one.required, one.measured, one.verdict)), flush=True)
+        echo(line((one.what, one.required, one.measured, one.verdict)))
     return held
 
 

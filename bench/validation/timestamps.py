@@ -27,7 +27,7 @@ from calcbench.bench.system.cpus import Pinning, on_cores
 from calcbench.bench.units import format_ns
 from calcbench.bench.validation.requirement import Requirement
 from calcbench.core.errors import CalcbenchError
-from calcbench.core.serving.sockets import listen
+from calcbench.core.serving.listeners import listen
 
 if TYPE_CHECKING:
     import numpy as np

@@ -159,7 +159,7 @@ def footer(run: Run) -> str:
     levels = {measurement.condition.connections for measurement in run.measurements}
     lines = len(levels or plan.connections) > 1
     count = max((measurement.round for measurement in run.measurements), default=plan.rounds)
-    rounds = f"{count} {plural(count, 'round')} of {format_seconds(plan.duration_s)}"
+    rounds = f"{count:,} {plural(count, 'round')} of {format_seconds(plan.duration_s)}"
     if count == 1:
         spread = "one round shows no spread"
     else:
@@ -169,7 +169,7 @@ def footer(run: Run) -> str:
     load = [rounds, reuses]
     if plan.rate is not None:
         load.append(
-            f"an open loop of {plan.rate:,.6g} requests per second, {plan.arrivals} arrivals"
+            f"an open loop of {plan.rate:,.10g} requests per second, {plan.arrivals} arrivals"
         )
     if plan.behaviours:
         load.append(f"beside background clients {', '.join(plan.behaviours)}")

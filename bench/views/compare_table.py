@@ -74,7 +74,7 @@ def setting_differences(first: Run, second: Run) -> Iterator[str]:
         yield "A and B are the same result: the intervals show what chance alone can do"
     for label, run in zip("AB", (first, second), strict=True):
         if run.partial:
-            yield f"{label} was stopped early"
+            yield f"{label} is only a part of its race"
     for what, values in (
         ("processor", [run.machine.get("cpu") for run in (first, second)]),
         ("number of cores", [run.machine.get("cores") for run in (first, second)]),

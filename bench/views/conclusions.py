@@ -54,7 +54,7 @@ def verdict(summary: Summary) -> list[str]:
     top = max((row.condition.connections for row in summary.rows), default=0)
     rows = [row for row in summary.rows if row.condition.connections == top]
     settings = group_by(rankable(rows), lambda row: row.condition, "strategy", "workload")
-    sentences = ["The race was stopped early."] if summary.partial else []
+    sentences = ["This is only a part of the race."] if summary.partial else []
     by_workload = [
         {key.workload: found for key, found in panels(members).items()}
         for members in settings.values()
@@ -192,7 +192,7 @@ def starvation(rows: list[Row], connections: int) -> list[str]:
         served[name(row)] = fewest
     if not served:
         return []
-    counts = enumerate_names([f"{strategy} served {count}" for strategy, count in served.items()])
+    counts = enumerate_names([f"{strategy} served {count:,}" for strategy, count in served.items()])
     what = "right response" if any(row.outcomes.failed for row in starved) else "response"
     return [f"Of {connections:,} clients {counts}; the others got no {what}."]
 

@@ -151,8 +151,6 @@ def spread_apart(
     of the squared moves is the least possible: with the height of the boxes below each one taken
     off, it is an isotonic regression.
     """
-    from scipy.optimize import isotonic_regression
-
     if not wanted:
         return []
     order = sorted(range(len(wanted)), key=lambda index: wanted[index])
@@ -160,14 +158,30 @@ def spread_apart(
     for index in order:
         offsets.append(below + heights[index] / 2)
         below += heights[index]
-    starts = isotonic_regression(
+    starts = nearest_rising(
         [wanted[index] - offset for index, offset in zip(order, offsets, strict=True)]
-    ).x
+    )
     least, most = room[0], max(room[0], room[1] - below)
     centres = [0.0] * len(order)
-    for index, offset, start in zip(order, offsets, starts.tolist(), strict=True):
+    for index, offset, start in zip(order, offsets, starts, strict=True):
         centres[index] = min(max(start, least), most) + offset
     return centres
+
+
+def nearest_rising(values: Sequence[float]) -> list[float]:
+    """Return the numbers nearest to *values*, by the sum of squares, of which none falls.
+
+    Neighbours that fall are put together at their mean (Ayer et al. 1955).
+    """
+    blocks: list[tuple[float, int]] = []  # the mean of so many
+    for value in values:
+        mean, count = value, 1
+        while blocks and blocks[-1][0] > mean:
+            before, beside = blocks.pop()
+            mean = (before * beside + mean * count) / (beside + count)
+            count += beside
+        blocks.append((mean, count))
+    return [mean for mean, count in blocks for _ in range(count)]
 
 
 def draw_bars(

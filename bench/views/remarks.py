@@ -35,6 +35,7 @@ def remarks(rows: Sequence[Row], run: Run) -> list[str]:
         *background_remarks(shown),
         *wrk_remarks(shown),
         *folded_remark(shown),
+        *printed_remarks(shown),
     ]
 
 
@@ -86,7 +87,7 @@ def describe_counts(behaviour: str, counts: Mapping[str, int]) -> str:
 def wrk_remarks(measurements: Iterable[Measurement]) -> list[str]:
     """Say what wrk saw of the same server right after each measurement that it was asked about."""
     return [
-        f"wrk, after {m.condition.strategy} at {m.condition.connections:,}, round {m.round}:"
+        f"wrk, after {m.condition.strategy} at {m.condition.connections:,}, round {m.round:,}:"
         f" {format_rate(seen.per_s)}, {wrk_latencies(seen)}{seen.errors:,} errors;"
         f" our driver: {format_rate(m.right_responses * 1e9 / m.elapsed_ns)}"
         for m in measurements
@@ -105,3 +106,13 @@ def folded_remark(measurements: Iterable[Measurement]) -> list[str]:
     if any(measurement.evidence.histograms for measurement in measurements):
         return ["too many samples to keep: quantiles are of histograms with 3 significant digits"]
     return []
+
+
+def printed_remarks(measurements: Iterable[Measurement]) -> list[str]:
+    """Say which servers have printed something, and its first line; that is no failure."""
+    first: dict[str, str] = {}
+    for measurement in measurements:
+        if measurement.printed:
+            line = measurement.printed.partition("\n")[0]
+            first.setdefault(measurement.condition.strategy, line)
+    return [f"{strategy} printed: {line}" for strategy, line in first.items()]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 from calcbench.bench.analysis.ranking import groups, leading, ranked, tier_numbers, tiers
 from calcbench.bench.analysis.summary import Row, Spread, Summary
 from calcbench.bench.schema.result import Run
+from calcbench.bench.system.terminal import console, echo, one_line, painted
 from calcbench.bench.units import format_number
 from calcbench.bench.views.captions import doubts, failure_notes
 from calcbench.bench.views.remarks import remarks
@@ -65,9 +66,14 @@ def sections(summary: Summary, run: Run) -> list[Section]:
     """Return the tables of *summary*, in the order of its plan."""
     found = []
     numbers = tier_numbers(summary.rows)
+    lost = {one.condition for one in run.measurements if one.evidence.lost}
+    lost -= {one.condition for one in run.measurements if not one.evidence.lost}
     for rows in panels(summary.rows).values():
         shown = sorted(rows, key=rank)
-        cells = [cells_of_row(row, numbers.get(row.condition)) for row in shown]
+        cells = [
+            cells_of_row(row, numbers.get(row.condition), lost=row.condition in lost)
+            for row in shown
+        ]
         below = [*failure_notes(rows), *marks(doubts(rows)), *wide_tiers(rows)]
         below += [*remarks(shown, run), *fairness(rows)]
         found.append(Section(panel_heading(rows[0].condition, run.plan), shown, cells, below))
@@ -115,11 +121,14 @@ def fairness(rows: Sequence[Row]) -> list[str]:
     return found
 
 
-def cells_of_row(row: Row, tier: int | None) -> list[str]:
-    """Return the cells of *row*, which is in *tier*."""
+def cells_of_row(row: Row, tier: int | None, *, lost: bool) -> list[str]:
+    """Return the cells of *row*, which is in *tier*.
+
+    It is *lost* where no load could be made, as when the driver was killed.
+    """
     start = [f"{row.condition.connections:,}", row.condition.strategy, show_tier(row, tier)]
     if row.status != "ok":
-        return [*start, row.status, *[""] * (len(HEADINGS) - 4)]
+        return [*start, "not measured" if lost else row.status, *[""] * (len(HEADINGS) - 4)]
     return [
         *start,
         mark(row) + format_number(float(row.throughput.median)),
@@ -158,13 +167,13 @@ def show_spread(spread: Spread) -> str:
     return f"{furthest:.0%}" if furthest < 0.995 else ">99%"
 
 
-def print_table(summary: Summary, run: Run, file: TextIO) -> None:
+def print_table(summary: Summary, run: Run, file: TextIO | None) -> None:
     """Print *summary* to *file*: in colour to a terminal, as plain text to anything else."""
-    if file.isatty():
+    if file and file.isatty():
         print_colourful(summary, run, file)
         return
     for line in plain_lines(summary, run):
-        print(line, file=file)
+        echo(line, file=file)
 
 
 def plain_lines(summary: Summary, run: Run) -> Iterator[str]:
@@ -189,30 +198,28 @@ def legends(summary: Summary) -> list[str]:
 
 
 def partial_note(run: Run) -> str:
-    """Say how much of *run* was measured."""
-    return f"Partial result: stopped after {len(run.measurements)} of {run.plan.total} measurements"
+    """Say how much of *run* was measured and can be read."""
+    least = "at least " if run.plan.precision else ""
+    return f"Partial result: {len(run.measurements):,} of {least}{run.plan.total:,} measurements"
 
 
 def print_colourful(summary: Summary, run: Run, file: TextIO) -> None:
     """Print *summary* with rich, which honours NO_COLOR and the width of the terminal."""
-    from rich.console import Console
-    from rich.text import Text
-
-    console = Console(file=file, highlight=False)
+    drawing = console(file)
     if summary.partial:
-        console.print(Text(partial_note(run), "bold yellow"), "")
+        drawing.print(painted(partial_note(run), "bold yellow"), "")
     for section in sections(summary, run):
-        console.print(Text(section.heading, "bold"))
+        drawing.print(painted(section.heading, "bold"))
         table = colourful(section)
-        wide = console.options.update(max_width=1000)
-        if console.measure(table, options=wide).maximum > console.width:
+        wide = drawing.options.update(max_width=1000)
+        if drawing.measure(table, options=wide).maximum > drawing.width:
             table = colourful(section, narrow=True)
-        console.print(table)
+        drawing.print(table)
         for note in section.notes:
-            console.print(Text(note, "yellow"))
-        console.print()
+            drawing.print(painted(note, "yellow"))
+        drawing.print()
     for legend in legends(summary):
-        console.print(Text(legend, "dim"))
+        drawing.print(painted(legend, "dim"))
 
 
 def colourful(section: Section, *, narrow: bool = False) -> "Table":
@@ -235,7 +242,9 @@ def colourful(section: Section, *, narrow: bool = False) -> "Table":
     for row, cells in zip(section.sources, section.rows, strict=True):
         if last not in (None, cells[0]):
             table.add_section()
-        shown = ["\n".join(break_name(cell)) if narrow else cell for cell in cells]
+        shown = [
+            "\n".join(break_name(one_line(cell))) if narrow else one_line(cell) for cell in cells
+        ]
         table.add_row(*paint(row, shown, repeated=cells[0] == last))
         last = cells[0]
     return table
@@ -243,8 +252,6 @@ def colourful(section: Section, *, narrow: bool = False) -> "Table":
 
 def paint(row: Row, cells: Sequence[str], *, repeated: bool) -> Iterator["Text"]:
     """Yield *cells* with what a reader must not miss in colour; *repeated* clients are dim."""
-    from rich.text import Text
-
     for title, cell in zip(HEADINGS, cells, strict=True):
         style = ""
         if title == "clients" and repeated:
@@ -255,4 +262,4 @@ def paint(row: Row, cells: Sequence[str], *, repeated: bool) -> Iterator["Text"]
             style = "yellow"
         elif title == "errors" and row.outcomes.failed:
             style = "red"
-        yield Text(cell, style)
+        yield painted(cell, style)

@@ -1,5 +1,6 @@
 """The words that the table, the charts and the conclusions have in common."""
 
+import itertools
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
@@ -64,7 +65,7 @@ def served(row: Row) -> str:
 
 def enumerate_few(things: list[str]) -> str:
     """Return the first of *things*, at most `FEW`, and how many there are beyond them."""
-    more = [f"and {len(things) - FEW} more"] if len(things) > FEW else []
+    more = [f"and {len(things) - FEW:,} more"] if len(things) > FEW else []
     return ", ".join(things[:FEW] + more)
 
 
@@ -72,6 +73,35 @@ def cut_line(text: str, length: int) -> str:
     """Return the first line of *text*, cut with an ellipsis behind *length* characters."""
     line = text.partition("\n")[0].strip()
     return line if len(line) <= length else f"{line[: length - 1].rstrip()}…"
+
+
+def shorten(text: str, length: int, mark: str = "…") -> str:
+    """Return *text*, with a *mark* in the middle for what is beyond *length* characters.
+
+    Names that are long, such as URLs, differ at their ends more often than in between.
+    """
+    if len(text) <= length:
+        return text
+    kept = max(length - len(mark), 0)
+    return text[: kept - kept // 2] + mark + text[len(text) - kept // 2 :]
+
+
+def shorten_names(names: Iterable[str], length: int) -> dict[str, str]:
+    """Return each of *names* in lines of at most *length*, no two of them the same text.
+
+    Where what makes them differ was cut out, the mark that stands for it has a number.
+    """
+    known = list(dict.fromkeys(names))
+    texts: dict[str, str] = {}
+    whole = [name for name in known if max(map(len, break_name(name))) <= length]
+    for name in dict.fromkeys((*whole, *known)):  # those that need no cut keep their names
+        for number in itertools.count(1):
+            mark = "…" if number == 1 else f"…{number}…"
+            text = "\n".join(shorten(line, length, mark) for line in break_name(name))
+            if text not in texts.values():
+                texts[name] = text
+                break
+    return {name: texts[name] for name in known}
 
 
 def break_name(name: str) -> list[str]:

@@ -31,12 +31,14 @@ from calcbench.bench.loadgen.locust.messages import (
     Listening,
     MasterMessage,
     Refused,
+    Strangers,
     message_from_json,
     place,
 )
-from calcbench.bench.loadgen.locust.session import LoadSession
+from calcbench.bench.loadgen.locust.secret import VARIABLE, given_secret, need_locust, new_secret
+from calcbench.bench.loadgen.locust.session import SPARE_S, LoadSession, needed_s
 from calcbench.bench.loadgen.observation import Observation
-from calcbench.bench.loadgen.protocol import send_line
+from calcbench.bench.loadgen.protocol import ReportError, send_line
 from calcbench.bench.loadgen.spec import LoadSpec
 from calcbench.bench.schema.plan import LOCUST, LOOPBACK, Plan
 from calcbench.core.errors import CalcbenchError
@@ -48,7 +50,6 @@ START_S = 60.0  # for a master or a worker of this machine to be there
 JOIN_S = 600.0  # for somebody to type a command on other machines
 ASSIGN_S = 30.0  # for the users of a load to be there, and for their workers to be ready
 SHUT_DOWN_S = 3.0  # for the master to shut the workers down, which takes it half a second
-TIMEOUT_S = 30.0  # beyond what its load should take
 
 
 @dataclass
@@ -65,7 +66,8 @@ class Cluster:
 
     It starts so many *workers* on this machine, or with *join* waits for as many from other ones.
     They reach the master at *address*, or where that is empty at any of this machine, and *port*,
-    0 for a free one. *announce* is called with what the user should know.
+    0 for a free one; they must know the *secret*, for which the run makes one if it has none.
+    When all have joined, nobody else can. *announce* is called with what the user should know.
     Raises CalcbenchError when somebody does not come.
     """
 
@@ -76,9 +78,11 @@ class Cluster:
         port: int = 0,
         address: str = "",
         announce: Callable[[str], None] = lambda _: None,
+        secret: str = "",
     ) -> None:
         self.workers, self.join, self.wanted_port, self.announce = workers, join, port, announce
         self.address = address
+        self.secret, self.is_known = secret or new_secret(), bool(secret)
         self.port = 0
         self.members: dict[int, WorkerProcess] = {}
         self.children: dict[int, subprocess.Popen[bytes]] = {}  # by a descriptor for its end
@@ -102,11 +106,11 @@ class Cluster:
             )
             send_line(self.master.stdin, "begin")
             session.begin()
-            needed_s = spec.warmup_s + spec.duration_s + 2 * spec.timeout_s
-            self.until(lambda: session.is_over, needed_s + TIMEOUT_S, "the workers had reported")
+            timeout_s = needed_s(spec) + SPARE_S
+            self.until(lambda: session.is_over, timeout_s, "the workers had reported")
             if not session.readers:
                 raise CalcbenchError(session.losses(self.names) or "no worker took a connection")
-            self.until(lambda: len(session.cpu_readings) == 2, TIMEOUT_S, "the window closed")
+            self.until(lambda: len(session.cpu_readings) == 2, SPARE_S, "the window closed")
             return session.result(self.names)
         finally:
             self.session = None
@@ -131,7 +135,8 @@ class Cluster:
         with contextlib.ExitStack() as starting:
             self.output = starting.enter_context(ProcessOutput())
             host = place_to_join(self.address, self.wanted_port) if self.join else LOOPBACK
-            self.master = self.start("master", host, str(self.wanted_port))
+            workers = self.join or self.workers
+            self.master = self.start("master", host, str(self.wanted_port), str(workers))
             starting.callback(self.shut_down)
             self.until(lambda: self.port > 0, START_S, "Locust's master was there")
             if self.join:
@@ -152,6 +157,7 @@ class Cluster:
             stdin=subprocess.PIPE if listens else subprocess.DEVNULL,
             stdout=subprocess.PIPE if listens else subprocess.DEVNULL,
             stderr=self.output.fileno(),
+            env=os.environ | {VARIABLE: self.secret},
             process_group=0,
         )
 
@@ -174,8 +180,11 @@ class Cluster:
             where = f"{self.join} workers; on each machine, in the same version"
         else:
             where = "a worker; on its machine, in the same version"
+        if self.is_known:
+            where += f" and with the same {VARIABLE}"
         master = place(self.address or socket.gethostname(), self.port)
-        self.announce(f"waiting for {where}: calcbench worker --master {master}")
+        secret = "" if self.is_known else f"{VARIABLE}={self.secret} "
+        self.announce(f"waiting for {where}: {secret}calcbench worker --master {master}")
         self.until(
             lambda: len(self.present) >= self.join, JOIN_S, f"{self.join} workers had joined"
         )
@@ -211,7 +220,20 @@ class Cluster:
                 if number == MASTER:
                     self.on_message(message_from_json(content))
                 elif self.session:
-                    self.session.take(number, content)
+                    self.take_report(self.session, number, content)
+
+    def take_report(self, session: LoadSession, number: int, content: bytes) -> None:
+        """Take in what worker *number* reports, and go on without it where that makes no sense.
+
+        Raises CalcbenchError where it says that it cannot drive.
+        """
+        try:
+            session.take(number, content)
+        except ReportError as error:
+            send_line(self.master.stdin, {"expel": number})
+            self.lose(number, f"reported what cannot be understood ({error})")
+        except CalcbenchError as error:
+            raise CalcbenchError(f"{self.names[number]}: {error}") from None
 
     def messages(self) -> Iterator[tuple[int, bytes]]:
         """Take the whole messages that have come: the number of who sends, and the content."""
@@ -236,6 +258,10 @@ class Cluster:
                     self.announce(f"{name} has joined")
             case Refused(host, why):
                 self.announce(f"a worker on {host} was turned away: {why}")
+            case Strangers(1):
+                self.announce("somebody who does not know the secret of this run was turned away")
+            case Strangers(count):
+                self.announce(f"that was so {count:,} times; nobody else can join now")
             case Gone(number, how):
                 self.lose(number, how)
             case Assigned(connections) if self.session:
@@ -304,11 +330,18 @@ def place_to_join(host: str, port: int) -> str:
 
 
 @contextlib.contextmanager
-def cluster_of(plan: Plan, announce: Callable[[str], None]) -> Iterator[Cluster | None]:
-    """Give the cluster that drives as *plan* says, if one is to."""
+def cluster_of(
+    plan: Plan, announce: Callable[[str], None], address: str = ""
+) -> Iterator[Cluster | None]:
+    """Give the cluster that drives as *plan* says, if one is to.
+
+    Workers from elsewhere reach it at *address*, or where that is empty at any of this machine.
+    Raises UsageError where Locust is not installed.
+    """
     if plan.engine != LOCUST:
         yield None
         return
-    address = "" if plan.host == LOOPBACK else plan.host
-    with Cluster(plan.drivers, plan.join, plan.master_port, address, announce) as cluster:
+    need_locust("--engine locust")
+    secret = given_secret() if plan.join else ""
+    with Cluster(plan.drivers, plan.join, plan.master_port, address, announce, secret) as cluster:
         yield cluster

@@ -1,15 +1,18 @@
-"""Locust's master: ``python -m calcbench.bench.loadgen.locust.master HOST PORT``.
+"""Locust's master: ``python -m calcbench.bench.loadgen.locust.master HOST PORT WORKERS``.
 
-PORT 0 takes a free one.
+PORT 0 takes a free one. So many WORKERS can join that know the secret in its environment, and
+nobody after them.
 
 It reads what to do from its standard input, a line of JSON each: a load, ``begin`` when all are
-ready, ``stop`` when all has been seen. It writes its own messages and the workers' to its
-standard output, in the envelopes of `calcbench.bench.loadgen.locust.messages`. When its input ends
-it shuts the workers down and ends as well: whoever started it is gone or does not want it any more.
+ready, ``stop`` when all has been seen, or whom to expel. It writes its own messages and the
+workers' to its standard output, in the envelopes of `calcbench.bench.loadgen.locust.messages`. When
+its input ends it shuts the workers down and ends as well: whoever started it is gone or does not
+want it any more.
 """
 
 import contextlib
 import dataclasses
+import functools
 import json
 import logging
 import os
@@ -17,40 +20,37 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import gevent
 import locust
 from gevent.fileobject import FileObject
 from gevent.lock import RLock
 from locust.env import Environment
+from locust.exception import RPCError
+from locust.rpc import Message
 
 import calcbench
+from calcbench.bench.loadgen.locust.border import for_locust
+from calcbench.bench.loadgen.locust.membership import Member, Membership
 from calcbench.bench.loadgen.locust.messages import (
     BEGIN,
     BYE,
     DIED,
     ENVELOPE,
-    HELLO,
-    LEFT,
     LOAD_SPEC,
     MASTER,
     PROTOCOL,
-    REFUSE,
-    REPORT_KEY,
-    WELCOME,
     Assigned,
-    Gone,
-    Joined,
     Listening,
     MasterMessage,
-    Refused,
     message_to_json,
-    plain,
 )
+from calcbench.bench.loadgen.locust.secret import VARIABLE
+from calcbench.bench.loadgen.locust.transport import LOCUSTS, Server
 from calcbench.bench.loadgen.locust.user import ConnectionUser, Dispatcher
 from calcbench.bench.loadgen.spec import LoadSpec, load_spec_from_json
+from calcbench.bench.system.terminal import fail
 
 CHECK_S = 0.1  # between two checks of who is still there
 GATHER_S = 10.0  # for the users of a load to be there, and for workers to be free again
@@ -58,31 +58,39 @@ ABSENT_CHECKS = 30  # a worker that is between two loads is not listed for a mom
 POLL_S = 0.01
 
 
-@dataclass
-class Member:
-    """A worker that has said who it is."""
-
-    id: str
-    number: int
-    host: str
-    pid: int
-    absent: int = 0  # checks since it was seen last
-    gone: bool = False
-
-
 class Master:
     """The master of a race, and who has joined it."""
 
-    def __init__(self, host: str, port: int, write: Callable[[memoryview], int]) -> None:
+    def __init__(
+        self, host: str, port: int, workers: int, secret: str, write: Callable[[memoryview], int]
+    ) -> None:
         self.write, self.writing = write, RLock()
-        self.members: dict[str, Member] = {}
         self.driving: list[Member] = []
+        versions = {
+            "calcbench": calcbench.__version__,
+            "protocol": str(PROTOCOL),
+            "locust": locust.__version__,
+        }
+        self.door = Membership(workers, versions, self.tell, self.report, self.send)
+        Dispatcher.members = self.door.present_ids
         self.environment = Environment(user_classes=[ConnectionUser], dispatcher_class=Dispatcher)
+        # It has no hook for this. Everything that a worker sends comes through `admit`.
+        LOCUSTS.Server = functools.partial(Server, secret, self.admit, self.door.turn_away)
         self.runner = self.environment.create_master_runner(host, port)
-        self.port: int = self.runner.server.port
-        self.runner.register_message(HELLO, self.greet)
-        self.runner.register_message(BYE, self.see_off)
-        self.environment.events.worker_report.add_listener(self.pass_on)
+        self.port = cast("Server", self.runner.server).port
+        self.nothing = self.runner.stats.total.serialize()
+
+    def admit(self, sender: str, frame: bytes) -> Message | None:
+        """Return what *sender* has sent if it is for Locust."""
+        admitted = self.door.admit(sender, frame)
+        if admitted is None:
+            return None
+        kind, content = admitted
+        return Message(kind, for_locust(content, self.nothing), sender)
+
+    def tell(self, kind: str, content: Any, receiver: str) -> None:
+        """Send a message to one worker."""
+        self.runner.send_message(kind, content, receiver)
 
     def send(self, number: int, content: bytes) -> None:
         """Write to whoever started us a message of *number*, a worker or `MASTER`."""
@@ -96,62 +104,22 @@ class Master:
         """Write a *message* of our own."""
         self.send(MASTER, message_to_json(message))
 
-    def greet(self, msg: Any, **_: Any) -> None:
-        """Make a member of the worker that says who it is, if it speaks as we do."""
-        ours = {
-            "calcbench": calcbench.__version__,
-            "protocol": str(PROTOCOL),
-            "locust": locust.__version__,
-        }
-        host = plain(msg.data["host"])
-        greeting = {"protocol": 1, **msg.data}  # the first did not say so
-        theirs = {name: plain(greeting.get(name)) for name in ours}
-        if theirs != ours:
-            why = "; ".join(
-                f"it has {name} {theirs[name]}, this run {ours[name]}"
-                for name in ours
-                if theirs[name] != ours[name]
-            )
-            self.runner.send_message(REFUSE, {"why": why}, msg.node_id)
-            self.report(Refused(host, why))
-            return
-        number = len(self.members)
-        member = Member(msg.node_id, number, host, int(msg.data["pid"]))
-        self.members[msg.node_id] = member
-        Dispatcher.members.add(msg.node_id)
-        self.runner.send_message(WELCOME, {}, msg.node_id)
-        self.report(Joined(number, member.host, member.pid))
-
-    def see_off(self, msg: Any, **_: Any) -> None:
-        """Take note that a member leaves."""
-        if msg.node_id in self.members:
-            self.lose(self.members[msg.node_id], LEFT)
-
-    def lose(self, member: Member, how: str) -> None:
-        """Take note that *member* has gone, and report *how*."""
-        if not member.gone:
-            member.gone = True
-            Dispatcher.members.discard(member.id)  # old Locusts deal to the missing too
-            self.report(Gone(member.number, how))
-
-    def pass_on(self, client_id: str, data: dict[str, Any], **_: Any) -> None:
-        """Hand on what a member has put into a report."""
-        if REPORT_KEY in data and client_id in self.members:
-            self.send(self.members[client_id].number, data[REPORT_KEY])
-
-    def present(self) -> list[Member]:
-        """Return the members that have not gone."""
-        return [member for member in self.members.values() if not member.gone]
+    def expel(self, number: int) -> None:
+        """Do without member *number*, whose reports make no sense."""
+        for member in self.door.present():
+            if member.number == number:
+                kind, content = self.door.expel(member, DIED)  # who says so knows why
+                self.runner.handle_message(member.id, Message(kind, content, member.id))
 
     def watch(self) -> None:
         """Check, again and again, who is still there; report who is not."""
         while True:
             missing = {node.id for node in self.runner.clients.missing}
-            for member in self.present():
+            for member in self.door.present():
                 here = member.id in self.runner.clients
                 member.absent = 0 if here else member.absent + 1
                 if member.id in missing or member.absent > ABSENT_CHECKS:
-                    self.lose(member, DIED)
+                    self.door.lose(member, DIED)
             gevent.sleep(CHECK_S)
 
     def drive(self, spec: LoadSpec) -> None:
@@ -159,12 +127,12 @@ class Master:
         if spec.cpus:
             os.sched_setaffinity(0, spec.cpus)  # not in the server's way
         clients = self.runner.clients
-        self.wait_until(lambda: {m.id for m in self.present()} <= {n.id for n in clients.ready})
-        if self.present():
+        self.wait_until(lambda: self.door.present_ids <= {node.id for node in clients.ready})
+        if self.door.present():
             self.runner.start(spec.connections, spawn_rate=spec.connections)
             self.wait_until(lambda: sum(self.users().values()) == spec.connections)
         users = self.users()
-        self.driving = [member for member in self.present() if users.get(member.id)]
+        self.driving = [member for member in self.door.present() if users.get(member.id)]
         parts = [
             dataclasses.replace(
                 spec, connections=users[member.id], number=number, drivers=len(self.driving)
@@ -179,7 +147,7 @@ class Master:
     def users(self) -> dict[str, int]:
         """Return how many users each member has started."""
         clients = self.runner.clients
-        return {m.id: clients[m.id].user_count for m in self.present() if m.id in clients}
+        return {m.id: clients[m.id].user_count for m in self.door.present() if m.id in clients}
 
     def begin(self) -> None:
         """Have all begin who have a load spec."""
@@ -199,7 +167,7 @@ class Master:
 
     def end(self) -> None:
         """Shut all workers down."""
-        for name in self.members:  # also those that were given up, for they may be back
+        for name in self.door.members:  # also those that were given up, for they may be back
             self.runner.send_message(BYE, None, name)
         self.runner.quit()
 
@@ -208,10 +176,13 @@ def main() -> None:
     """Be the master until standard input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is the harness's to handle
     logging.disable(logging.WARNING)  # Locust's advice is for other ways to use it
-    host, port = sys.argv[1:]
+    host, port, workers = sys.argv[1:]
     # Of gevent's kind: what waits for a pipe must not hold up the heartbeats.
     commands, output = FileObject(0, "rb"), FileObject(1, "wb", buffering=0)
-    master = Master(host, int(port), output.write)
+    try:
+        master = Master(host, int(port), int(workers), os.environ.pop(VARIABLE), output.write)
+    except RPCError as error:
+        fail(str(error))
     gevent.spawn(master.watch)
     master.report(Listening(master.port))
     for line in commands:
@@ -220,6 +191,8 @@ def main() -> None:
             master.begin()
         elif command == "stop":
             master.stop()
+        elif "expel" in command:
+            master.expel(command["expel"])
         else:
             spec = load_spec_from_json(line)
             assert spec

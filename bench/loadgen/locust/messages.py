@@ -10,8 +10,9 @@ LONGEST = 100  # of what is shown of a stranger's text; a name of a host has 64 
 
 # What the messages hold. It changes when they do, for versions change with a release only.
 # 1 had no number; with 2 `drive` became `spec`, and `answers` `responses`; with 3 a plan is called
-# a load spec, and a report holds no `opened_ns`, which its worker has sent before.
-PROTOCOL = 3
+# a load spec, and a report holds no `opened_ns`, which its worker has sent before; with 4 there is
+# a secret, and reports are messages of their own.
+PROTOCOL = 4
 
 # Messages of Locust's, from worker to master and back.
 HELLO = "calcbench-hello"  # who I am; the first thing that a worker says
@@ -20,11 +21,11 @@ LOAD_SPEC = "calcbench-load-spec"  # a worker's part of a load
 BEGIN = "calcbench-begin"
 BYE = "calcbench-bye"  # from the master: the race is over; from a worker: I leave it
 LEFT, DIED = "left", "died"  # what becomes of a worker before the race is over
-REPORT_KEY = "calcbench"  # of a report: messages of `calcbench.bench.loadgen.protocol`
+REPORT = "calcbench-report"  # a piece of the messages of `calcbench.bench.loadgen.protocol`
 
-# What the master writes to its standard output: whose message it is, and how long. Those of a
-# worker go by its number and are as they were in its report, those of the master are the JSON of
-# one of the messages below. Workers go by their number, from 0.
+# What the master writes to its standard output: whose message it is, and how long. A worker's go
+# by its number, from 0, and are as it has sent them; the master's own are the JSON of one of the
+# messages below.
 ENVELOPE = struct.Struct("=qq")
 MASTER = -1
 
@@ -50,8 +51,14 @@ class Refused(msgspec.Struct, frozen=True, tag="refused"):
     why: str
 
 
+class Strangers(msgspec.Struct, frozen=True, tag="strangers"):
+    """So often somebody who does not know the secret of the run was turned away."""
+
+    count: int
+
+
 class Gone(msgspec.Struct, frozen=True, tag="gone"):
-    """Worker *number* has gone; *how*, `LEFT` or `DIED`."""
+    """Worker *number* has gone; *how*, `LEFT`, `DIED` or what it did wrong."""
 
     number: int
     how: str
@@ -63,7 +70,7 @@ class Assigned(msgspec.Struct, frozen=True, tag="assigned"):
     connections: dict[int, int]
 
 
-MasterMessage = Listening | Joined | Refused | Gone | Assigned
+MasterMessage = Listening | Joined | Refused | Strangers | Gone | Assigned
 
 
 def message_to_json(message: MasterMessage) -> bytes:

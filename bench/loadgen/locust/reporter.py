@@ -11,6 +11,8 @@ from calcbench.bench.loadgen.protocol import (
 )
 from calcbench.bench.schema.outcomes import OUTCOMES
 
+PIECE = 1 << 20  # bytes of the samples in one message
+
 
 class Reporter:
     """What one load has to report: `add` takes a sample, `take` gives what nobody took yet."""
@@ -34,13 +36,19 @@ class Reporter:
         if self.counting:
             self.packed += struct.pack(f"{len(self.fresh)}q", *self.fresh)
         self.fresh.clear()
+        if len(self.packed) >= PIECE:
+            self.bundle_packed()
+
+    def bundle_packed(self) -> None:
+        """Make a message of the samples that are packed."""
+        self.messages.append(samples_to_octets(self.packed))
+        self.packed.clear()
 
     def bundle(self) -> None:
         """Make a message of the samples that are there."""
         self.tidy()
         if self.packed:
-            self.messages.append(samples_to_octets(self.packed))
-            self.packed.clear()
+            self.bundle_packed()
 
     def send(self, message: Message) -> None:
         """Add a message that is not samples, behind those that there are."""

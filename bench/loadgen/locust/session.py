@@ -8,27 +8,34 @@ from collections.abc import Iterator, Mapping
 from calcbench.bench.loadgen.collector import Collector, ReportReader
 from calcbench.bench.loadgen.locust.messages import plain
 from calcbench.bench.loadgen.observation import Observation
+from calcbench.bench.loadgen.protocol import NOBODY, SAMPLE, TAG_BITS, WAITED, ReportError
 from calcbench.bench.loadgen.spec import LoadSpec
+from calcbench.bench.schema.outcomes import OUTCOMES
 from calcbench.bench.system.cpu_time import group_cpu_ns
 from calcbench.core.errors import CalcbenchError
 
 NEVER = float("inf")
 LONGEST_ERROR = 500  # characters of what a driver says of itself
+SPARE_S = 30.0  # beyond what a load should take, until it is given up
 
 
 @contextlib.contextmanager
 def understanding() -> Iterator[None]:
-    """Have a report whose samples make no sense fail its load, and not the whole race.
+    """Raise ReportError, in one short line, for whatever is wrong with a report.
 
-    Who joins from elsewhere may be anybody. Messages have been checked when they came.
+    A worker is another machine's, and none of its mistakes may end the race.
     """
     try:
         yield
+    except (ReportError, ValueError) as error:
+        raise ReportError(plain(error, LONGEST_ERROR)) from None
     except CalcbenchError as error:
         raise CalcbenchError(plain(error, LONGEST_ERROR)) from None
-    except ValueError as error:
-        problem = plain(f"{type(error).__name__}: {error}")
-        raise CalcbenchError(f"a worker reports what cannot be understood ({problem})") from None
+
+
+def needed_s(spec: LoadSpec) -> float:
+    """Return how long a load by *spec* takes at most, if nothing goes wrong."""
+    return spec.warmup_s + spec.duration_s + 2 * spec.timeout_s
 
 
 class LoadSession:
@@ -84,7 +91,10 @@ class LoadSession:
         self.opens = time.perf_counter_ns() + self.spec.warmup_s * 1e9
 
     def take(self, number: int, octets: bytes) -> None:
-        """Take in what worker *number* reports; raises CalcbenchError if it cannot drive."""
+        """Take in what worker *number* reports.
+
+        Raises CalcbenchError if it says that it cannot drive, ReportError where it makes no sense.
+        """
         reader = self.readers.get(number)
         if reader is None:  # it had been given up
             return
@@ -95,8 +105,31 @@ class LoadSession:
                 raise ValueError("a window that opens before it should")
             if reader.opened_ns and not reader.ahead_ns:
                 reader.put_at(round(self.opens))
+            if reader.report and reader.report.responses is None:
+                raise ValueError("responses is missing")
             for piece in samples:
+                self.check(number, reader, piece)
                 self.collector.add(reader, piece)
+
+    def check(self, number: int, reader: ReportReader, piece: bytes) -> None:
+        """Raise ValueError unless the samples in *piece* could be those of worker *number*."""
+        import numpy as np
+
+        assert self.shares
+        samples = np.frombuffer(piece, np.int64).reshape(-1, SAMPLE)
+        moments, tag = samples[:, :4], samples[:, 4]
+        client, outcome = tag >> TAG_BITS, tag & (WAITED - 1)
+        if not reader.opened_ns:
+            raise ValueError("samples before the window has opened")
+        if not ((client >= NOBODY) & (client < self.shares[number])).all():
+            raise ValueError("a sample of a client that it does not have")
+        if not (outcome < len(OUTCOMES)).all():
+            raise ValueError("a sample of no known outcome")
+        opened = reader.opened_ns + reader.ahead_ns
+        longest_ns = round((needed_s(self.spec) + SPARE_S) * 1e9)
+        within = (moments >= opened - longest_ns) & (moments <= opened + longest_ns)
+        if not within.all() or not (samples[:, 0] <= samples[:, 3]).all():
+            raise ValueError("a sample of a time that cannot be")
 
     def lose(self, number: int, how: str) -> None:
         """Go on without worker *number*; *how* it has gone matters if it has not reported."""
@@ -126,7 +159,8 @@ class LoadSession:
         """
         with understanding():
             observation = self.collector.collect()
-            responses_seen = sum(map(responses_of, self.readers.values()))
+        reports = [reader.report for reader in self.readers.values()]
+        responses_seen = sum(report.responses or 0 for report in reports if report)
         (opened, before), (closed, after) = self.cpu_readings
         late_s = (opened - self.opens) / 1e9
         if self.spec.server_group and late_s > self.spec.duration_s / 2:
@@ -150,10 +184,3 @@ class LoadSession:
             f" ({shares[number] / whole:.0%}), is lost"
             for number, how in self.lost.items()
         )
-
-
-def responses_of(reader: ReportReader) -> int:
-    """Return how many responses a worker has counted; raises ValueError where it did not."""
-    if reader.report is None or reader.report.responses is None:
-        raise ValueError("responses is missing")
-    return reader.report.responses

@@ -32,7 +32,7 @@ class Dispatcher(UsersDispatcher):
     Locust would take users, and so connections, from those who drive and give them to a newcomer.
     """
 
-    members: ClassVar[set[str]] = set()  # by Locust's name for them; others may find our port
+    members: ClassVar[set[str]] = set()  # by Locust's name for them; others may know the secret
 
     def __init__(self, worker_nodes: list[WorkerNode], user_classes: list[type[User]]) -> None:
         super().__init__([node for node in worker_nodes if node.id in self.members], user_classes)

@@ -1,15 +1,18 @@
 """Locust's worker: ``python -m calcbench.bench.loadgen.locust.worker HOST PORT SECONDS [PARENT]``.
 
-It joins the master of a race at HOST:PORT, which may be up to SECONDS late, and carries out its
-part of every load until the race is over. With PARENT, the process that started it on the same
-machine, it is silent, keeps to the cores that it is told, and ends when that does.
+It joins the master of a race at HOST:PORT, which may be up to SECONDS late and has the secret that
+is in the environment, and carries out its part of every load until the race is over. With PARENT,
+the process that started it on the same machine, it is silent, keeps to the cores that it is told,
+and ends when that does.
 
-A load goes like this. The master has the worker start its users and, when all are there, sends
-its part of the load spec. The worker says when it is ready, begins when the master says so, and
-puts what it has seen into the reports that Locust sends to the master.
+A load goes like this. The master has the worker start its users and, when all are there, sends its
+part of the load spec. The worker says when it is ready, begins when the master says so, and sends
+what it has seen whenever Locust reports to the master.
 """
 
 import dataclasses
+import functools
+import itertools
 import logging
 import os
 import signal
@@ -25,6 +28,7 @@ from locust.env import Environment
 
 import calcbench
 from calcbench.bench.loadgen.driver.process import prepare_process
+from calcbench.bench.loadgen.locust.border import FRAME
 from calcbench.bench.loadgen.locust.loop import Loop
 from calcbench.bench.loadgen.locust.messages import (
     BEGIN,
@@ -33,14 +37,17 @@ from calcbench.bench.loadgen.locust.messages import (
     LOAD_SPEC,
     PROTOCOL,
     REFUSE,
-    REPORT_KEY,
+    REPORT,
     WELCOME,
     place,
 )
 from calcbench.bench.loadgen.locust.reporter import Reporter
+from calcbench.bench.loadgen.locust.secret import VARIABLE
+from calcbench.bench.loadgen.locust.transport import LOCUSTS, Client
 from calcbench.bench.loadgen.locust.user import ConnectionUser
 from calcbench.bench.loadgen.protocol import DriverError, Ready
 from calcbench.bench.loadgen.spec import load_spec_from_json
+from calcbench.bench.system.terminal import echo, fail, never_fail_for_a_letter
 from calcbench.core.serving.stop import die_with_parent
 
 if TYPE_CHECKING:
@@ -51,6 +58,7 @@ HELLO_S = 10.0  # at most, for one reply of the master's; it has nothing else to
 SILENCE_S = 20.0  # a master that says nothing for so long has gone; it answers every second
 RETRY_S = 0.2  # between two tries whether the master is there
 EXIT_BYE_S = 0.2  # for a last word to leave
+PATIENCE = 3  # handshakes that may fail; one may when the master is very busy
 
 
 class JoinedWorker:
@@ -95,7 +103,8 @@ class JoinedWorker:
         assert spec
         spec = dataclasses.replace(spec, unix="")  # what listens there is no server to load
         if not self.local:
-            spec = dataclasses.replace(spec, cpus=())  # another machine's cores are not ours
+            # Another machine's cores are not ours, and what a name means here is our resolver's.
+            spec = dataclasses.replace(spec, cpus=(), address="")
         self.reporter = Reporter()
         try:
             prepare_process(spec)
@@ -121,11 +130,11 @@ class JoinedWorker:
             ConnectionUser.clients.get()
         self.loop = self.performing = None
 
-    def report(self, data: dict[str, Any], **_: Any) -> None:
-        """Put what is new into a report to the master."""
+    def report(self, **_: Any) -> None:
+        """Send what is new to the master, in pieces that it takes."""
         taken = self.reporter.take()
-        if taken:
-            data[REPORT_KEY] = taken
+        for start in range(0, len(taken), FRAME):
+            self.runner.send_message(REPORT, {"octets": taken[start : start + FRAME]})
 
     def leave(self, number: int) -> None:
         """Tell the master that we go, and go: a signal has said so."""
@@ -135,39 +144,52 @@ class JoinedWorker:
         os._exit(128 + number)
 
 
-def wait_for_master(host: str, port: int, wait_s: float) -> None:
-    """Return when something listens at *host*, *port*; exits when nothing does in time."""
+def wait_for_master(host: str, port: int, wait_s: float) -> str:
+    """Return the address of *host* at which something listens; exits when nothing does in time."""
     end = time.monotonic() + wait_s
     while True:
         try:
             timeout_s = min(max(wait_s, RETRY_S), HELLO_S)
-            socket.create_connection((host, port), timeout=timeout_s).close()
+            with socket.create_connection((host, port), timeout=timeout_s) as there:
+                return str(there.getpeername()[0])
         except socket.gaierror as error:
-            sys.exit(f"calcbench: no host {host!r}: {error.strerror}")
+            fail(f"calcbench: no host {host!r}: {error.strerror}")
         except OSError as error:
             if time.monotonic() >= end:
                 why = error.strerror or str(error)
-                sys.exit(
-                    f"calcbench: no master at {place(host, port)} within {wait_s:g} s ({why});"
+                fail(
+                    f"calcbench: no master at {place(host, port)} within {wait_s:,.10g} s ({why});"
                     " is calcbench run --engine locust --join waiting there?"
                 )
             time.sleep(RETRY_S)
-        else:
-            return
 
 
-def join(host: str, port: int, wait_s: float, *, local: bool) -> JoinedWorker:
-    """Return a worker that the master at *host*, *port* knows; exits when it wants none."""
+def join(address: str, port: int, wait_s: float, at: str, *, local: bool) -> JoinedWorker:
+    """Return a worker that the master at *address*, *port* knows; exits when it wants none.
+
+    *at* is where that is in the user's words.
+    """
     wait_s = min(max(wait_s, 1), HELLO_S)
     stranger = (
-        f"calcbench: what listens at {place(host, port)} is no calcbench run that waits for us"
+        f"calcbench: what listens at {at} is no calcbench run that waits for us, or its secret is"
+        " another one"
     )
+    failures, is_known = itertools.count(1), False
+
+    def refused() -> None:
+        if not is_known and next(failures) >= PATIENCE:
+            echo(stranger, err=True)
+            os._exit(1)  # Locust would try for minutes
+
+    # It has no hook for this.
+    LOCUSTS.Client = functools.partial(Client, os.environ.pop(VARIABLE), refused)
     environment = Environment(user_classes=[ConnectionUser])
     try:
         with gevent.Timeout(wait_s):
-            runner = environment.create_worker_runner(host, port)
+            runner = environment.create_worker_runner(address, port)
     except gevent.Timeout:
-        sys.exit(stranger)
+        fail(stranger)
+    is_known = True
     worker = JoinedWorker(runner, local=local)
     runner.send_message(
         HELLO,
@@ -180,9 +202,9 @@ def join(host: str, port: int, wait_s: float, *, local: bool) -> JoinedWorker:
         },
     )
     if not worker.welcomed.wait(wait_s):
-        sys.exit(stranger)
+        fail(stranger)
     if worker.refused:
-        sys.exit(f"calcbench: the master at {place(host, port)} does not take us: {worker.refused}")
+        fail(f"calcbench: the master at {at} does not take us: {worker.refused}")
     return worker
 
 
@@ -199,6 +221,7 @@ def work_until_over(worker: JoinedWorker) -> bool:
 def main() -> None:
     """Join, and work until the race is over."""
     host, number, longest, *parent = sys.argv[1:]
+    never_fail_for_a_letter()
     port, wait_s = int(number), float(longest)
     if parent:
         die_with_parent(int(parent[0]))
@@ -207,20 +230,20 @@ def main() -> None:
         signal.signal(signal.SIGINT, lambda number, _: os._exit(128 + number))
     logging.disable(logging.WARNING)  # Locust's advice is for other ways to use it
     locust.runners.WORKER_REPORT_INTERVAL = REPORT_S
-    wait_for_master(host, port, wait_s)
-    worker = join(host, port, wait_s, local=bool(parent))
+    address, at = wait_for_master(host, port, wait_s), place(host, port)
+    worker = join(address, port, wait_s, at, local=bool(parent))
     if not parent:
         ends = [signal.SIGINT, signal.SIGTERM]
         if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as nohup leaves it
             ends.append(signal.SIGHUP)
         for end in ends:
             gevent.signal_handler(end, worker.leave, end)
-        print(f"calcbench: joined the race at {place(host, port)}; Ctrl-C leaves it", flush=True)
+        echo(f"calcbench: joined the race at {at}; Ctrl-C leaves it")
     over = work_until_over(worker)
     if not parent:
         if not over:
-            sys.exit(f"calcbench: the master at {place(host, port)} has gone")
-        print("calcbench: the race is over", flush=True)
+            fail(f"calcbench: the master at {at} has gone")
+        echo("calcbench: the race is over")
 
 
 if __name__ == "__main__":
