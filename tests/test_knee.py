@@ -115,6 +115,7 @@ def measured(
         (1, {"failed": 5}, NOT_KEPT),
         (1, {"elapsed_ns": 2 * 10**9}, NOT_KEPT),  # half of what was offered
         (1, {"judgement": "driver-bound"}, UNKNOWN),
+        (1, {"judgement": "silent", "responses_in_window": 40}, NOT_KEPT),
         (1, {"status": "unavailable", "reason": "no fork"}, UNKNOWN),
         (1, {"outcomes": Outcomes(timed_out=9)}, NOT_KEPT),
         (1, {"outcomes": Outcomes(), "reason": "it died"}, UNKNOWN),

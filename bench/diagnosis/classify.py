@@ -4,7 +4,8 @@
 `server-bound`  the server's own, whether it computes or waits: nothing else held it up
 `driver-bound`  the driver was busy nearly all the time, or near the ceiling that
                 `calcbench calibrate` found: the server may be faster than it looks
-`silent`        in half of the window or more no response came: the server hung, or was stopped
+`silent`        in half of the window or more no response came: the server hung, was stopped or
+                got no core
 `contended`     another program took time from the cores, or the host did (steal)
 `unsteady`      the rate never settled within the window
 `invalid`       the measurement contradicts itself, or there is none

@@ -23,7 +23,7 @@ from calcbench.bench.runner.race import pinning_of
 from calcbench.bench.runner.subject import Setup, Subject
 from calcbench.bench.schema.calibration import Calibration
 from calcbench.bench.schema.condition import Condition
-from calcbench.bench.schema.judgements import UNRANKED
+from calcbench.bench.schema.judgements import SILENT, UNRANKED
 from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Measurement
 from calcbench.bench.schema.store import SEARCH, as_bytes, prepare_folder
@@ -136,7 +136,9 @@ def judge_try(measurement: Measurement, objective: Threshold, folder: Path) -> T
         what = f"{outcomes.failed:,} of {outcomes.total:,} failed"
         # A server that is not there fails too; that is for the reason to say.
         return Try(rate, NOT_KEPT if outcomes.total else UNKNOWN, measurement.reason or what)
-    if measurement.status != "ok" or measurement.judgement in UNRANKED:
+    # A server that falls silent under a rate has not kept it: its figures say so.
+    unknown = measurement.judgement in UNRANKED and measurement.judgement != SILENT
+    if measurement.status != "ok" or unknown:
         return Try(rate, UNKNOWN, measurement.reason or measurement.judgement)
     row = summarise_condition(measurement.condition, [measurement], folder)
     due = rate * measurement.elapsed_ns / 1e9
