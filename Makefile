@@ -12,7 +12,7 @@ REFERENCE = build/reference-servers$(addprefix -,$(subst /,-,$(PYTHON)))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:  # two targets would install into one .venv at once
-.PHONY: help run test test-fast coverage check format install results bench-core validate fuzz mutants docs dist clean types
+.PHONY: help run test test-fast coverage check format install results bench-core validate fuzz mutants soak docs dist clean types
 
 # `exec`: no shell in between, so Ctrl-C reaches the command once and make reports its exit status.
 
@@ -24,11 +24,11 @@ help: ## list these targets
 	@echo 'ARGS passes options on:   make run ARGS="--strategy fork,selectors --rounds 1"'
 	@echo 'PYTHON, VENV choose:      make run PYTHON=python3.13 VENV=.venv-3.13'
 
-run: ## install if needed, then race the strategies and draw what happened
+run: ## install if needed, then race the strategies and draw charts: about two minutes
 	$(INSTALL) $(if $(filter locust,$(subst =, ,$(ARGS))),locust,run)
 	@exec $(BIN)/calcbench run $(ARGS)
 
-test: ## install if needed, then run all tests
+test: ## install if needed, then run all tests: about five minutes
 	$(INSTALL) test
 	@exec $(BIN)/pytest $(ARGS)
 
@@ -73,7 +73,7 @@ bench-core: ## compare the core with a parser in C, a bare loop and other server
 	@VENV=$(REFERENCE) sh .ci/install venv
 	@exec $(BIN)/python -m calcbench.bench.corebench --python $(REFERENCE)/bin/python --install $(ARGS)
 
-fuzz: ## look for octets that break the connection, for FUZZ_S seconds (60)
+fuzz: ## look for bytes that break the connection, for FUZZ_S seconds (60)
 	$(INSTALL) test
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'atheris>=2.3,<4'
 	@mkdir -p build/fuzz-corpus
@@ -82,6 +82,10 @@ fuzz: ## look for octets that break the connection, for FUZZ_S seconds (60)
 mutants: ## break each rule of the parser once; a test must notice each
 	$(INSTALL) test
 	@exec $(BIN)/python tests/mutation/mutate.py $(ARGS)
+
+soak: ## put every strategy under many clients and faults, and stop it: 10 to 20 minutes
+	$(INSTALL) test
+	@PYTHONPATH=tests exec $(BIN)/python -m soak $(ARGS)
 
 docs: ## write the parts of README and docs/ that come from the code
 	$(INSTALL) run

@@ -11,16 +11,45 @@ the same declaration::
 import dataclasses
 import difflib
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from calcbench.core.errors import UsageError
 
+WHOLE = re.compile(r"[+-]?[0-9]{1,4000}")  # `int` refuses little more
+NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+SECONDS_OF = {"": 1.0, "s": 1.0, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "min": 60.0, "h": 3600.0}
+TIME = re.compile(rf"({NUMBER.pattern})\s*({'|'.join(filter(None, SECONDS_OF))})?")
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """The *least* and the *most* that a number may be, and its *unit* in words, if it has one."""
+
+    least: float
+    most: float
+    unit: str = ""
+
+    def __contains__(self, number: float) -> bool:
+        """Tell whether *number* lies within; what is not a number does not."""
+        return self.least <= number <= self.most
+
+    def __str__(self) -> str:
+        """Return them in words: ``from 0.01 to 86,400 seconds``."""
+        if self.unit == "%":
+            return f"from {100 * self.least:.10g}% to {100 * self.most:.10g}%"
+        unit = f" {self.unit}" if self.unit else ""
+        return f"from {self.least:,.10g} to {self.most:,.10g}{unit}"
+
 
 @dataclass(frozen=True)
 class OptionField:
-    """One option as a user sees it; *type_name* is ``int``, ``float`` or ``str``."""
+    """One option as a user sees it; *type_name* is ``int``, ``float`` or ``str``.
+
+    With *seconds* it is a time, in seconds where no other unit stands behind it.
+    """
 
     name: str
     default: Any
@@ -28,13 +57,31 @@ class OptionField:
     type_name: str
     least: float | None
     most: float | None
+    choices: tuple[str, ...]
+    seconds: bool = False
 
 
 def option(
-    default: Any, help: str, *, least: float | None = None, most: float | None = None
+    default: Any,
+    help: str,
+    *,
+    least: float | None = None,
+    most: float | None = None,
+    choices: tuple[str, ...] = (),
+    seconds: bool = False,
 ) -> Any:
-    """Declare a field with its *default*, its *help* and the range it must lie in."""
-    return dataclasses.field(default=default, metadata={"help": help, "least": least, "most": most})
+    """Declare a field with its *default*, its *help*, and its range or the words it may be.
+
+    With *seconds* it is a time, and may be given with a unit, such as ``500ms``.
+    """
+    metadata = {
+        "help": help,
+        "least": least,
+        "most": most,
+        "choices": choices,
+        "seconds": seconds,
+    }
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 def describe(options_type: type | None) -> list[OptionField]:
@@ -49,6 +96,8 @@ def describe(options_type: type | None) -> list[OptionField]:
             type(field.default).__name__,
             field.metadata["least"],
             field.metadata["most"],
+            field.metadata["choices"],
+            field.metadata["seconds"],
         )
         for field in dataclasses.fields(options_type)
     ]
@@ -75,22 +124,60 @@ def parse_options(options_type: type | None, assignments: Sequence[str]) -> Any:
     return options_type(**values) if options_type is not None else None
 
 
-def convert(field: OptionField, text: str) -> Any:
-    """Return *text* as a value of *field*; raises UsageError when it cannot be one."""
+def convert(field: OptionField, text: str, flag: str = "") -> Any:
+    """Return *text* as a value of *field*; raises UsageError when it cannot be one.
+
+    It was typed behind *flag*, or behind the name of the field and an equals sign.
+    """
     if field.type_name == "str":
+        if field.choices and text not in field.choices:
+            raise UsageError(f"no {field.name} {text!r}{nearest(text, field.choices)}")
         return text
-    kind, noun = (int, "a whole number") if field.type_name == "int" else (float, "a number")
+    least = -math.inf if field.least is None else field.least
+    most = math.inf if field.most is None else field.most
+    bounds = Bounds(least, most, "seconds" if field.seconds else "")
+    given = f"{flag} " if flag else f"option {field.name}="
+    example = f"as in {given.removeprefix('option ')}{field.default:.10g}"
+    read, noun = parse_number, "a number"
+    if field.seconds:
+        read, noun = parse_seconds, "seconds, or a time such as 500ms"
+    elif field.type_name == "int":
+        read, noun = parse_whole, "a whole number"
     try:
-        value = kind(text)
+        value = read(text)
     except ValueError:
-        raise UsageError(f"option {field.name}={text!r} should be {noun}") from None
-    if isinstance(value, float) and not math.isfinite(value):
-        raise UsageError(f"option {field.name}={text!r} should be a finite number")
-    if field.least is not None and value < field.least:
-        raise UsageError(f"option {field.name}={text} should be at least {field.least:g}")
-    if field.most is not None and value > field.most:
-        raise UsageError(f"option {field.name}={text} should be at most {field.most:g}")
+        raise UsageError(f"{given}{text!r} should be {noun}, {example}") from None
+    if value not in bounds:
+        raise UsageError(f"{given}{text} should be {bounds}, {example}")
     return value
+
+
+def parse_whole(text: str) -> int:
+    """Return the whole number in *text*: digits and a sign, where `int` takes much more.
+
+    Raises ValueError.
+    """
+    if not WHOLE.fullmatch(text):
+        raise ValueError(text)
+    return int(text)
+
+
+def parse_number(text: str) -> float:
+    """Return the decimal number in *text*, infinity where it is too large; raises ValueError."""
+    if not NUMBER.fullmatch(text):
+        raise ValueError(text)
+    return float(text)
+
+
+def parse_seconds(text: str) -> float:
+    """Return the seconds in *text*: ``2.5``, or with a unit ``2.5s``, ``500ms``, ``2min``.
+
+    Raises ValueError.
+    """
+    matched = TIME.fullmatch(text)
+    if not matched:
+        raise ValueError(text)
+    return float(matched[1]) * SECONDS_OF[matched[2] or ""]
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""Write into the pages what the code itself says: strategies, help texts, the drawing of the rooms.
+"""Write into the pages what code and results say: strategies, help texts, rooms, figures.
 
 A page, README.md too, marks a place with ``<!-- generated: NAME -->`` and ``<!-- end -->``, and
 whatever is between the two is written anew. ``python docs/generate.py`` does so, and with
@@ -7,6 +7,8 @@ may be missing: whoever tries one out needs one file and nothing else.
 """
 
 import ast
+import dataclasses
+import functools
 import re
 import subprocess
 import sys
@@ -17,7 +19,15 @@ from pathlib import Path
 
 import click
 
+from calcbench.bench.analysis.scaling import family
+from calcbench.bench.analysis.summary import Row, Summary, summarise
 from calcbench.bench.cli.main import cli
+from calcbench.bench.schema.reader import read_run
+from calcbench.bench.schema.result import Run
+from calcbench.bench.units import format_number
+from calcbench.bench.views.conclusions import enumerate_names
+from calcbench.bench.views.table import HEADINGS, LEFT, sections
+from calcbench.bench.views.text_table import aligned, places_of
 from calcbench.core.options import describe
 from calcbench.core.serving import catalogue
 
@@ -26,6 +36,10 @@ ROOT = DOCS.parent
 PLACE = re.compile(r"(<!-- generated: (.+?) -->\n).*?(<!-- end -->)", re.DOTALL)
 WIDTH = 80  # columns of a help text
 DRAWING = 100  # columns of the drawing of the rooms
+PARAGRAPH = 106  # columns of a paragraph
+REFERENCE = ROOT / "results" / "reference"
+REFERENCE_TABLE = re.compile(r"reference: (\S+) at (\S+) under (\S+)")
+ALIKE = 1.2  # times as many, up to which two are called close
 
 
 def untracked() -> set[str]:
@@ -192,8 +206,91 @@ def module_table(room: str, files: list[Path]) -> str:
     return "\n".join(lines)
 
 
+@functools.cache
+def reference_run() -> tuple[Run, Summary]:
+    """Return the reference run and its summary."""
+    run = read_run(REFERENCE)
+    return run, summarise(run, REFERENCE)
+
+
+def reference_row(strategy: str, workload: str, connections: int) -> Row:
+    """Return the one row of the reference run that these name."""
+    return next(
+        one
+        for one in reference_run()[1].rows
+        if one.condition.strategy == strategy
+        and (one.condition.workload, one.condition.connections) == (workload, connections)
+    )
+
+
+def reference(name: str, old: str) -> str:
+    """Return the text of the place called *name*, from the reference run.
+
+    A copy of the code may lack that run: there the place keeps its *old* text.
+    """
+    if not REFERENCE.exists():
+        return old.split("\n", 1)[1].rpartition("\n\n<!-- end -->")[0]
+    if matched := REFERENCE_TABLE.fullmatch(name):
+        strategies, levels, workload = matched.groups()
+        return reference_table(strategies.split(","), [*map(int, levels.split(","))], workload)
+    said = SENTENCES[name]()
+    return textwrap.fill(said, PARAGRAPH, break_on_hyphens=False, break_long_words=False)
+
+
+def reference_table(strategies: list[str], levels: list[int], workload: str) -> str:
+    """Return the command for these, and of its table what the reference run has."""
+    run, summary = reference_run()
+    rows = [reference_row(strategy, workload, level) for level in levels for strategy in strategies]
+    [section] = sections(dataclasses.replace(summary, rows=tuple(rows)), run)
+    chosen = f"--strategy {','.join(strategies)} --connections {','.join(map(str, levels))}"
+    lines = aligned([HEADINGS, *section.rows], places_of(HEADINGS, *LEFT))
+    command = f"$ calcbench run {chosen} --workload {workload}"
+    return "\n".join(["```console", command, section.heading, *lines, "```"])
+
+
+def flip() -> str:
+    """Say how many times as many one strategy answers as another, under two workloads."""
+    ratios = [
+        reference_row("selectors", workload, 32).throughput.median
+        / reference_row("thread-per-request", workload, 32).throughput.median
+        for workload in ("add", "wait=10ms")
+    ]
+    close = "the two are close" if 1 / ALIKE < ratios[1] < ALIKE else f"{times(ratios[1])} as many"
+    return (
+        "With 32 clients and responses that cost nothing (`add`), one event loop (selectors) serves"
+        f" {times(ratios[0])} as many requests as a thread for each request (thread-per-request)."
+        f" Where responses wait 10 ms, {close}."
+    )
+
+
+def times(ratio: float) -> str:
+    """Return *ratio* as a sentence says it."""
+    return f"{ratio:.0f} times" if ratio >= 2 else f"{ratio:.1f} times"
+
+
+def prediction() -> str:
+    """Say what the time of a request alone predicts for the pool, and what was measured."""
+    run, _ = reference_run()
+    levels = run.plan.connections
+    line = {level: reference_row("threadpool", "wait=10ms", level) for level in levels}
+    served = family(line, run)
+    predicted = enumerate_names([f"{served.many(level):,.0f}" for level in levels])
+    measured = enumerate_names([f"{one.throughput.median:,.0f}" for one in line.values()])
+    return (
+        "In the [reference run](../results/reference) `wait=10ms` takes"
+        f" {format_number(served.service_s * 1e3)} ms alone, so the pool of {served.servers:.0f}"
+        f" should answer {predicted} requests a second of"
+        f" {enumerate_names([str(level) for level in levels])} clients; measured were {measured}."
+    )
+
+
+SENTENCES = {"reference: flip": flip, "reference: prediction": prediction}
+
+
 def generate(name: str, old: str, may_miss: set[str]) -> str:
     """Return the text of the place called *name*, whose *old* text is known."""
+    if name.startswith("reference: "):
+        return reference(name, old)
     if name == "strategies":
         return strategies(old, may_miss)
     if name == "wings":

@@ -1,15 +1,15 @@
 """One thread and one event loop: whoever is ready is served, and nobody is waited for.
 
 Thousands of idle or slow clients cost next to nothing, and a response that needs I/O sets a timer.
-But all is on one core: a handler that computes or blocks, and a client that pipelines, stall all.
+But all is on one core: a handler that computes or blocks stalls every other client.
 """
 
 from selectors import EVENT_READ, DefaultSelector
 from socket import socket
-from time import monotonic
 
 from calcbench.core.http.connection import NOTHING
-from calcbench.core.serving.event_loop import SWEEP_S, Timers, accept_batch, expire, serve_ready
+from calcbench.core.serving.acceptor import Acceptor
+from calcbench.core.serving.event_loop import Later, drain, expire, resume, serve_ready
 from calcbench.core.serving.service import Service
 from calcbench.core.serving.sockets import Client
 from calcbench.core.serving.stop import Stop
@@ -17,56 +17,52 @@ from calcbench.core.serving.stop import Stop
 
 def serve(listener: socket, service: Service, options: None, stop: Stop) -> None:
     """Run an event loop over *listener* and its clients."""
-    listener.setblocking(False)
-    loop = Loop(listener, service, stop)
-    with loop.selector:
+    with DefaultSelector() as selector:
+        loop = Loop(selector, listener, service, stop)
         while not loop.turn():
             pass
         loop.finish()
 
 
 class Loop:
-    """The clients that a selector watches, and the responses whose time will come."""
+    """The clients that a selector watches, and what is to be done for them later."""
 
-    def __init__(self, listener: socket, service: Service, stop: Stop) -> None:
-        self.listener, self.service, self.stop = listener, service, stop
-        self.clients: set[Client] = set()
-        self.delayed, self.next_sweep = Timers(), monotonic() + SWEEP_S
-        self.selector = DefaultSelector()
-        self.selector.register(listener, EVENT_READ)
-        self.selector.register(stop, EVENT_READ)
+    def __init__(
+        self, selector: DefaultSelector, listener: socket, service: Service, stop: Stop
+    ) -> None:
+        self.selector, self.listener, self.stop = selector, listener, stop
+        self.acceptor = Acceptor(selector, listener, service, stop)
+        self.handle, self.clients, self.later = service.handle, set[Client](), Later()
+        selector.register(stop, EVENT_READ)
 
     def turn(self) -> bool:
         """Wait until somebody is ready, serve all who are, and tell whether to stop."""
-        ready = self.selector.select(self.delayed.until_next(SWEEP_S))
+        self.acceptor.watch(len(self.clients))
+        ready = self.selector.select(self.later.until_next())
         self.serve_clients([key.data for key, _ in ready if key.data])
         others = [key.fileobj for key, _ in ready if not key.data]  # listener and stop have no data
         if self.listener in others:
-            for client in accept_batch(self.listener, self.service, self.stop):
+            for client in self.acceptor.accept_batch(len(self.clients)):
                 self.clients.add(client)
                 self.serve_clients([client])  # often the first request is here already
-        for client, response in self.delayed.due():
-            client.connection.respond(response)
-            self.serve_clients([client])
-        if (now := monotonic()) >= self.next_sweep:
-            self.next_sweep = now + SWEEP_S
-            self.serve_clients(expire(self.clients))
+        if self.later.is_due():
+            self.serve_clients(resume(self.handle, self.later))
+        if self.later.sweep_is_due():
+            expire(self.clients, self.serve_clients)
         return self.stop in others
 
     def finish(self) -> None:
         """Accept nobody any more, and serve those who are here until the last one leaves."""
-        self.selector.unregister(self.listener)
+        self.acceptor.close()
         self.selector.unregister(self.stop)  # it stays readable: no wait would last
-        self.serve_clients(list(self.clients))  # what has arrived by now still gets its response
-        for client in self.clients:
-            client.connection.drain()
-        self.serve_clients(list(self.clients))  # lets go of those who had nothing under way
+        drain(self.clients, self.stop.deadline)
+        self.serve_clients(list(self.clients))
         while self.clients:
             self.turn()
 
     def serve_clients(self, clients: list[Client]) -> None:
         """Serve *clients* as far as it goes, then have each watched for what it waits for."""
-        serve_ready(clients, self.service.handle, self.delayed)
+        serve_ready(clients, self.handle, self.later)
         for client in clients:
             interest = client.connection.interest
             if interest != client.watched:

@@ -50,8 +50,8 @@ def test_reads_a_behaviour(text: str, behaviour: Behaviour) -> None:
         ("idle=", "should be like idle=20"),
         ("idle=-1", "should be like idle=20"),
         ("idle=1.5", "should be like idle=20"),
-        ("idle=2000000", "at most 1,000,000 clients"),
-        ("idle=99999%", "at most 10000%"),
+        ("idle=2000000", "from 0 to 1,000,000 clients"),
+        ("idle=99999%", "from 0% to 10,000%"),
         ("normal=3", "for --connections to say"),
     ],
 )

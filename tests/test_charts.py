@@ -5,6 +5,7 @@ import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import matplotlib as mpl
 import pytest
@@ -24,7 +25,7 @@ from calcbench.bench.views.captions import footer, headline, notes
 from calcbench.bench.views.charts import DPI, LONGEST_LINE, STYLE, WIDTH, draw, draw_charts
 from calcbench.bench.views.palette import KNOWN, styles
 from calcbench.bench.views.panel import round_numbers, spread_apart
-from calcbench.bench.views.wording import about, break_name, cut_line
+from calcbench.bench.views.wording import about, break_name, cut_line, shorten, shorten_names
 
 FIVE = ("blocking", "fork", "selectors", "thread-per-request", "threadpool")
 EIGHT = tuple(
@@ -153,7 +154,7 @@ def test_names_every_strategy_once_in_every_panel(name: str) -> None:
     found = [text.get_text() for text in texts(figure)]
 
     for strategy in measured:
-        label = "\n".join(cut_line(line, LONGEST_LINE) for line in break_name(strategy))
+        label = shorten_names(measured, LONGEST_LINE)[strategy]
         assert found.count(label) == len(figure.axes)
 
 
@@ -171,6 +172,18 @@ def test_draws_the_same_bytes_from_the_same_summary(tmp_path: Path) -> None:
     )
     assert first[0].startswith(b"\x89PNG")
     assert b"<dc:date>" not in first[1]
+
+
+@pytest.mark.slow
+def test_draws_what_is_no_letter_in_a_form_that_can_be_read(tmp_path: Path) -> None:
+    summary, run = race(plan("fork:a=\x1b]0;t\x07\u202e\udc9b\x00", "中"), (1_000, 2_000))
+    draw_charts(summary, run, tmp_path)  # a warning would be an error
+    drawn = sorted(tmp_path.glob("*.svg"))
+
+    assert len(drawn) == len(METRICS)
+    for path in drawn:
+        ElementTree.parse(path)  # a control character would end it
+        assert r"\x1b]0;t\x07\u202e\x9b\x00" in path.read_text(encoding="utf-8").replace("\n", "")
 
 
 def test_draws_nothing_when_nothing_was_measured(tmp_path: Path) -> None:
@@ -304,9 +317,31 @@ def test_says_below_the_chart_what_was_run() -> None:
 
     assert "3 rounds of 1.00 s, connections kept alive, seed 1." in footer(closed)
     assert (
-        "an open loop of 12,500 requests per second, poisson arrivals, beside clients idle=20, seed"
-        in footer(opened)
+        "an open loop of 12,500 requests per second, poisson arrivals, beside background clients"
+        " idle=20, seed" in footer(opened)
     )
+
+
+@pytest.mark.parametrize(
+    ("connections", "rounds", "words"),
+    [
+        (
+            (8, 32),
+            3,
+            "number of connections: median of the rounds; bands behind them: lowest to",
+        ),
+        ((8, 32), 5, "median of the rounds; bands behind them: 95% interval of the median."),
+        ((32,), 3, "Bars and markers: median of the rounds; whiskers: lowest to highest."),
+        ((32,), 5, "Bars and markers: median of the rounds; whiskers: 95% interval of the median."),
+        ((32,), 1, "Bars and markers: median of the rounds; one round shows no spread."),
+    ],
+)
+def test_says_below_the_chart_what_its_marks_are(
+    connections: tuple[int, ...], rounds: int, words: str
+) -> None:
+    _, run = race(plan(*FIVE, connections=connections, rounds=rounds), STEPS)
+
+    assert words in footer(run)
 
 
 def test_leaves_points_of_the_driver_out_of_the_ranking() -> None:
@@ -314,7 +349,7 @@ def test_leaves_points_of_the_driver_out_of_the_ranking() -> None:
 
     assert headline(THROUGHPUT, rows) == "selectors: 2,000/s at 32 connections"
     assert headline(THROUGHPUT, rows[:1]) == "at 32 connections, the driver was the limit"
-    assert notes(rows) == ["Judged driver-bound: fork at 32"]
+    assert notes(rows) == ["fork at 32: the driver was the limit, so not ranked"]
 
 
 def test_tells_rounds_of_the_driver_in_one_line() -> None:
@@ -329,7 +364,7 @@ def test_tells_rounds_of_the_driver_in_one_line() -> None:
     assert note.startswith("The driver was the limit in some")
     assert note.endswith(" rounds, which do not count: fork at 8, 32; selectors at 8, 32")
     contended = [dataclasses.replace(row, failed_rounds=0, judgement="contended") for row in rows]
-    assert notes(contended) == ["Judged contended: every point"]
+    assert notes(contended) == ["Every point: another program was using the cores"]
 
 
 def test_says_that_nobody_leads_where_rounds_overlap() -> None:
@@ -348,12 +383,12 @@ def test_lets_nobody_lead_who_leaves_clients_without_an_answer() -> None:
     rows = [starving, row(at_32("fork"), 1_000), row(at_32("selectors"), 2_000)]
 
     assert headline(THROUGHPUT, rows) == (
-        "selectors leads: 2,000/s at 32 connections, open markers aside"
+        "selectors leads: 2,000/s at 32 connections, not counting open markers"
     )
-    assert headline(THROUGHPUT, [starving]) == "at 32 connections, nobody answers every client"
+    assert headline(THROUGHPUT, [starving]) == "at 32 connections, no strategy answers every client"
     assert "only fork answers every client" in headline(THROUGHPUT, rows[:2])
     assert notes(rows) == [
-        "Open marker: only some clients ever got a response (blocking\u00a01\u00a0of\u00a032)."
+        "Open marker: only some clients got a right response (blocking\u00a01\u00a0of\u00a032)."
     ]
 
 
@@ -389,6 +424,29 @@ def test_says_what_a_workload_asks_of_a_server(workload: str, expected: str) -> 
 def test_shortens_to_one_line() -> None:
     assert cut_line("one\ntwo", 10) == "one"
     assert cut_line("a long story", 7) == "a long…"
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["http://a/" + "x" * 300, "http://a/" + "x" * 301],
+        ["a" * 40 + "1" + "b" * 40, "a" * 40 + "2" + "b" * 40, "a" * 40 + "3" + "b" * 40],
+        ["x" * 50, "x" * 16 + "…" + "x" * 15],  # one that is called as the other is shortened
+        [f"threadpool:queue={'9' * 40}{end}" for end in "123"],
+    ],
+)
+def test_gives_no_two_names_one_text(names: list[str]) -> None:
+    texts = shorten_names(names, 32)
+
+    assert list(texts) == names
+    assert len(set(texts.values())) == len(names)
+    assert all(len(line) <= 32 for text in texts.values() for line in text.split("\n"))
+
+
+def test_shortens_in_the_middle() -> None:
+    assert shorten("http://host/first/second", 11) == "http:…econd"
+    assert shorten("short", 5) == "short"
+    assert shorten_names(["fork", "fork"], 32) == {"fork": "fork"}
 
 
 def test_is_as_wide_as_it_says() -> None:

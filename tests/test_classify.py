@@ -19,6 +19,7 @@ from calcbench.bench.diagnosis.evidence import (
     of_the_driver,
     steadiness_of,
 )
+from calcbench.bench.diagnosis.steady_state import NO_RESPONSES
 from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.schema.evidence import NO_EVIDENCE, Evidence
 from calcbench.bench.schema.judgements import (
@@ -27,6 +28,7 @@ from calcbench.bench.schema.judgements import (
     INVALID,
     JUDGEMENTS,
     SERVER_BOUND,
+    SILENT,
     UNSTEADY,
 )
 from calcbench.bench.schema.outcomes import Outcomes
@@ -67,10 +69,11 @@ def calm(**changes: Any) -> Evidence:
         ({"sent_ratio": 0.9}, DRIVER_BOUND, "sent 90.0% of what was due"),
         ({"sent_ratio": 0.9, "waited_ratio": 0.4}, SERVER_BOUND, ""),
         ({"steal_ratio": 0.04}, CONTENDED, "the host took 4% of a core"),
-        ({"other_load_ratio": 0.3}, CONTENDED, "others used 30% of a core"),
+        ({"other_load_ratio": 0.3}, CONTENDED, "other programs used 30% of a core"),
         ({"driver_delay_ratio": 0.1}, CONTENDED, "the driver waited for its core 10%"),
         ({"server_delay_ratio": 0.1}, CONTENDED, "the server waited for its core 10%"),
         ({"settled": False, "settled_why": "it drifted"}, UNSTEADY, "it drifted"),
+        ({"settled": False, "settled_why": NO_RESPONSES}, SILENT, "no response came"),
         ({"little_ratio": 0.9}, INVALID, "Little's law"),
         ({"little_ratio": 1.1}, INVALID, "account for 110% of the clients"),
         ({"unaccounted": 3}, INVALID, "+3 requests"),

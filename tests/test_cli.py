@@ -18,6 +18,7 @@ import sysconfig
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 from builders import make_condition, make_run
@@ -191,6 +192,9 @@ def test_explains_itself_without_its_commands() -> None:
         "calcbench.bench.cli",
         "calcbench.bench.cli.base",
         "calcbench.bench.cli.main",
+        "calcbench.bench.system",
+        "calcbench.bench.system.program",
+        "calcbench.bench.system.terminal",
     }
 
 
@@ -211,7 +215,7 @@ def test_lists_every_strategy() -> None:
     for name in catalogue.names():
         assert f"{name}: {catalogue.load(name).summary}\n" in done.stdout
     assert "    -o workers=8            threads in the pool\n" in done.stdout
-    assert re.search(rf"\n[0-9]+ of {len(catalogue.names())} can run here\.\n$", done.stdout)
+    assert re.search(rf"\n[0-9]+ of {len(catalogue.names())} can run here\.\n", done.stdout)
     assert "\x1b" not in done.stdout
 
 
@@ -297,33 +301,44 @@ def test_does_without_an_output() -> None:
         ("serve --strategy threadpool -o worker=8", "no option 'worker'; did you mean 'workers'?"),
         ("serve --strategy threadpool -o workers", "option 'workers' needs a value"),
         ("serve --strategy threadpool -o workers=x", "should be a whole number"),
-        ("serve --strategy threadpool -o workers=0", "should be at least 1"),
-        ("serve --strategy threadpool --port 65536", "a whole number from 0 to 65535"),
+        ("serve --strategy threadpool -o workers=0", "should be from 1 to 10,000"),
+        (
+            "serve --strategy threadpool --port 65536",
+            "--port 65536 should be from 0 to 65,535, as in --port 8080",
+        ),
         ("serve --strategy threadpool --port web", "a whole number, as in --port 8080"),
         ("serve --strategy threadpool --workload ad", "no workload 'ad'; did you mean 'add'?"),
         ("serve --strategy threadpool --workload wait=10", "a time with a unit, as in wait=10ms"),
         (
             "serve --strategy threadpool --idle-timeout soon",
-            "--idle-timeout 'soon' should be a number",
+            "--idle-timeout 'soon' should be seconds, or a time such as 500ms, as in --idle",
         ),
+        ("serve --strategy fork --unix x --port 80", "--unix and --port exclude one another"),
+        ("serve --strategy fork --unix x --host ::", "--unix and --host exclude one another"),
         ("serve --strategy threadpool --idle-timeot 3", "did you mean '--idle-timeout'?"),
         ("run --strateg fork", "no option '--strateg'; did you mean '--strategy'?"),
         ("run --strategy fork,threadpol", "no strategy 'threadpol'; did you mean 'threadpool'?"),
         ("run --strategy threadpool:worker=8", "did you mean 'workers'?"),
         ("run --strategy workers=8", "no strategy 'workers=8'"),
-        ("run --connections 0", "connections 0 should be at least 1"),
+        ("run --connections 0", "--connections 0 should be from 1 to 1,000,000"),
         ("run --connections 8,,9", "'' should be a whole number, as in --connections 1,8,32"),
         ("run --connections 1.5", "'1.5' should be a whole number"),
-        ("run --connections 1000000000", "should be at most"),
-        ("run --duration 0", "duration 0 should be a number of seconds above 0"),
-        ("run --duration -1", "duration -1 should be a number of seconds above 0"),
-        ("run --duration nan", "duration nan should be a number of seconds above 0"),
-        ("run --duration long", "'long' should be seconds, as in --duration 2.5"),
-        ("run --warmup -1", "warm-up -1 should be"),
-        ("run --rounds 0", "rounds 0 should be at least 1"),
+        ("run --connections 1000000000", "from 1 to 1,000,000, as in --connections"),
+        ("run --duration 0", "--duration 0 should be from 0.01 to 86,400 seconds"),
+        ("run --duration -1", "--duration -1 should be from 0.01 to"),
+        ("run --duration nan", "--duration 'nan' should be seconds"),
+        (
+            "run --duration long",
+            "'long' should be seconds, or a time such as 500ms, as in --duration 2.5",
+        ),
+        ("run --warmup -1", "--warmup -1 should be"),
+        ("run --rounds 0", "--rounds 0 should be from 1 to 10,000, as in --rounds 3"),
         ("run --workload sleep=1s", "no workload 'sleep'"),
         ("run --reuse keepalive", "no way of connecting 'keepalive'; did you mean 'keep-alive'?"),
-        ("run --max-body -1", "--max-body -1 should be at least 0"),
+        (
+            "run --max-body -1",
+            "--max-body -1 should be from 0 to 1,073,741,824, as in --max-body 65536",
+        ),
         ("report", "report needs DIR"),
         ("report /nowhere/at/all", "/nowhere/at/all is not a result: no such folder"),
         ("report /", "/ is not a result: no result.json in it"),
@@ -498,8 +513,8 @@ def ready(process: "subprocess.Popen[str]", strategy: str) -> int:
     return int(matched[1])
 
 
-def get(port: int, path: str) -> str:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)
+def get(port: int, path: str, host: str = "127.0.0.1") -> str:
+    connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)
     connection.request("GET", path, headers={"Connection": "close"})
     with connection.getresponse() as response:
         return response.read().decode()
@@ -516,6 +531,183 @@ def test_serves_until_a_signal(start: Processes, strategy: str, number: signal.S
 
     assert body == "5"
     assert (process.returncode, stdout, stderr) == (0, "", "")
+
+
+@pytest.mark.slow
+def test_finishes_what_takes_longer_than_any_fixed_time(start: Processes) -> None:
+    process = start("serve", "--strategy", "selectors", "--port", "0", "--workload", "wait=6s")
+    with begin_request(ready(process, "selectors")) as client:
+        process.send_signal(signal.SIGTERM)
+        client.sendall(b'{"op": "mult", "arg1": 2, "arg2": 4}')
+        response = client.makefile("rb").read()
+
+    assert response.endswith(b'{"result": 8}')
+    assert process.communicate(timeout=TIMEOUT_S) == ("", "")
+    assert process.returncode == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("strategy", "to"), [*((name, "all") for name in FIVE), ("fork", "the server")]
+)
+def test_stops_when_every_process_gets_the_signal(start: Processes, strategy: str, to: str) -> None:
+    """As a service manager sends it."""
+    process = start("serve", "--strategy", strategy, "--port", "0", "--drain-timeout", "60")
+    with begin_request(ready(process, strategy)) as client:
+        (server,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        os.killpg(int(server), signal.SIGTERM)
+        if to == "all":
+            process.send_signal(signal.SIGTERM)
+        client.sendall(b'{"op": "mult", "arg1": 2, "arg2": 4}')
+        response = client.makefile("rb").read()
+
+    assert response.endswith(b'{"result": 8}')
+    assert process.communicate(timeout=TIMEOUT_S) == ("", "")
+    assert process.returncode == 0
+
+
+def has_ipv6() -> bool:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+@pytest.mark.parametrize(
+    ("host", "line", "reached"),
+    [
+        ("[::1]", r"http://\[::1\]:([0-9]+)", "::1"),
+        ("::", r"http://\[::\]:([0-9]+), for IPv4 as well", "127.0.0.1"),
+    ],
+)
+def test_serves_ipv6(start: Processes, host: str, line: str, reached: str) -> None:
+    process = start("serve", "--strategy", "blocking", "--host", host, "--port", "0")
+    assert process.stdout
+    port = re.fullmatch(f"calcbench: blocking on {line}\n", process.stdout.readline())
+
+    assert port
+    assert get(int(port[1]), "/add/2/3", reached) == "5"
+
+
+def test_serves_at_every_address_of_a_name() -> None:
+    """Whatever the machine's list of hosts says."""
+    script = """
+        import socket
+        real = socket.getaddrinfo
+        def getaddrinfo(host, port, *arguments, **more):
+            hosts = ["127.0.0.1", "127.0.0.2"] if host == "two.test" else [host]
+            return [found for one in hosts for found in real(one, port, *arguments, **more)]
+        socket.getaddrinfo = getaddrinfo
+        from calcbench.bench.cli.main import main
+        main()
+    """
+    serve = ("serve", "--strategy", "fork", "--host", "two.test", "--port", "0")
+    with subprocess.Popen(
+        [sys.executable, "-c", dedent(script), *serve],
+        env=environment(),
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout
+        first, second = (process.stdout.readline().rpartition(":") for _ in range(2))
+        bodies = [get(int(first[2]), "/add/2/3", f"127.0.0.{n}") for n in (1, 2)]
+        process.send_signal(signal.SIGTERM)
+        said = process.communicate(timeout=TIMEOUT_S)
+
+    assert first[0] == "calcbench: fork on http://127.0.0.1"
+    assert (second[0], second[2]) == ("calcbench: fork on http://127.0.0.2", first[2])
+    assert bodies == ["5", "5"]
+    assert (process.returncode, *said) == (0, "", "")
+
+
+def test_serves_on_a_unix_socket(start: Processes, tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    process = start("serve", "--strategy", "selectors", "--unix", str(path))
+    assert process.stdout
+    line = process.stdout.readline()
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(path))
+        client.sendall(b"GET /add/2/3 HTTP/1.0\r\n\r\n")
+        response = client.makefile("rb").read()
+    process.send_signal(signal.SIGTERM)
+
+    assert line == f"calcbench: selectors on unix:{path}\n"
+    assert response.endswith(b"\r\n\r\n5")
+    assert process.wait(TIMEOUT_S) == 0
+    assert not path.exists()
+
+
+def test_serves_with_all_its_streams_closed(tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    command = f"exec {COMMAND} serve --strategy selectors --unix {path} <&- >&- 2>&-"
+    with subprocess.Popen(["sh", "-c", command], env=environment()) as process:
+        while not path.exists():
+            assert process.poll() is None
+        with socket.socket(socket.AF_UNIX) as client:
+            while client.connect_ex(str(path)):
+                assert process.poll() is None
+            client.sendall(b"GET /add/2/3 HTTP/1.0\r\n\r\n")
+            response = client.makefile("rb").read()
+        process.send_signal(signal.SIGTERM)
+        status = process.wait(TIMEOUT_S)
+
+    assert response.endswith(b"\r\n\r\n5")
+    assert status == 0
+
+
+CHATTY = """
+from calcbench.core.serving.blocking import *
+
+def serve(listener, service, options, stop):
+    for client in clients(listener, service, stop):
+        print("client from", client.sock.getpeername()[0])
+        serve_connection(client, service, stop)
+        {}
+"""
+PRINTED_A_TRACEBACK = (
+    "the mine server stopped, but printed a traceback: ZeroDivisionError: division by zero"
+)
+MINE = "from calcbench import strategies; strategies.__path__ = [{!r}]; from {} import main; main()"
+
+
+@pytest.mark.parametrize(
+    ("then", "status", "said"),
+    [
+        ("pass", 0, ""),
+        (
+            "import threading; threading.Thread(target=lambda: 1 / 0).start()",
+            1,
+            f"calcbench: {PRINTED_A_TRACEBACK}\n",
+        ),
+    ],
+)
+def test_passes_on_what_a_strategy_prints(
+    tmp_path: Path, then: str, status: int, said: str
+) -> None:
+    (tmp_path / "mine.py").write_text(CHATTY.format(then))
+    script = MINE.format(str(tmp_path), "calcbench.bench.cli.main")
+    with subprocess.Popen(
+        [sys.executable, "-c", script, "serve", "--strategy", "mine", "--port", "0"],
+        env=environment(),
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stderr
+        assert get(ready(process, "mine"), "/add/2/3") == "5"
+        first = process.stderr.readline()  # now, and not when it has stopped
+        for line in process.stderr if status else ():
+            if line.startswith("ZeroDivisionError"):
+                break
+        process.send_signal(signal.SIGTERM)
+        rest = process.communicate(timeout=TIMEOUT_S)[1]
+
+    assert first == "client from 127.0.0.1\n"
+    assert rest == said
+    assert process.returncode == status
 
 
 def test_serves_with_options_a_workload_and_limits(start: Processes) -> None:
@@ -575,7 +767,7 @@ def test_says_that_its_server_died(start: Processes) -> None:
     os.kill(int(children[0]), signal.SIGKILL)
     stderr = process.communicate(timeout=TIMEOUT_S)[1]
 
-    assert one_line(stderr) == "the threadpool server died: status -9"
+    assert one_line(stderr) == "the threadpool server was killed by SIGKILL"
     assert process.returncode == 1
 
 
@@ -644,7 +836,7 @@ def test_draws_an_earlier_race_again(raced: tuple[Path, str, str]) -> None:
     drawn = [path for path in folder.rglob("*") if path.is_file() and "samples" not in path.parts]
     before = {path: path.read_bytes() for path in drawn}
     for path in drawn:
-        if path.name != "result.json":
+        if path.name not in ("result.json", "measurements.jsonl"):
             path.unlink()
     done = calcbench_run("report", str(folder))
 
@@ -702,7 +894,7 @@ def test_keeps_what_there_is_of_an_interrupted_race(
 ) -> None:
     words = ("--strategy", "selectors", *QUICK, "--rounds", "1000", "--out", str(tmp_path))
     process = start("run", *words, stderr=terminal.theirs)
-    terminal.wait_for(r"(?<!\d)3 of 1000")
+    terminal.wait_for(r"(?<!\d)3 of 1,000")
     process.send_signal(number)
     process.send_signal(signal.SIGTERM)  # a second one is too late to spoil anything
     stdout, _ = process.communicate(timeout=TIMEOUT_S)
@@ -710,7 +902,7 @@ def test_keeps_what_there_is_of_an_interrupted_race(
     report = calcbench_run("report", str(folder))
 
     assert process.returncode == status
-    assert re.match(r"Partial result: stopped after [0-9]+ of 1000 measurements\n", stdout)
+    assert re.match(r"Partial result: [0-9]+ of 1,000 measurements\n", stdout)
     assert json.loads((folder / "result.json").read_text())["partial"] is True
     assert (folder / "charts" / "throughput.png").exists()
     assert (report.returncode, report.stdout, report.stderr) == (0, stdout, "")
@@ -729,7 +921,7 @@ def test_keeps_an_empty_result_of_a_race_that_was_stopped_at_once(
     folder = folder_of(tmp_path)
 
     assert process.returncode == 130
-    assert "stopped after 0 of 18 measurements" in stdout
+    assert "0 of 18 measurements" in stdout
     assert calcbench_run("report", str(folder)).returncode == 0
 
 

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,13 +16,10 @@ from calcbench.bench.analysis.thresholds import BROKEN, CANNOT_TELL, HELD, parse
 from calcbench.bench.cli import main as cli
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.plan import Plan
-from calcbench.bench.schema.result import (
-    prepare_folder,
-    read_run,
-    write_run,
-)
+from calcbench.bench.schema.reader import read_run
 from calcbench.bench.schema.samples import write_samples
-from calcbench.bench.views.compare_table import percent
+from calcbench.bench.schema.store import prepare_folder, write_run
+from calcbench.bench.views.compare_table import change_interval, percent
 from calcbench.core.errors import UsageError
 
 NOISE = (1.00, 0.98, 1.02, 0.99, 1.01, 0.97, 1.03, 1.005)
@@ -83,7 +82,7 @@ def test_tells_a_change_from_noise(tmp_path: Path, capsys: pytest.CaptureFixture
     _, text = compare(first, alike, capsys=capsys)
     assert "better" not in text
     assert "worse" not in text
-    assert "no clear difference (seen from " in text
+    assert "% would show)" in text
 
 
 @pytest.mark.parametrize(
@@ -180,9 +179,9 @@ def test_warns_where_more_than_the_strategy_differs(
 
     assert "Not the same Python: None and 3.13.1" in text
     assert "Not the same load: a closed loop and 500/s, constant with idle=3" in text
-    assert "Not the same limits and deadlines: the usual ones and max_body=9" in text
+    assert "Not the same limits and deadlines: the defaults and max_body=9" in text
     assert "one result" not in text
-    assert "A and B are one result" in compare(first, first, capsys=capsys)[1]
+    assert "A and B are the same result" in compare(first, first, capsys=capsys)[1]
 
 
 def test_says_nothing_of_what_nobody_has_measured(
@@ -194,7 +193,7 @@ def test_says_nothing_of_what_nobody_has_measured(
     for condition in ("cpu>10us", "cpu>10%"):
         status, text = compare(first, second, "--fail-if", condition, capsys=capsys)
         assert status == CANNOT_TELL
-        assert text.endswith("nobody has measured it\n")
+        assert text.endswith("it was not measured\n")
 
 
 @pytest.mark.parametrize(
@@ -223,9 +222,40 @@ def test_reads_a_minus_from_a_typesetter_as_well() -> None:
     )
 
 
+def test_marks_points_that_may_not_be_the_servers_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = result(tmp_path / "a"), result(tmp_path / "b", judgement="contended")
+    _, text = compare(first, second, capsys=capsys)
+
+    assert re.search(r"throughput +200/s +\*200/s", text)
+    assert "* contended: another program was using the cores" in text
+
+
+def test_says_where_rounds_are_too_few(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folders = [result(tmp_path / str(count), noise=NOISE[:count]) for count in (1, 2, 5)]
+
+    for folder, words in zip(folders, ("only 1 round counts", "only 2 rounds count"), strict=False):
+        _, text = compare(folder, folders[-1], capsys=capsys)
+        assert f"cannot tell: {words}" in text
+        assert "no clear difference" not in text
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "text"),
+    [
+        (0.98, 1.031, "−2.0% to +3.1%"),
+        (0.5, math.inf, "−50% or more"),
+        (0, math.inf, "unknown"),
+    ],
+)
+def test_says_an_interval_without_an_end_in_words(low: float, high: float, text: str) -> None:
+    assert change_interval(low, high) == text
+
+
 @pytest.mark.parametrize(
     ("ratio", "text"),
-    [(1.031, "+3.1%"), (0.6, "−40%"), (1.5, "+50%"), (2.5, "2.50x"), (float("inf"), "any")],
+    [(1.031, "+3.1%"), (0.6, "−40%"), (1.5, "+50%"), (2.5, "2.50x"), (float("inf"), "unknown")],
 )
 def test_shows_a_ratio_as_a_change(ratio: float, text: str) -> None:
     assert percent(ratio) == text
@@ -261,7 +291,7 @@ def test_cannot_tell_of_what_the_second_result_lacks(
 
     status, text = compare(first, second, "--fail-if", "p99>50ms", capsys=capsys)
     assert status == CANNOT_TELL
-    assert "A was stopped early" in text
+    assert "A is only a part of its race" in text
     assert "Not in B: fork, add, keep-alive, 4" in text
     assert text.splitlines()[-1].endswith("fork, add, keep-alive, 4: not in B")
 

@@ -1,13 +1,22 @@
 """The words of a result: no claim beyond what the rounds can tell."""
 
 import dataclasses
+import math
+import re
+from random import Random
 
+import pytest
 from builders import make_condition, make_row, noise_of
 
+from calcbench.bench.analysis.metrics import THROUGHPUT
 from calcbench.bench.analysis.summary import Row, Summary, spread
 from calcbench.bench.schema.condition import AGAIN, Condition
+from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE
+from calcbench.bench.units import round_to_three
+from calcbench.bench.views.captions import headline
 from calcbench.bench.views.conclusions import verdict
+from calcbench.bench.views.standing import ratio_interval
 
 OTHER = Condition("fork", "add", KEEP_ALIVE, 2)
 # How far each of nine rounds lies from the middle, as a share of half the width.
@@ -39,7 +48,10 @@ def judge(*rows: Row, partial: bool = False) -> str:
 def test_names_the_fastest_where_no_round_overlaps() -> None:
     comparison = judge(row("a", 41_000, 43_000), row("b", 19_000, 21_000), row("c", 100, 200))
 
-    assert comparison == "With 32 connections, add: a is fastest (42,000/s, 2.1x [2.1x to 2.2x] b)."
+    assert (
+        comparison
+        == "With 32 connections, add: a is fastest (42,000/s, 2.1x as many as b [2.1x to 2.2x])."
+    )
 
 
 def test_claims_no_lead_where_rounds_overlap() -> None:
@@ -47,7 +59,7 @@ def test_claims_no_lead_where_rounds_overlap() -> None:
 
     assert comparison == (
         "With 32 connections, add: no clear difference between a and b"
-        " (about 40,000/s; 9 rounds show differences from 1.29x)."
+        " (about 40,000/s; 9 rounds would show a difference of 1.29x or more)."
     )
 
 
@@ -62,7 +74,128 @@ def test_claims_no_lead_among_those_who_serve_everybody_either() -> None:
 def test_claims_little_from_one_round() -> None:
     comparison = judge(row("a", 200, 200, rounds=1), row("b", 100, 100, rounds=1))
 
-    assert comparison == "With 32 connections, add: a came first in the only round (200/s, 2.0x b)."
+    assert (
+        comparison
+        == "With 32 connections, add: a came first in the only round (200/s, 2.0x as many as b)."
+    )
+
+
+def in_rounds(strategy: str, rates: dict[int, float]) -> Row:
+    """Return the row of *strategy* that had these *rates*, by the number of the round."""
+    counted = tuple(rates)
+    return make_row(make_condition(strategy, 32), rates.values(), counted=counted)
+
+
+@pytest.mark.parametrize(
+    ("rows", "sentence", "caption"),
+    [
+        (  # two rounds each, and none of them the same
+            [in_rounds("a", {1: 5_000, 2: 5_010}), in_rounds("b", {3: 146, 4: 147})],
+            "cannot tell which of a and b is faster: no round in common (146/s to 5,000/s).",
+            (
+                "cannot tell which of a and b is best: 146/s to 5,000/s at 32 connections"
+                " (no round in common)"
+            ),
+        ),
+        (
+            [in_rounds("a", {1: 5_000, 2: 5_010}), in_rounds("b", {2: 146, 3: 147})],
+            "cannot tell which of a and b is faster: only 1 round in common (146/s to 5,000/s).",
+            (
+                "cannot tell which of a and b is best: 146/s to 5,000/s at 32 connections"
+                " (only 1 round in common)"
+            ),
+        ),
+        (  # one round each is not the same round
+            [in_rounds("a", {1: 5_000}), in_rounds("b", {2: 146})],
+            "cannot tell which of a and b is faster: no round in common (146/s to 5,000/s).",
+            (
+                "cannot tell which of a and b is best: 146/s to 5,000/s at 32 connections"
+                " (no round in common)"
+            ),
+        ),
+        (  # one that can be compared with nobody keeps all others in its tier
+            [
+                in_rounds("a", dict.fromkeys(range(1, 10), 30_000)),
+                in_rounds("b", {n: 20_000 + n for n in range(1, 10)}),
+                in_rounds("c", {10: 6_110, 11: 6_120}),
+            ],
+            "cannot tell which of a and c is faster: no round in common (6,110/s to 30,000/s).",
+            (
+                "cannot tell which of a and c is best: 6,110/s to 30,000/s at 32 connections"
+                " (no round in common)"
+            ),
+        ),
+        (  # so few rounds, and so uneven, that not even this is sure
+            [
+                in_rounds("a", {1: 25_900, 2: 25_000, 3: 26_000}),
+                in_rounds("b", {1: 3_430, 2: 9_000, 3: 3_000}),
+                in_rounds("c", {1: 3_050, 2: 15_000, 3: 2_000}),
+            ],
+            "cannot tell which of a, b and c is fastest (3,050/s to 25,900/s; 3 rounds",
+            "cannot tell which of 3 strategies is best: 3,050/s to 25,900/s at 32 connections",
+        ),
+    ],
+)
+def test_says_so_where_rounds_are_too_few_or_figures_too_far_apart(
+    rows: list[Row], sentence: str, caption: str
+) -> None:
+    assert sentence in judge(*rows)
+    assert headline(THROUGHPUT, rows) == caption
+
+
+def random_rows(random: Random) -> list[Row]:
+    """Return a few rows, some near each other and some not, of a few rounds each."""
+    rows = []
+    for strategy in "abcde"[: random.randint(2, 5)]:
+        middle = random.choice((100, 105, 1_000, 50_000)) * random.uniform(0.9, 1.1)
+        numbers = random.sample(range(1, 8), random.randint(2, 7))
+        noise = random.choice((0.01, 0.1, 1.0))
+        rates = {number: middle * random.lognormvariate(0, noise) for number in numbers}
+        rows.append(in_rounds(strategy, rates))
+    return rows
+
+
+def test_gives_one_figure_only_where_it_is_within_everybodys_interval() -> None:
+    said = 0
+    for seed in range(60):
+        rows = random_rows(Random(seed))
+        known = {one.condition.strategy: THROUGHPUT.of(one) for one in rows}
+        for text in (judge(*rows), headline(THROUGHPUT, rows)):
+            found = re.findall(r"(?:between|which of) ([^(]*?)\(?about ([\d.,]+)/s", text)
+            assert len(found) == text.count("about")
+            for names, figure in found:
+                said += 1
+                value = float(figure.replace(",", ""))
+                for name in re.findall(r"\b[a-e]\b", names):
+                    low, _, high = known[name]
+                    assert round_to_three(low) <= value <= round_to_three(high), text
+
+    assert said > 10
+
+
+def test_gives_both_figures_where_they_are_near_each_other_and_not_the_same() -> None:
+    rows = [
+        in_rounds("a", {1: 3_000, 2: 3_001, 3: 3_002}),
+        in_rounds("b", {1: 2_930, 2: 2_990, 3: 2_931}),
+    ]
+
+    assert "no clear difference between a and b (2,930/s to 3,000/s; 3 rounds" in judge(*rows)
+    assert headline(THROUGHPUT, rows) == (
+        "no clear difference between a and b: 2,930/s to 3,000/s at 32 connections"
+    )
+
+
+def test_says_an_interval_without_an_end_in_words() -> None:
+    assert ratio_interval(0.5, 2.5) == "0.50x to 2.5x"
+    assert ratio_interval(0.5, math.inf) == "0.50x or more"
+    assert ratio_interval(0, 2.5) == "2.5x or less"
+    assert ratio_interval(0, math.inf) == "any ratio is possible"
+
+
+def test_does_not_say_of_clients_that_got_errors_that_they_got_no_response() -> None:
+    wrong = row("a", 100, 110, served=8, outcomes=Outcomes(ok=9, http_error=90))
+
+    assert judge(wrong).endswith("Of 32 clients a served 8; the others got no right response.")
 
 
 def test_compares_nothing_with_nothing() -> None:
@@ -81,8 +214,8 @@ def test_says_where_the_ranking_flips() -> None:
     )
 
     assert comparison == (
-        "With 32 connections, add: a is fastest (41,000/s, 4.0x [4.0x to 4.1x] b);"
-        " wait=10ms: b is fastest (2,050/s, 2.0x [2.0x to 2.1x] c)."
+        "With 32 connections, add: a is fastest (41,000/s, 4.0x as many as b [4.0x to 4.1x]);"
+        " wait=10ms: b is fastest (2,050/s, 2.0x as many as c [2.0x to 2.1x])."
         " The ranking flips: under add a is 4.0x as fast as b,"
         " under wait=10ms b is 4.1x as fast as a."
     )
@@ -109,8 +242,8 @@ def test_names_those_who_leave_clients_unserved_and_ranks_them_apart() -> None:
 
     assert comparison == (
         "With 32 connections, add: b is fastest of those that serve every client"
-        " (10,200/s, 9.9x [9.9x to 10x] c)."
-        " Of 32 clients a served 1 and d served 8; the others never got a response."
+        " (10,200/s, 9.9x as many as c [9.9x to 10x])."
+        " Of 32 clients a served 1 and d served 8; the others got no response."
     )
 
 
@@ -126,9 +259,9 @@ def test_names_those_who_failed_and_races_that_were_stopped() -> None:
     comparison = judge(once, row("b", 100, 110), failed, partial=True)
 
     assert comparison.startswith(
-        "The race was stopped early. With 32 connections, add: a is fastest"
+        "This is only a part of the race. With 32 connections, add: a is fastest"
     )
-    assert comparison.endswith(" Not every round counts, for a. No round counts, for fork.")
+    assert comparison.endswith(" Some rounds of a do not count. No round of fork counts.")
 
 
 def test_speaks_of_each_way_to_connect_apart() -> None:
@@ -147,14 +280,14 @@ def test_says_that_a_few_rounds_tell_little() -> None:
     comparison = judge(row("a", 30_000, 40_000, rounds=3), row("b", 29_000, 39_000, rounds=3))
 
     assert "no clear difference between a and b" in comparison
-    assert "; 3 rounds show differences from " in comparison
-    assert "; 6 rounds tell more)" in comparison
+    assert "; 3 rounds would show a difference of " in comparison
+    assert "; 6 rounds or more would tell more)" in comparison
 
 
 def test_gives_no_absurd_figure_where_rounds_tell_next_to_nothing() -> None:
-    comparison = judge(row("a", 10, 50_000, rounds=2), row("b", 20, 60_000, rounds=2))
+    comparison = judge(row("a", 10, 50_000, rounds=4), row("b", 20, 60_000, rounds=4))
 
-    assert "; 2 rounds as noisy as these show hardly any difference; " in comparison
+    assert "; 4 rounds as noisy as these would show hardly any difference; " in comparison
 
 
 def test_prints_what_the_control_found() -> None:
@@ -170,18 +303,33 @@ def test_prints_what_the_control_found() -> None:
 def test_warns_when_a_strategy_differs_from_itself() -> None:
     comparison = judge(row("a", 40_000, 42_000), row("a" + AGAIN, 50_000, 52_000))
 
-    assert comparison.endswith(" It differs from itself, so trust no difference of that size here.")
+    assert comparison.endswith(
+        " It differs from itself, so do not trust any difference of that size here."
+    )
 
 
-def test_ranks_nobody_whose_driver_was_the_limit() -> None:
+@pytest.mark.parametrize("judgement", ["driver-bound", "silent"])
+def test_ranks_nobody_whose_figure_is_not_the_servers_speed(judgement: str) -> None:
     comparison = judge(
-        row("a", 90_000, 91_000, judgement="driver-bound"),
+        row("a", 90_000, 91_000, judgement=judgement),
         row("b", 40_000, 42_000),
         row("c", 20_000, 21_000),
     )
 
     assert "b is fastest" in comparison
-    assert comparison.endswith("Not ranked: a under add (driver-bound).")
+    assert comparison.endswith(f"Not ranked: a under add ({judgement}).")
+
+
+def test_makes_nothing_of_a_control_whose_window_was_interrupted() -> None:
+    """Once 44.8/s stood as the answer of a strategy, beside its control of 20,400/s."""
+    stopped = [row("a", 40, 50, judgement="silent"), row("a" + AGAIN, 20_000, 20_800)]
+
+    for one, other in (stopped, stopped[::-1]):
+        text = judge(one, other)
+        assert "A/A control" not in text
+        assert "answers" not in text
+        assert "Not ranked: a under add (silent)." in text
+        assert "no point can be ranked" in headline(THROUGHPUT, [one, other])
 
 
 def test_speaks_of_p99_where_the_rate_was_offered() -> None:
@@ -191,7 +339,7 @@ def test_speaks_of_p99_where_the_rate_was_offered() -> None:
     ]
 
     assert judge(*rows) == (
-        "With 32 connections, add: a is fastest (p99 3.00 ms, 0.33x [0.33x to 0.33x] b)."
+        "With 32 connections, add: a is fastest (p99 3.00 ms, 0.33x as long as b [0.33x to 0.33x])."
     )
 
 
@@ -199,7 +347,7 @@ def test_says_where_a_control_can_tell_nothing() -> None:
     comparison = judge(row("a", 200, 200, rounds=1), row("a" + AGAIN, 200, 200, rounds=1))
 
     assert comparison.endswith(
-        "A/A control, a against itself: add cannot tell, too few rounds count."
+        "A/A control, a against itself: cannot tell under add, only 1 round in common."
     )
 
 
@@ -207,7 +355,8 @@ def test_says_where_rounds_are_too_unlike_to_show_anything() -> None:
     comparison = judge(row("a", 10, 90_000, rounds=3), row("b", 9, 80_000, rounds=3))
 
     assert (
-        "; 3 rounds as noisy as these show hardly any difference; 6 rounds tell more)" in comparison
+        "; 3 rounds as noisy as these would show hardly any difference;"
+        " 6 rounds or more would tell more)" in comparison
     )
 
 
@@ -216,7 +365,7 @@ def test_names_those_who_have_one_round_only() -> None:
         row("a", 200, 220), row("b", 100, 110), row("c", 900, 900, rounds=1, failed_rounds=8)
     )
 
-    assert "a is fastest (210/s, 2.0x [1.97x to 2.1x] b)." in comparison
+    assert "a is fastest (210/s, 2.0x as many as b [1.97x to 2.1x])." in comparison
     assert "Not ranked: c under add (only one round counts)." in comparison
 
 
@@ -224,6 +373,6 @@ def test_tells_a_strategy_that_cannot_run_from_one_that_failed() -> None:
     rows = [Row(make_condition(name), status, "why", failed_rounds=3) for name, status in WHY_NOT]
 
     assert verdict(Summary(1, "name", False, tuple(rows))) == [
-        "No round counts, for fork.",
-        "Not measured, for it cannot run here: gevent.",
+        "No round of fork counts.",
+        "Cannot run here, so not measured: gevent.",
     ]

@@ -823,34 +823,138 @@ def test_begins_to_count_anew_for_the_head_behind_a_head() -> None:
     assert connection.time_left(1010.0) == 11.0
 
 
-def test_leaves_less_time_when_the_server_stops() -> None:
-    hasty = Policy(drain_timeout=0.5)
+def test_has_one_deadline_for_all_that_is_left_when_the_server_stops() -> None:
+    """Whatever a client does, and however often it begins something new."""
     for begun in (b"G", POST, CHUNKED + b"5\r\nh"):
-        connection = connect(Parser(hasty))
+        connection = connect()
         say(connection, begun)
         assert connection.time_left(1000.0) >= 10.0
-        connection.drain()
+        connection.drain(1000.5)
 
-        assert connection.time_left(1004.0) == 0.5
-        assert connection.time_left(1005.0) == -0.5
-    for unread in (GET, BAD):
-        connection = stored(unread, hasty)
-        respond(connection)
-        connection.drain()
         assert connection.time_left(1000.0) == 0.5
-    connection = stored(BAD, hasty)
+        assert connection.time_left(1000.75) == -0.25
+    for unread in (GET, BAD):
+        connection = stored(unread)
+        respond(connection)
+        connection.drain(1000.5)
+        assert connection.time_left(1000.25) == 0.25
+    connection = stored(BAD)
     respond(connection)
     send(connection)
-    connection.drain()
-    assert connection.time_left(1000.0) == 0.5
+    connection.drain(1000.5)
+    assert connection.time_left(1000.25) == 0.25
+
+
+def test_leaves_no_new_time_with_each_piece_when_the_server_stops() -> None:
+    connection = connect()
+    say(connection, b"P")
+    connection.drain(1003.0)
+    for now, piece in ((1000.0, POST[1:-2]), (1001.0, b"\r\n"), (1002.0, b"x" * 99)):
+        say(connection, piece)
+        assert connection.time_left(now) == 1003.0 - now
+    request = connection.feed(b"x" + BAD)
+    assert connection.time_left(1002.0) == inf  # it is the server that must do something
+    assert request is not None
+    connection.respond(handle(request))
+    assert connection.time_left(1002.5) == 0.5
+    send(connection)
+    assert connection.lingering
+    assert connection.time_left(1003.5) == -0.5
 
 
 def test_leaves_no_more_time_than_usual_when_the_server_stops() -> None:
     connection = connect(Parser(TIMEOUTS))
     say(connection, b"G")
-    connection.drain()
+    connection.drain(2000.0)
 
     assert connection.time_left(1000.0) == 11.0
+
+
+# When somebody else waits
+
+
+def test_gives_way_with_the_next_response() -> None:
+    connection = stored(GET)
+    request = ask(connection)
+    connection.give_way()
+    connection.respond(handle(request))
+    (reply,) = read_replies(send(connection), [])
+
+    assert reply.closes
+    assert connection.finished
+
+
+def test_gives_way_only_behind_the_requests_that_are_here() -> None:
+    connection = stored(GET * 3)
+    closes = []
+    while (request := connection.next_request()) is not None:
+        connection.give_way()
+        connection.respond(handle(request))
+        (reply,) = read_replies(send(connection), [])
+        closes.append(reply.closes)
+
+    assert closes == [False, False, True]
+
+
+def test_gives_way_although_requests_never_end() -> None:
+    """Each read brings more than one, and ends within the next."""
+    connection = stored(GET + GET[:9])
+    closes = []
+    while not (connection.finished or connection.lingering):
+        request = ask(connection)
+        connection.give_way()
+        connection.respond(handle(request))
+        (reply,) = read_replies(send(connection), [])
+        closes.append(reply.closes)
+        if not connection.lingering:
+            connection.store(GET[9:] + GET + GET[:9])
+
+    assert closes == [False, True]
+
+
+# A response that ends the connection
+
+
+def test_closes_with_a_response_that_says_so() -> None:
+    connection = stored(GET + GET)
+    ask(connection)
+    connection.respond(Response(500, b"it failed", close=True))
+    (reply,) = read_replies(send(connection), [])
+
+    assert (reply.status, reply.closes) == (500, True)
+    assert connection.next_request() is None
+
+
+# A body that nobody wants
+
+
+def wanting_none(request: Request) -> bool:
+    return False
+
+
+@pytest.mark.parametrize("behind", [b"", b"he", b"hello", b"hello" + GET])
+def test_asks_for_no_body_that_is_not_wanted(behind: bytes) -> None:
+    connection = Connection(Parser(Policy()), date_line, wanting_none)
+    request = connection.feed(EXPECTING + behind)
+    assert request is not None
+    assert request.body == b""
+    connection.respond(handle(request))
+    (reply,) = read_replies(connection.output, [])
+
+    assert (reply.status, reply.closes) == (404, True)
+    send(connection)
+    assert connection.lingering  # the body may come after all
+    assert connection.feed(b"hello" + GET) is None
+
+
+def test_reads_a_body_of_a_client_that_does_not_wait() -> None:
+    connection = Connection(Parser(Policy()), date_line, wanting_none)
+    request = connection.feed(EXPECTING.replace(b"Expect", b"Expert") + b"hello" + GET)
+
+    assert request is not None
+    assert request.body == b"hello"
+    connection.respond(handle(request))
+    assert connection.next_request() is not None
 
 
 def test_has_defaults_that_a_user_would_choose() -> None:

@@ -423,6 +423,8 @@ def test_passes_on_what_was_measured() -> None:
     assert parsing.timings_from_json(written) == list(timings())
 
 
-def test_ends_in_one_line_when_it_cannot() -> None:
-    with pytest.raises(SystemExit, match="bench-core: a benchmark needs at least one round"):
+def test_ends_in_one_line_when_it_cannot(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
         speed.main(["--rounds", "0"])
+
+    assert capsys.readouterr().err == "bench-core: --rounds 0 should be from 1 to 10,000\n"

@@ -4,7 +4,6 @@ No test says how long something takes. A deadline is short where a test waits fo
 minute where the response must not wait for it: then TIMEOUT_S of the client is over before.
 """
 
-import errno
 import select
 import socket
 import threading
@@ -20,7 +19,7 @@ from calcbench.core.http.connection import READ_SIZE, Connection
 from calcbench.core.http.limits import Policy
 from calcbench.core.http.parser import Parser
 from calcbench.core.http.render import DateLine
-from calcbench.core.serving import blocking, event_loop, sockets
+from calcbench.core.serving import blocking, sockets
 from calcbench.core.serving.catalogue import names
 from calcbench.core.serving.launcher import Server, ServerSpec, launch
 from calcbench.core.serving.service import make_service
@@ -285,44 +284,3 @@ def test_counts_the_deadline_although_octets_are_ready() -> None:
 
         assert client.connection.finished
         assert next(seconds) < 1000 + 7
-
-
-class Accepting:
-    """A listener whose accept fails in the ways of *errors*, and then was shut down."""
-
-    def __init__(self, errors: list[int]) -> None:
-        self.errors = errors
-
-    def accept(self) -> tuple[socket.socket, object]:
-        raise OSError(self.errors.pop(0), "as told")
-
-
-@pytest.mark.parametrize("number", [errno.EPROTO, errno.ECONNABORTED, errno.EPERM, errno.EMFILE])
-def test_goes_on_accepting_behind_a_transient_error(number: int) -> None:
-    service = make_service(Policy(), parse_workload("add"))
-    quiet, stopper = socket.socketpair()
-    with quiet, stopper:
-        listener = Accepting([number, number])
-        for _ in range(2):
-            assert sockets.accept(listener, service, Stop(quiet)) is None  # type: ignore[arg-type]
-        with pytest.raises(OSError, match="as told"):
-            sockets.accept(Accepting([errno.EBADF]), service, Stop(quiet))  # type: ignore[arg-type]
-
-
-class Popular:
-    """A listener at which another client is always waiting."""
-
-    def accept(self) -> tuple[socket.socket, object]:
-        return socket.socket(), None
-
-
-def test_turns_to_others_although_new_clients_never_end() -> None:
-    service = make_service(Policy(), parse_workload("add"))
-    quiet, stopper = socket.socketpair()
-    with quiet, stopper:
-        batch = event_loop.accept_batch(Popular(), service, Stop(quiet))  # type: ignore[arg-type]
-        accepted = list(batch)
-        for client in accepted:
-            client.sock.close()
-
-        assert len(accepted) == event_loop.BATCH

@@ -230,3 +230,19 @@ def test_the_strategy_shown_is_one(check: Callable[[Any], None], example: str) -
         stopped = server.stop()
 
     assert stopped.clean
+
+
+@pytest.mark.parametrize("target", ["run", "test", "test-fast", "validate"])
+def test_says_one_time_for_one_thing(target: str) -> None:
+    pages = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "Makefile")]
+    pages += [DOCS / page for page in PAGES]
+    command = re.compile(rf"(?:make )?{target}(?: +#|:).*?((?:about )?(?:\w+ to )?\w+) minutes?\b")
+    said = [
+        (path.name, matched[1])
+        for path in pages
+        for text in path.read_text(encoding="utf-8").splitlines()
+        if (matched := command.match(text))
+    ]
+
+    assert len(said) > 1
+    assert len({time for _, time in said}) == 1, said

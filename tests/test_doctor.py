@@ -53,13 +53,13 @@ def test_finds_nothing_to_mend_on_a_fit_machine() -> None:
         ("load", {"busy_ratio": 0.5, "load": 6.2}, "contended", "ps -eo pcpu"),
         ("steal", {"steal_ratio": 0.05}, "gaps that no server made", "vmstat"),
         ("governor", {"governors": frozenset({"powersave"})}, "slows down", "cpupower"),
-        ("clock", {"clock": "hpet"}, "call of the kernel", "clocksource0"),
-        ("clock", {"clock_ns": 900.0}, "call of the kernel", "clocksource0"),
+        ("clock", {"clock": "hpet"}, "a system call", "clocksource0"),
+        ("clock", {"clock_ns": 900.0}, "a system call", "clocksource0"),
         ("files", {"files_most": 1024}, "about 924 connections", "prlimit"),
         ("ports", {"ports": 900}, "run out of ports", "ip_local_port_range"),
         ("ports", {"reuses_ports": False}, "471 connections a second", "tcp_tw_reuse"),
         ("somaxconn", {"somaxconn": 128}, "cut from 4,096", "somaxconn=4096"),
-        ("run-queue delay", {"delays_seen": False}, "seen less well", "SCHED_INFO"),
+        ("run-queue delay", {"delays_seen": False}, "may go unseen", "SCHED_INFO"),
     ],
 )
 def test_says_what_is_wrong_what_it_means_and_what_mends_it(

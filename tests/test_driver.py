@@ -1,5 +1,7 @@
 """The driver against servers whose every response is known to be right, wrong, or missing."""
 
+import contextlib
+import select
 import signal
 import socket
 import struct
@@ -9,6 +11,7 @@ import threading
 import numpy as np
 import pytest
 from truth import (
+    BIG,
     LONG_S,
     Behaviour,
     all_three_served,
@@ -17,6 +20,7 @@ from truth import (
     nobody,
     once,
     only,
+    refuse_early,
     requests,
     response_to,
     some_ended,
@@ -24,11 +28,14 @@ from truth import (
     until,
 )
 
-from calcbench.bench.loadgen.driver.client import PAUSE_NS
+from calcbench.bench.diagnosis.failures import failure_reason_of_responses
+from calcbench.bench.loadgen.driver.client import CLOSE_NS, CLOSING, PAUSE_NS, READING, Client
+from calcbench.bench.loadgen.driver.loop import Loop, clock
+from calcbench.bench.loadgen.driver.recorder import Recorder
 from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.loadgen.pool import COMMAND, DriverProcess
 from calcbench.bench.loadgen.protocol import OPENED
-from calcbench.bench.loadgen.spec import LoadSpec, ring
+from calcbench.bench.loadgen.spec import Ask, LoadSpec, ring
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.core.errors import CalcbenchError
 
@@ -210,11 +217,58 @@ def test_counts_time_outs(behave: Behaviour) -> None:
     assert observation.samples["latency_ns"].min() >= 20_000_000
 
 
-def test_times_out_a_server_that_does_not_close_as_asked() -> None:
-    with truth(right) as port:
-        observation = drive(port, keep_alive=False, timeout_s=0.02, duration_s=0.2)
+@pytest.mark.parametrize("rate", [0, 20])
+@pytest.mark.parametrize(
+    ("fields", "keep_alive"),
+    [("", False), ("Connection: close\r\n", True), ("Connection: close\r\n", False)],
+    ids=["ignores the close asked for", "says close", "says close as asked"],
+)
+def test_closes_what_a_server_does_not(fields: str, keep_alive: bool, rate: float) -> None:
+    def linger(conn: socket.socket) -> None:
+        conn.sendall(response_to(next(requests(conn)), fields=fields))
+        for _ in requests(conn):
+            raise AssertionError("asked again on a connection that was to end")
 
-    assert only(observation, "timed_out")
+    with truth(linger) as port:
+        observation = drive(
+            port,
+            1,
+            lambda seen: seen.outcomes.ok > 3,
+            keep_alive=keep_alive,
+            rate=rate,
+            timeout_s=0.1,
+            duration_s=0.5,
+        )
+
+    assert only(observation, "ok")
+    assert observation.outcomes.ok > 3  # each of its three clients, and again
+    assert observation.begun == observation.ended + observation.unfinished
+
+
+def test_does_not_wait_for_a_close_again_where_none_came(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = Loop(LoadSpec("127.0.0.1", 1, 2, False, LONG_S), Recorder(-1))
+    ours, theirs = zip(*(socket.socketpair() for _ in range(2)), strict=True)
+    with contextlib.ExitStack() as closing:
+        for sock in theirs:
+            closing.enter_context(sock)
+        for client, sock in zip(loop.everyone, ours, strict=True):
+            client.sock, client.state = sock, READING
+            client.unsent, client.expected = loop.take()
+            loop.clients[sock.fileno()] = client
+        first, second = loop.everyone
+        begun: list[Client] = []
+        monkeypatch.setattr(loop, "begin_now", begun.append)
+
+        loop.read(first, response_to((first.expected or b"").decode()), clock())
+        loop.check_closing()
+        assert (begun, first.state) == ([], CLOSING)  # it is early
+
+        first.done -= CLOSE_NS
+        loop.check_closing()
+        assert begun == [first]
+
+        loop.read(second, response_to((second.expected or b"").decode()), clock())
+        assert begun == [first, second]
 
 
 def test_times_out_a_connection_that_never_comes_about() -> None:
@@ -291,8 +345,54 @@ def test_says_when_there_are_too_few_files() -> None:
 def test_says_that_its_driver_died() -> None:
     with DriverProcess() as process:
         process.process.kill()
-        with pytest.raises(CalcbenchError, match="the driver died: without a word"):
+        with pytest.raises(CalcbenchError, match="the driver was killed by SIGKILL, which says"):
             process.drive(LoadSpec("127.0.0.1", 1, 1, True, LONG_S))
+
+
+def refuse_early_and_leave(conn: socket.socket) -> None:
+    conn.recv(1000)
+    conn.sendall(response_to("too much", "413 Content Too Large", "Connection: close\r\n"))
+
+
+def refuse_early_and_wait(conn: socket.socket) -> None:
+    conn.recv(1000)
+    conn.sendall(response_to("too much", "413 Content Too Large"))
+    end = select.poll()
+    end.register(conn, select.POLLRDHUP)
+    end.poll()  # the test's end: what is unread hides the client's
+
+
+@pytest.mark.parametrize("behave", [refuse_early, refuse_early_and_leave, refuse_early_and_wait])
+def test_hears_a_server_that_does_not_want_all_of_the_request(behave: Behaviour) -> None:
+    with truth(behave) as port:
+        observation = drive(port, ask=Ask(BIG, "PUT", 413), timeout_s=10, duration_s=0.3)
+
+    # What a close with bytes unread does to the response is TCP's: it may be lost.
+    assert observation.outcomes.ok > 0
+    assert observation.outcomes.ok + observation.outcomes.reset == observation.outcomes.total
+    assert behave is refuse_early_and_leave or only(observation, "ok")
+
+
+@pytest.mark.parametrize(
+    ("behave", "outcome", "why"),
+    [
+        (
+            always(lambda _: response_to("six")),
+            "wrong",
+            "its body is 'six' and should be '",
+        ),
+        (once(lambda number: response_to(number)[:-1]), "wrong", "the connection was closed after"),
+        (always(lambda _: b"SSH-2.0\r\n"), "wrong", "it does not begin with HTTP/: 'SSH-2.0"),
+        (always(lambda number: response_to(number, "999 Go")), "http_error", "its status is 999"),
+    ],
+)
+def test_says_why_the_first_response_was_refused(behave: Behaviour, outcome: str, why: str) -> None:
+    with truth(behave) as port:
+        observation = drive(port, 2)
+    reason = failure_reason_of_responses(observation)
+
+    assert only(observation, outcome)
+    assert f" (the first: {why}" in reason
 
 
 @pytest.mark.parametrize("drives", [True, False])

@@ -4,17 +4,20 @@ Checks that take a `server` share one for each strategy, and leave it as they fo
 stop it, or need it otherwise than by default, take the name of a `strategy` and launch their own.
 """
 
+import select
 import socket
 import struct
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 import pytest
-from client import Client, Response
-from servers import make_spec, stop_cleanly
+from client import Client, ClosedError, Response
+from servers import GRACE_S, make_spec, stop_cleanly
+from soak.faulty import interpreter
 
 from calcbench.core.serving.catalogue import names
 from calcbench.core.serving.launcher import Server, launch
@@ -22,6 +25,7 @@ from calcbench.core.serving.launcher import Server, launch
 pytestmark = pytest.mark.slow
 
 CLIENTS = 100
+STAYING = 32
 POST = (
     b"POST /calc HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n"
     b'Content-Length: 36\r\n\r\n{"op": "mult", "arg1": 2, "arg2": 4}'
@@ -125,6 +129,21 @@ def test_invites_a_body_that_waits_for_100_continue(server: Server) -> None:
         assert client.response().body == b'{"result": 8}'
 
 
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [("POST /nowhere", 404), ("PUT /calc", 405), ("POST /calc", 415), ("GET /add/1/1", 200)],
+)
+def test_asks_for_no_body_that_it_does_not_want(server: Server, line: str, status: int) -> None:
+    more = "Host: test\r\nContent-Length: 36\r\nExpect: 100-continue"
+    with Client(server) as client:
+        client.send(f"{line} HTTP/1.1\r\n{more}\r\n\r\n".encode())
+        response = client.response()
+
+        assert (response.status, response.headers[b"connection"]) == (status, b"close")
+        client.sock.shutdown(socket.SHUT_WR)
+        assert client.is_closed()
+
+
 def test_refuses_and_closes_after_a_bad_request(server: Server) -> None:
     with Client(server) as client:
         client.send(b"GET /add/1/1 HTTP/1.1\r\nHost: test\r\n\r\nGET /add/1/1 HTTP/1.1\r\n\r\n")
@@ -146,6 +165,49 @@ def test_serves_a_hundred_clients(server: Server) -> None:
         responses = list(pool.map(one_client, range(CLIENTS)))
 
     assert [response.body for response in responses] == [b"%d" % (n * 3) for n in range(CLIENTS)]
+
+
+def test_serves_whoever_comes_although_everybody_stays(server: Server) -> None:
+    """More clients than a pool has threads, each with a connection that it keeps while it may."""
+    served = set[int]()
+
+    def one_client(number: int) -> None:
+        client = Client(server)
+        try:
+            while len(served) < STAYING:
+                response = client.get(f"/add/{number}/1")
+                assert response.body == b"%d" % (number + 1)
+                served.add(number)
+                if response.headers.get(b"connection") == b"close":
+                    client.close()
+                    client = Client(server)
+        finally:
+            served.update(range(STAYING))  # the others need not wait for one that has failed
+            client.close()
+
+    with ThreadPoolExecutor(STAYING) as pool:
+        list(pool.map(one_client, range(STAYING)))
+
+
+@pytest.mark.parametrize(
+    ("holding", "options"),
+    [
+        ("blocking", ()),
+        ("threadpool", ("workers=1",)),
+        ("fork", ("children=1",)),
+    ],
+)
+def test_lets_a_client_hold_on_where_it_is_told_to(holding: str, options: tuple[str, ...]) -> None:
+    with launch(make_spec(holding, options=(*options, "keepalive=hold"))) as server:
+        with Client(server) as first, Client(server) as second:
+            assert first.get("/add/1/1").body == b"2"
+            second.send(b"GET /add/2/2 HTTP/1.1\r\nHost: test\r\n\r\n")
+            for _ in range(20):
+                assert b"connection" not in first.get("/add/1/1").headers
+            assert not select.select([second.sock], [], [], 0)[0]
+            first.close()
+            assert second.response().body == b"4"
+        stop_cleanly(server)
 
 
 def test_survives_clients_that_reset(server: Server) -> None:
@@ -238,6 +300,43 @@ def test_stops_while_a_client_is_silent_in_its_request(strategy: str) -> None:
         silent.send_all_the_way(b"GET /add/1/1 HTTP/1.1\r\nHo")
         stop_cleanly(server)
         assert silent.response().status == 408
+
+
+@pytest.mark.parametrize("fault", ["ValueError", "MemoryError", "SystemExit", "KeyboardInterrupt"])
+def test_serves_on_where_a_handler_raises(strategy: str, fault: str, tmp_path: Path) -> None:
+    """More often than there are threads or children, and without a trace of it but the log."""
+    python, _ = interpreter(tmp_path)
+    few = {"threadpool": ("workers=2",), "thread-per-request": ("threads=2",)}
+    spec = make_spec(strategy, options=few.get(strategy, ()), python=str(python))
+    with launch(spec) as server:
+        for _ in range(5):
+            with Client(server) as client:
+                failed = client.get("/add/1/1", f"Fault: {fault}")
+
+                assert (failed.status, failed.headers[b"connection"]) == (500, b"close")
+        with Client(server) as client:
+            assert client.get("/add/2/3").body == b"5"
+        stopped = server.stop(GRACE_S)
+
+    assert (stopped.status, stopped.killed) == (0, False)
+    assert stopped.failure.startswith(f"GET /add/1/1 failed: {fault}")
+    assert stopped.printed.count("Traceback") == 5
+
+
+def test_serves_on_where_nothing_can_be_started_for_a_while(strategy: str, tmp_path: Path) -> None:
+    """No thread and no process: who needs one is turned away, and nobody waits for ever."""
+    python, switch = interpreter(tmp_path)
+    with launch(make_spec(strategy, python=str(python))) as server:
+        with Client(server) as client:
+            assert client.get("/add/2/3", "Connection: close").body == b"5"
+        switch.touch()
+        for _ in range(5):
+            with Client(server) as client, suppress(ClosedError, ConnectionError):
+                assert client.get("/add/2/3", "Connection: close").body == b"5"
+        switch.unlink()
+        with Client(server) as client:
+            assert client.get("/add/2/3").body == b"5"
+        stop_cleanly(server)
 
 
 def test_leaves_no_zombie(server: Server) -> None:

@@ -25,8 +25,9 @@ from calcbench.bench.schema.histogram import (
 )
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.plan import Plan
-from calcbench.bench.schema.result import Measurement, Run, prepare_folder
+from calcbench.bench.schema.result import Measurement, Run
 from calcbench.bench.schema.samples import TIMES, compact, expand, read_samples, write_samples
+from calcbench.bench.schema.store import prepare_folder
 from calcbench.bench.views.hdr_export import export
 from calcbench.core.errors import CalcbenchError
 
@@ -189,7 +190,7 @@ def test_exports_all_rounds_of_a_condition_together(tmp_path: Path) -> None:
             dataclasses.replace(measured(first), judgement="driver-bound"),
         ),
     )
-    written = export(run, tmp_path)
+    written = export(run, tmp_path, tmp_path)
     right = int((first["outcome"] == 0).sum()) + histograms.of["response"].get_total_count()
 
     assert [path.name for path in written] == [

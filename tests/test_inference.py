@@ -12,7 +12,6 @@ from scipy import stats
 
 from calcbench.bench.analysis.inference import (
     ALPHA,
-    NO_COMPARISON,
     Comparison,
     adjust,
     compare_apart,
@@ -177,9 +176,10 @@ def test_compares_what_was_measured_at_different_times() -> None:
     ("ours", "others"), [([], []), ([1.0], [2.0]), ([1.0, 0, 3], [1.0, 2, 3]), ([1, 2], [-1, 2])]
 )
 def test_tells_nothing_from_nothing(ours: list[float], others: list[float]) -> None:
-    assert compare_paired(ours, others) == NO_COMPARISON
-    assert compare_apart(ours, others) == NO_COMPARISON
-    assert not NO_COMPARISON.clear
+    for found in (compare_paired(ours, others), compare_apart(ours, others)):
+        assert not found.known
+        assert not found.clear
+        assert found.rounds == len(ours)
 
 
 def test_knows_the_p_of_no_noise() -> None:

@@ -31,8 +31,10 @@ from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.evidence import Evidence
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, Plan
-from calcbench.bench.schema.result import Measurement, prepare_folder, read_run
+from calcbench.bench.schema.reader import read_run
+from calcbench.bench.schema.result import Measurement
 from calcbench.bench.schema.samples import write_samples
+from calcbench.bench.schema.store import prepare_folder
 from calcbench.core.errors import CalcbenchError, UsageError
 
 OBJECTIVE = parse_objective("p99<20ms")
@@ -256,13 +258,19 @@ def test_reads_an_objective() -> None:
     ("words", "why"),
     [
         (["--find-knee"], "needs --slo"),
-        (["--slo", "p99<20ms"], "--find-knee keeps to"),
-        (["--find-knee", "--slo", "p99<20ms", "--rate", "5"], "leave out --rate"),
-        (["--find-knee", "--slo", "p99<20ms", "--rounds", "5"], "leave out --rounds"),
-        (["--find-knee", "--slo", "p99<20ms", "--precision", "5%"], "leave out --precision"),
+        (["--slo", "p99<20ms"], "--slo needs --find-knee"),
+        (["--find-knee", "--slo", "p99<20ms", "--rate", "5"], "--find-knee and --rate do not go"),
+        (
+            ["--find-knee", "--slo", "p99<20ms", "--rounds", "5"],
+            "--find-knee and --rounds do not go",
+        ),
+        (
+            ["--find-knee", "--slo", "p99<20ms", "--precision", "5%"],
+            "--find-knee and --precision do not go",
+        ),
         (["--find-knee", "--slo", "p98<20ms"], "did you mean"),
         (["--find-knee", "--slo", "p99"], "^--slo 'p99' should be .* as in 'p99<20ms'$"),
-        (["--most-rounds", "9"], "the end of --precision"),
+        (["--most-rounds", "9"], "--most-rounds needs --precision"),
     ],
 )
 def test_refuses_what_makes_no_search(tmp_path: Path, words: list[str], why: str) -> None:

@@ -14,7 +14,7 @@ from types import ModuleType
 import pytest
 
 from calcbench.core.options import describe
-from calcbench.core.serving.catalogue import strategy_of
+from calcbench.core.serving.catalogue import files, load, strategy_of
 
 ROOT = Path(__file__).parent.parent
 OURS = ("core", "strategies", "bench", "tests")
@@ -34,7 +34,11 @@ def strategies() -> list[Path]:
 
 
 def parse(path: Path) -> ast.Module:
-    return ast.parse((ROOT / path).read_text(encoding="utf-8"), str(path))
+    try:
+        return ast.parse((ROOT / path).read_bytes(), str(path))
+    except (SyntaxError, ValueError) as error:  # ValueError: a null byte, before Python 3.12
+        line = getattr(error, "lineno", None)
+        pytest.fail(f"{path}{f', line {line}' if line else ''}: {error}", pytrace=False)
 
 
 def imports(tree: ast.AST) -> Iterator[tuple[ast.stmt, str]]:
@@ -217,6 +221,13 @@ def test_core_imports_only_core_and_the_standard_library(path: Path) -> None:
     assert foreign == []
 
 
+@pytest.mark.parametrize("name", files())
+def test_strategies_can_be_loaded(name: str) -> None:
+    """Every file in the folder, by whatever name; the line says what would be right."""
+    if broken := load(name).broken:
+        pytest.fail(broken, pytrace=False)
+
+
 @pytest.mark.parametrize("path", strategies(), ids=str)
 def test_strategies_import_only_core_and_the_standard_library(path: Path) -> None:
     tree = parse(path)
@@ -243,16 +254,16 @@ def test_strategies_import_only_core_and_the_standard_library(path: Path) -> Non
 def test_strategies_fit_on_two_screens(path: Path) -> None:
     lines = (ROOT / path).read_text(encoding="utf-8").splitlines()
 
-    assert len(lines) in STRATEGY_LINES
+    assert len(lines) in STRATEGY_LINES, f"{path} has {len(lines)} lines; it should have 15 to 80"
 
 
 @pytest.mark.parametrize("path", strategies(), ids=str)
 def test_strategies_say_what_they_are_and_what_they_cost(path: Path) -> None:
     summary, blank, *rest = [*(ast.get_docstring(parse(path)) or "").splitlines(), "", ""]
 
-    assert summary
-    assert blank == ""
-    assert any(rest), "a paragraph after the first line says what this way costs"
+    assert summary, f"{path} has no docstring; its first line is what calcbench list prints"
+    assert blank == "", f"{path}: behind the first line of its docstring one should be empty"
+    assert any(rest), f"{path}: a paragraph after the first line says what this way costs"
 
 
 @pytest.mark.parametrize("path", strategies(), ids=str)
@@ -272,7 +283,7 @@ def test_strategies_read_in_one_order(path: Path) -> None:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     ]
     assert order == [name for name in ("REQUIRES", "Options", "serve") if name in order]
-    assert functions[:1] == ["serve"]
+    assert functions[:1] == ["serve"], f"{path}: serve should be the first function"
 
 
 @pytest.mark.parametrize("path", strategies(), ids=str)
@@ -371,3 +382,25 @@ def test_locust_stays_in_processes_of_its_own(path: Path) -> None:
 
     assert is_of(names, LOCUST) == []
     assert [name for name in cluster if not is_of([name], may)] == []
+
+
+# Everything printed goes through one module, which lets no terminal be commanded. The others that
+# write to standard output: processes that we start and whose output we read ourselves, a program
+# that is run by an interpreter without us, and the file for plain Locust, which is nobody's module.
+PRINTING = Path("bench/system/terminal.py")
+PRINTS_FOR_US = {
+    Path("bench/corebench/parsing.py"),
+    Path("bench/corebench/environment.py"),  # in the text of such a program
+    Path("bench/loadgen/locust/locustfile.py"),
+}
+PRINTERS = re.compile(
+    r"(?<![.\w])print\(|\bclick\.(?:echo|secho|echo_via_pager|style)\b|\bConsole\("
+    r"|\bsys\.(?:__)?std(?:out|err)(?:__)?\.write|\bsys\.exit\(f?[\"']"
+)
+
+
+@pytest.mark.parametrize("path", modules("bench"), ids=str)
+def test_one_module_prints(path: Path) -> None:
+    found = PRINTERS.findall(read(ROOT / path))
+
+    assert not found or path == PRINTING or path in PRINTS_FOR_US

@@ -1,5 +1,6 @@
 """`calcbench load` against servers of every kind: URLs, sockets, framings, and what is expected."""
 
+import ipaddress
 import json
 import os
 import re
@@ -11,19 +12,23 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from truth import LONG_S, Behaviour, drive, only, truth, until
+from truth import LONG_S, Behaviour, drive, nobody, only, truth, until
 
 from calcbench.bench.cli.load import contents, question_of
 from calcbench.bench.cli.main import cli
+from calcbench.bench.loadgen.driver import address
+from calcbench.bench.loadgen.driver.address import find, reachable_address
+from calcbench.bench.loadgen.spec import LoadSpec, ring
 from calcbench.bench.runner.remote import (
     Question,
     Target,
+    among_targets,
     ask_of,
     parse_header_options,
     parse_target,
 )
 from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE
-from calcbench.bench.schema.result import read_run
+from calcbench.bench.schema.reader import read_run
 from calcbench.bench.schema.samples import read_samples
 from calcbench.core.errors import CalcbenchError, UsageError
 
@@ -36,7 +41,13 @@ HELLO = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
         ("http://a.example", Target("a.example/", "a.example", 80, "/")),
         ("http://127.0.0.1:80/x?y=1", Target("127.0.0.1:80/x?y=1", "127.0.0.1", 80, "/x?y=1")),
         ("http://[::1]:8080/", Target("[::1]:8080/", "::1", 8080, "/")),
-        ("HTTP://a:1/%20#part", Target("a:1/%20", "a", 1, "/%20")),
+        ("HTTP://A:1/%20#part", Target("a:1/%20", "a", 1, "/%20")),
+        ("http://a:/x", Target("a/x", "a", 80, "/x")),
+        (
+            "http://[FE80::1%25Eth0]:8080/",
+            Target("[fe80::1%25Eth0]:8080/", "fe80::1%Eth0", 8080, "/"),
+        ),
+        ("http://[fe80::1%lo]/", Target("[fe80::1%25lo]/", "fe80::1%lo", 80, "/")),
     ],
 )
 def test_reads_a_url(url: str, target: Target) -> None:
@@ -49,10 +60,20 @@ def test_reads_a_url(url: str, target: Target) -> None:
         ("a.example", "without http://"),
         ("https://a/", "only plain HTTP"),
         ("http://", "names no host"),
-        ("http://a:x/", "is no URL"),
-        ("http://a:99999/", "is no URL"),
+        ("http:///path", "names no host"),
+        ("http://:80/", "names no host"),
+        ("http://a:x/", "a port from 1 to 65,535"),
+        ("http://a:0/", "a port from 1 to 65,535"),
+        ("http://[::1]:00/", "a port from 1 to 65,535"),
+        ("http://a:65536/", "a port from 1 to 65,535"),
+        ("http://a:-1/", "a port from 1 to 65,535"),
+        ("http://a%20b/", "cannot be the name of one"),
+        ("http://a b/", "cannot be the name of one"),
+        ("http://[fe80::1%25]/", "its zone like"),
+        ("http://[fe80::1%25a%20b]/", "is no URL|its zone like"),  # as Python's version has it
         ("http://[::1/", "is no URL"),
         ("http://me:secret@a/", "Authorization"),
+        ("http://@a/", "Authorization"),
         ("http://a/\u00e4", "percent-encoded"),
         ("http://a/b c", "percent-encoded"),
         ("http://\u00e4/", "in ASCII"),
@@ -73,7 +94,7 @@ def test_lets_no_field_spoil_a_request(field: str) -> None:
 
 
 def test_asks_what_it_is_told_to() -> None:
-    target = parse_target("http://[::1]:8080/a?b")
+    target = parse_target("http://[::1%25lo]:8080/a?b")  # whose zone is nobody else's business
     plain = ask_of(Question(), target, KEEP_ALIVE)
     posted = ask_of(
         Question("PUT", ("Host: other", "A:b"), b"\xff\x00", 201, b"\xfe"), target, CLOSE
@@ -88,6 +109,89 @@ def test_asks_what_it_is_told_to() -> None:
     assert (posted.method, posted.status, posted.body) == ("PUT", 201, "\xfe")
 
 
+def test_sends_no_zone_to_a_calculator() -> None:
+    [(request, _)] = ring(LoadSpec("fe80::1%lo", 80, 1, True, 1, variety=1))
+
+    assert b"\r\nHost: [fe80::1]:80\r\n" in request
+
+
+def test_repeats_no_password() -> None:
+    with pytest.raises(UsageError) as refused:
+        parse_target("http://me:secret@a/")
+
+    assert "secret" not in str(refused.value)
+
+
+@pytest.fixture
+def several(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, int]]:
+    """Give a name with several addresses, of which the third and the fourth serve at a port.
+
+    Nobody listens at the first, and the second does not answer.
+    """
+    names = [f"127.0.0.{number}" for number in (2, 3, 4, 1)]
+    with (
+        socket.create_server((names[3], 0)) as fourth,
+        socket.create_server((names[2], port := fourth.getsockname()[1])),
+        socket.create_server((names[1], port), backlog=0),
+        socket.create_connection((names[1], port)),  # its backlog is full now
+    ):
+
+        def resolve(host: str, port: int, **_: object) -> list[tuple[Any, ...]]:
+            hosts = names if host == "several.example" else [host]
+            kind = socket.SOCK_STREAM
+            return [(socket.AF_INET, kind, 6, "", (host, port)) for host in hosts]
+
+        monkeypatch.setattr(address, "getaddrinfo", resolve)
+        monkeypatch.setattr(address, "TRY_S", 0.02)
+        yield "several.example", port
+
+
+def test_takes_the_first_address_of_a_name_that_works(several: tuple[str, int]) -> None:
+    host, port = several
+
+    assert reachable_address(host, port) == (socket.AF_INET, ("127.0.0.4", port))
+    assert find(LoadSpec(host, port, 1, True, 1))[1] == ("127.0.0.4", port)
+    assert find(LoadSpec(host, port, 1, True, 1, address="127.0.0.1"))[1] == ("127.0.0.1", port)
+
+
+def test_takes_the_first_of_all_where_none_works(several: tuple[str, int]) -> None:
+    with nobody() as port:
+        assert reachable_address(several[0], port)[1] == ("127.0.0.2", port)
+
+
+def test_tries_no_address_that_is_the_only_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: object) -> None:
+        raise AssertionError("connected")
+
+    monkeypatch.setattr(address, "socket", never)
+
+    assert reachable_address("127.0.0.1", 80)[1] == ("127.0.0.1", 80)
+
+
+def test_records_the_address_that_is_loaded(several: tuple[str, int]) -> None:
+    host, port = several
+    targets = [parse_target(f"http://{name}:{port}/") for name in (host, "127.0.0.1")]
+    subject = among_targets({target.label: target for target in targets}, Question())
+
+    assert [subject.options[target.label]["address"] for target in targets] == [
+        "127.0.0.4",
+        "127.0.0.1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("where", "text"),
+    [
+        ((socket.AF_INET, ("127.0.0.1", 80)), "127.0.0.1"),
+        ((socket.AF_INET6, ("::1", 80, 0, 0)), "::1"),
+        ((socket.AF_INET6, ("fe80::1", 80, 0, 7)), "fe80::1%7"),
+        ((socket.AF_INET6, ("fe80::1%lo", 80, 0, 1)), "fe80::1%lo"),
+    ],
+)
+def test_says_an_address_so_that_it_can_be_used(where: address.Address, text: str) -> None:
+    assert address.numeric(where) == text
+
+
 def test_guesses_the_method_by_the_body(tmp_path: Path) -> None:
     (tmp_path / "body").write_bytes(b"\x00\xff")
 
@@ -97,8 +201,6 @@ def test_guesses_the_method_by_the_body(tmp_path: Path) -> None:
     assert question_of(None, (), f"@{tmp_path / 'body'}", None, None).body == b"\x00\xff"
     with pytest.raises(UsageError, match="cannot read"):
         question_of(None, (), "@/nowhere", None, None)
-    with pytest.raises(UsageError, match="200 to 599"):
-        question_of(None, (), None, 100, None)
     with pytest.raises(UsageError, match="should be one like GET"):
         question_of("GET /", (), None, None, None)
 
@@ -145,6 +247,8 @@ LONG = b"HTTP/1.1 200 OK\r\nContent-Length: 3000000\r\n\r\n" + b"x" * 3_000_000
         (b"HTTP/1.1 100 Continue\r\n\r\n" + HELLO, ask(right_body=b"hello")),
         (LONG, ask(right_body=b"x" * 3_000_000)),
         (LONG, ask()),
+        (b"HTTP/1.2 200 OK\nA: b\n c\nContent-Length: 5, 5\n\nhello", ask(right_body=b"hello")),
+        (b"HTTP/1.1 999 X\r\nContent-Length: 0\r\n\r\n", ask(status=999)),
     ],
     ids=lambda value: None if isinstance(value, dict) else value[:40].decode(),
 )
@@ -156,7 +260,15 @@ def test_takes_right_responses_of_any_server(octets: bytes, fields: dict[str, An
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("octets", [b"HTTP/1.1 200 OK\r\n\r\nhello", HELLO, CHUNKS])
+@pytest.mark.parametrize(
+    "octets",
+    [
+        b"HTTP/1.1 200 OK\r\n\r\nhello",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\nhello",
+        HELLO,
+        CHUNKS,
+    ],
+)
 def test_takes_responses_that_end_with_their_connection(octets: bytes) -> None:
     closing = octets.replace(b" OK\r\n", b" OK\r\nConnection: close\r\n")
     with truth(says(closing, close=True)) as port:
@@ -202,10 +314,40 @@ def six() -> socket.socket:
         pytest.skip("no IPv6 here")
 
 
+def link_local() -> str:
+    """Return an address of this machine that needs a zone."""
+    table = Path("/proc/net/if_inet6")
+    for line in table.read_text().splitlines() if table.exists() else []:
+        digits, _, _, _, _, interface = line.split()
+        if digits.startswith("fe80"):
+            return f"{ipaddress.IPv6Address(int(digits, 16))}%{interface}"
+    pytest.skip("no link-local address here")
+
+
 @pytest.mark.slow
 def test_connects_over_ipv6() -> None:
     with truth(says(HELLO), six()) as port:
         seen = drive(port, host="::1", **ask())
+
+    assert only(seen, "ok")
+
+
+@pytest.mark.slow
+def test_connects_over_ipv6_with_a_zone() -> None:
+    host = link_local()
+    listener = socket.socket(socket.AF_INET6)
+    listener.bind(socket.getaddrinfo(host, 0)[0][4])
+    listener.listen()
+    with truth(says(HELLO), listener) as port:
+        seen = drive(port, host=host, **ask())
+
+    assert only(seen, "ok")
+
+
+@pytest.mark.slow
+def test_connects_to_the_address_that_was_chosen() -> None:
+    with truth(says(HELLO)) as port:
+        seen = drive(port, host="nowhere.invalid", address="127.0.0.1", **ask())
 
     assert only(seen, "ok")
 
@@ -310,8 +452,11 @@ def test_fails_when_nothing_answers_rightly(hello: str, tmp_path: Path) -> None:
     [
         (("http://a/", "http://a/"), "given twice"),
         (("http://a/", "--arrivals", "poisson"), "--arrivals needs --rate"),
-        (("http://a/", "--rate", "0"), "rate 0 should be above 0"),
-        (("http://a/", "--rate", "2e6"), "at most 400,000 for each of the drivers"),
+        (("http://a/", "--rate", "0"), "--rate 0 should be from 0.001 to"),
+        (
+            ("http://a/", "--rate", "2e6"),
+            "rate 2000000 should be from 0.001 to 400,000 requests per second for one driver",
+        ),
         (("http://a/", "http://b/", "--control", "http://c/"), "http://c/ should be raced"),
         (("http://a/", "--find-knee"), "needs --slo"),
         (
@@ -321,7 +466,8 @@ def test_fails_when_nothing_answers_rightly(hello: str, tmp_path: Path) -> None:
         (("http://a/", "--timeout", "0"), "timeout 0 should be"),
         (("http://a/", "--rate", "quick"), "should be requests per second"),
         (("http://a/", "--rate", "5", "--arrivals", "posson"), "did you mean 'poisson'"),
-        (("http://a/", "--drivers", "0"), "drivers 0 should be 1 to"),
+        (("http://a/", "--drivers", "0"), "--drivers 0 should be from 1 to 256, as in --drivers 2"),
+        (("http://a/", "--expect", "100"), "--expect 100 should be from 200 to 599"),
         (("http://a/", "--behaviour", "idle"), "without a number"),
         (("http://a/", "--unix-socket", "/nowhere"), "no Unix socket"),
         (("http://a/", "-H", "nonsense"), "should be like"),
@@ -353,7 +499,7 @@ def test_searches_the_highest_rate_of_any_server(hello: str, tmp_path: Path) -> 
         return str(failed.value), json.loads((folder / "knee.json").read_text())
 
     def could_be_tried(seen: tuple[str, dict[str, Any]]) -> bool:
-        return "but nothing at all" not in seen[1]["knees"][0]["note"]
+        return "no response came" not in seen[1]["knees"][0]["note"]
 
     told, found = until(could_be_tried, measure, 0.05)
 

@@ -25,12 +25,14 @@ import numpy as np
 import pytest
 from namespaces import Machines, machines, why_denied
 from truth import (
+    BIG,
     LONG_S,
     Behaviour,
     always,
     nobody,
     once,
     only,
+    refuse_early,
     requests,
     response_to,
     some_ended,
@@ -80,7 +82,8 @@ from calcbench.bench.runner.race import pinning_of
 from calcbench.bench.schema.arrivals import ARRIVALS, schedule
 from calcbench.bench.schema.outcomes import OK, Outcomes
 from calcbench.bench.schema.plan import LOCUST, Plan
-from calcbench.bench.schema.result import Run, read_run
+from calcbench.bench.schema.reader import read_run
+from calcbench.bench.schema.result import Run
 from calcbench.core.errors import CalcbenchError, UsageError
 from calcbench.core.serving.launcher import ServerSpec, launch
 
@@ -152,6 +155,7 @@ AS_IT_IS = {
     "right": (right, "ok"),
     "byte by byte": (bytewise, "ok"),
     "closing": (once(lambda number: response_to(number, fields="Connection: close\r\n")), "ok"),
+    "lingering": (always(lambda number: response_to(number, fields="Connection: close\r\n")), "ok"),
     "another number": (always(lambda number: response_to(number + 1)), "wrong"),
     "an octet too many": (always(lambda number: response_to(number) + b"!"), "wrong"),
     "no head": (always(lambda _: b"HTTP/1.1 200\r\n\r\n"), "wrong"),
@@ -160,7 +164,7 @@ AS_IT_IS = {
     "no response": (leaving, "reset"),
     "silence": (silent, "timed_out"),
 }
-IN_AN_OPEN_LOOP = ("right", "closing", "truncated", "no response", "silence")
+IN_AN_OPEN_LOOP = ("right", "closing", "lingering", "truncated", "no response", "silence")
 
 
 @pytest.mark.parametrize(
@@ -204,6 +208,30 @@ def test_asks_anything_of_any_server(cluster: Cluster) -> None:
     with truth(chunked) as port:
         assert only(drive(cluster, port, ask=ask), "ok")
         assert only(drive(cluster, port, ask=Ask(ask.request, body="ho")), "wrong")
+
+
+def test_closes_what_a_server_does_not(cluster: Cluster) -> None:
+    with truth(right) as port:
+        observation = drive(
+            cluster, port, lambda seen: seen.outcomes.ok > 3, keep_alive=False, timeout_s=0.1
+        )
+
+    assert only(observation, "ok")
+    assert observation.outcomes.ok > 3  # each of its three clients, and again
+
+
+def test_hears_a_server_that_does_not_want_all_of_the_request(cluster: Cluster) -> None:
+    with truth(refuse_early) as port:
+        observation = drive(cluster, port, ask=Ask(BIG, "PUT", 413), timeout_s=10)
+
+    assert only(observation, "ok")
+
+
+def test_says_why_the_first_response_was_refused(cluster: Cluster) -> None:
+    with truth(always(lambda number: response_to(number) + b"!")) as port:
+        observation = drive(cluster, port)
+
+    assert observation.first_failures == {"wrong": "bytes come behind its end: '!'"}
 
 
 def test_has_fewer_connections_than_workers(cluster: Cluster) -> None:
@@ -393,8 +421,18 @@ def test_shows_what_a_worker_says_of_itself_in_one_short_line() -> None:
         (REPORT, REPORTED.replace(b'"elapsed_ns": 1', b'"elapsed_ns": 0'), "elapsed_ns 0 should"),
         (REPORT, REPORTED.replace(b'"ended": 1', b'"ended": 1e99'), "at ended"),
         (REPORT, REPORTED.replace(b'"responses": 1', b'"responses": null'), "responses is missing"),
-        (REPORT, REPORTED.replace(b"{}", b'{"idle": {"met": "x"}}'), "at background"),
-        (REPORT, REPORTED.replace(b"{}", b'{"idle": {"met": -1}}'), "met -1 should be from 0 to"),
+        (REPORT, REPORTED.replace(b'd": {}', b'd": {"idle": {"met": "x"}}'), "at background"),
+        (
+            REPORT,
+            REPORTED.replace(b'd": {}', b'd": {"idle": {"met": -1}}'),
+            "met -1 should be from 0 to",
+        ),
+        (REPORT, REPORTED.replace(b's": {}', b's": {"odd": "x"}'), "['odd'] should be of outcomes"),
+        (
+            REPORT,
+            REPORTED.replace(b's": {}', b's": {"wrong": "' + b"x" * 1001 + b'"}'),
+            "a reason should have at most 1000 characters",
+        ),
         (SAMPLES, b"123", "buffer size"),
         (SAMPLES, b"12345678", "reshape"),
         (SAMPLES, struct.pack("=5q", 5, 5, 5, 5, 1 << TAG_BITS), "a client that it does not have"),
@@ -830,14 +868,14 @@ def test_says_what_is_wrong_with_a_master(text: str) -> None:
     assert str(refused.value).isprintable()
 
 
-@pytest.mark.parametrize("wait", ["-1", "inf", "nan"])
+@pytest.mark.parametrize("wait", ["-1", "1e300", "25h"])
 def test_says_what_is_wrong_with_a_wait(wait: str) -> None:
     with ended(worker := start(CALCBENCH, "worker", "--master", "127.0.0.1", "--wait", wait)):
         status, _, err = finish(worker)
 
     assert (status, err) == (
         2,
-        f"calcbench: --wait {float(wait):g} should be a number of seconds from 0\n",
+        f"calcbench: --wait {wait} should be from 0 to 86,400 seconds, as in --wait 30\n",
     )
 
 
@@ -868,7 +906,7 @@ def test_shows_words_of_a_stranger_in_one_line() -> None:
         ({"engine": LOCUST, "behaviours": ("idle=2",)}, "no --behaviour"),
         ({"join": 2}, "need --engine locust"),
         ({"master_port": 2}, "need --engine locust"),
-        ({"engine": LOCUST, "join": 1000}, "at most"),
+        ({"engine": LOCUST, "join": 1000}, "from 1 to 256"),
         ({"engine": LOCUST, "join": 1, "host": "0.0.0.0"}, "should be with --join the one address"),
         ({"engine": "locusts"}, "did you mean 'locust'"),
     ],
@@ -881,9 +919,9 @@ def test_refuses_what_does_not_go_together(changes: dict[str, object], message: 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--join", "2"), "need --engine locust"),
-        (("--engine", "locust", "--master-port", "9"), "it needs --join"),
-        (("--engine", "locust", "--join", "2", "--drivers", "2"), "leave out --drivers"),
+        (("--join", "2"), "--join needs --engine locust"),
+        (("--engine", "locust", "--master-port", "9"), "--master-port needs --join"),
+        (("--engine", "locust", "--join", "2", "--drivers", "2"), "--join and --drivers do not"),
         (("--engine", "locust", "--join", "2"), "--join needs --host"),
     ],
 )

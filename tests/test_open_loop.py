@@ -245,7 +245,8 @@ def test_says_that_it_could_not_keep_its_schedule() -> None:
     assert an_open_loop().driver_fault == ""
     assert an_open_loop(late=10).driver_fault == ""
     assert "1.1% of the requests" in an_open_loop(late=11, lateness_ns=2_000_000).driver_fault
-    assert "worst by 2 ms" in an_open_loop(late=11, lateness_ns=2_000_000).driver_fault
+    assert "worst by 1.00 s" in an_open_loop(late=11, lateness_ns=1_000_000_000).driver_fault
+    assert "worst by 2.00 ms" in an_open_loop(late=11, lateness_ns=2_000_000).driver_fault
     assert an_open_loop(late=11, offered_per_s=0).driver_fault == ""
     assert an_open_loop(responses=500).driver_fault == ""  # a server that is full
     assert (

@@ -20,6 +20,28 @@ PLAN = Plan(
 )
 
 
+def test_knows_its_points_from_others() -> None:
+    plan = Plan(("fork", "selectors"), ("add", "wait=1ms"), connections=(1, 8), control="fork")
+    points = plan.conditions()
+    elsewhere: dict[str, Any] = {
+        "strategy": "blocking",
+        "workload": "wait=2ms",
+        "reuse": "close",
+        "connections": 2,
+        "interpreter": "python3.12",
+        "application": "other",
+        "target": "a",
+    }
+    others = [dataclasses.replace(points[0], **{axis: at}) for axis, at in elsewhere.items()]
+    again = [dataclasses.replace(at, strategy=f"{at.strategy} (again)") for at in points]
+
+    assert all(map(plan.has, points))
+    assert not any(map(plan.has, others))
+    assert {point for point in again if plan.has(point)} == {
+        point for point in points if point.is_control
+    }
+
+
 def test_measures_every_point_of_the_grid_in_every_round() -> None:
     conditions = PLAN.conditions()
 
@@ -57,16 +79,25 @@ def test_survives_json() -> None:
     [
         ({"strategies": ()}, "at least one of strategies"),
         ({"connections": ()}, "at least one of connections"),
-        ({"connections": (8, 0)}, "connections 0 should be at least 1"),
+        ({"connections": (8, 0)}, "connections 0 should be from 1 to 1,000,000"),
         ({"connections": (8, 8)}, "8 is given twice"),
         ({"strategies": ("fork", "fork")}, "fork is given twice"),
         ({"reuses": ("keepalive",)}, "should be keep-alive or close"),
-        ({"rounds": 0}, "rounds 0 should be at least 1"),
-        ({"seed": -1}, "seed -1 should be at least 0"),
+        ({"rounds": 0}, "rounds 0 should be from 1 to 10,000"),
+        ({"seed": -1}, "seed -1 should be from 0 to 4,294,967,295"),
         ({"duration_s": 0.0}, "duration 0 should be"),
         ({"duration_s": float("nan")}, "duration nan should be"),
         ({"warmup_s": -1.0}, "warm-up -1 should be"),
         ({"timeout_s": float("inf")}, "timeout inf should be"),
+        ({"timeout_s": 1e10}, "timeout 10000000000 should be from 0.001 to 86,400 seconds"),
+        ({"duration_s": 1e-7}, "duration 1e-07 should be from 0.01 to 86,400 seconds"),
+        ({"duration_s": 1e12}, "duration 1000000000000 should be"),
+        ({"rounds": 10**400}, "should be from 1 to 10,000"),
+        ({"rate": 1e300}, "rate 1e.300 should be from 0.001 to 400,000 requests per second"),
+        ({"rate": 0.0}, "rate 0 should be from"),
+        ({"rate": 500_000.0, "drivers": 0}, "drivers 0 should be from 1 to 256"),
+        ({"join": 300, "engine": "locust"}, "join 300 should be from 1 to 256"),
+        ({"precision": 5.0}, "precision 500% should be from 0.1% to 99%"),
     ],
 )
 def test_refuses_a_plan_that_cannot_be_raced(changes: dict[str, Any], message: str) -> None:
@@ -91,8 +122,11 @@ def test_races_the_control_at_the_most_connections_only() -> None:
     [
         ({"control": "forks"}, "the control 'forks'; did you mean 'fork'"),
         ({"precision": 1.5}, "precision"),
-        ({"precision": 0.05, "most_rounds": 9, "rate": 5.0}, "precision is of"),
-        ({"precision": 0.05, "most_rounds": 2}, "at most 2 rounds are fewer than 3"),
+        (
+            {"precision": 0.05, "most_rounds": 9, "rate": 5.0},
+            "a precision and a rate do not go together",
+        ),
+        ({"precision": 0.05, "most_rounds": 2}, "most rounds 2 should be at least the rounds, 3"),
     ],
 )
 def test_refuses_a_control_or_precision_that_cannot_be(more: dict[str, Any], why: str) -> None:

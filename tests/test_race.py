@@ -27,11 +27,13 @@ from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.judgements import JUDGEMENTS
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, Plan
-from calcbench.bench.schema.result import Measurement, Run, read_run
+from calcbench.bench.schema.reader import read_run
+from calcbench.bench.schema.result import Measurement, Run
 from calcbench.bench.schema.samples import read_samples
 from calcbench.bench.system.cpus import choose_cores
 from calcbench.core.errors import CalcbenchError, UsageError
-from calcbench.core.serving.launcher import Server, ServerSpec, Stopped, launch
+from calcbench.core.serving.ending import Stopped
+from calcbench.core.serving.launcher import Server, ServerSpec, launch
 
 pytestmark = pytest.mark.slow
 
@@ -49,7 +51,7 @@ def races(plan: Plan, folder: Path, start: Start = launch) -> Run:
 
 
 # What becomes of a window of 0.1 s in which a machine stands still.
-STILL = re.compile("no right response within the window, but nothing at all|Little's law: ")
+STILL = re.compile("no response came within the window|Little's law: ")
 
 
 def went_on(run: Run) -> bool:
@@ -197,13 +199,13 @@ def test_sees_a_stranger_on_the_server_s_core(tmp_path: Path) -> None:
 def test_calls_invalid_what_could_not_be_measured(tmp_path: Path) -> None:
     def start(spec: ServerSpec, host: str) -> Server:
         server = launch(spec, host)
-        os.write(server.output.fileno(), b"I lost count\n")
+        os.write(server.output.fileno(), b"Traceback (most recent call last):\nKeyError: 1\n")
         return server
 
     [measurement] = races(SHORT, tmp_path, start).measurements
 
     assert (measurement.status, measurement.judgement) == ("failed", "invalid")
-    assert measurement.evidence.reasons[0] == "the server printed: I lost count"
+    assert measurement.evidence.reasons[0] == "the server printed a traceback: KeyError: 1"
 
 
 def test_says_that_one_core_pins_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -338,7 +340,7 @@ def test_records_a_server_that_dies(tmp_path: Path) -> None:
     [measurement] = races(SHORT, tmp_path, start).measurements
 
     assert measurement.status == "failed"
-    assert measurement.reason == "the server died with status -9: without a word"
+    assert measurement.reason == "the server was killed by SIGKILL while it was measured"
     assert measurement.outcomes.ok == 0
     assert read_samples(tmp_path, measurement)["outcome"].size == measurement.outcomes.total
 
@@ -352,19 +354,32 @@ CLEAN = Stopped(0, False, "")
     [
         (GOOD, False, CLEAN, ""),
         (Outcomes(ok=1, http_error=1, refused=1, reset=1, timed_out=1), False, CLEAN, ""),
-        (GOOD, True, Stopped(1, False, "Traceback\nE: no"), "the server died with status 1: E: no"),
+        (
+            GOOD,
+            True,
+            Stopped(1, False, "x\nE: no"),
+            "status 1 while it was measured: E: no",
+        ),
+        (GOOD, True, Stopped(1, False, "x\nbye", "E: no"), "while it was measured: E: no"),
+        (GOOD, True, Stopped(-11, False), "the server was killed by SIGSEGV while it was measured"),
         (GOOD, False, Stopped(-9, True, ""), "the server did not stop when asked to"),
-        (GOOD, False, Stopped(3, False, ""), "the server ended with status 3: without a word"),
-        (GOOD, False, Stopped(0, False, "one\ntwo"), "the server printed: two"),
+        (GOOD, False, Stopped(3, False, ""), "the server ended with status 3"),
+        (GOOD, False, Stopped(0, False, "one\ntwo"), ""),
+        (GOOD, False, Stopped(0, False, "x\ny", "E: no"), "the server printed a traceback: E: no"),
         (Outcomes(ok=9, wrong=1), False, CLEAN, "1 wrong response among 10"),
-        (Outcomes(reset=2, timed_out=1), False, CLEAN, "but 2 reset and 1 timed out"),
-        (Outcomes(), False, CLEAN, "but nothing at all"),
+        (
+            Outcomes(reset=2, timed_out=1),
+            False,
+            CLEAN,
+            "within the window of 2.00 s: 2 reset and 1 timed out",
+        ),
+        (Outcomes(), False, CLEAN, "no response came within the window of 2.00 s; 3 requests were"),
     ],
 )
 def test_says_why_a_measurement_does_not_count(
     outcomes: Outcomes, died: bool, stopped: Stopped, reason: str
 ) -> None:
-    found = failure_reason(Observation(1, outcomes, 1, 0, 1, 1, {}), died, stopped)
+    found = failure_reason(Observation(2_000_000_000, outcomes, 1, 3, 1, 1, {}), died, stopped)
 
     assert reason in found
     assert bool(found) == bool(reason)
@@ -421,7 +436,7 @@ def test_writes_what_there_is_when_interrupted(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         said = line(process)
 
-        assert said == f"130 1 stopped; what there is lies in {tmp_path}"
+        assert said == f"130 1 stopped; what was measured is in {tmp_path}"
         assert process.wait() == 0
     run = read_run(tmp_path)
 

@@ -35,7 +35,7 @@ def test_says_what_the_response_times_of_an_open_loop_are_made_up_of() -> None:
     lines = remarks([row], make_run(plan(rate=500, arrivals="poisson")))
 
     assert lines == [
-        "open loop, 500/s offered, poisson arrivals: latencies from when each was due",
+        ("open loop, 500/s offered, poisson arrivals: latencies count from when a request was due"),
         (
             "selectors at 8: service time p50 2.00 ms, p99 30.0 ms;"
             " dispatch delay p50 0 ms, p99 4.50 ms"
@@ -62,12 +62,12 @@ def test_adds_up_what_background_clients_met_in_all_rounds_of_a_condition() -> N
 
     assert lines == [
         (
-            "beside selectors, add, 8: 2 burst: 2,400 requests, 2,000 right responses,"
-            " 2 times broken by the server"
+            "beside selectors at 8, add: 2 burst clients: 2,400 requests, 2,000 right responses,"
+            " 2 times reset by the server"
         ),
-        "beside selectors, add, 8: 5 idle: nothing happened to them",
+        "beside selectors at 8, add: 5 idle clients stayed connected",
     ]
-    assert both == [*lines, "beside fork, add, 8: 2 burst: 3 times refused"]
+    assert both == [*lines, "beside fork at 8, add: 2 burst clients: 3 times refused"]
 
 
 def test_shows_what_wrk_saw_beside_ours() -> None:
@@ -76,8 +76,8 @@ def test_shows_what_wrk_saw_beside_ours() -> None:
 
     assert lines == [
         (
-            "wrk, behind selectors at 8, round 1: 990/s, p50 1.00 ms, p99 2.50 ms, 3 errors;"
-            " ours there: 1,000/s"
+            "wrk, after selectors at 8, round 1: 990/s, p50 1.00 ms, p99 2.50 ms, 3 errors;"
+            " our driver: 1,000/s"
         )
     ]
 
@@ -93,4 +93,4 @@ def test_shows_no_latency_of_a_wrk_that_got_no_response() -> None:
     nothing = measured(SELECTORS, wrk=WrkFigures(0.0, errors=9))
     lines = remarks([make_row(SELECTORS, [7_000])], make_run(plan(), nothing))
 
-    assert "wrk, behind selectors at 8, round 1: 0/s, 9 errors; ours there" in "\n".join(lines)
+    assert "wrk, after selectors at 8, round 1: 0/s, 9 errors; our driver" in "\n".join(lines)

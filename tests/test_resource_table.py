@@ -40,7 +40,7 @@ def test_leaves_out_what_does_not_count_or_was_not_seen() -> None:
     unseen = dataclasses.replace(measurement("fork", 2), resource_usage=None)
     some = measurement("selectors", 1, pss_bytes=None, workers_jain=None, cpu_system_ns=None)
 
-    assert list(resource_lines(run(failed, unseen))) == ["Nobody sampled what the servers used."]
+    assert list(resource_lines(run(failed, unseen))) == ["What the servers used was not recorded."]
     lines = list(resource_lines(run(failed, some)))
     assert not any("fork" in line for line in lines)
     assert "17.0" in lines[5]

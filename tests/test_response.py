@@ -2,7 +2,8 @@
 
 import pytest
 
-from calcbench.bench.loadgen.driver.response import FramingError, Head, is_right, parse_head
+from calcbench.bench.loadgen.driver.framing import FramingError, Head, parse_head
+from calcbench.bench.loadgen.driver.response import is_right
 from calcbench.bench.schema import outcomes
 from calcbench.bench.schema.outcomes import OUTCOMES, Outcomes
 
@@ -16,6 +17,7 @@ from calcbench.bench.schema.outcomes import OUTCOMES, Outcomes
         (b"HTTP/1.1 422 No\r\nContent-Length: 0\r\nConnection: keep-alive", Head(422, 0, True)),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: x, Close", Head(200, 5, False)),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: closed", Head(200, 5, True)),
+        (b"HTTP/1.1 999 No\r\nContent-Length: 5", Head(999, 5, True)),
         (b"HTTP/1.0 200 OK\r\nContent-Length: 5", Head(200, 5, False)),
         (b"HTTP/1.0 200 OK\r\nContent-Length: 5\r\nConnection: Keep-Alive", Head(200, 5, True)),
     ],
@@ -37,11 +39,13 @@ def test_understands_a_head(head: bytes, understood: Head) -> None:
         b"HTTP/1.1 200 OK\nContent-Length: 5",
         b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5",
         b"HTTP/1.1 200 OK\r\nContent-Length: 5, 5",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5,",
         b"HTTP/1.1 200 OK\r\nContent-Length: +5",
         b"HTTP/1.1 200 OK\r\nContent-Length: 5_0",
         b"HTTP/1.1 200 OK\r\nContent-Length: \xb2",
         b"HTTP/1.1 200 OK\r\nContent-Length: ",
         b"HTTP/1.1 200 OK\r\nContent-Length : 5",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nA: \x01",
         b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n folded",
         b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nno colon",
         b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked",

@@ -11,22 +11,16 @@ import numpy as np
 import pytest
 from builders import make_calibration
 
-from calcbench.bench.schema import result
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.plan import KEEP_ALIVE, Plan
-from calcbench.bench.schema.result import (
-    Measurement,
-    Run,
-    default_folder,
-    prepare_folder,
-    read_run,
-    whole_file,
-    write_run,
-)
+from calcbench.bench.schema.reader import read_run
+from calcbench.bench.schema.result import Measurement, Run
 from calcbench.bench.schema.samples import COLUMNS, DERIVED, read_samples, write_samples
+from calcbench.bench.schema.store import RESULT, claim_folder, prepare_folder, write_run
 from calcbench.bench.schema.upgrade import SCHEMA_VERSION
 from calcbench.bench.system.cpus import Pinning
+from calcbench.bench.system.files import whole_file
 from calcbench.core.errors import CalcbenchError, UsageError
 
 RECORDED = Path(__file__).with_name("recorded")
@@ -40,7 +34,9 @@ RUN = Run(
     started="2026-11-22T08:00:00+01:00",
     finished="2026-11-22T08:01:00+01:00",
     partial=False,
-    plan=Plan(("fork:children=3",), policy=("max_body=100",)),
+    plan=Plan(
+        ("fork:children=3",), ("wait=10ms",), connections=(10_000,), policy=("max_body=100",)
+    ),
     machine={"cpu": "a processor", "cores": 2},
     versions={"python": "3.11.7"},
     measurements=(GOOD, Measurement(CONDITION, 2, "failed", "the server died")),
@@ -69,7 +65,7 @@ def test_writes_no_calibration_as_it_always_has(tmp_path: Path) -> None:
     run = dataclasses.replace(RUN, calibration=None)
     write_run(run, tmp_path)
 
-    assert json.loads((tmp_path / result.RESULT).read_bytes())["calibration"] == {}
+    assert json.loads((tmp_path / RESULT).read_bytes())["calibration"] == {}
     assert read_run(tmp_path) == run
 
 
@@ -124,7 +120,7 @@ def changed(keys: str, value: object) -> str:
         ("measurements.0.evidence.series", [1, "x"], r"got str at .*evidence\.series\[1\]"),
         ("measurements.0.evidence.why", [], r"nothing is called measurements\[0\]\.evidence\.why"),
         ("measurements.0.outcomes.ok", 1.5, r"expected int, got float at .*outcomes\.ok"),
-        ("plan.rounds", 0, "rounds 0 should be at least 1"),
+        ("plan.rounds", 0, "rounds 0 should be from 1 to 10,000"),
         ("pinning.server", 1, r"expected array, got int at pinning\.server"),
         ("measurements.0.round", MISSING, r"measurements\[0\]\.round is missing"),
         ("measurements.0.judgement", MISSING, r"measurements\[0\]\.judgement is missing"),
@@ -183,8 +179,10 @@ def changed(keys: str, value: object) -> str:
 def test_says_which_key_of_a_result_is_wrong(
     keys: str, value: object, message: str, tmp_path: Path
 ) -> None:
-    (tmp_path / result.RESULT).write_text(changed(keys, value))
-    with pytest.raises(UsageError, match=f"result.json is not a whole result: .*{message}") as seen:
+    (tmp_path / RESULT).write_text(changed(keys, value))
+    with pytest.raises(
+        CalcbenchError, match=f"result.json is not a whole result: .*{message}"
+    ) as seen:
         read_run(tmp_path)
 
     assert "\n" not in str(seen.value)
@@ -192,8 +190,8 @@ def test_says_which_key_of_a_result_is_wrong(
 
 @pytest.mark.parametrize("version", [0, -1])
 def test_refuses_a_version_that_never_was(version: int, tmp_path: Path) -> None:
-    (tmp_path / result.RESULT).write_text(changed("schema_version", version))
-    with pytest.raises(UsageError, match=f"schema_version {version} should be at least 1"):
+    (tmp_path / RESULT).write_text(changed("schema_version", version))
+    with pytest.raises(CalcbenchError, match="schema_version should be at least 1"):
         read_run(tmp_path)
 
 
@@ -201,10 +199,10 @@ def test_refuses_a_version_that_never_was(version: int, tmp_path: Path) -> None:
 def test_refuses_what_lies_too_deep(depth: int, tmp_path: Path) -> None:
     """How deep that is depends on the Python; a traceback it never is."""
     text = changed("machine", {"cpu": "deep"}).replace('"deep"', "[" * depth + "]" * depth)
-    (tmp_path / result.RESULT).write_text(text)
+    (tmp_path / RESULT).write_text(text)
     try:
         read_run(tmp_path)
-    except UsageError as error:
+    except CalcbenchError as error:
         assert "recursion" in str(error)
 
 
@@ -247,12 +245,11 @@ def test_makes_a_folder_ready(tmp_path: Path) -> None:
 
 
 def test_names_a_folder_that_is_not_there(tmp_path: Path) -> None:
-    first = default_folder(tmp_path)
-    first.mkdir()
-    second = default_folder(tmp_path)
+    first, second = claim_folder(tmp_path), claim_folder(tmp_path)
 
     assert first != second
-    assert not second.exists()
+    assert first.is_dir()
+    assert second.is_dir()
 
 
 def test_never_mixes_two_runs(tmp_path: Path) -> None:
@@ -331,8 +328,8 @@ def test_says_in_one_line_that_a_folder_is_no_result(
     content: str | None, message: str, tmp_path: Path
 ) -> None:
     if content is not None:
-        (tmp_path / result.RESULT).write_bytes(content.encode(errors="surrogateescape"))
-    with pytest.raises(UsageError, match=message) as caught:
+        (tmp_path / RESULT).write_bytes(content.encode(errors="surrogateescape"))
+    with pytest.raises(CalcbenchError, match=message) as caught:
         read_run(tmp_path)
 
     assert "\n" not in str(caught.value)

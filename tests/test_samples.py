@@ -10,8 +10,8 @@ from builders import make_condition, make_measurement
 
 from calcbench.bench.schema.histogram import Histograms
 from calcbench.bench.schema.outcomes import Outcomes
-from calcbench.bench.schema.result import prepare_folder
 from calcbench.bench.schema.samples import compact, read_samples, write_samples
+from calcbench.bench.schema.store import prepare_folder
 from calcbench.core.errors import CalcbenchError
 
 MEASURED = make_measurement(
@@ -72,7 +72,7 @@ def test_believes_no_file_in_which_one_octet_is_another(folder: Path) -> None:
         ({"client": [[0] * 6]}, "column 'client' is not a list of integers"),
         ({"client": 1}, "column 'client' is not a list of integers"),
         ({"client": ["x"] * 6}, "column 'client' is not a list of integers"),
-        ({"client": [None] * 6}, "Object arrays cannot be loaded"),
+        ({"client": [None] * 6}, "column 'client' is not a list of integers"),
         ({"latency_ns": np.full(6, 2**63, np.uint64)}, "'latency_ns' may not fit into 64 bits"),
         ({"outcome": [0, 0, 0, 0, 0, 6]}, "an outcome should be 0 to 5"),
         ({"outcome": [0, 0, 0, 0, 0, -1]}, "an outcome should be 0 to 5"),

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from calcbench.bench.diagnosis.steady_state import (
     MATTERS,
-    SILENT,
+    NO_RESPONSES,
     SURE,
     assess_series,
     assess_steadiness,
@@ -105,7 +105,7 @@ def test_takes_no_silence_for_a_steady_state(answered: float, offered_per_s: flo
     done = np.append(np.arange(0, answered * S, S // 20_000), S - 1).astype(np.int64)
     result = assess_steadiness(done, np.full(len(done), 100_000), S, offered_per_s=offered_per_s)
 
-    assert (result.settled, result.why, result.warmup_ns) == (False, SILENT, 0)
+    assert (result.settled, result.why, result.warmup_ns) == (False, NO_RESPONSES, 0)
 
 
 def test_goes_by_latency_where_the_rate_is_prescribed() -> None:
@@ -130,7 +130,7 @@ def test_takes_no_slow_open_loop_for_a_silent_server(rate: float, arrivals: str)
         done = np.array([at + 5_000_000 for at in due], np.int64)
         told = assess_steadiness(done, np.full(len(done), 5_000_000), 2 * S, offered_per_s=rate)
 
-        assert told.why != SILENT
+        assert told.why != NO_RESPONSES
 
 
 @pytest.mark.parametrize(("responses", "latency_ns"), [(30, 5_000_000), (2, 90_000_000)])
@@ -138,7 +138,7 @@ def test_knows_a_server_that_hangs_by_few_responses(responses: int, latency_ns: 
     done = np.linspace(0, 0.4 * S, responses).astype(np.int64)
     told = assess_steadiness(done, np.full(responses, latency_ns), S)
 
-    assert (told.settled, told.why) == (False, SILENT)
+    assert (told.settled, told.why) == (False, NO_RESPONSES)
     assert assess_steadiness(done, np.full(responses, 200_000_000), S).settled is None
 
 

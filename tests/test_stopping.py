@@ -101,8 +101,8 @@ def test_says_whether_it_is_precise() -> None:
     run = make_run(PLAN, *two(10_000, 10_010, QUIET, 8))
     vague = dataclasses.replace(run, measurements=tuple(two(10_000, 10_010, LOUD, 8)))
 
-    assert note(run) == "Every difference is known to 5% after 8 rounds."
-    assert note(vague).startswith("8 rounds were not enough to know every difference to 5%;")
+    assert note(run) == "Every difference is known to within 5% after 8 rounds."
+    assert note(vague).startswith("8 rounds were not enough to know every difference to within 5%;")
     assert note(dataclasses.replace(run, plan=dataclasses.replace(PLAN, precision=0))) == ""
 
 
@@ -159,13 +159,13 @@ def test_says_nothing_of_differences_that_nobody_measured() -> None:
 
     assert note(make_run(PLAN, *failed)) == ""
     assert note(make_run(PLAN, *failed[:8], *rounds("b", 10_000, QUIET, 8))) == (
-        "Every difference between those that count is known to 5% after 8 rounds."
+        "Every difference between those that always counted is known to within 5% after 8 rounds."
     )
     assert note(make_run(fine, *two(1, 2, QUIET, 1))) == (
-        "1 round was not enough to know every difference to 0.1%; --most-rounds allows more."
+        "1 round was not enough to know every difference to within 0.1%; --most-rounds allows more."
     )
     stopped = make_run(PLAN, *two(10_000, 10_010, LOUD, 8), partial=True)
-    assert note(stopped) == "8 rounds were not enough to know every difference to 5%."
+    assert note(stopped) == "8 rounds were not enough to know every difference to within 5%."
 
 
 def test_calls_a_race_partial_that_was_stopped_after_its_least_rounds(tmp_path: Path) -> None:

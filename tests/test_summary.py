@@ -27,8 +27,10 @@ from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.evidence import Evidence
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, Plan
-from calcbench.bench.schema.result import Measurement, prepare_folder, read_run
+from calcbench.bench.schema.reader import read_run
+from calcbench.bench.schema.result import Measurement
 from calcbench.bench.schema.samples import DISTANCES, read_samples, write_samples
+from calcbench.bench.schema.store import prepare_folder
 from calcbench.bench.views.conclusions import verdict
 from calcbench.bench.views.export import ranking_as_json, to_csv, to_json
 from calcbench.core.errors import CalcbenchError
@@ -157,24 +159,25 @@ def test_never_averages_a_failed_round_in(tmp_path: Path) -> None:
     assert both.rows == (expected,)
 
 
-def test_never_averages_in_a_round_in_which_the_driver_was_the_limit(tmp_path: Path) -> None:
+@pytest.mark.parametrize("judgement", ["driver-bound", "silent"])
+def test_never_averages_in_a_round_that_is_not_the_servers_speed(
+    judgement: str, tmp_path: Path
+) -> None:
     prepare_folder(tmp_path)
     own = measured(tmp_path, 1, [100])
     why = Evidence(reasons=("the driver was busy 97% of the time",))
     bound = [
-        dataclasses.replace(
-            measured(tmp_path, number, [10**9]), judgement="driver-bound", evidence=why
-        )
+        dataclasses.replace(measured(tmp_path, number, [10**9]), judgement=judgement, evidence=why)
         for number in (2, 3)
     ]
     mixed = summarise_condition(own.condition, [*bound, own], tmp_path)
     alone = summarise_condition(own.condition, bound, tmp_path)
 
     assert (mixed.rounds, mixed.failed_rounds, mixed.counted) == (1, 2, (1,))
-    assert mixed.reason == "driver-bound; the driver was busy 97% of the time"
+    assert mixed.reason == f"{judgement}; the driver was busy 97% of the time"
     assert mixed.p50_ns.median == 100
-    assert mixed.judgement != "driver-bound"
-    assert (alone.rounds, alone.failed_rounds, alone.judgement) == (2, 0, "driver-bound")
+    assert mixed.judgement != judgement
+    assert (alone.rounds, alone.failed_rounds, alone.judgement) == (2, 0, judgement)
 
 
 def test_leaves_out_what_a_stopped_race_did_not_measure(tmp_path: Path) -> None:

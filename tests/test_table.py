@@ -1,5 +1,6 @@
 """The table: every figure in its place, on a terminal and in a pipe."""
 
+import dataclasses
 import io
 import re
 from typing import Any
@@ -9,9 +10,10 @@ from builders import make_condition, make_row, make_run
 
 from calcbench.bench.analysis.summary import Row, Spread, Summary, spread
 from calcbench.bench.schema.condition import AGAIN, Condition
+from calcbench.bench.schema.evidence import Evidence
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.plan import Plan
-from calcbench.bench.schema.result import Run
+from calcbench.bench.schema.result import Measurement, Run
 from calcbench.bench.views.table import plain_lines, print_table, show_spread
 
 PLAN = Plan(("fork", "selectors"), connections=(1, 32), duration_s=1, rounds=3)
@@ -73,6 +75,27 @@ def test_prints_a_plain_table_for_each_workload() -> None:
     ]
 
 
+def test_calls_no_strategy_failed_whose_driver_was_killed() -> None:
+    def lost(condition: Condition, number: int, why: str) -> Measurement:
+        return Measurement(condition, number, "failed", "no", evidence=Evidence(lost=why))
+
+    rows = [
+        Row(make_condition(name, 1), "failed", "no", failed_rounds=2) for name in ("fork", "other")
+    ]
+    measurements = (
+        lost(rows[0].condition, 1, "the driver was killed by SIGKILL"),
+        lost(rows[0].condition, 2, "the driver was killed by SIGKILL"),
+        lost(rows[1].condition, 1, "the driver was killed by SIGKILL"),
+        lost(rows[1].condition, 2, ""),
+    )
+    shown = list(plain_lines(summary(*rows), dataclasses.replace(run(), measurements=measurements)))
+
+    assert [line.split(maxsplit=2)[1:] for line in shown[2:4]] == [
+        ["fork", "not measured"],
+        ["other", "failed"],
+    ]
+
+
 def test_has_a_table_for_each_way_of_connecting() -> None:
     plan = Plan(("fork",), reuses=("keep-alive", "close"), connections=(1,))
     close = Condition("fork", "add", "close", 1)
@@ -87,7 +110,7 @@ def test_has_a_table_for_each_way_of_connecting() -> None:
 def test_marks_a_partial_result() -> None:
     first = next(iter(plain_lines(summary(*ROWS, partial=True), run())))
 
-    assert first == "Partial result: stopped after 0 of 12 measurements"
+    assert first == "Partial result: 0 of 12 measurements"
 
 
 def test_shows_how_far_from_the_median_the_real_one_may_lie() -> None:
@@ -108,17 +131,25 @@ def test_shows_tiers_and_names_the_control() -> None:
         ["fork", "2"],
         ["a", "–"],
     ]
-    assert lines[-1].startswith("A/A: the same strategy once more")
+    assert lines[-1].startswith("A/A: the same strategy measured once more")
 
 
 def test_marks_what_may_not_be_the_servers_own() -> None:
     judgements = {"a": "driver-bound", "b": "contended", "c": "unsteady", "d": "server-bound"}
+    judgements |= {"e": "silent"}
     rows = [row(name, 8, 5_000, judgement=judgement) for name, judgement in judgements.items()]
     lines = list(plain_lines(summary(*rows), run()))
 
-    assert [line.split()[3] for line in lines[2:6]] == ["‡5,000", "*5,000", "†5,000", "5,000"]
-    assert [line.partition(":")[0] for line in lines[6:9]] == [
+    assert [line.split()[3] for line in lines[2:7]] == [
+        "‡5,000",
+        "*5,000",
+        "†5,000",
+        "5,000",
+        "§5,000",
+    ]
+    assert [line.partition(":")[0] for line in lines[7:11]] == [
         "‡ driver-bound",
+        "§ silent",
         "* contended",
         "† unsteady",
     ]
@@ -177,4 +208,15 @@ def test_says_how_fairly_clients_and_workers_fared() -> None:
     text = "\n".join(plain_lines(summary(*rows), run()))
 
     assert text.count("fairness") == 1
-    assert "fairness over clients at 32 (Jain; 1 is even): fork 0.25" in text
+    assert "fairness over clients at 32 (Jain's index; 1: all got the same): fork 0.25" in text
+
+
+def test_says_where_a_tier_holds_figures_that_are_far_apart() -> None:
+    rows = [
+        make_row(make_condition("a"), [25_900, 25_000, 26_000]),
+        make_row(make_condition("b"), [3_430, 9_000, 3_000], counted=(4, 5, 6)),
+    ]
+    text = "\n".join(plain_lines(summary(*rows), run()))
+
+    assert "tier 1 at 8 holds 3,430/s to 25,900/s: too few rounds" in text
+    assert "tier 1 at" not in "\n".join(plain_lines(summary(*ROWS), run()))

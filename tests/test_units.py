@@ -1,6 +1,8 @@
 """Numbers as people read them."""
 
 import os
+import re
+from pathlib import Path
 
 import pytest
 
@@ -54,3 +56,20 @@ def test_writes_each_kind_of_figure_with_its_unit() -> None:
 
 def test_writes_a_path_that_is_no_text_with_escapes() -> None:
     assert units.as_text(os.fsdecode(b"r\xff/\xc3\xa4")) == "r\\xff/ä"
+
+
+ROOT = Path(__file__).parent.parent
+SHORT = re.compile(r"\{([^{}:]+):,?(?:\.[1-9])?g\}")  # such as 1e+03, from some size on
+SMALL = re.compile(r"[A-Z_]+_S|100 \* .*|timeout_s|facts.quota_cores")  # shares, and what is small
+
+
+def test_says_no_figure_with_an_exponent() -> None:
+    found = [
+        (path.name, figure)
+        for folder in ("bench", "core", "strategies")
+        for path in (ROOT / folder).rglob("*.py")
+        for figure in SHORT.findall(path.read_text(encoding="utf-8"))
+        if not SMALL.fullmatch(figure)
+    ]
+
+    assert found == []

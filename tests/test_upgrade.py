@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from calcbench.bench.schema.result import RESULT, read_run
+from calcbench.bench.schema.reader import read_run
+from calcbench.bench.schema.store import RESULT
 from calcbench.bench.schema.upgrade import SCHEMA_VERSION, key_of_version, upgrade
-from calcbench.core.errors import UsageError
+from calcbench.core.errors import CalcbenchError
 
 RECORDED = Path(__file__).with_name("recorded")
 
@@ -73,7 +74,7 @@ def test_names_a_key_as_the_older_file_has_it(
     place[last] = value
     (tmp_path / RESULT).write_text(json.dumps(values))
 
-    with pytest.raises(UsageError, match=f"is not a whole result: .*{message}"):
+    with pytest.raises(CalcbenchError, match=f"is not a whole result: .*{message}"):
         read_run(tmp_path)
 
 

@@ -1,6 +1,7 @@
 """The validation itself, on data whose answer is known: it must find what is broken."""
 
 import math
+import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,14 @@ from calcbench.bench.schema.result import Measurement
 from calcbench.bench.system.cpus import Pinning, choose_cores
 from calcbench.bench.validation import __main__ as program
 from calcbench.bench.validation import driver, statistics, timestamps, truth, wrk
-from calcbench.bench.validation.requirement import Requirement, at_most, share_between, share_true
+from calcbench.bench.validation.requirement import (
+    Requirement,
+    at_most,
+    counted_at_most,
+    counted_between,
+    share_between,
+    share_true,
+)
 from calcbench.bench.validation.stamping_server import response_to
 from calcbench.bench.validation.statistics import drawing, log_ratios, residuals
 from calcbench.core.errors import CalcbenchError
@@ -72,6 +80,19 @@ def test_allows_for_the_error_of_counting_and_for_no_more() -> None:
     assert share_between(0.93, 0.97, [True] * 95 + [False] * 5)
     assert not share_between(0.93, 0.97, [True] * 800 + [False] * 200)
     assert not share_between(0.93, 0.97, [True] * 1_000)
+
+
+@pytest.mark.parametrize("count", [200, 3_000])
+def test_states_what_it_allows_for_in_what_it_requires(count: int) -> None:
+    stated = counted_at_most(0.05, count)
+    found = re.fullmatch(r"≤ 5%; by chance up to ([\d.]+)% of [\d,]+", stated)
+    assert found
+    limit = float(found[1]) / 100
+    within, beyond = math.floor((limit - 0.001) * count), math.ceil((limit + 0.001) * count)
+
+    assert at_most(0.05, [True] * within + [False] * (count - within))
+    assert not at_most(0.05, [True] * beyond + [False] * (count - beyond))
+    assert counted_between(0.93, 0.97, 3_000) == "93% to 97%; by chance 91.6% to 97.9% of 3,000"
 
 
 def test_counts_every_requirement_of_the_statistics() -> None:
@@ -222,7 +243,7 @@ def test_finds_the_bias_by_the_order_of_the_requests() -> None:
     requirement = timestamps.requirement_of([seen], [seen])
     assert requirement.held
     assert "2 requests" in requirement.what
-    assert requirement.measured == "≥ 1 ns an end, p50 5 ns (bare client 5 ns), p99 37 ns"
+    assert requirement.measured == "≥ 1 ns at each end; p50 5 ns (bare client 5 ns), p99 37 ns"
 
 
 def test_a_service_time_within_the_servers_own_breaks_the_requirement() -> None:
@@ -260,7 +281,7 @@ def test_compares_nothing_where_it_does_not_add_up(
     ended: int, unfinished: int, stamps: int
 ) -> None:
     observation = conversation((0, 50), ended=ended, unfinished=unfinished)
-    with pytest.raises(CalcbenchError, match="two conversations"):
+    with pytest.raises(CalcbenchError, match="do not agree"):
         timestamps.beyond(observation, np.array([(101, 120)] * stamps))
 
 

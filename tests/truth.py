@@ -12,6 +12,7 @@ from calcbench.bench.loadgen.pool import Drivers
 from calcbench.bench.loadgen.spec import LoadSpec
 
 LONG_S = 60.0  # longer than any test: never reached
+BIG = "PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 8000000\r\n\r\n" + "x" * 8_000_000
 WINDOWS = 6  # each twice as long as the one before; what a test waits for is seen by then
 GET = re.compile(rb"GET /(add|sub|mult)/(\d+)/(\d+) HTTP/1.1\r\n")
 POST = re.compile(rb'.*{"op": "(add|sub|mult)", "arg1": (\d+), "arg2": (\d+)}', re.DOTALL)
@@ -96,6 +97,15 @@ def once(make: Callable[[int], bytes]) -> Behaviour:
         conn.sendall(make(next(requests(conn))))
 
     return behave
+
+
+def refuse_early(conn: socket.socket) -> None:
+    """Answer before the whole of a large request has come, then read what of it still comes."""
+    conn.recv(1000)
+    conn.sendall(response_to("too much", "413 Content Too Large", "Connection: close\r\n"))
+    conn.shutdown(socket.SHUT_WR)
+    while conn.recv(1 << 20):
+        pass
 
 
 @contextmanager

@@ -7,7 +7,7 @@ else changed on the machine in between is in the difference as well.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from calcbench.bench.analysis.inference import NO_COMPARISON, Comparison, adjust, compare_apart
+from calcbench.bench.analysis.inference import Comparison, adjust, compare_apart
 from calcbench.bench.analysis.metrics import FIGURES, Metric
 from calcbench.bench.analysis.summary import Row, Summary
 from calcbench.bench.analysis.thresholds import CANNOT_TELL, Judged, Threshold, too_few
@@ -63,10 +63,18 @@ class Change:
             return (
                 "better" if (self.comparison.ratio > 1) == self.metric.more_is_better else "worse"
             )
-        if self.comparison == NO_COMPARISON:
-            return "cannot tell: too few rounds"
+        if self.comparison.too_few:
+            return f"cannot tell: {few_rounds(self.comparison.rounds)}"
         seen = self.comparison.detectable - 1
-        return f"no clear difference (seen from {seen:.0%})" if seen < 10 else "no clear difference"
+        shown = f" ({seen:.0%} would show)" if seen < 10 else ""
+        return f"no clear difference{shown}"
+
+
+def few_rounds(rounds: int) -> str:
+    """Say how many rounds of the result with fewer of them count."""
+    if not rounds:
+        return "no round that counts"
+    return f"only {rounds} {'round counts' if rounds == 1 else 'rounds count'}"
 
 
 def matched(first: Summary, second: Summary) -> list[Pair]:
@@ -127,7 +135,7 @@ def compare_all(pairs: Sequence[Pair]) -> list[Change]:
 def compare_pair(pair: Pair, metric: Metric, family: int) -> Comparison:
     """Compare the two of *pair* by *metric*; nothing is told where they say nothing."""
     if pair.failure_reason:
-        return NO_COMPARISON
+        return Comparison()
     return compare_apart(
         metric.spread(pair.second).values, metric.spread(pair.first).values, family
     )
@@ -161,7 +169,7 @@ def judge_change(threshold: Threshold, pair: Pair) -> Judged:
     if pair.failure_reason:
         return Judged(threshold, where, CANNOT_TELL, pair.failure_reason)
     comparison = compare_pair(pair, metric, 1)
-    if comparison == NO_COMPARISON:
+    if not comparison.known:
         rounds = min(metric.spread(row).rounds for row in (pair.first, pair.second))
         return Judged(threshold, where, CANNOT_TELL, too_few(rounds))
     return threshold.judged(where, comparison.ratio, (comparison.low, comparison.high))

@@ -51,7 +51,8 @@ class Comparison:
     *ratio* lies in *low* to *high* with `CONFIDENCE`. *p* is of *test* alone, *adjusted* for all
     comparisons of its family (`adjust`). *effect* is Cliff's delta, from −1 (every round of ours
     lies below every round of the other's) to 1. *detectable* is the ratio that as many rounds
-    with this noise would have told from 1 in four of five races. *rounds* are those that counted.
+    with this noise would have told from 1 in four of five races. *rounds* are those that counted;
+    of fewer than two there is no test and no ratio.
     """
 
     ratio: float = 1.0
@@ -63,6 +64,16 @@ class Comparison:
     effect: float = 0.0
     detectable: float = math.inf
     rounds: int = 0
+
+    @property
+    def known(self) -> bool:
+        """Tell whether there is a ratio: whether the rounds allowed a test."""
+        return self.test != NO_TEST
+
+    @property
+    def too_few(self) -> bool:
+        """Tell whether the rounds are too few to call it no difference, if it is not clear."""
+        return not self.clear and (not self.known or self.rounds < LEAST_ROUNDS)
 
     @property
     def clear(self) -> bool:
@@ -78,9 +89,6 @@ class Comparison:
     def behind(self) -> bool:
         """Tell whether ours is clearly the smaller."""
         return self.clear and self.ratio < 1
-
-
-NO_COMPARISON = Comparison()
 
 
 def median_interval(values: Sequence[float]) -> tuple[float, float] | None:
@@ -114,7 +122,7 @@ def compare_paired(ours: Sequence[float], others: Sequence[float], family: int =
     Tells nothing where a figure is not above 0 or there are fewer than two rounds.
     """
     if len(ours) < 2 or min(*ours, *others) <= 0:
-        return NO_COMPARISON
+        return Comparison(rounds=len(ours))
     import numpy as np
 
     logs = np.log(np.asarray(ours, np.float64)) - np.log(np.asarray(others, np.float64))
@@ -143,14 +151,15 @@ def compare_apart(ours: Sequence[float], others: Sequence[float], family: int = 
 
     The rest is as for `compare_paired`.
     """
-    if min(len(ours), len(others)) < 2 or min(*ours, *others) <= 0:
-        return NO_COMPARISON
+    least = min(len(ours), len(others))
+    if least < 2 or min(*ours, *others) <= 0:
+        return Comparison(rounds=least)
     import numpy as np
 
     one, other = (np.log(np.asarray(values, np.float64)) for values in (ours, others))
     differences = np.sort(np.subtract.outer(one, other).ravel())
     counts = rank_sum_counts(range(2, 2 * (len(one) + len(other)) + 1, 2), len(one))
-    least = len(one) * (len(one) + 1)  # the doubled rank sum when all of ours are the lowest
+    lowest = len(one) * (len(one) + 1)  # the doubled rank sum when all of ours are the lowest
     exact = 2 / math.comb(len(one) + len(other), len(one)) * family <= ALPHA
     # Welch 1947: the degrees of freedom of two noises that differ.
     parts = [float(logs.var(ddof=1)) / len(logs) for logs in (one, other)]
@@ -163,7 +172,7 @@ def compare_apart(ours: Sequence[float], others: Sequence[float], family: int = 
     mean = float(one.mean() - other.mean())
     return make_comparison(
         differences,
-        counts[least:],
+        counts[lowest:],
         by_student=(mean, error, freedom),
         p=rank_sum_p(one, other) if exact else student_p(mean, error, freedom),
         test=RANK_SUM if exact else WELCH_T,

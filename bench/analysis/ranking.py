@@ -13,7 +13,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from calcbench.bench.analysis.inference import (
-    NO_COMPARISON,
     Comparison,
     adjust,
     compare_paired,
@@ -77,8 +76,6 @@ def compare(one: Row, other: Row, metric: Metric, family: int = 1) -> Comparison
     """Compare two rows of one run, round by round, where both have one that counts."""
     ours, others = (by_round(row, metric) for row in (one, other))
     both = [number for number in ours if number in others]
-    if len(both) < 2:
-        return NO_COMPARISON
     return compare_paired(
         [ours[number] for number in both], [others[number] for number in both], family
     )
@@ -136,6 +133,27 @@ def tiers(rows: Sequence[Row], metric: Metric | None = None) -> list[list[Row]]:
     return found
 
 
+def contenders(rows: Sequence[Row], metric: Metric | None = None) -> list[Row]:
+    """Return those of *rows*, of one group, that may be the best of them, the best median first.
+
+    They are the first tier, but for whom another one is clearly ahead of.
+    """
+    metric = metric or leading(rows)
+    first = tiers(rows, metric)[0]
+    comparisons = contests(rows, metric)
+
+    def beaten(row: Row) -> bool:
+        against = (
+            comparisons[row.condition.strategy, other.condition.strategy]
+            for other in first
+            if other is not row
+        )
+        return any(one.behind if metric.more_is_better else one.ahead for one in against)
+
+    unbeaten = [row for row in first if not beaten(row)]
+    return unbeaten if len(unbeaten) > 1 else first
+
+
 def tier_numbers(rows: Iterable[Row]) -> dict[Condition, int]:
     """Return the tier of each of *rows*, of any groups, that has one, counted from 1.
 
@@ -161,6 +179,7 @@ def controls(rows: Iterable[Row]) -> list[Control]:
         and (original := dataclasses.replace(row.condition, strategy=row.condition.variant))
         in known
         and row.status == known[original].status == "ok"
+        and not {row.judgement, known[original].judgement} & set(UNRANKED)
     ]
     comparisons = adjust([compare(again, first, metric, len(pairs)) for again, first in pairs])
     return [

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from calcbench.bench.analysis.inference import Comparison, compare_paired, median_interval
 from calcbench.bench.schema.condition import Condition, group_by
-from calcbench.bench.schema.judgements import DRIVER_BOUND
+from calcbench.bench.schema.judgements import UNRANKED
 from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Measurement
 
@@ -49,12 +49,12 @@ def settled(plan: Plan, measurements: Sequence[Measurement]) -> bool:
 def by_condition(measurements: Sequence[Measurement]) -> dict[Condition, dict[int, float]]:
     """Return the right responses a second of each condition that never failed, by round.
 
-    Rounds in which the driver was the limit do not count.
+    Rounds that are not ranked, as where the driver was the limit, do not count.
     """
     found: dict[Condition, dict[int, float]] = {}
     failed = {measurement.condition for measurement in measurements if measurement.status != "ok"}
     for measurement in measurements:
-        if measurement.condition not in failed and measurement.judgement != DRIVER_BOUND:
+        if measurement.condition not in failed and measurement.judgement not in UNRANKED:
             rate = measurement.right_responses * 1e9 / measurement.elapsed_ns
             found.setdefault(measurement.condition, {})[measurement.round] = rate
     return found

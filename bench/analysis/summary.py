@@ -24,7 +24,7 @@ from calcbench.bench.analysis.inference import median_interval
 from calcbench.bench.analysis.quantiles import quantile
 from calcbench.bench.schema.condition import Condition, group_by
 from calcbench.bench.schema.histogram import sorted_times
-from calcbench.bench.schema.judgements import DRIVER_BOUND
+from calcbench.bench.schema.judgements import DRIVER_BOUND, UNRANKED
 from calcbench.bench.schema.outcomes import OK, Outcomes
 from calcbench.bench.schema.result import Measurement, Run
 from calcbench.bench.schema.samples import read_samples
@@ -197,16 +197,19 @@ def summarise_condition(condition: Condition, rounds: list[Measurement], folder:
 def counted(rounds: Iterable[Measurement]) -> list[Measurement]:
     """Return those of *rounds*, all of one condition, that count, in their order.
 
-    A round in which the driver was the limit says nothing of the server, and is not averaged in;
-    where all are such rounds, they are shown, and not ranked.
+    A round in which the driver was the limit, or in half of which or more nothing was answered,
+    does not say how fast the server is, and is not averaged in; where all are such rounds, they
+    are shown, and not ranked.
     """
     good = sorted((m for m in rounds if m.status == "ok"), key=lambda m: m.round)
-    return [m for m in good if m.judgement != DRIVER_BOUND] or good
+    return [m for m in good if m.judgement not in UNRANKED] or good
 
 
 def why_not(measurement: Measurement) -> str:
     """Return why *measurement* does not count."""
-    return measurement.reason or "; ".join([DRIVER_BOUND, *measurement.evidence.reasons[:1]])
+    return measurement.reason or "; ".join(
+        [measurement.judgement, *measurement.evidence.reasons[:1]]
+    )
 
 
 def parts(rounds: list[Measurement], folder: Path) -> dict[str, Spread]:

@@ -22,6 +22,7 @@ THRESHOLD = re.compile(
     r"(?P<unit>%|/s|ns|us|µs|ms|s|)\s*"
 )
 TIMES = {"ns": 1e-6, "us": 1e-3, "µs": 1e-3, "ms": 1.0, "s": 1e3}  # in ms
+MOST_LIMIT = 1_000_000_000  # of any unit: beyond it nothing is measured
 EXAMPLES = "as in 'p99>50ms' or 'throughput<-10%'"
 
 
@@ -78,6 +79,8 @@ def parse_threshold(text: str, flag: str = "--fail-if", examples: str = EXAMPLES
         raise UsageError(f"{flag} {text!r} should be a metric, < or > and a limit, {examples}")
     metric = metric_named(found["metric"])
     number, unit = float(found["number"].replace("−", "-")), found["unit"]
+    if number > MOST_LIMIT:
+        raise UsageError(f"{flag} {text!r}: the limit should be at most {MOST_LIMIT:,}")
     sign: Literal["<", ">"] = "<" if found["sign"] == "<" else ">"
     if unit == "%":
         if number <= -100:
@@ -111,7 +114,7 @@ def exit_status(judged: Iterable[Judged]) -> int:
 def too_few(rounds: int) -> str:
     """Say why there is no interval."""
     if not rounds:
-        return "nobody has measured it"
+        return "it was not measured"
     if rounds < LEAST_ROUNDS:
         return f"an interval needs {LEAST_ROUNDS} rounds that count, not {rounds}"
     return "there is no interval"

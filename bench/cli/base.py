@@ -4,12 +4,12 @@ Click's own words are replaced where they take more than a line or do not name w
 """
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import click
 
-from calcbench.core.errors import UsageError
+from calcbench.bench.system.terminal import echo
 from calcbench.core.http.limits import Policy
 from calcbench.core.options import convert, describe, nearest
 
@@ -18,7 +18,28 @@ COMPLETION = "_CALCBENCH_COMPLETE"  # the variable in which a shell asks, as cli
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-class Command(click.Command):
+class PrintsHelp(click.Command):
+    """A command whose help is printed as all else is.
+
+    Click would print it in UTF-8 where a stream is of ASCII.
+    """
+
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        """Return click's option, with a callback of ours."""
+        option = super().get_help_option(ctx)
+        if option:
+            option.callback = print_help
+        return option
+
+
+def print_help(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
+    """Print the help of the command of *ctx* and leave, where that is *asked*."""
+    if asked and not ctx.resilient_parsing:
+        echo(ctx.get_help())
+        ctx.exit()
+
+
+class Command(PrintsHelp):
     """A command whose help begins with *examples*: what to type and what it does."""
 
     def __init__(self, *args: Any, examples: Mapping[str, str] | None = None, **more: Any) -> None:
@@ -45,7 +66,7 @@ class Command(click.Command):
                 formatter.write_dl(policy)
 
 
-class Commands(click.Group):
+class Commands(PrintsHelp, click.Group):
     """A group of commands that are imported when they are called; *examples* as for `Command`.
 
     *lazy* has for each command, in the order in which a newcomer needs them, the place where it
@@ -102,7 +123,7 @@ def write_examples(examples: Mapping[str, str], formatter: click.HelpFormatter) 
         formatter.write_paragraph()
 
 
-def json_option(help: str = "As JSON.") -> Callable[[Function], Function]:
+def json_option(help: str = "Print JSON, for programs.") -> Callable[[Function], Function]:
     """Return the option for programs that read what a command prints."""
     return click.option("--json", "as_json", is_flag=True, help=help)
 
@@ -125,8 +146,8 @@ policy_options = options(
     *(
         click.option(
             f"--{name.replace('_', '-')}",
-            metavar="N",
-            help=f"{field.help}  [default: {field.default:g}]",
+            metavar="SECONDS" if field.seconds else "N",
+            help=f"{field.help}  [default: {field.default:.10g}]",
         )
         for name, field in POLICY.items()
     )
@@ -141,13 +162,16 @@ def policy_of(params: Mapping[str, str | None]) -> tuple[str, ...]:
     policy = []
     for name, field in POLICY.items():
         if (text := params.get(name)) is not None:
-            try:
-                convert(field, text)
-            except UsageError as error:
-                flag = f"--{name.replace('_', '-')}"
-                raise UsageError(str(error).replace(f"option {name}=", f"{flag} ")) from None
-            policy.append(f"{name}={text}")
+            value = convert(field, text, f"--{name.replace('_', '-')}")
+            policy.append(f"{name}={value:.10g}")
     return tuple(policy)
+
+
+def tell_problems(problems: Sequence[str]) -> int:
+    """Tell which files of a result are damaged, a line each; return the exit status."""
+    for problem in problems:
+        echo(f"calcbench: {problem}; the rest is shown", err=True)
+    return int(bool(problems))
 
 
 def usage_message(error: click.UsageError) -> str:

@@ -1,6 +1,5 @@
 """`calcbench compare A B`: what changed between two results, as far as the rounds can tell."""
 
-import json
 from pathlib import Path
 
 import click
@@ -8,8 +7,9 @@ import click
 from calcbench.bench.analysis.compare import compare_all, judge_all, lacking, matched
 from calcbench.bench.analysis.summary import summarise
 from calcbench.bench.analysis.thresholds import exit_status, parse_threshold
-from calcbench.bench.cli.base import Command, json_option
-from calcbench.bench.schema.result import read_run
+from calcbench.bench.cli.base import Command, json_option, tell_problems
+from calcbench.bench.schema.reader import read_sound
+from calcbench.bench.system.terminal import echo, echo_json
 from calcbench.bench.views.compare_table import compare_lines, comparison_as_json
 
 
@@ -37,17 +37,19 @@ def compare_command(first: Path, second: Path, thresholds: tuple[str, ...], as_j
     """Compare the result in folder B with that in A.
 
     Prints how each metric changed, its 95% interval and a verdict. With thresholds it exits 99
-    where one is broken for any strategy, else 98 where the data cannot tell, else 0.
+    where one is broken for any strategy, else 98 where the data cannot tell, else 0. It exits 1
+    where a file of A or B is damaged, and compares the rest.
     """
     parsed = [parse_threshold(text) for text in thresholds]
-    runs = read_run(first), read_run(second)
+    read = read_sound(first), read_sound(second)
+    runs = read[0].run, read[1].run
     summaries = summarise(runs[0], first), summarise(runs[1], second)
     pairs = matched(*summaries)
     changes, missing = compare_all(pairs), lacking(summaries[0], pairs)
     judged = judge_all(parsed, pairs, summaries[1], missing)
     if as_json:
-        found = comparison_as_json(runs, changes, judged, missing)
-        click.echo(json.dumps(found, indent=1, ensure_ascii=False))
+        echo_json(comparison_as_json(runs, changes, judged, missing))
     else:
-        click.echo("\n".join(compare_lines(runs, changes, judged, missing)))
-    return exit_status(judged)
+        echo("\n".join(compare_lines(runs, changes, judged, missing)))
+    problems = dict.fromkeys((*read[0].problems, *read[1].problems))  # of one result, perhaps
+    return tell_problems((*problems,)) or exit_status(judged)

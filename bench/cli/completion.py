@@ -19,6 +19,7 @@ from click.shell_completion import (
 )
 
 from calcbench.bench.cli.base import COMPLETION, Command
+from calcbench.bench.system.terminal import echo
 
 SHELLS = ("bash", "zsh", "fish")
 BASH = """\
@@ -82,7 +83,7 @@ def completion_command(shell: str) -> None:
     SHELL is bash, zsh or fish. It is what _CALCBENCH_COMPLETE=bash_source calcbench prints, and
     the same for zsh and fish.
     """
-    click.echo(completion_script(click.get_current_context().find_root().command, shell))
+    echo(completion_script(click.get_current_context().find_root().command, shell))
 
 
 def completion_script(command: click.Command, shell: str) -> str:

@@ -1,13 +1,13 @@
 """`calcbench doctor` and `calcbench calibrate`: is this machine fit, and what can the driver do."""
 
 import dataclasses
-import json
 from typing import TYPE_CHECKING
 
 import click
 
 from calcbench.bench.cli.base import Command, json_option
 from calcbench.bench.schema.plan import LOCUST, OURS
+from calcbench.bench.system.terminal import Styled, echo, echo_json
 from calcbench.bench.units import format_number
 
 if TYPE_CHECKING:
@@ -36,20 +36,20 @@ def doctor_command(as_json: bool) -> int:
     """Say whether this machine is fit for a race.
 
     Looks at the cores, their governor and load, the clock, the limits of files, ports and
-    backlog, and Python's lock. Changes nothing.
+    backlog (the queue of connections not yet accepted), and Python's lock. Changes nothing.
     """
     from calcbench.bench.system.doctor import WARN, examine, read_facts
 
     findings = examine(read_facts())
     if as_json:
-        click.echo(json.dumps([dataclasses.asdict(finding) for finding in findings], indent=1))
+        echo_json([dataclasses.asdict(finding) for finding in findings])
     else:
         for finding in findings:
-            mark = click.style("warn", "yellow") if finding.status == WARN else "ok  "
-            click.echo(f"{mark}  {finding.name}: {finding.value}")
-            click.echo(f"      {finding.meaning}")
+            mark = Styled("warn", "yellow") if finding.status == WARN else "ok  "
+            echo(mark, f"  {finding.name}: {finding.value}")
+            echo(f"      {finding.meaning}")
             if finding.remedy:
-                click.echo(f"      {click.style(finding.remedy, bold=True)}")
+                echo("      ", Styled(finding.remedy, "bold"))
     return int(any(finding.status == WARN for finding in findings))
 
 
@@ -75,12 +75,12 @@ def calibrate_command(as_json: bool) -> int:
     calibration = calibrate_driver()
     kept = save_calibration(calibration)
     if as_json:
-        click.echo(json.dumps(dataclasses.asdict(calibration), indent=1))
+        echo_json(dataclasses.asdict(calibration))
     else:
         for line in calibration_lines(calibration):
-            click.echo(line)
+            echo(line)
     if not kept:
-        click.echo("calcbench: the calibration could not be kept, as $XDG_CACHE_HOME", err=True)
+        echo("calcbench: the calibration could not be kept, as $XDG_CACHE_HOME", err=True)
     return 0
 
 
@@ -97,8 +97,8 @@ def calibration_lines(calibration: "Calibration") -> list[str]:
         )
         if known.delay_ratio > 0.05:
             lines.append(
-                f"    others had the driver's core for {known.delay_ratio:.0%} of that time,"
-                " which costs it rate and hardly any CPU"
+                f"    other programs had the driver's core for {known.delay_ratio:.0%} of that"
+                " time, which lowers its rate and hardly changes its CPU time"
             )
     late = calibration.lateness
     lines.append(
@@ -127,17 +127,17 @@ def prepare_race(engine: str = OURS, *, quiet: bool) -> "Calibration | None":
     from calcbench.core.errors import CalcbenchError
 
     if not quiet and (words := warning(examine(read_facts()))):
-        click.echo(f"calcbench: doctor: {words}", err=True)
+        echo(f"calcbench: doctor: {words}", err=True)
     if engine == LOCUST:
         return None
     if known := load_calibration():
         return known
     if not quiet:
-        click.echo("calcbench: calibrating the driver, once for this machine", err=True)
+        echo("calcbench: calibrating the driver, once for this machine", err=True)
     try:
         calibration = calibrate_driver()
     except CalcbenchError as error:
-        click.echo(f"calcbench: no calibration: {error}", err=True)
+        echo(f"calcbench: no calibration: {error}", err=True)
         return None
     save_calibration(calibration)
     return calibration

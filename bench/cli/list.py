@@ -1,13 +1,15 @@
 """`calcbench list`: which strategies there are."""
 
-import json
 from typing import Any
 
 import click
 
 from calcbench.bench.cli.base import Command, json_option
+from calcbench.bench.system.terminal import Styled, echo, echo_json
 from calcbench.core.options import describe
 from calcbench.core.serving import catalogue
+
+NO_SUMMARY = "(its file has no docstring, whose first line would stand here)"
 
 
 @click.command(
@@ -20,19 +22,27 @@ from calcbench.core.serving import catalogue
 )
 @json_option()
 def list_command(as_json: bool) -> None:
-    """Show every strategy and its options."""
+    """Show every strategy and its options.
+
+    A file that is no strategy has a line that says what is wrong with it.
+    """
     strategies = [catalogue.load(name) for name in catalogue.names()]
     if as_json:
-        click.echo(json.dumps([strategy_as_json(strategy) for strategy in strategies], indent=1))
+        echo_json([strategy_as_json(strategy) for strategy in strategies])
         return
     for strategy in strategies:
-        click.echo(f"{click.style(strategy.name, bold=True)}: {strategy.summary}")
+        name = Styled(strategy.name, "bold")
+        if strategy.broken:
+            echo(name, ": ", Styled(f"broken: {strategy.broken}", "red"))
+            continue
+        echo(name, f": {strategy.summary or NO_SUMMARY}")
         for field in describe(strategy.options_type):
-            click.echo(f"    -o {field.name}={field.default}".ljust(28) + field.help)
+            echo(f"    -o {field.name}={field.default}".ljust(28) + field.help)
         if strategy.unavailable:
-            click.secho(f"    cannot run here: {strategy.unavailable}", fg="yellow")
+            echo(Styled(f"    cannot run here: {strategy.unavailable}", "yellow"))
     fit = sum(not strategy.unavailable for strategy in strategies)
-    click.echo(f"\n{fit} of {len(strategies)} can run here.")
+    echo(f"\n{fit} of {len(strategies)} can run here.")
+    echo("backlog: the kernel's queue of connections that the server has not accepted yet")
 
 
 def strategy_as_json(strategy: catalogue.Strategy) -> dict[str, Any]:

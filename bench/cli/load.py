@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from calcbench.bench.cli.base import Command
+from calcbench.bench.cli.combinations import check_combinations
 from calcbench.bench.cli.param_types import complete_words, whole_number
 from calcbench.bench.cli.plan_fields import read_options
 from calcbench.bench.cli.run_options import (
@@ -22,8 +23,9 @@ from calcbench.bench.runner.remote import (
     parse_header_options,
     parse_target,
 )
-from calcbench.bench.schema.plan import OURS, Plan
+from calcbench.bench.schema.plan import Plan
 from calcbench.core.errors import UsageError
+from calcbench.core.options import Bounds
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")  # what a shell offers
 
@@ -57,7 +59,7 @@ def contents(text: str) -> bytes:
     "--method",
     metavar="METHOD",
     shell_complete=complete_words(*METHODS),
-    help="What to ask.  [default: GET, or POST with --body]",
+    help="Method of each request.  [default: GET, or POST with --body]",
 )
 @click.option(
     "-H",
@@ -70,7 +72,7 @@ def contents(text: str) -> bytes:
 @click.option("--body", metavar="TEXT", help="The body of each request; @FILE reads it from there.")
 @click.option(
     "--expect",
-    type=whole_number("201", most=599),
+    type=whole_number("201", Bounds(200, 599)),
     metavar="STATUS",
     help="The only status that is right.  [default: any from 200 to 399]",
 )
@@ -87,7 +89,10 @@ def contents(text: str) -> bytes:
     help="Connect to this; the host of the URL is only sent in Host.",
 )
 @measuring_options(
-    connections="8", duration="2", warmup="0.5", seed="What draws the orders and the arrivals."
+    connections="8",
+    duration="2",
+    warmup="0.5",
+    seed="Where the random orders and arrivals begin: the same seed, the same load.",
 )
 @precision_options
 @load_options
@@ -97,15 +102,14 @@ def load_command(urls: tuple[str, ...], unix_socket: str, **more: Any) -> int:
     Every response is read to its end and counted as what it is. URL is http only; several are
     measured in turns. Load only servers that are yours to load.
     """
+    ctx = click.get_current_context()
+    check_combinations(ctx)
     targets = {target.label: target for target in (parse_target(url, unix_socket) for url in urls)}
     if len(targets) < len(urls):
         raise UsageError("a URL is given twice")
-    ctx, labels = click.get_current_context(), tuple(targets)
+    labels = tuple(targets)
     asked = read_options(ctx, more, labels, lambda url: label(url, unix_socket))
     question = question_of(**more)
-    engine = asked.fields["engine"]
-    if unix_socket and engine != OURS:
-        raise UsageError(f"{engine} drives no Unix sockets: leave out --engine or --unix-socket")
     plan = Plan(strategies=labels, workloads=(question.name,), **asked.fields)
     return conduct(plan, asked.slo, asked.output, lambda _: among_targets(targets, question))
 
@@ -126,8 +130,6 @@ def question_of(
     method = method or ("GET" if body is None else "POST")
     if not TOKEN.fullmatch(method) or method == "CONNECT":
         raise UsageError(f"method {method!r} should be one like {', '.join(METHODS)}")
-    if expect is not None and expect < 200:
-        raise UsageError(f"--expect {expect} should be the status of a response, 200 to 599")
     return Question(
         method,
         parse_header_options(headers),

@@ -3,19 +3,16 @@
 Answers at once: a command is imported when it is called, and what it needs with it.
 """
 
-import errno
 import importlib
 import os
-import sys
 
 import click
 
 import calcbench
 from calcbench.bench.cli.base import COMPLETION, Commands, usage_message
-from calcbench.core.errors import CalcbenchError
-
-INTERRUPTED = 130  # 128 + SIGINT, as shells have it
-FULL = "cannot write the output: no space left on device"
+from calcbench.bench.system.program import run_program
+from calcbench.bench.system.terminal import echo
+from calcbench.core.errors import CalcbenchError, UsageError
 
 EXIT_STATUS = """\b
 Exit status:
@@ -71,53 +68,24 @@ COMMANDS = {
 @click.pass_context
 def cli(ctx: click.Context) -> None:
     """Race hand-written HTTP servers that differ only in how they handle many clients at once."""
-    if os.environ.get("NO_COLOR"):
-        ctx.color = False
     if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help())
+        echo(ctx.get_help())
 
 
 def main() -> None:
     """Run the command line and exit with its status."""
-    status = run()
-    try:
-        if sys.stdout:  # None where it was closed before we began, `>&-`
-            sys.stdout.flush()
-    except OSError as error:
-        if error.errno == errno.ENOSPC and not status:
-            print_error(FULL)
-        elif error.errno not in (errno.ENOSPC, errno.EPIPE):
-            raise
-        # The reader, `head` perhaps, has seen enough, or the disk is full: forget the rest.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = status or 1
-    sys.exit(status)
+    run_program("calcbench", run)
 
 
 def run() -> int:
-    """Run the command line; print what went wrong in one line; return the exit status."""
+    """Run the command line; return the exit status."""
     if COMPLETION in os.environ:  # a shell asks: click must know our scripts
         importlib.import_module(f"{WING}.completion")
     try:
         return cli.main(prog_name="calcbench", standalone_mode=False) or 0
-    except CalcbenchError as error:
-        print_error(str(error))
-        return error.exit_status
     except click.UsageError as error:
-        print_error(usage_message(error))
-        return 2
+        raise UsageError(usage_message(error)) from None
     except click.ClickException as error:
-        print_error(error.format_message())
-        return 1
-    except (click.Abort, KeyboardInterrupt):
-        return INTERRUPTED
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        print_error(FULL)
-        return 1
-
-
-def print_error(message: str) -> None:
-    """Print *message* in one line to standard error."""
-    click.echo(f"calcbench: {' '.join(message.split())}", err=True)
+        raise CalcbenchError(error.format_message()) from None
+    except click.Abort:
+        raise KeyboardInterrupt from None

@@ -3,7 +3,6 @@
 Every mistake is answered in one line that says what was given and what would be right.
 """
 
-import math
 import random
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,7 +15,14 @@ from calcbench.bench.schema.behaviours import parse_behaviour
 from calcbench.bench.schema.plan import ENGINES, REUSES, WRK
 from calcbench.core.app.workload import parse_workload
 from calcbench.core.errors import CalcbenchError, UsageError
-from calcbench.core.options import describe, nearest
+from calcbench.core.options import (
+    Bounds,
+    describe,
+    nearest,
+    parse_number,
+    parse_seconds,
+    parse_whole,
+)
 from calcbench.core.serving import catalogue
 
 if TYPE_CHECKING:
@@ -33,31 +39,30 @@ Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
 
 class Number(ParamType):
-    """A number as *read* makes it of a text, *noun* in words; *example* is a right one.
+    """A number within *bounds*, as *read* makes it of a text; *noun* in words.
 
-    What is refused is named with the option that it stands behind. Whether a number makes sense
-    beyond its form is mostly for the `Plan` to say.
+    What is refused is named with the option that it stands behind, and *example* is a right one.
     """
 
     name = "number"
 
     def __init__(
-        self, read: Callable[[str], float], noun: str, example: str, wrong: Callable[[Any], str]
+        self, read: Callable[[str], float], noun: str, example: str, bounds: Bounds
     ) -> None:
-        self.read, self.noun, self.example, self.wrong = read, noun, example, wrong
+        self.read, self.noun, self.example, self.bounds = read, noun, example, bounds
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the number that *value* is; raises UsageError."""
         if not isinstance(value, str):
             return value
         flag = param.opts[0] if param else self.noun
+        example = f"as in {flag} {self.example}"
         try:
-            number = self.read(value)
+            number = self.read(value.strip())
         except ValueError:
-            example = f"{flag} {self.example}"
-            raise UsageError(f"{flag} {value!r} should be {self.noun}, as in {example}") from None
-        if wrong := self.wrong(number):
-            raise UsageError(f"{flag} {value} should be {wrong}")
+            raise UsageError(f"{flag} {value!r} should be {self.noun}, {example}") from None
+        if number not in self.bounds:
+            raise UsageError(f"{flag} {value} should be {self.bounds}, {example}")
         return number
 
 
@@ -76,39 +81,28 @@ class Listed(ParamType):
         return tuple(self.one.convert(part.strip(), param, ctx) for part in value.split(","))
 
 
-def whole_number(example: str, most: float = math.inf) -> Number:
-    """Return the type of an integer from 0 to *most*."""
-    up_to = f"to {most:.0f}" if most < math.inf else "up"
-    return Number(
-        int,
-        "a whole number",
-        example,
-        lambda value: "" if 0 <= value <= most else f"a whole number from 0 {up_to}",
-    )
+def whole_number(example: str, bounds: Bounds) -> Number:
+    """Return the type of an integer within *bounds*."""
+    return Number(parse_whole, "a whole number", example, bounds)
 
 
-def seconds(example: str) -> Number:
-    """Return the type of a number of seconds."""
-    return Number(float, "seconds", example, lambda _: "")
+def seconds(example: str, bounds: Bounds) -> Number:
+    """Return the type of a time within *bounds*: seconds, or with a unit, ``500ms``."""
+    return Number(parse_seconds, "seconds, or a time such as 500ms", example, bounds)
 
 
-def per_second(example: str) -> Number:
-    """Return the type of a rate, in requests per second."""
-    return Number(float, "requests per second", example, lambda _: "")
+def per_second(example: str, bounds: Bounds) -> Number:
+    """Return the type of a rate within *bounds*, in requests per second."""
+    return Number(parse_number, "requests per second", example, bounds)
 
 
-def share(example: str) -> Number:
+def share(example: str, bounds: Bounds) -> Number:
     """Return the type of a share such as ``5%`` or ``0.05``: a ratio, 0.05."""
 
     def read(text: str) -> float:
-        return float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+        return parse_number(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
 
-    return Number(
-        read,
-        "a share",
-        example,
-        lambda value: "" if 0 < value < 1 else "more than 0% and less than 100%",
-    )
+    return Number(read, "a share", example, bounds)
 
 
 def arrivals(text: str) -> str:
@@ -174,7 +168,10 @@ def parse_strategies(texts: Sequence[str]) -> tuple[str, ...]:
         if variant.strip() == ALL:
             labels += catalogue.names()
         else:
-            labels.append(catalogue.parse_variant(variant).label)
+            asked_for = catalogue.parse_variant(variant)
+            if broken := catalogue.load(asked_for.strategy).broken:
+                raise CalcbenchError(broken)
+            labels.append(asked_for.label)
     return tuple(dict.fromkeys(labels))
 
 

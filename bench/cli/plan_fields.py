@@ -4,6 +4,7 @@ Each group of `calcbench.bench.cli.run_options` has its reader, which takes its 
 click has read.
 """
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,6 @@ from calcbench.core.errors import UsageError
 
 LOAD_OPTIONS = ("rate", "arrivals", "drivers", "engine", "join", "master_port")
 PRECISION_OPTIONS = ("precision", "most_rounds", "control", "find_knee", "slo")
-NOT_OF_A_SEARCH = ("rounds", "precision", "most_rounds", "control", "rate")
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,7 @@ def read_options(
 ) -> RunOptions:
     """Take the options of all groups out of *params*; return what they ask for.
 
-    *labels* are what is raced; *label_of* is what `choose_control` reads one by. Raises UsageError
-    for what does not go together.
+    *labels* are what is raced; *label_of* is what `choose_control` reads one by. Raises UsageError.
     """
     fields, output = measuring_fields(params)
     rounds, seed = fields["rounds"], fields["seed"]
@@ -61,7 +60,8 @@ def read_options(
     load, duration_s = load_fields(ctx, params), fields["duration_s"]
     if load["rate"] and load["rate"] * duration_s < 1:
         raise UsageError(
-            f"at --rate {load['rate']:g} less than one request is due in --duration {duration_s:g}"
+            f"at --rate {load['rate']:,.10g} less than one request is due in --duration"
+            f" {duration_s:,.10g}"
         )
     return RunOptions(fields | load | precision, slo, output)
 
@@ -88,16 +88,12 @@ def load_fields(ctx: click.Context, params: dict[str, Any]) -> dict[str, Any]:
     fields["timeout_s"] = params.pop("timeout")
     default = click.core.ParameterSource.DEFAULT
     if fields["join"]:
-        if ctx.get_parameter_source("drivers") != default:
-            raise UsageError("--join says how many workers there are: leave out --drivers")
         fields["drivers"] = fields["join"]
         fields["master_port"] = fields["master_port"] or LOCUST_PORT
-    elif fields["master_port"]:
-        raise UsageError("--master-port is for workers from other machines: it needs --join")
+    else:
+        check_drivers(fields["drivers"])
     fields |= {name: fields[name] or 0 for name in ("join", "master_port")}
     fields["behaviours"] = distinct(params.pop("behaviours"))
-    if fields["rate"] is None and ctx.get_parameter_source("arrivals") != default:
-        raise UsageError("--arrivals needs --rate: a closed loop waits for its responses")
     if fields["rate"] is not None and ctx.get_parameter_source("connections") == default:
         fields["connections"] = (MOST_CONNECTIONS,)
     return fields
@@ -109,31 +105,27 @@ def precision_fields(
     """Take those options out of *params*; return them as fields of a `Plan`, and the objective.
 
     The objective is empty where no knee is sought. *choose* returns the label that a text makes the
-    control. Raises UsageError for what does not go together.
+    control.
     """
     precision, most_rounds, control, find_knee, slo = (
         params.pop(name) for name in PRECISION_OPTIONS
     )
-
-    def given(name: str) -> bool:
-        return ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
-
     if not find_knee:
-        if slo:
-            raise UsageError(
-                "--slo is what --find-knee keeps to; for a result see compare --fail-if"
-            )
-        if given("most_rounds") and not precision:
-            raise UsageError("--most-rounds is the end of --precision; without it see --rounds")
         fields = {"precision": precision or 0, "most_rounds": most_rounds if precision else 0}
         return {**fields, "control": choose(control)}, ""
-    if not slo:
-        raise UsageError("--find-knee needs --slo, such as --slo 'p99<20ms'")
-    for name in NOT_OF_A_SEARCH:
-        if given(name):
-            flag = f"--{name.replace('_', '-')}"
-            raise UsageError(
-                f"--find-knee searches the rate, and tries each until tries agree; leave out {flag}"
-            )
-    most = max(distinct(ctx.params["connections"])) if given("connections") else MOST_CONNECTIONS
-    return {"connections": (most,)}, slo
+    default = click.core.ParameterSource.DEFAULT
+    asked = ctx.get_parameter_source("connections") is not default
+    most = max(distinct(ctx.params["connections"])) if asked else MOST_CONNECTIONS
+    return {"connections": (most,)}, slo or ""
+
+
+def check_drivers(drivers: int) -> None:
+    """Raise UsageError where there are more *drivers* than cores for them, beyond two."""
+    cores = len(os.sched_getaffinity(0))
+    most = max(cores, 2)
+    if drivers > most:
+        have = "1 is" if cores == 1 else f"{cores:,} are"
+        raise UsageError(
+            f"--drivers {drivers} should be from 1 to {most:,} here: each fills a core, and"
+            f" {have} there"
+        )

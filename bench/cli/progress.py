@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-import click
+from calcbench.bench.system.terminal import console, echo, one_line, shows_colours
 
 if TYPE_CHECKING:
     from calcbench.bench.runner.race import Progress as RaceProgress
@@ -17,30 +17,29 @@ def progress_on_terminal(*, quiet: bool) -> Iterator[Callable[["RaceProgress"], 
 
     The bar is drawn between measurements only, for drawing takes time from what is measured.
     """
-    if quiet or not sys.stderr.isatty():
+    if quiet or not shows_colours(sys.stderr):
 
         def announce(progress: "RaceProgress") -> None:
             if not quiet and not progress.done:
                 left = say_left(progress.seconds_left)
                 things = "measurement" if progress.total == 1 else "measurements"
-                click.echo(f"calcbench: {progress.total:,} {things}, {left}", err=True)
+                echo(f"calcbench: {progress.total:,} {things}, {left}", err=True)
 
         yield announce
         return
-    from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
     from rich.table import Column
 
-    one_line = Column(no_wrap=True, overflow="ellipsis")
+    whole_line = Column(no_wrap=True, overflow="ellipsis")
     columns = (
-        TextColumn("{task.completed:.0f} of {task.total:.0f}"),
+        TextColumn("{task.completed:,.0f} of {task.total:,.0f}"),
         BarColumn(bar_width=30),
         TextColumn("{task.fields[left]}"),
-        TextColumn("[dim]{task.description}", table_column=one_line),
+        TextColumn("{task.description}", style="dim", markup=False, table_column=whole_line),
     )
     with Progress(
         *columns,
-        console=Console(stderr=True),
+        console=console(sys.stderr),
         auto_refresh=False,
         transient=True,
         redirect_stdout=False,
@@ -51,6 +50,7 @@ def progress_on_terminal(*, quiet: bool) -> Iterator[Callable[["RaceProgress"], 
         def show(progress: "RaceProgress") -> None:
             what = progress.condition
             text = f"{what.strategy}, {what.workload}, {what.connections:,}" if what else ""
+            text = one_line(text)
             bar.update(
                 task,
                 completed=progress.done,

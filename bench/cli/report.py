@@ -5,7 +5,8 @@ from pathlib import Path
 
 import click
 
-from calcbench.bench.cli.base import Command
+from calcbench.bench.cli.base import Command, tell_problems
+from calcbench.bench.system.terminal import echo
 
 
 @click.command(
@@ -29,34 +30,52 @@ from calcbench.bench.cli.base import Command
     help="What the servers used: CPU, context switches, memory, threads, workers.",
 )
 @click.option("--spent", is_flag=True, hidden=True)  # what --resources was called at first
-@click.option("--hgrm", is_flag=True, help="Write files for HdrHistogram's plotter, in DIR/hgrm.")
-def report_command(folder: Path, models: bool, resources: bool, spent: bool, hgrm: bool) -> None:
+@click.option("--hgrm", is_flag=True, help="Write files for HdrHistogram's plotter, in hgrm/.")
+@click.option(
+    "--out",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where to draw, in place of what is there.  [default: what the result's DIR lacks]",
+)
+def report_command(
+    folder: Path, models: bool, resources: bool, spent: bool, hgrm: bool, out: Path | None
+) -> int:
     """Draw an earlier race again.
 
-    Prints its table, and writes its summary and charts anew from the raw data in DIR.
+    Prints its table. Of its summary and charts it writes into DIR only those that are not there;
+    with --out DIR all, from the raw data. A race that did not come to its end is drawn as far as it
+    came, and so is a result that is damaged: then the exit status is 1.
     """
     from calcbench.bench.analysis.summary import summarise
-    from calcbench.bench.schema.result import read_run
+    from calcbench.bench.schema.reader import read_sound
+    from calcbench.bench.system.files import os_errors_as
     from calcbench.bench.views.report import print_report, write_views
     from calcbench.bench.views.resource_table import resource_lines
     from calcbench.bench.views.scaling import scaling_lines
     from calcbench.bench.views.wording import panel_heading, panels
 
-    run = read_run(folder)
+    found = read_sound(folder)
+    run, target = found.run, out or folder
     summary = summarise(run, folder)
     try:
-        write_views(summary, run, folder, models=models)
+        if out:
+            with os_errors_as(f"cannot write to {out}"):
+                out.mkdir(parents=True, exist_ok=True)
+        write_views(summary, run, target, models=models, replace=out is not None)
     finally:  # a folder that cannot be written can be read
-        print_report(summary, run, folder, sys.stdout)
+        print_report(summary, run, folder, sys.stdout, target)
         for rows in panels(summary.rows).values() if models else ():
-            click.echo(
+            echo(
                 "\n".join(
                     ["", *scaling_lines(panel_heading(rows[0].condition, run.plan), rows, run)]
                 )
             )
+        if models and not out:
+            echo("\nFor a chart with these beside what was measured, add --out DIR.")
         if hgrm:
             from calcbench.bench.views.hdr_export import FOLDER, export
 
-            click.echo(f"Histograms: {len(export(run, folder))} in {folder / FOLDER}")
+            echo(f"Histograms: {len(export(run, folder, target))} in {target / FOLDER}")
         if resources or spent:
-            click.echo("\n".join(["", *resource_lines(run)]))
+            echo("\n".join(["", *resource_lines(run)]))
+    return tell_problems(found.problems)

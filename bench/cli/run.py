@@ -1,10 +1,12 @@
 """`calcbench run`: race our strategies."""
 
+import functools
 from typing import Any
 
 import click
 
 from calcbench.bench.cli.base import Command, policy_of, policy_options
+from calcbench.bench.cli.combinations import check_combinations
 from calcbench.bench.cli.param_types import (
     WORKLOADS,
     Listed,
@@ -22,7 +24,6 @@ from calcbench.bench.cli.run_options import (
 )
 from calcbench.bench.cli.session import conduct
 from calcbench.bench.schema.plan import LOOPBACK, Plan
-from calcbench.core.errors import UsageError
 
 
 @click.command(
@@ -73,7 +74,7 @@ from calcbench.core.errors import UsageError
     connections="1,8,32",
     duration="0.6",
     warmup="0.2",
-    seed="What draws the orders and the operands.",
+    seed="Where the random orders and operands begin: the same seed, the same race.",
 )
 @precision_options
 @load_options
@@ -87,7 +88,9 @@ def run_command(
     what has been measured until then. The exit status is 1 if a strategy failed, but not if it
     cannot run here.
     """
-    ctx, labels = click.get_current_context(), parse_strategies(strategies)
+    ctx = click.get_current_context()
+    check_combinations(ctx)
+    labels = parse_strategies(strategies)
     asked = read_options(ctx, more, labels)
     plan = Plan(
         strategies=labels,
@@ -96,8 +99,10 @@ def run_command(
         policy=policy_of(more),
         **asked.fields,
     )
-    if plan.join and ctx.get_parameter_source("host") is click.core.ParameterSource.DEFAULT:
-        raise UsageError("--join needs --host: the address by which other machines reach this one")
+    from calcbench.bench.cli.server_output import ServerOutput
     from calcbench.bench.runner.launched import among_strategies
+    from calcbench.core.serving.launcher import launch
 
-    return conduct(plan, asked.slo, asked.output, among_strategies)
+    start = launch if asked.output.quiet else ServerOutput().launch
+    subject = functools.partial(among_strategies, start=start)
+    return conduct(plan, asked.slo, asked.output, subject)

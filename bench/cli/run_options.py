@@ -28,6 +28,19 @@ from calcbench.bench.cli.param_types import (
 from calcbench.bench.cli.worker import LOCUST_PORT
 from calcbench.bench.schema.arrivals import ARRIVALS, CONSTANT
 from calcbench.bench.schema.behaviours import BEHAVIOURS
+from calcbench.bench.schema.bounds import (
+    CONNECTIONS,
+    DRIVERS,
+    DURATION,
+    JOINING,
+    PORT,
+    PRECISION,
+    RATE,
+    ROUNDS,
+    SEED,
+    TIMEOUT,
+    WARMUP,
+)
 from calcbench.bench.schema.plan import ENGINES, KEEP_ALIVE, OURS, REUSES
 
 MOST_CONNECTIONS = 256  # of an open loop and of a search, where nobody says: so many as it needs
@@ -40,7 +53,7 @@ def measuring_options(
     return options(
         click.option(
             "--connections",
-            type=Listed(whole_number("1,8,32")),
+            type=Listed(whole_number("1,8,32", CONNECTIONS)),
             metavar="N,…",
             multiple=True,
             default=[connections],
@@ -60,31 +73,31 @@ def measuring_options(
         ),
         click.option(
             "--duration",
-            type=seconds("2.5"),
+            type=seconds("2.5", DURATION),
             metavar="SECONDS",
             default=duration,
             show_default=True,
-            help="Length of each measurement.",
+            help="Length of each measurement: seconds, or with a unit, such as 500ms or 2min.",
         ),
         click.option(
             "--warmup",
-            type=seconds("0.5"),
+            type=seconds("0.5", WARMUP),
             metavar="SECONDS",
             default=warmup,
             show_default=True,
-            help="What goes before each measurement and is thrown away.",
+            help="How long the clients run before each measurement; this is not counted.",
         ),
         click.option(
             "--rounds",
-            type=whole_number("3"),
+            type=whole_number("3", ROUNDS),
             metavar="N",
             default="3",
             show_default=True,
-            help="How often all is measured, each time in a fresh order.",
+            help="How many times everything is measured, each time in a new order.",
         ),
         click.option(
             "--seed",
-            type=whole_number("7"),
+            type=whole_number("7", SEED),
             metavar="N",
             default="1",
             show_default=True,
@@ -98,7 +111,7 @@ def measuring_options(
             show_default=True,
             help="Folder in which the run gets a folder of its own.",
         ),
-        json_option("The whole result on standard output."),
+        json_option("Print the whole result as JSON."),
         click.option("-q", "--quiet", is_flag=True, help="Print nothing but where the result is."),
     )
 
@@ -106,15 +119,15 @@ def measuring_options(
 load_options = options(
     click.option(
         "--timeout",
-        type=seconds("2"),
+        type=seconds("2", TIMEOUT),
         metavar="SECONDS",
         default="2",
         show_default=True,
-        help="When a request is given up, counted from when it was due.",
+        help="How long a request may take, counted from when it was due, before it is given up.",
     ),
     click.option(
         "--rate",
-        type=per_second("5000"),
+        type=per_second("5000", RATE),
         metavar="R",
         help="An open loop: R requests per second, due at fixed times whatever the server does,"
         " over as many connections as they need, at most those of --connections"
@@ -127,7 +140,7 @@ load_options = options(
         default=CONSTANT,
         show_default=True,
         shell_complete=complete_words(*ARRIVALS),
-        help="With --rate: constant, or poisson for independent users.",
+        help="With --rate or --find-knee: constant, or poisson for independent users.",
     ),
     click.option(
         "--behaviour",
@@ -142,11 +155,11 @@ load_options = options(
     ),
     click.option(
         "--drivers",
-        type=whole_number("2"),
+        type=whole_number("2", DRIVERS),
         metavar="N",
         default="1",
         show_default=True,
-        help="Processes that make the load, where one is not enough.",
+        help="Processes that make the load, at most one for each core.",
     ),
     click.option(
         "--engine",
@@ -155,13 +168,13 @@ load_options = options(
         default=OURS,
         show_default=True,
         shell_complete=complete_words(*ENGINES),
-        help="wrk: behind each measurement wrk, where it is installed, asks the same in a closed"
-        " loop, and what it saw is shown. locust: the load comes from Locust's workers, which can"
-        " be on other machines.",
+        help="wrk: after each measurement wrk, where it is installed, asks the same of the same"
+        " server, and its figures are shown beside ours. locust: the load comes from Locust's"
+        " workers, which can be on other machines.",
     ),
     click.option(
         "--join",
-        type=whole_number("2"),
+        type=whole_number("2", JOINING),
         metavar="N",
         help="With --engine locust: wait until N machines have joined with calcbench worker, and"
         " have them make the load. It prints the command for them, with a secret: nobody else can"
@@ -169,7 +182,7 @@ load_options = options(
     ),
     click.option(
         "--master-port",
-        type=whole_number("5600", most=65535),
+        type=whole_number("5600", PORT),
         metavar="PORT",
         help=f"With --join: where they reach this machine.  [default: {LOCUST_PORT}]",
     ),
@@ -177,33 +190,35 @@ load_options = options(
 precision_options = options(
     click.option(
         "--precision",
-        type=share("5%"),
+        type=share("5%", PRECISION),
         metavar="SHARE",
-        help="More rounds until every difference is known this well, or surely larger.",
+        help="Add rounds until every difference is known to within this share, such as 5%, or is"
+        " surely larger.",
     ),
     click.option(
         "--most-rounds",
-        type=whole_number("30"),
+        type=whole_number("30", ROUNDS),
         metavar="N",
         default="30",
         show_default=True,
-        help="The end of --precision, reached or not.",
+        help="With --precision: stop after so many rounds, whether it is reached or not.",
     ),
     click.option(
         "--control",
         metavar="NAME",
         default=ANY_CONTROL,
-        help="Which of those that are raced is raced against itself as well, to show what chance"
-        " does; none for none.  [default: one that the seed draws]",
+        help="Race this one against itself as well, to show what chance alone does; none for no"
+        " control.  [default: one that the seed draws]",
     ),
     click.option(
         "--find-knee",
         is_flag=True,
-        help="No race: search the highest rate, in an open loop, at which each keeps --slo.",
+        help="In place of a race, search the highest rate of an open loop at which each keeps the"
+        " objective of --slo.",
     ),
     click.option(
         "--slo",
         metavar="OBJECTIVE",
-        help="With --find-knee: what has to be kept, such as 'p99<20ms'.",
+        help="With --find-knee: the objective to keep, such as 'p99<20ms'.",
     ),
 )

@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from calcbench.bench.cli.plan_fields import Output
 from calcbench.bench.cli.progress import progress_on_terminal
+from calcbench.bench.loadgen.locust.secret import need_locust
 from calcbench.bench.schema.behaviours import mix
-from calcbench.bench.schema.plan import Plan
+from calcbench.bench.schema.plan import LOCUST, Plan
+from calcbench.bench.system.terminal import echo, echo_json
 from calcbench.core.errors import CalcbenchError, UsageError
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ def conduct(plan: Plan, slo: str, output: Output, subject_of: "Callable[[Plan], 
     *subject_of* returns what is raced. A signal ends it, and what has been measured until then is
     kept.
     """
+    if plan.engine == LOCUST:
+        need_locust("--engine locust")
     allow_files(most_clients(plan) + FILES_BESIDE)
     with interrupted_by_signals() as caught:
         try:
@@ -52,10 +54,10 @@ def run_search(plan: Plan, subject: "Subject", slo: str, output: Output) -> int:
     from calcbench.bench.cli.doctor import prepare_race
     from calcbench.bench.loadgen.locust.cluster import cluster_of
     from calcbench.bench.runner import knee
-    from calcbench.bench.schema.result import SEARCH, default_folder
+    from calcbench.bench.schema.store import SEARCH, claimed_folder
 
-    objective, folder = knee.parse_objective(slo), default_folder(output.out)
-    with cluster_of(plan, announce, address_of(plan, subject)) as cluster:
+    objective, address = knee.parse_objective(slo), address_of(plan, subject)
+    with claimed_folder(output.out) as folder, cluster_of(plan, announce, address) as cluster:
         knees = knee.find_knees(
             plan,
             subject,
@@ -66,11 +68,11 @@ def run_search(plan: Plan, subject: "Subject", slo: str, output: Output) -> int:
             cluster=cluster,
         )
     if output.as_json:
-        click.echo((folder / SEARCH).read_text(encoding="utf-8"))
+        echo_json(json.loads((folder / SEARCH).read_text(encoding="utf-8")))
     elif output.quiet:
-        click.echo(folder)
+        echo(str(folder))
     else:
-        click.echo("\n".join([*knee.knee_lines(knees, objective), "", f"Data:   {folder}"]))
+        echo("\n".join([*knee.knee_lines(knees, objective), "", f"Data:   {folder}"]))
     return knee.exit_status_of_search(knees)
 
 
@@ -83,13 +85,13 @@ def run_plan(plan: Plan, subject: "Subject", output: Output) -> int:
     from calcbench.bench.cli.doctor import prepare_race
     from calcbench.bench.loadgen.locust.cluster import cluster_of
     from calcbench.bench.runner.race import Interrupted, race
-    from calcbench.bench.schema.result import default_folder
+    from calcbench.bench.schema.store import claimed_folder
     from calcbench.bench.views.report import print_report, write_views
 
-    folder = default_folder(output.out)
     interrupted = False
     try:
         with (
+            claimed_folder(output.out) as folder,
             cluster_of(plan, announce, address_of(plan, subject)) as cluster,
             progress_on_terminal(quiet=output.quiet) as progress,
         ):
@@ -111,9 +113,9 @@ def run_plan(plan: Plan, subject: "Subject", output: Output) -> int:
         write_views(summary, run, folder)
     finally:  # a disk that is too full for charts takes nothing from the table
         if output.as_json:
-            click.echo(whole_result(summary, run))
+            echo_json(whole_result(summary, run))
         if output.quiet:
-            click.echo(folder, err=output.as_json)
+            echo(str(folder), err=output.as_json)
         else:
             print_report(summary, run, folder, sys.stderr if output.as_json else sys.stdout)
     if interrupted:
@@ -134,7 +136,7 @@ def address_of(plan: Plan, subject: "Subject") -> str:
 
 def announce(text: str) -> None:
     """Tell the user *text* in a line of its own, while a race is on."""
-    click.echo(f"calcbench: {text}", err=True)
+    echo(f"calcbench: {text}", err=True)
 
 
 def allow_files(count: int) -> None:
@@ -145,8 +147,8 @@ def allow_files(count: int) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and count > hard:
         raise UsageError(
-            f"connections {count - FILES_BESIDE} should be at most {hard - FILES_BESIDE},"
-            f" for a process may open {hard} files here (ulimit -Hn)"
+            f"connections {count - FILES_BESIDE:,} should be at most {hard - FILES_BESIDE:,},"
+            f" for a process may open {hard:,} files here (ulimit -Hn)"
         )
     if soft != resource.RLIM_INFINITY and count > soft:
         resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
@@ -179,16 +181,15 @@ def interrupted_by_signals() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def whole_result(summary: "Summary", run: "Run") -> str:
-    """Return everything as JSON: the summary, and the run that it summarises."""
+def whole_result(summary: "Summary", run: "Run") -> dict[str, Any]:
+    """Return everything for JSON: the summary, and the run that it summarises."""
     from calcbench.bench.schema.result import run_as_json
     from calcbench.bench.views.export import ranking_as_json, to_json
 
-    whole: dict[str, Any] = {
+    return {
         "summary": json.loads(to_json(summary, ranking_as_json(summary))),
         "run": run_as_json(run),
     }
-    return json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False)
 
 
 def exit_status_of(summary: "Summary", run: "Run", why: str) -> int:

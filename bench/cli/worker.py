@@ -1,6 +1,5 @@
 """`calcbench worker` and `calcbench locustfile`: load from more than one machine."""
 
-import math
 import os
 import re
 import sys
@@ -11,10 +10,14 @@ import click
 from calcbench.bench.cli.base import Command
 from calcbench.bench.cli.param_types import seconds
 from calcbench.bench.loadgen.locust.secret import INSTALL, VARIABLE, need_locust, secret_from
+from calcbench.bench.schema.bounds import DAY_S
+from calcbench.bench.system.terminal import echo
 from calcbench.core.errors import UsageError
+from calcbench.core.options import Bounds
 
 LOCUST_PORT = 5557  # where Locust's masters wait
 PORT = re.compile("[0-9]{1,5}")
+WAITING = Bounds(0, DAY_S, "seconds")
 LOCUSTFILE = Path(__file__).parent.parent / "loadgen" / "locust" / "locustfile.py"
 
 
@@ -62,11 +65,11 @@ def master(text: str) -> tuple[str, int]:
 )
 @click.option(
     "--wait",
-    type=seconds("30"),
+    type=seconds("30", WAITING),
     metavar="SECONDS",
     default="30",
     show_default=True,
-    help="How long to look for it.",
+    help="How long to try to reach it: seconds, or with a unit, such as 2min.",
 )
 def worker_command(address: tuple[str, int], secret: str | None, wait: float) -> None:
     """Make load for a run on another machine.
@@ -77,16 +80,13 @@ def worker_command(address: tuple[str, int], secret: str | None, wait: float) ->
     until Ctrl-C.
     """
     host, port = address
-    if not 0 <= wait < math.inf:
-        raise UsageError(f"--wait {wait:g} should be a number of seconds from 0")
     if secret is None:
         raise UsageError(f"{VARIABLE} is missing: the run prints it, with the command to type")
     need_locust("calcbench worker")
     os.environ[VARIABLE] = secret
     command = [sys.executable, "-P", "-m", "calcbench.bench.loadgen.locust.worker", host, str(port)]
-    sys.stdout.flush()
     # In place of this process: Locust changes the standard library, and is never imported here.
-    os.execv(sys.executable, [*command, f"{wait:g}"])
+    os.execv(sys.executable, [*command, f"{wait:.10g}"])
 
 
 @click.command(
@@ -109,5 +109,5 @@ def locustfile_command() -> None:
     try:
         need_locust("calcbench locustfile")
     except UsageError:
-        click.echo(f"calcbench: what runs this file is Locust: {INSTALL}", err=True)
-    click.echo(LOCUSTFILE.read_text(encoding="utf-8"), nl=False)
+        echo(f"calcbench: what runs this file is Locust: {INSTALL}", err=True)
+    echo(LOCUSTFILE.read_text(encoding="utf-8").rstrip())

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from calcbench.bench.corebench.contest import (
@@ -35,10 +35,14 @@ from calcbench.bench.corebench.tables import (
     wrap,
 )
 from calcbench.bench.names import parse_names
+from calcbench.bench.schema.bounds import DURATION, ROUNDS
 from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE
 from calcbench.bench.system.cpus import Pinning, choose_cores
 from calcbench.bench.system.machine import describe_machine
+from calcbench.bench.system.program import run_program
+from calcbench.bench.system.terminal import echo, overwrite
 from calcbench.core.errors import CalcbenchError, UsageError
+from calcbench.core.options import Bounds, parse_seconds, parse_whole
 
 PARSING = "parsing"
 PARTS = (PARSING, KEEP_ALIVE, CLOSE)
@@ -49,8 +53,8 @@ SEED = 1
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Return what the command line says."""
     parser = argparse.ArgumentParser(prog="bench-core", description=__doc__, allow_abbrev=False)
-    parser.add_argument("--rounds", type=int, default=5, help="default: 5")
-    parser.add_argument("--duration", type=float, default=1.0, help="seconds of each measurement")
+    parser.add_argument("--rounds", default="5", help="default: 5")
+    parser.add_argument("--duration", default="1", help="seconds of each measurement; default: 1")
     parser.add_argument(
         "--only",
         default="",
@@ -60,7 +64,21 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--install", action="store_true", help="install the reference servers into it"
     )
-    return parser.parse_args(arguments)
+    asked = parser.parse_args(arguments)
+    asked.rounds = number("--rounds", asked.rounds, parse_whole, ROUNDS)
+    asked.duration = number("--duration", asked.duration, parse_seconds, DURATION)
+    return asked
+
+
+def number(flag: str, text: str, read: Callable[[str], float], bounds: Bounds) -> float:
+    """Return the number behind *flag*, as *read* makes it of *text*; raises UsageError."""
+    try:
+        value = read(text)
+    except ValueError:
+        raise UsageError(f"{flag} {text!r} should be a number {bounds}") from None
+    if value not in bounds:
+        raise UsageError(f"{flag} {text} should be {bounds}")
+    return value
 
 
 def chosen(only: str) -> tuple[list[str], list[str]]:
@@ -74,12 +92,10 @@ def chosen(only: str) -> tuple[list[str], list[str]]:
     return parts, [server for server in servers if server in names] or list(servers)
 
 
-def run(arguments: Sequence[str] | None = None) -> None:
-    """Measure what the command line asks for, and print it."""
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Measure what the command line asks for, and print it; return the exit status."""
     asked = parse_arguments(arguments)
     parts, servers = chosen(asked.only)
-    if asked.rounds < 1 or not asked.duration > 0:
-        raise UsageError("a benchmark needs at least one round, and more than 0 seconds")
     wanted = wanted_packages()
     interpreter = inspect(asked.python, wanted)
     if asked.install:
@@ -88,7 +104,7 @@ def run(arguments: Sequence[str] | None = None) -> None:
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     pinning = choose_cores()
     for line in machine_lines(describe_machine(), interpreter.name, pinning):
-        print(line)
+        echo(line)
     with tempfile.TemporaryDirectory(prefix="calcbench-") as name:
         path = Path(name)
         make_path(path)
@@ -99,19 +115,20 @@ def run(arguments: Sequence[str] | None = None) -> None:
             contest = Contest(reuse, interpreter.python, path, pinning, asked.duration, SEED)
             print_contest(contest, interpreter, servers, asked.rounds)
         for line in wrap(CONTEST_LEGEND) if reuses else ():
-            print(line)
+            echo(line)
+    return 0
 
 
 def print_parsing(
     interpreter: Interpreter, path: Path, pinning: Pinning, rounds: int
 ) -> None:  # by make bench-core
     """Measure and print what needs no socket."""
-    print()
+    echo()
     if "httptools" not in interpreter.versions:
-        print("Without a socket: not measured, httptools is not installed for that Python")
+        echo("Without a socket: not measured, httptools is not installed for that Python")
         return
     config = json.dumps({"cpus": pinning.server, "rounds": rounds, "seed": SEED})
-    announce(f"without a socket: {rounds} rounds")
+    announce(f"without a socket: {rounds:,} rounds")
     done = subprocess.run(
         [interpreter.python, "-P", "-m", "calcbench.bench.corebench.parsing", config],
         env={**os.environ, "PYTHONPATH": str(path)},
@@ -122,7 +139,7 @@ def print_parsing(
     if done.returncode:
         raise CalcbenchError("the measurement without a socket failed")
     for line in parsing_lines(timings_from_json(done.stdout), rounds):
-        print(line, flush=True)
+        echo(line)
 
 
 def print_contest(
@@ -132,10 +149,10 @@ def print_contest(
     lacking = not_installed(interpreter, servers)
     present = [server for server in servers if server not in lacking]
     table = standings(compete(contest, [BARE, *present], rounds, announce))
-    print()
+    echo()
     lines = contest_lines(contest.reuse, table, interpreter.versions, contest.duration_s, rounds)
     lines += [f"{server}: not installed; {command}" for server, command in lacking.items()]
-    print("\n".join(lines), flush=True)
+    echo("\n".join(lines))
 
 
 def not_installed(interpreter: Interpreter, servers: Sequence[str]) -> dict[str, str]:
@@ -149,23 +166,21 @@ def not_installed(interpreter: Interpreter, servers: Sequence[str]) -> dict[str,
 
 def announce(text: str) -> None:
     """Say what is going on, to standard error: over the last such line, if that is a terminal."""
-    if sys.stderr.isatty():
-        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
-    elif "install" in text:  # progress is for whoever watches; this is for the record
-        print(text, file=sys.stderr, flush=True)
+    # Progress is for whoever watches; an installation is for the record.
+    if not overwrite(text) and "install" in text:
+        echo(text, err=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run; what goes wrong is one line."""
-    try:
-        run(arguments)
-    except CalcbenchError as error:
-        sys.exit(f"bench-core: {error}")
-    except KeyboardInterrupt:
-        sys.exit(130)
-    finally:
-        if sys.stderr.isatty():
-            print("\r\x1b[K", end="", file=sys.stderr)
+
+    def run_and_wipe() -> int:
+        try:
+            return run(arguments)
+        finally:
+            overwrite("")
+
+    run_program("bench-core", run_and_wipe)
 
 
 if __name__ == "__main__":

@@ -97,7 +97,7 @@ def install(
 def reason(output: str) -> str:
     """Return the line in which pip says why it failed."""
     errors = [line for line in output.splitlines() if line.startswith("ERROR: ")]
-    return errors[-1].removeprefix("ERROR: ") if errors else "pip failed without a word"
+    return errors[-1].removeprefix("ERROR: ") if errors else "pip failed and printed nothing"
 
 
 def how_to_install(interpreter: Interpreter, reference: str) -> str:

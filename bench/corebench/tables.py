@@ -30,7 +30,7 @@ LIMIT_TARGETS = {KEEP_ALIVE: 0.75, CLOSE: 0.85}
 
 PARSING_LEGEND = (
     "ours: feed, handle, respond, sent, on a kept connection; httptools: parses"
-    " the same octets and answers nothing. Its callbacks keep what a server needs: target and"
+    " the same bytes and sends no response. Its callbacks keep what a server needs: target and"
     " fields, and, when the head is complete, version, method and keep-alive; one parser for the"
     " connection. With a parser made for each request it is ×fresh; with the target alone kept,"
     " less than any server can use, it is ×least. CPU time: the best round, and the median;"
@@ -50,7 +50,7 @@ def machine_lines(machine: dict[str, Any], interpreter: str, pinning: Pinning) -
     cores = (
         f"server on core {pinning.server[0]}, driver on core {pinning.driver[0]}"
         if pinning.server
-        else "nobody is pinned"
+        else "nothing is pinned"
     )
     text = (
         f"{describe_processor(machine, 'usable_cores')}, {machine['system']} {machine['kernel']},"
@@ -60,7 +60,8 @@ def machine_lines(machine: dict[str, Any], interpreter: str, pinning: Pinning) -
     load = os.getloadavg()[0]
     if load > 0.5:
         lines.append(
-            f"Others are using this machine (load {format_number(load)}): trust ratios, not times."
+            f"Other programs are using this machine (load {format_number(load)}):"
+            " trust ratios, not times."
         )
     return wrap(*lines)
 
@@ -87,7 +88,7 @@ def parsing_lines(timings: Sequence[Timing], rounds: int) -> list[str]:
         ]
         shown = ["" if cell is None else format_number(cell) for cell in cells]
         rows.append([case.head, str(size_of(case)), case.fields, *shown])
-    title = f"Without a socket: one request on a kept connection; rounds: {rounds}"
+    title = f"Without a socket: one request on a kept connection; rounds: {rounds:,}"
     return [title, *aligned(rows, left=(0, 2)), *wrap(PARSING_LEGEND)]
 
 
@@ -126,7 +127,7 @@ def contest_lines(
             ]
         )
     how = "kept" if reuse == KEEP_ALIVE else "new for every request"
-    each = f"rounds: {rounds}, of {format_seconds(duration_s)}"
+    each = f"rounds: {rounds:,}, of {format_seconds(duration_s)}"
     lines = [f"{CONNECTIONS} clients, connections {how}; {each}", *aligned(rows, left=(0,))]
     if any(one.driver_share >= DRIVER_LIMIT for one in table):
         lines += wrap(

@@ -4,18 +4,20 @@
 `server-bound`  the server's own, whether it computes or waits: nothing else held it up
 `driver-bound`  the driver was busy nearly all the time, or near the ceiling that
                 `calcbench calibrate` found: the server may be faster than it looks
-`contended`     somebody else took time from the cores: another process, or the host (steal)
+`silent`        in half of the window or more no response came: the server hung, or was stopped
+`contended`     another program took time from the cores, or the host did (steal)
 `unsteady`      the rate never settled within the window
 `invalid`       the measurement contradicts itself, or there is none
 ============== =================================================================================
 
 Where several hold, all are in the evidence, and the judgement is the gravest: invalid, then
-driver-bound, contended, unsteady. `classify` is a function of the evidence alone, so that a result
-can be judged again.
+driver-bound, silent, contended, unsteady. `classify` is a function of the evidence alone, so that a
+result can be judged again.
 """
 
 from dataclasses import dataclass
 
+from calcbench.bench.diagnosis.steady_state import NO_RESPONSES
 from calcbench.bench.schema.evidence import Evidence
 from calcbench.bench.schema.judgements import (
     CONTENDED,
@@ -24,6 +26,7 @@ from calcbench.bench.schema.judgements import (
     INVALID,
     JUDGEMENTS,
     SERVER_BOUND,
+    SILENT,
     UNSTEADY,
 )
 
@@ -65,7 +68,7 @@ def classify(evidence: Evidence, reason: str = "") -> Judgement:
     if little is not None and abs(little - 1) > LITTLE + stalled:
         found[INVALID].append(f"Little's law: its requests account for {little:.0%} of the clients")
     if lost:
-        found[INVALID].append(f"{lost:+} requests were begun and not accounted for")
+        found[INVALID].append(f"{lost:+} requests were begun and neither ended nor open at the end")
 
     waited = evidence.driver_delay_ratio or 0
     how = f", {waited:.0%} of it waiting for its core" if waited > DELAY else ""
@@ -79,7 +82,7 @@ def classify(evidence: Evidence, reason: str = "") -> Judgement:
         found[DRIVER_BOUND].append(f"the driver sent {sent:.1%} of what was due")
 
     note(CONTENDED, evidence.steal_ratio, STEAL, "the host took {:.0%} of a core (steal)")
-    note(CONTENDED, evidence.other_load_ratio, OTHER_LOAD, "others used {:.0%} of a core")
+    note(CONTENDED, evidence.other_load_ratio, OTHER_LOAD, "other programs used {:.0%} of a core")
     for who, delay in (
         ("driver", evidence.driver_delay_ratio),
         ("server", evidence.server_delay_ratio),
@@ -87,7 +90,8 @@ def classify(evidence: Evidence, reason: str = "") -> Judgement:
         note(CONTENDED, delay, DELAY, f"the {who} waited for its core {{:.0%}} of the time")
 
     if evidence.settled is False:
-        found[UNSTEADY].append(evidence.settled_why or "it never settled")
+        name = SILENT if evidence.settled_why == NO_RESPONSES else UNSTEADY
+        found[name].append(evidence.settled_why or "it never settled")
 
     holds = tuple(name for name in GRAVEST_FIRST if found[name])
     why = tuple(sentence for name in holds for sentence in found[name])

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from calcbench.bench.schema.samples import Samples
 
 
-UNANSWERED = "nothing was answered of what was due in the second part of the window"
+UNANSWERED = "no request that was due in the second part of the window was answered"
 MOMENTS = ("intended_ns", "sent_ns", "first_ns", "done_ns")  # columns that count from the opening
 
 
@@ -61,7 +61,7 @@ def assess(
     """
     steadiness = steadiness_of(observation)
     if observation.histograms:
-        steadiness = Steadiness(None, "histograms do not say what came when")
+        steadiness = Steadiness(None, "only histograms were kept, which do not say what came when")
     if steadiness.warmup_ns:
         rest = without_warmup(observation, steadiness.warmup_ns, watch.usage_samples)
         if rest.outcomes.ok:

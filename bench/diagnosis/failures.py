@@ -6,23 +6,24 @@ from calcbench.bench.diagnosis.classify import classify
 from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.schema.judgements import INVALID
 from calcbench.bench.schema.result import Measurement
-from calcbench.core.serving.launcher import Stopped
-from calcbench.core.serving.output import last_line, last_words
+from calcbench.bench.units import format_ns
+from calcbench.core.serving.ending import Stopped, status_in_words
+from calcbench.core.serving.output import last_line
 
 WAYS = {"http_error": "of another status", "timed_out": "timed out"}  # of ending, in words
 
 
 def failure_reason(observation: Observation, died: bool, stopped: Stopped) -> str:
     """Return in one line why a measurement does not count, or nothing when it does."""
-    printed = last_line(stopped.stderr)
-    if died:
-        return f"the server died with status {stopped.status}: {last_words(stopped.stderr)}"
+    if died or (stopped.status and not stopped.killed):
+        how = status_in_words(stopped.status)
+        when = " while it was measured" if died else ""
+        why = stopped.failure or last_line(stopped.printed)
+        return f"the server {how}{when}" + (f": {why}" if why else "")
     if stopped.killed:
         return "the server did not stop when asked to, and was killed"
-    if stopped.status:
-        return f"the server ended with status {stopped.status}: {last_words(stopped.stderr)}"
-    if printed:
-        return f"the server printed: {printed}"
+    if stopped.failure:
+        return f"the server printed a traceback: {stopped.failure}"
     return failure_reason_of_responses(observation)
 
 
@@ -32,15 +33,27 @@ def failure_reason_of_responses(observation: Observation) -> str:
         return observation.lost
     if observation.outcomes.wrong:
         wrong, total = observation.outcomes.wrong, observation.outcomes.total
-        return f"{wrong:,} wrong {'response' if wrong == 1 else 'responses'} among {total:,}"
+        responses = "response" if wrong == 1 else "responses"
+        return f"{wrong:,} wrong {responses} among {total:,}{first_failure(observation, 'wrong')}"
     if not observation.outcomes.ok:
         seen = [
-            f"{count:,} {WAYS.get(way, way)}"
+            f"{count:,} {WAYS.get(way, way)}{first_failure(observation, way)}"
             for way, count in asdict(observation.outcomes).items()
             if count
         ]
-        return f"no right response within the window, but {' and '.join(seen) or 'nothing at all'}"
+        window = f"within the window of {format_ns(observation.elapsed_ns)}"
+        if seen:
+            return f"no right response {window}: {' and '.join(seen)}"
+        count = observation.in_flight
+        waiting = f"; {count:,} {'request was' if count == 1 else 'requests were'} still waiting"
+        return f"no response came {window}{waiting if count else ''}"
     return ""
+
+
+def first_failure(observation: Observation, way: str) -> str:
+    """Return why the first response of an *observation* that ended this *way* was not right."""
+    why = observation.first_failures.get(way)
+    return f" (the first: {why})" if why else ""
 
 
 def is_servers_failure(measurement: Measurement) -> bool:

@@ -22,7 +22,7 @@ RESPONSES_PER_BIN = 20  # so that chance alone moves a bin by a quarter, and not
 LATENCIES_PER_BIN = 4  # clients in lockstep answer in bursts, one in each latency
 GAPS = 10  # usual ones, after which chance alone has nobody ask: once in 20,000
 MATTERS = 0.10  # a change of the rate by less than this is what machines do
-SILENT = "in half of the window or more no response came"
+NO_RESPONSES = "in half of the window or more no response came"
 SURE = 0.001  # chance of seeing a change where none is: the split was chosen after looking
 
 
@@ -57,7 +57,7 @@ def assess_steadiness(
     responses = len(done_ns)
     bins = 0
     if responses and is_silent(done_ns, latency_ns, elapsed_ns, offered_per_s):
-        return Steadiness(False, SILENT)
+        return Steadiness(False, NO_RESPONSES)
     if responses:
         width = max(
             elapsed_ns / MOST_BINS,
@@ -72,7 +72,7 @@ def assess_steadiness(
     series = medians(place, latency_ns, counts) if offered_per_s else counts
     settled, why, cut = assess_series(series)
     if np.count_nonzero(counts) <= bins / 2:  # what falls silent has not been warming up
-        settled, why, cut = False, SILENT, 0
+        settled, why, cut = False, NO_RESPONSES, 0
     bin_ns = elapsed_ns // bins
     shown = tuple(round(float(value), 1) for value in series)
     return Steadiness(settled, why, cut * bin_ns, bin_ns, shown)

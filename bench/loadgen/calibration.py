@@ -24,8 +24,10 @@ from calcbench.bench.loadgen.spec import LoadSpec, ring
 from calcbench.bench.schema.calibration import Calibration, Lateness, WayCalibration
 from calcbench.bench.schema.plan import LOOPBACK
 from calcbench.bench.system.cpus import Pinning, choose_cores
+from calcbench.bench.system.files import read_below, whole_file
 from calcbench.bench.system.machine import describe_machine, python_name, timestamp
-from calcbench.core.serving.sockets import listen
+from calcbench.core.errors import CalcbenchError
+from calcbench.core.serving.listeners import listen
 
 if TYPE_CHECKING:
     from calcbench.bench.loadgen.observation import Observation
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 Drive = Callable[[LoadSpec, Pinning], "Observation"]
 
 FOLDER = "calcbench"
+MOST_BYTES = 100_000  # of what is kept, about 1,000
 WAYS = {"keep-alive": 32, "close": 8}  # way of connecting → clients that keep the driver busy
 ROUNDS = 3
 DURATION_S, WARMUP_S = 0.3, 0.1
@@ -78,7 +81,9 @@ def load_calibration() -> Calibration | None:
     import msgspec
 
     try:
-        known = msgspec.json.decode(cache_file().read_bytes(), type=Calibration)
+        path = cache_file()
+        content = read_below(path.parent, path.name, MOST_BYTES)
+        known = msgspec.json.decode(content, type=Calibration)
     except (OSError, ValueError, RuntimeError):  # no file, no calibration, or no home at all
         return None
     return known if known.ways.keys() >= WAYS.keys() else None
@@ -89,10 +94,10 @@ def save_calibration(calibration: Calibration) -> bool:
     try:
         path = cache_file()
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(f".{os.getpid()}")
-        part.write_text(json.dumps(dataclasses.asdict(calibration), indent=1))
-        part.replace(path)
-    except (OSError, RuntimeError):  # a home that cannot be written: the next run calibrates again
+        with whole_file(path) as file:
+            file.write(json.dumps(dataclasses.asdict(calibration), indent=1).encode())
+    except (OSError, CalcbenchError, RuntimeError):
+        # A home that cannot be written: the next run calibrates again.
         return False
     return True
 

@@ -22,13 +22,12 @@ from calcbench.bench.loadgen.protocol import (
 )
 from calcbench.bench.loadgen.spec import LoadSpec
 from calcbench.bench.schema.outcomes import OK, OUTCOMES, Outcomes
+from calcbench.bench.schema.samples import MAX_SAMPLES
 from calcbench.core.errors import CalcbenchError
 
 if TYPE_CHECKING:
     from calcbench.bench.schema.histogram import Histograms
     from calcbench.bench.schema.samples import Samples
-
-MAX_SAMPLES = 20_000_000  # 40 bytes each
 
 
 @dataclass
@@ -210,6 +209,9 @@ class Collector:
             drivers=len(self.specs),
             driver_delay_ns=sum(scaled(one.driver_delay_ns, one, elapsed_ns) for one in reports),
             background={name: dict(met) for name, met in background.items()},
+            first_failures=dict(
+                why for one in reversed(reports) for why in one.first_failures.items()
+            ),
             histograms=self.histograms,
             begun=sum(one.begun for one in reports),
             ended=sum(one.ended for one in reports),

@@ -1,4 +1,4 @@
-"""The null server: responds to every request with the same octets, whatever it asked.
+"""The null server: responds to every request with the same bytes, whatever it asked.
 
 It parses nothing and checks nothing, so that of any pair with it the driver is the slower one. Its
 loop is the least that a Python event loop can do, and `calcbench.bench.corebench` takes it for its

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from calcbench.bench.schema.evidence import WrkFigures
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.samples import compact
+from calcbench.bench.units import format_ns
 
 if TYPE_CHECKING:
     from calcbench.bench.schema.histogram import Histograms
@@ -48,7 +49,8 @@ class Observation:
     *unfinished* have not, are all since the drivers started. *histograms* take the place of
     *samples* when there are too many. *wrk* is what it saw, where it was asked.
     *responses_seen* counts every response since the drivers started, -1 where nobody does, and
-    *lost* says which of them died and what is lost with it.
+    *lost* says which of them died and what is lost with it. *first_failures* says, by outcome, why
+    the first response was not right.
     """
 
     elapsed_ns: int
@@ -74,6 +76,7 @@ class Observation:
     unfinished: int = 0
     responses_seen: int = -1
     lost: str = ""
+    first_failures: dict[str, str] = field(default_factory=dict)
 
     @property
     def right_responses(self) -> int:
@@ -97,8 +100,8 @@ class Observation:
         if self.offered_per_s and self.late > LATE_SHARE * total:
             return (
                 f"the driver could not keep its schedule: {self.late / total:.1%} of the requests"
-                f" were sent more than {LATE_NS / 1e6:g} ms after they were due, the worst by"
-                f" {self.lateness_ns / 1e6:.3g} ms"
+                f" were sent more than {format_ns(LATE_NS)} after they were due, the worst by"
+                f" {format_ns(self.lateness_ns)}"
             )
         whole = self.elapsed_ns * self.drivers
         busy = self.driver_cpu_ns + self.driver_delay_ns > BUSY_SHARE * whole

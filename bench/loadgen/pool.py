@@ -16,6 +16,7 @@ from calcbench.bench.loadgen.spec import LoadSpec
 from calcbench.bench.loadgen.wrk import cross_check
 from calcbench.bench.schema.plan import OURS, WRK
 from calcbench.core.errors import CalcbenchError
+from calcbench.core.serving.ending import status_in_words
 from calcbench.core.serving.output import ProcessOutput
 
 COMMAND = (sys.executable, "-P", "-m", "calcbench.bench.loadgen.driver.process")
@@ -112,9 +113,10 @@ def drive_together(processes: list[DriverProcess], specs: list[LoadSpec]) -> Obs
                     send_line(owner.process.stdin, start_ns)
                     one.is_ready = False
             if not chunk:
-                owners[fd].process.wait()  # its connections are closed before the server stops
+                status = owners[fd].process.wait()  # its connections close before the server stops
                 waiting.remove(fd)
                 if reader.report is None:
-                    last = owners[fd].output.last_words()
-                    raise CalcbenchError(f"the driver died: {last}")
+                    printed = owners[fd].output.last_line()
+                    last = f": {printed}" if printed else ", which says nothing of the server"
+                    raise CalcbenchError(f"the driver {status_in_words(status)}{last}")
     return collector.collect()

@@ -11,6 +11,7 @@ import struct
 from dataclasses import dataclass
 from typing import IO, Any
 
+from calcbench.bench.schema.outcomes import OUTCOMES
 from calcbench.core.errors import CalcbenchError
 
 # A sample is these integers of 64 bits: intended, sent, first, done, and the client, whether it
@@ -24,6 +25,7 @@ MESSAGE = struct.Struct("=cq")
 READY, OPENED, SAMPLES, REPORT, ERROR = b"r", b"o", b"s", b"j", b"e"
 LARGEST = 2**63 - 1  # as a sample's integers
 LARGEST_MESSAGE = 1 << 24  # bytes of the content; drivers send ten times less at once
+LONGEST_REASON = 1000  # characters; ours quote 60 bytes twice, at most four characters for each
 
 
 class ReportError(CalcbenchError):
@@ -52,7 +54,8 @@ class DriverReport:
     The driver computed for *driver_cpu_ns* and was ready to, but waited for its core, for
     *driver_delay_ns*; the server computed for *server_cpu_ns*, 0 where the driver does not look.
     *in_flight* requests had not ended when the window closed. *background* counts what clients
-    beside those that are measured have met in it, by behaviour.
+    beside those that are measured have met in it, by behaviour, and *first_failures* says, by
+    outcome, why the first response in it was not right.
 
     *begun* requests, of which *ended* have an outcome and *unfinished* have not, are all since the
     driver started, and so are *responses*, None where it does not count them.
@@ -68,6 +71,7 @@ class DriverReport:
     unfinished: int
     responses: int | None = None
     background: dict[str, dict[str, int]] = dataclasses.field(default_factory=dict)
+    first_failures: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -76,6 +80,10 @@ class DriverReport:
         for counts in self.background.values():
             for name, value in counts.items():
                 check_range(name, value)
+        if not set(self.first_failures) <= set(OUTCOMES):
+            raise ValueError(f"first_failures {list(self.first_failures)} should be of outcomes")
+        if max(map(len, self.first_failures.values()), default=0) > LONGEST_REASON:
+            raise ValueError(f"a reason should have at most {LONGEST_REASON} characters")
 
 
 @dataclass(frozen=True)
@@ -119,7 +127,7 @@ def from_octets(kind: bytes, content: bytes) -> Message:
     """
     import msgspec
 
-    from calcbench.bench.schema.result import in_words
+    from calcbench.bench.schema.checker import in_words
 
     if kind not in KINDS:
         raise ReportError(f"a driver reports what cannot be understood: kind {kind!r}")

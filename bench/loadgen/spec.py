@@ -41,8 +41,9 @@ class LoadSpec:
     and go out over as many connections as they need, up to *connections*.
 
     A share *post_share*, 0–1, of the requests are POSTs of JSON; *variety* of them are made in
-    advance, and then they repeat. With *ask*, that is asked instead. *unix* is the path of a Unix
-    socket to use instead of *host* and *port*. *background* are clients beside those that are
+    advance, and then they repeat. With *ask*, that is asked instead. *address* is the one of *host*
+    to connect to, where that is decided, and *unix* the path of a Unix socket to use instead of
+    *host* and *port*. *background* are clients beside those that are
     measured, by their behaviour. The driver runs on *cpus*, if any, and accounts the CPU time of
     the process group *server_group*, unless 0. It is driver *number*, from 0, of *drivers* that
     begin at one moment and share an open loop's schedule.
@@ -62,6 +63,7 @@ class LoadSpec:
     server_group: int = 0
     rate: float = 0
     arrivals: str = CONSTANT
+    address: str = ""
     unix: str = ""
     ask: Ask | None = None
     background: dict[str, int] = dataclasses.field(default_factory=dict)
@@ -121,7 +123,12 @@ def load_spec_from_json(text: bytes) -> LoadSpec | None:
 
 def host_field(spec: LoadSpec) -> str:
     """Return what stands in the Host field of requests (RFC 9110 §7.2)."""
-    return f"{in_url(spec.host)}:{spec.port}"
+    return f"{in_url(without_zone(spec.host))}:{spec.port}"
+
+
+def without_zone(host: str) -> str:
+    """Return *host* without the zone of an IPv6 address, which is our machine's own (RFC 6874)."""
+    return host.partition("%")[0]
 
 
 def ring(spec: LoadSpec) -> list[Request]:

@@ -45,7 +45,12 @@ def cross_check(spec: LoadSpec) -> WrkFigures:  # pragma: no cover - needs wrk
             *(["taskset", "-c", ",".join(map(str, spec.cpus))] if spec.cpus else []),
             *(WRK, "--threads", "1", "--connections", str(spec.connections)),
             *("--duration", f"{seconds}s", "--timeout", f"{math.ceil(spec.timeout_s)}s"),
-            *("--latency", "--script", str(script), f"http://{in_url(spec.host)}:{spec.port}/"),
+            *(
+                "--latency",
+                "--script",
+                str(script),
+                f"http://{in_url(spec.address or spec.host)}:{spec.port}/",
+            ),
         ]
         try:
             done = subprocess.run(
@@ -73,7 +78,7 @@ def understand(output: str, stderr: str = "") -> WrkFigures:
     rate = RATE.search(output)
     if not rate:
         last = last_line(stderr or output)
-        raise CalcbenchError(f"wrk says nothing of a rate: {last or 'not a word'}")
+        raise CalcbenchError(f"wrk says nothing of a rate: {last or 'no output'}")
     quantiles = {
         f"p{percent}_ns": round(float(number) * UNITS_NS[unit])
         for percent, number, unit in QUANTILE.findall(output)

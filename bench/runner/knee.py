@@ -9,13 +9,12 @@ was kept, the search ends there, and the knee is only known to be no lower.
 
 import dataclasses
 import itertools
-import json
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from calcbench.bench.analysis.summary import summarise_condition
 from calcbench.bench.analysis.thresholds import Threshold, parse_threshold
@@ -26,7 +25,9 @@ from calcbench.bench.schema.calibration import Calibration
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.judgements import UNRANKED
 from calcbench.bench.schema.plan import Plan
-from calcbench.bench.schema.result import SEARCH, Measurement, prepare_folder, whole_file
+from calcbench.bench.schema.result import Measurement
+from calcbench.bench.schema.store import SEARCH, as_bytes, prepare_folder
+from calcbench.bench.system.files import whole_file
 from calcbench.bench.system.machine import describe_machine, describe_versions
 from calcbench.bench.units import format_number, format_rate
 from calcbench.bench.views.text_table import aligned
@@ -46,6 +47,7 @@ START = 0.5  # of what a closed loop reaches
 LOWER = 8  # so far below the start a rate is sought at which the driver keeps its schedule
 
 KEPT, NOT_KEPT, UNKNOWN = "kept", "not kept", "cannot tell"
+UNFINISHED = "the search was stopped before its end"
 
 
 @dataclass(frozen=True)
@@ -154,7 +156,7 @@ def find_knees(
     prepare: Callable[[], Calibration | None] = lambda: None,
     cluster: "Cluster | None" = None,
 ) -> list[Knee]:
-    """Find the knee of every condition of *plan*, and write them to *folder*.
+    """Find the knee of every condition of *plan*, and write them to *folder*, try by try.
 
     *announce* is called with each try in words. The rest is as for
     `calcbench.bench.runner.race.race`.
@@ -165,6 +167,14 @@ def find_knees(
     steps = itertools.count()
     where = axes_in_words(list(plan.conditions()))
     found: list[Knee] = []
+    tries: list[Try] = []  # of the condition that is searched
+    header = {
+        "objective": objective.text,
+        "warmup_s": warmup_of(plan, objective),
+        "plan": dataclasses.asdict(plan),
+        "machine": describe_machine(),
+        "versions": describe_versions(),
+    }
 
     def measure(condition: Condition, rate: float | None) -> Measurement:
         one = dataclasses.replace(plan, rate=rate)
@@ -178,21 +188,32 @@ def find_knees(
         def attempt(rate: float) -> Try:
             one = judge_try(measure(condition, rate), objective, folder)
             one = dataclasses.replace(one, rate=rate)
+            tries.append(one)
+            write_knees([*found, unfinished(condition, tries)], header, folder, partial=True)
             announce(f"{', '.join([condition.strategy, *where[condition]])}: {tried(one)}")
             return one
 
+        tries.clear()
         alone = measure(condition, None)
         if alone.status != "ok":
             return Knee(condition, 0, math.inf, (), alone.reason)
         start = START * alone.outcomes.ok * 1e9 / alone.elapsed_ns
-        kept, broken, tries, note = search(attempt, start)
+        kept, broken, _, note = search(attempt, start)
         return Knee(condition, kept, broken, tuple(tries), note)
 
-    try:
-        found.extend(map(knee_of, where))
-    finally:  # also what there is when somebody stops it
-        write_knees(found, plan, objective, folder)
+    for condition in where:
+        found.append(knee_of(condition))
+        write_knees(found, header, folder, partial=len(found) < len(where))
     return found
+
+
+def unfinished(condition: Condition, tries: Sequence[Try]) -> Knee:
+    """Return what *tries* have shown of *condition* by now; its search goes on."""
+    votes = Counter((one.rate, one.outcome) for one in tries)
+    decided = {at for at, count in votes.items() if count >= AGREE}
+    kept = max((rate for rate, outcome in decided if outcome == KEPT), default=0.0)
+    broken = min((rate for rate, outcome in decided if outcome == NOT_KEPT), default=math.inf)
+    return Knee(condition, kept, broken, tuple(tries), UNFINISHED)
 
 
 def warmup_of(plan: Plan, objective: Threshold) -> float:
@@ -209,18 +230,16 @@ def tried(one: Try) -> str:
     return f"{format_rate(one.rate)} {one.outcome}: {one.why}"
 
 
-def write_knees(knees: Sequence[Knee], plan: Plan, objective: Threshold, folder: Path) -> None:
-    """Write *knees* and every try to ``knee.json``; raises CalcbenchError when that fails."""
-    values = {
-        "objective": objective.text,
-        "warmup_s": warmup_of(plan, objective),
-        "plan": dataclasses.asdict(plan),
-        "machine": describe_machine(),
-        "versions": describe_versions(),
-        "knees": [{**dataclasses.asdict(knee), "broken": finite(knee.broken)} for knee in knees],
-    }
+def write_knees(
+    knees: Sequence[Knee], header: Mapping[str, Any], folder: Path, *, partial: bool
+) -> None:
+    """Write the *header*, *knees* and every try to ``knee.json``, in place of what is there.
+
+    *partial* says that the search goes on. Raises CalcbenchError when it cannot be written.
+    """
+    rows = [{**dataclasses.asdict(knee), "broken": finite(knee.broken)} for knee in knees]
     with whole_file(folder / SEARCH) as file:
-        file.write(json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False).encode())
+        file.write(as_bytes({**header, "partial": partial, "knees": rows}, indent=1))
 
 
 def finite(value: float) -> float | None:

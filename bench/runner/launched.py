@@ -1,5 +1,6 @@
 """Our own strategies as the subject: each measurement has a fresh server and fresh drivers."""
 
+import dataclasses
 import functools
 import os
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from calcbench.core.options import parse_options
 from calcbench.core.serving.catalogue import load, options_of, parse_variant
 from calcbench.core.serving.launcher import Server, ServerSpec, launch
 
+MOST_PRINTED = 1_000  # characters of what a server printed that a result keeps
 Start = Callable[[ServerSpec, str], Server]
 
 
@@ -44,8 +46,8 @@ def measure(
 ) -> Measurement:
     """Return the measurement of *condition* in round *number*, with its samples written.
 
-    A server that cannot start, dies, prints, answers wrongly or will not stop cleanly makes
-    it a failed one. Raises CalcbenchError only when the samples cannot be written.
+    A server that cannot start, dies, prints a traceback, answers wrongly or will not stop cleanly
+    makes it a failed one. Raises CalcbenchError only when the samples cannot be written.
     """
     plan, pinning = setup.plan, setup.pinning
     variant = parse_variant(condition.variant)
@@ -80,7 +82,9 @@ def measure(
         observation, responses
     )
     reason = without_paths(reason)
-    return conclude(setup, condition, number, step, observation, watch, reason)
+    measurement = conclude(setup, condition, number, step, observation, watch, reason)
+    printed = without_paths(stopped.printed)[:MOST_PRINTED]
+    return dataclasses.replace(measurement, printed=printed)
 
 
 def load_for(plan: Plan, condition: Condition, server: Server, pinning: Pinning) -> LoadSpec:

@@ -2,9 +2,11 @@
 
 The order within a round is drawn anew from the seed, so that strategies are interleaved and a
 disturbance of the machine does not always hit the same one. Whatever goes wrong with a server
-makes a failed measurement with a reason; only a result that cannot be written ends the race.
+makes a failed measurement with a reason; only a result that cannot be written ends the race. Each
+measurement is safe on disk when the next one begins, so whatever ends a race takes none of them.
 """
 
+import contextlib
 import dataclasses
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,12 +19,8 @@ from calcbench.bench.runner.subject import Setup, Subject
 from calcbench.bench.schema.calibration import Calibration
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.plan import Plan
-from calcbench.bench.schema.result import (
-    Measurement,
-    Run,
-    prepare_folder,
-    write_run,
-)
+from calcbench.bench.schema.result import Measurement, Run
+from calcbench.bench.schema.store import Journal, prepare_folder, write_run
 from calcbench.bench.schema.upgrade import SCHEMA_VERSION
 from calcbench.bench.system.cpus import Pinning, choose_cores
 from calcbench.bench.system.machine import (
@@ -58,7 +56,7 @@ class Interrupted(CalcbenchError):  # noqa: N818  # the user asked for it
     exit_status = 130
 
     def __init__(self, run: Run, folder: Path) -> None:
-        super().__init__(f"stopped; what there is lies in {folder}")
+        super().__init__(f"stopped; what was measured is in {folder}")
         self.run = run
 
 
@@ -79,6 +77,7 @@ def race(
     instead of drivers of each measurement's own.
     Raises UsageError for a plan that names what does not exist, CalcbenchError when *out*
     cannot be written (before the race, if that can be known), and Interrupted for a Ctrl-C.
+    Whatever else ends it leaves a result of what was measured, too.
     """
     prepare_folder(out)
     pinning = pinning_of(plan, subject)
@@ -107,19 +106,30 @@ def race(
             calibration=calibration,
         )
 
-    try:
-        calibration = prepare()
-        cpu_units |= subject.calibrate(plan, pinning)
-        setup = Setup(plan, out, pinning, cpu_units, calibration, cluster)
-        for step, condition, number in announced(plan, progress, measurements):
-            measurements.append(subject.measure(setup, condition, number, step))
-        whole = True
-        run = so_far()
-        write_run(run, out)
-    except KeyboardInterrupt:
-        run = so_far()
-        write_run(run, out)
-        raise Interrupted(run, out) from None
+    with Journal(out) as journal:
+        try:
+            calibration = prepare()
+            cpu_units |= subject.calibrate(plan, pinning)
+            journal.begin(so_far())
+            setup = Setup(plan, out, pinning, cpu_units, calibration, cluster)
+            for step, condition, number in announced(plan, progress, measurements):
+                measurements.append(subject.measure(setup, condition, number, step))
+                journal.keep(measurements[-1])
+            whole = True
+            run = so_far()
+            write_run(run, out)
+        except KeyboardInterrupt:
+            run = so_far()
+            write_run(run, out)
+            raise Interrupted(run, out) from None
+        except BaseException as error:
+            del measurements[journal.kept :]  # one that cannot be written
+            # The first error is the one to tell; and the journal has every measurement.
+            with contextlib.suppress(CalcbenchError):
+                if measurements:
+                    error.add_note(f"what was measured lies in {out}")
+                    write_run(so_far(), out)
+            raise
     return run
 
 

@@ -102,7 +102,7 @@ def conclude(
         reason = reason or assessed.judgement.why[0]
     observation = assessed.observation
     name = f"samples/{step + 1:04d}-{condition.slug}.npz"
-    write_samples(setup.folder, name, observation.columns)
+    sha256 = write_samples(setup.folder, name, observation.columns)
     return Measurement(
         condition,
         number,
@@ -121,4 +121,5 @@ def conclude(
         resource_usage=assessed.resource_usage,
         warmup_ns=round(plan.warmup_s * 1e9) + assessed.cut_ns,
         offered_per_s=observation.offered_per_s,
+        samples_sha256=sha256,
     )

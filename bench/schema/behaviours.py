@@ -14,13 +14,16 @@ from calcbench.core.options import nearest
 
 BEHAVIOURS: Mapping[str, str] = {
     "idle": "connects and stays silent",
-    "slow-sender": "sends its request an octet at a time",
+    "slow-sender": "sends its request a byte at a time",
     "slow-reader": "asks without end, and hardly reads the responses",
     "resetter": "breaks its connection in the middle of a request",
     "burst": "is silent, then asks 16 times in a row, when all of its kind do",
 }
 FORM = re.compile(r"([a-z-]+)=([0-9]+(?:\.[0-9]+)?%|[0-9]+)")
 MOST = 1_000_000  # clients of one kind; more than any machine has ports for
+
+
+MOST_DIGITS = 12  # so that no number is too long to be read
 
 
 @dataclass(frozen=True)
@@ -45,11 +48,11 @@ def parse_behaviour(text: str) -> Behaviour:
         raise UsageError(f"{given} should be like {name}=20 or {name}=20%")
     number = matched[2]
     if not number.endswith("%"):
-        if int(number) > MOST:
-            raise UsageError(f"behaviour {text!r} should be at most {MOST:,} clients")
+        if len(number) > MOST_DIGITS or int(number) > MOST:
+            raise UsageError(f"behaviour {text!r} should be from 0 to {MOST:,} clients")
         return Behaviour(name, count=int(number))
     if float(number[:-1]) > 10_000:
-        raise UsageError(f"behaviour {text!r} should be at most 10000%")
+        raise UsageError(f"behaviour {text!r} should be from 0% to 10,000%")
     return Behaviour(name, share=float(number[:-1]) / 100)
 
 

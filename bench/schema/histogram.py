@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast, overload
 
 from calcbench.bench.schema.outcomes import OK
-from calcbench.bench.schema.result import whole_file
 from calcbench.bench.schema.samples import COLUMNS, TIMES
+from calcbench.bench.system.files import whole_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -134,11 +134,13 @@ class Ranked(Sequence[int]):
 def write_hgrm(histogram: "HdrHistogram", path: Path) -> None:
     """Write *histogram*, in milliseconds, as HdrHistogram's plotter reads it.
 
+    The folder that *path* lies in may not be a link.
+
     Raises CalcbenchError when it cannot be written.
     """
     text = io.BytesIO()
     histogram.output_percentile_distribution(text, HGRM_SCALE, HGRM_TICKS)
     # hdrhistogram 0.10 scales every figure but this one.
     deviation = f"StdDeviation   = {histogram.get_stddev() / HGRM_SCALE:12.3f}".encode()
-    with whole_file(path) as file:
+    with whole_file(path, path.parent.parent) as file:
         file.write(re.sub(rb"StdDeviation   = *[0-9.]+", deviation, text.getvalue()))

@@ -1,12 +1,14 @@
 """What a measurement can be judged to be; `calcbench.bench.diagnosis.classify` has the rules."""
 
-SERVER_BOUND, DRIVER_BOUND, CONTENDED, UNSTEADY, INVALID = JUDGEMENTS = (
+SERVER_BOUND, DRIVER_BOUND, SILENT, CONTENDED, UNSTEADY, INVALID = JUDGEMENTS = (
     "server-bound",
     "driver-bound",
+    "silent",
     "contended",
     "unsteady",
     "invalid",
 )
-GRAVEST_FIRST = (INVALID, DRIVER_BOUND, CONTENDED, UNSTEADY)
+GRAVEST_FIRST = (INVALID, DRIVER_BOUND, SILENT, CONTENDED, UNSTEADY)
 
-UNRANKED = (DRIVER_BOUND, INVALID)  # such points say nothing of a server
+# Such points do not say how fast a server is; nor does a window of which half is missing.
+UNRANKED = (DRIVER_BOUND, SILENT, INVALID)

@@ -5,15 +5,16 @@ of connections, the whole of it once in each round.
 """
 
 import itertools
-import math
 import random
+from collections import Counter
 from dataclasses import dataclass
 
 from calcbench.bench.schema.arrivals import ARRIVALS, CONSTANT
 from calcbench.bench.schema.behaviours import mix
+from calcbench.bench.schema.bounds import CONNECTIONS, MOST_RATE, OPTIONAL, RATE, REQUIRED
 from calcbench.bench.schema.condition import AGAIN, Condition
 from calcbench.core.errors import UsageError
-from calcbench.core.options import nearest
+from calcbench.core.options import Bounds, nearest
 
 KEEP_ALIVE = "keep-alive"  # a client sends all its requests over one connection
 CLOSE = "close"  # a client opens a connection for each request
@@ -24,10 +25,6 @@ LOCUST = "locust"
 ENGINES = (OURS, WRK, LOCUST)
 LOOPBACK = "127.0.0.1"
 EVERY_ADDRESS = ("0.0.0.0", "::", "")  # where a server listens at all addresses of its machine
-# Requests per second of one driver. Beyond it, keeping the schedule alone would take all its time,
-# and none has sent half as many.
-MOST_RATE = 400_000
-MOST_DRIVERS = 256
 
 
 @dataclass(frozen=True)
@@ -75,39 +72,29 @@ class Plan:
             values = getattr(self, name)
             if not values:
                 raise UsageError(f"a race needs at least one of {name}")
-            for value in values:
-                if values.count(value) > 1:
+            for value, count in Counter(values).items():
+                if count > 1:
                     raise UsageError(f"{value} is given twice among {name}")
         for reuse in self.reuses:
             if reuse not in REUSES:
                 raise UsageError(f"reuse {reuse!r} should be {' or '.join(REUSES)}")
-        for name, least in (("rounds", 1), ("seed", 0)):
-            if getattr(self, name) < least:
-                raise UsageError(f"{name} {getattr(self, name)} should be at least {least}")
-        if min(self.connections) < 1:
-            raise UsageError(f"connections {min(self.connections)} should be at least 1")
-        for name, seconds in (("duration", self.duration_s), ("timeout", self.timeout_s)):
-            if not 0 < seconds < math.inf:
-                raise UsageError(f"{name} {seconds:g} should be a number of seconds above 0")
-        if not 0 <= self.warmup_s < math.inf:
-            raise UsageError(f"warm-up {self.warmup_s:g} should be a number of seconds from 0")
+        for name, (words, bounds) in REQUIRED.items():
+            check(words, getattr(self, name), bounds)
+        for name, (words, bounds) in OPTIONAL.items():
+            if getattr(self, name):
+                check(words, getattr(self, name), bounds)
+        for connections in self.connections:
+            check("connections", connections, CONNECTIONS)
         if self.arrivals not in ARRIVALS:
             raise UsageError(f"no arrivals {self.arrivals!r}{nearest(self.arrivals, ARRIVALS)}")
-        if not 1 <= self.drivers <= MOST_DRIVERS:
-            raise UsageError(f"drivers {self.drivers} should be 1 to {MOST_DRIVERS}")
-        if self.rate is not None and not 0 < self.rate <= MOST_RATE * self.drivers:
-            raise UsageError(
-                f"rate {self.rate:,.10g} should be above 0 and at most {MOST_RATE:,} for each of"
-                f" the drivers (--drivers {self.drivers})"
-            )
+        if self.rate is not None:
+            check("rate", self.rate, Bounds(RATE.least, MOST_RATE * self.drivers, self.rate_unit))
         if self.engine not in ENGINES:
             raise UsageError(f"no engine {self.engine!r}{nearest(self.engine, ENGINES)}")
         if self.engine == LOCUST and self.behaviours:
             raise UsageError("with --engine locust every client is a normal one: no --behaviour")
         if self.engine != LOCUST and (self.join or self.master_port):
             raise UsageError("--join and --master-port need --engine locust")
-        if not 0 <= self.join <= MOST_DRIVERS:
-            raise UsageError(f"join {self.join} should be at most {MOST_DRIVERS}")
         if self.join and self.host in EVERY_ADDRESS:
             raise UsageError(
                 f"--host {self.host or repr('')} should be with --join the one address by which the"
@@ -119,12 +106,22 @@ class Plan:
             raise UsageError(
                 f"the control {self.control!r}{nearest(self.control, self.strategies)}"
             )
-        if not 0 <= self.precision < 1:
-            raise UsageError(f"a precision of {self.precision:.0%} should be in 0% to 99%")
         if self.precision and self.rate is not None:
-            raise UsageError("a precision is of what is answered; with a rate that is given")
+            raise UsageError(
+                "a precision and a rate do not go together: it is of how much is answered, and"
+                " that is given by the rate"
+            )
         if self.precision and self.most_rounds < self.rounds:
-            raise UsageError(f"at most {self.most_rounds} rounds are fewer than {self.rounds}")
+            raise UsageError(
+                f"most rounds {self.most_rounds:,} should be at least the rounds, {self.rounds:,}"
+            )
+
+    @property
+    def rate_unit(self) -> str:
+        """What a rate counts, and whose it is."""
+        if self.drivers == 1:
+            return "requests per second for one driver"
+        return f"requests per second for {self.drivers} drivers"
 
     @property
     def total(self) -> int:
@@ -146,6 +143,23 @@ class Plan:
             ]
         return points
 
+    def has(self, condition: Condition) -> bool:
+        """Tell whether *condition* is one of its points, without making all of them."""
+        usual = Condition(
+            condition.strategy, condition.workload, condition.reuse, condition.connections
+        )
+        again = condition.is_control and condition.variant == self.control
+        return (
+            condition == usual
+            and condition.workload in self.workloads
+            and condition.reuse in self.reuses
+            and condition.connections in self.connections
+            and (
+                condition.strategy in self.strategies
+                or (again and condition.connections == max(self.connections))
+            )
+        )
+
     def order(self, number: int) -> list[Condition]:
         """Return the points in the order of round *number*, counted from 1.
 
@@ -155,3 +169,10 @@ class Plan:
         conditions = self.conditions()
         random.Random(f"{self.seed}/{number}").shuffle(conditions)
         return conditions
+
+
+def check(name: str, number: float, bounds: Bounds) -> None:
+    """Raise UsageError where *number*, called *name*, is not within *bounds*."""
+    if number not in bounds:
+        given = f"{100 * number:.10g}%" if bounds.unit == "%" else str(number).removesuffix(".0")
+        raise UsageError(f"{name} {given} should be {bounds}")

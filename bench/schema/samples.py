@@ -1,4 +1,4 @@
-"""How the times of requests are kept in a file: in few octets, and exactly.
+"""How the times of requests are kept in a file: in few bytes, and exactly.
 
 In memory every request has its four times, ``intended_ns``, ``sent_ns``, ``first_ns`` and
 ``done_ns``, from the opening of the window. They lie close to one another, so a file has one of
@@ -7,11 +7,15 @@ long the response took, and how long its last octet came behind its first (mostl
 """
 
 import dataclasses
+import hashlib
+import io
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from calcbench.bench.schema.outcomes import OK, OUTCOMES
-from calcbench.bench.schema.result import Measurement, whole_file
+from calcbench.bench.schema.result import Measurement
+from calcbench.bench.system.files import read_below, whole_file
 from calcbench.core.errors import CalcbenchError
 
 if TYPE_CHECKING:
@@ -26,6 +30,10 @@ UNKEPT = "waited"  # 1 where no connection was free; only who observes needs to 
 DISTANCES = ("dispatch_ns", "tail_ns")
 TIMES = ("response", "service", "dispatch")  # intended to done, sent to done, intended to sent
 HISTOGRAMS = tuple(f"{name}_{part}" for name in TIMES for part in ("value_ns", "count"))
+KNOWN = frozenset((*COLUMNS, *DERIVED, *DISTANCES, *HISTOGRAMS))
+MAX_SAMPLES = 20_000_000  # kept of one measurement, 40 bytes each; beyond there are histograms
+MOST_BUCKETS = 100_000  # of a histogram up to an hour with three digits there are 67,584
+NPY_HEADER = 10_000  # bytes that numpy takes at most for one
 
 
 def compact(samples: "Samples") -> "Samples":
@@ -47,10 +55,11 @@ def expand(kept: "Samples") -> "Samples":
     return samples
 
 
-def write_samples(folder: Path, name: str, samples: "Samples") -> None:
+def write_samples(folder: Path, name: str, samples: "Samples") -> str:
     """Write the columns of *samples* to the file *name* of *folder*, compressed.
 
-    A column goes to 32 or 8 bits where all of it fits: smaller files, the same integers.
+    A column goes to 32 or 8 bits where all of it fits: smaller files, the same integers. Returns
+    the file's SHA-256, as hexadecimal digits.
     """
     import numpy as np
 
@@ -58,8 +67,11 @@ def write_samples(folder: Path, name: str, samples: "Samples") -> None:
     for column, values in samples.items():
         narrow = (kind for kind in (np.uint8, np.uint32) if fits(values, np.iinfo(kind).max))
         columns[column] = values.astype(next(narrow, np.int64))
-    with whole_file(folder / name) as file:
-        np.savez_compressed(file, allow_pickle=False, **columns)
+    content = io.BytesIO()
+    np.savez_compressed(content, allow_pickle=False, **columns)
+    with whole_file(folder / name, folder) as file:
+        file.write(content.getbuffer())
+    return hashlib.sha256(content.getbuffer()).hexdigest()
 
 
 def fits(values: "NDArray[np.int64]", most: int) -> bool:
@@ -83,17 +95,56 @@ def read_samples(folder: Path, measurement: Measurement) -> "Samples":
     if not measurement.samples:
         return {column: np.empty(0, np.int64) for column in COLUMNS}
     path = folder / measurement.samples
+    good = measurement.status == "ok"
+    rows = min(measurement.outcomes.total, MAX_SAMPLES) if good else MAX_SAMPLES
     try:
-        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            found = {name: file[name] for name in file.files}
+        # Compressed it is smaller than its columns are, but for a little.
+        most = len(KNOWN) * (8 * max(rows, MOST_BUCKETS) + NPY_HEADER)
+        content = read_below(folder, measurement.samples, most)
+        known = measurement.samples_sha256
+        if known and hashlib.sha256(content).hexdigest() != known:
+            raise ValueError("it is not as it was written: its SHA-256 is another")
+        found = read_columns(content, rows)
     except Exception as error:  # noqa: BLE001 - zipfile, zlib and numpy fail in a dozen ways
-        what = " ".join(str(error).split()) or type(error).__name__
-        raise CalcbenchError(f"cannot read the samples {path}: {what}") from None
+        what = getattr(error, "strerror", None) or " ".join(str(error).split())
+        raise CalcbenchError(
+            f"cannot read the samples {path}: {what or type(error).__name__}"
+        ) from None
     problem = problem_of_columns(found, measurement.offered_per_s > 0)
     if problem := problem or problem_of_values(found, measurement):
         raise CalcbenchError(f"cannot read the samples {path}: {problem}")
     names = dict.fromkeys((*COLUMNS, *found))
     return expand({name: found[name].astype(np.int64) for name in names})
+
+
+def read_columns(content: bytes, rows: int) -> "dict[str, NDArray[Any]]":
+    """Return the columns in the *content* of a file, of integers and of at most *rows* each.
+
+    The size that a column says to have is looked at before it is unpacked. Raises ValueError and
+    whatever zipfile, zlib and numpy raise for what is none.
+    """
+    import numpy as np
+
+    found: dict[str, NDArray[Any]] = {}
+    with zipfile.ZipFile(io.BytesIO(content)) as file:
+        for entry in file.infolist():
+            name = entry.filename.removesuffix(".npy")
+            if name not in KNOWN or name in found:
+                raise ValueError(f"column {name!r} is not known, or is there twice")
+            most = MOST_BUCKETS if name in HISTOGRAMS else rows
+            if entry.file_size > 8 * most + NPY_HEADER:
+                raise ValueError(f"column {name!r} has more than the {most:,} values counted")
+            column = io.BytesIO(file.read(entry))
+            kinds = {(1, 0): np.lib.format.read_array_header_1_0}
+            read_header = kinds[np.lib.format.read_magic(column)]
+            shape, _, kind = read_header(column)
+            if len(shape) != 1 or kind.kind not in "iu":
+                raise ValueError(f"column {name!r} is not a list of integers")
+            values: NDArray[Any] = np.frombuffer(column.read(), kind)
+            if values.shape != shape:
+                raise ValueError(f"column {name!r} is not as long as it says")
+            found[name] = values
+    return found
 
 
 def problem_of_columns(found: "dict[str, NDArray[Any]]", open_loop: bool) -> str:
@@ -107,8 +158,6 @@ def problem_of_columns(found: "dict[str, NDArray[Any]]", open_loop: bool) -> str
     if open_loop and not any(kind[0] in found for kind in (DERIVED, DISTANCES, HISTOGRAMS)):
         return f"no column {DISTANCES[0]!r}"
     for name, column in found.items():
-        if column.ndim != 1 or column.dtype.kind not in "iu":
-            return f"column {name!r} is not a list of integers"
         if column.dtype == np.uint64:
             return f"column {name!r} may not fit into 64 bits with a sign"
         beside = name.replace("_count", "_value_ns") if name in HISTOGRAMS else COLUMNS[0]
@@ -128,6 +177,8 @@ def problem_of_values(found: "Samples", measurement: Measurement) -> str:
     asked = client[(outcome == OK) | (client != -1)]  # -1: it never got a connection
     if not fits(asked, connections - 1):
         return f"a client should be 0 to {connections - 1:,}"
+    if bool(np.any(found["latency_ns"][outcome == OK] < 0)):
+        return "a latency should be 0 or more"
     for name in TIMES if HISTOGRAMS[0] in found else ():
         values, counts = found[f"{name}_value_ns"], found[f"{name}_count"]
         if not bool(np.all(values[1:] > values[:-1])) or not bool(np.all(counts > 0)):

@@ -7,13 +7,15 @@
 3. The field's own terms for what was called `looks`, `guests`, `excuse`, `why`, `all`, `answered`
    and their like. A condition names its interpreter, application and target too. What could not be
    seen is null, and no key is left out.
+4. A measurement says what its server printed, and has the SHA-256 of its file of samples. A run is
+   written as it is measured, a line for each measurement, so that one without an end can be read.
 """
 
 import re
 from collections.abc import Mapping
 from typing import Any
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 # What version 2 called the parts of its evidence and of its resources.
 EVIDENCE = {
@@ -36,6 +38,21 @@ KEYS = (
     *((f"resource_usage.{new}", f"resource_usage.{old}") for old, new in USAGE.items()),
     ("resource_usage", "resources"),
 )
+# The keys, as today's files call them, that a version and those before it may lack: they came
+# later, or were left out where there was nothing to say. What lies below one may be missing too.
+PLAN_OF_VERSION_2 = (
+    "control|precision|most_rounds|rate|arrivals|drivers|behaviours|engine|join|host|master_port"
+)
+MISSING_UNTIL = {
+    2: re.compile(
+        r"calibration\b.*"
+        rf"|plan\.({PLAN_OF_VERSION_2})"
+        r"|measurements\[\d+\]\.(judgement|warmup_ns|offered_per_s|responses_in_window)"
+        r"|measurements\[\d+\]\.(evidence|resource_usage)\b.*"
+        r"|measurements\[\d+\]\.condition\.(interpreter|application|target)"
+    ),
+    3: re.compile(r"measurements\[\d+\]\.(samples_sha256|printed)"),
+}
 
 
 def upgrade(values: Mapping[str, Any], version: int) -> dict[str, Any]:
@@ -64,6 +81,13 @@ def from_version_2(measurement: Any) -> Any:
         usage["workers"] = [renamed(worker, WORKERS) for worker in usage["workers"]]
     one["resource_usage"] = None if usage == {} else usage  # {}: nobody looked
     return one
+
+
+def may_lack(key: str, version: int) -> bool:
+    """Tell whether a file of *version* may lack *key*, which today's have."""
+    return any(
+        version <= last and keys.fullmatch(key) is not None for last, keys in MISSING_UNTIL.items()
+    )
 
 
 def renamed(values: Any, names: Mapping[str, str]) -> Any:

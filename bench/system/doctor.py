@@ -14,7 +14,7 @@ from pathlib import Path
 
 from calcbench.bench.system.cpus import siblings
 from calcbench.bench.system.procfs import cpu_times, read_text, time_wait
-from calcbench.core.serving.sockets import BACKLOG
+from calcbench.core.serving.listeners import BACKLOG
 
 WATCH_S = 0.3  # for how long the cores are watched
 BUSY = 0.10  # of all cores, used by others before the race has begun
@@ -177,12 +177,12 @@ def of_load(facts: Facts) -> Finding:
     problem = remedy = ""
     if facts.busy_ratio > BUSY:
         problem = (
-            "other programs use the cores: points will be called contended, and only CPU per"
-            " request and ratios within one run mean something"
+            "other programs use the cores: points will be marked contended, and only CPU"
+            " per request and ratios within one run can be trusted"
         )
         remedy = "ps -eo pcpu,pid,comm --sort=-pcpu | head   # and end what can wait"
     value = f"{facts.busy_ratio:.0%} of all cores busy, load {facts.load:.1f}"
-    return finding("load", value, "nobody else uses the cores now", problem, remedy)
+    return finding("load", value, "no other program uses the cores now", problem, remedy)
 
 
 def of_steal(facts: Facts) -> Finding:
@@ -199,13 +199,13 @@ def of_steal(facts: Facts) -> Finding:
 
 def of_governor(facts: Facts) -> Finding:
     """Judge whether the cores change their frequency."""
-    value = ", ".join(sorted(facts.governors)) or "not to be seen"
+    value = ", ".join(sorted(facts.governors)) or "unknown"
     problem = remedy = ""
     if facts.governors - {"performance"}:
         problem = "an idle core slows down: light loads look slower than heavy ones"
         remedy = "sudo cpupower frequency-set -g performance"
     seen = "every core keeps its frequency"
-    unseen = "this machine, a virtual one perhaps, does not tell; the host decides"
+    unseen = "this machine does not say, perhaps because it is virtual; the host decides"
     return finding("governor", value, seen if facts.governors else unseen, problem, remedy)
 
 
@@ -213,11 +213,11 @@ def of_clock(facts: Facts) -> Finding:
     """Judge what a time stamp costs."""
     problem = remedy = ""
     if facts.clock_ns > SLOW_CLOCK_NS or (facts.clock and facts.clock not in GOOD_CLOCKS):
-        problem = "a time stamp is a call of the kernel: the driver spends itself on its stamps"
+        problem = "each time stamp is a system call, which costs the driver much of its time"
         remedy = (
             "echo tsc | sudo tee /sys/devices/system/clocksource/clocksource0/current_clocksource"
         )
-    value = f"{facts.clock or 'unknown'}, {facts.clock_ns:g} ns a reading"
+    value = f"{facts.clock or 'unknown'}, {facts.clock_ns:,.10g} ns a reading"
     return finding("clock", value, "time stamps are cheap against a request", problem, remedy)
 
 
@@ -236,7 +236,7 @@ def of_files(facts: Facts) -> Finding:
 def of_ports(facts: Facts) -> Finding:
     """Judge how many connections can be opened one after the other."""
     if facts.ports is None:
-        return finding("ports", "not to be seen", "nothing is known of a limit")
+        return finding("ports", "unknown", "no limit is known")
     problem = remedy = ""
     if facts.ports < MANY_PORTS:
         problem = "with --reuse close the driver may run out of ports"
@@ -255,23 +255,24 @@ def of_ports(facts: Facts) -> Finding:
 def of_backlog(facts: Facts) -> Finding:
     """Judge how many clients may wait to be accepted."""
     if facts.somaxconn is None:
-        return finding("somaxconn", "not to be seen", "nothing is known of a limit")
+        return finding("somaxconn", "unknown", "no limit is known")
     problem = remedy = ""
     if facts.somaxconn < BACKLOG:
         problem = (
-            f"the backlog is cut from {BACKLOG:,}: more clients than that at once wait a second"
-            " for a second try, which looks like the server's latency"
+            f"the backlog, those who wait to be accepted, is cut from {BACKLOG:,}: more clients"
+            " than that at once try again after a second, which looks like the server's latency"
         )
         remedy = f"sudo sysctl -w net.core.somaxconn={BACKLOG}"
     value = f"{facts.somaxconn:,} clients may wait to be accepted"
-    return finding("somaxconn", value, "the backlog is what servers ask for", problem, remedy)
+    good = "servers get as long a backlog as they ask for"
+    return finding("somaxconn", value, good, problem, remedy)
 
 
 def of_delays(facts: Facts) -> Finding:
     """Judge whether it can be seen that a process waits for a core."""
     problem = remedy = ""
     if not facts.delays_seen:
-        problem = "the kernel does not report who waits for a core: contention is seen less well"
+        problem = "the kernel does not report who waits for a core, so contention may go unseen"
         remedy = "grep SCHED_INFO /boot/config-$(uname -r)   # a kernel with it"
     value = "reported" if facts.delays_seen else "not reported"
     return finding("run-queue delay", value, "contention can be seen", problem, remedy)

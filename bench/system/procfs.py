@@ -1,4 +1,4 @@
-"""Read /proc, and what a listening socket tells of itself."""
+"""Read /proc, and what a listening socket tells."""
 
 import os
 import socket

@@ -8,12 +8,13 @@ up), `truth` (servers about which the truth is known), `wrk` (a cross-check), `s
 import argparse
 import itertools
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 
 from calcbench.bench.names import parse_names
 from calcbench.bench.system.machine import describe_machine, python_name
+from calcbench.bench.system.program import run_program
+from calcbench.bench.system.terminal import echo
 from calcbench.bench.validation import driver, statistics, truth, wrk
 from calcbench.bench.validation.requirement import Requirement, print_requirements
 from calcbench.core.errors import CalcbenchError
@@ -50,7 +51,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     load, began = os.getloadavg()[0], time.monotonic()
     held = print_requirements(itertools.chain.from_iterable(map(measure_part, parts)))
     machine = describe_machine()
-    print(
+    echo(
         f"\n{machine['cpu']}, {machine['usable_cores']} cores, {python_name()};"
         f" load when this began: {load:.1f}; it took {time.monotonic() - began:.0f} s."
     )
@@ -59,13 +60,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run; what goes wrong is one line."""
-    try:
-        sys.exit(run(arguments))
-    except CalcbenchError as error:
-        print(f"validate: {error}", file=sys.stderr)
-        sys.exit(error.exit_status)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    run_program("validate", lambda: run(arguments))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """What is required of the driver: how much it can do, how punctually, and that it adds up.
 
 Its ceiling is by CPU: what one core has room for at the driver's CPU time for each request. On
-two cores that the null server and strangers share, less is reached, and that says something
-about them. Strangers also make each request dearer, by what they leave of the caches and by
+two cores that the null server and other programs share, less is reached, and that says something
+about them. Other programs also make each request cost more, by what they leave of the caches and by
 responses that come one at a time instead of in batches, as they do at the ceiling; so the cheapest
 of a few rounds decides. The middle one, and what was reached at the best, stand beside it.
 """
@@ -74,8 +74,8 @@ def ceiling(loop: str, least: int, cost_ns: float, usual_ns: float, reached: flo
     """Require so many requests a second, by what one costs the driver in a quiet round."""
     by_cpu = 1e9 / cost_ns
     return Requirement(
-        f"{loop}, every response checked, one core, by CPU",
-        f"≥ {format_rate(least)}",
+        f"{loop}, every response checked: what one core has room for, by its CPU time",
+        f"≥ {format_rate(least)}, in the best of {ROUNDS} rounds",
         f"{format_rate(by_cpu)} ({format_ns(cost_ns)} each, usually {format_ns(usual_ns)});"
         f" {format_rate(reached)} reached",
         by_cpu >= least,
@@ -124,8 +124,8 @@ def recording_ns(samples: int) -> float:
 def recording(each_ns: float) -> Requirement:
     """Require what it takes to record one sample."""
     return Requirement(
-        "recording a sample, packing included",
-        f"≤ {format_ns(RECORDING_NS)}",
+        "CPU time to record a sample, packing included",
+        f"≤ {format_ns(RECORDING_NS)}, in the best of {ROUNDS} rounds",
         format_ns(each_ns),
         each_ns <= RECORDING_NS,
     )
@@ -135,8 +135,8 @@ def lateness(rounds: list[Lateness]) -> Requirement:
     """Require how late requests leave in an open loop; the middle one of *rounds* counts."""
     middle = sorted(rounds, key=lambda one: one.p99_ns)[len(rounds) // 2]
     return Requirement(
-        f"lateness in an open loop at {LATENESS_SHARE:.0%} of the ceiling, p99",
-        f"≤ {format_ns(LATE_NS)}",
+        f"how late requests leave in an open loop at {LATENESS_SHARE:.0%} of the ceiling, p99",
+        f"≤ {format_ns(LATE_NS)}, in the median of {len(rounds)} rounds",
         f"p50 {format_ns(middle.p50_ns)}, p99 {format_ns(middle.p99_ns)}"
         f" at {format_rate(middle.rate_per_s)}",
         middle.p99_ns <= LATE_NS,
@@ -164,13 +164,13 @@ def self_checks(closed: list[Measurement], offered: list[Measurement]) -> Iterat
     off = [abs((one.evidence.little_ratio or 0) - 1) for one in closed]
     yield Requirement(
         "Little's law in a closed loop: clients = rate x time",
-        f"within {LITTLE:.0%}",
+        f"within {LITTLE:.0%} and the driver's stalls" + stalled(allowed),
         worst(off),
         all(one <= most for one, most in zip(off, allowed, strict=True)) if off else None,
     )
     off = [abs((one.evidence.achieved_ratio or 0) - 1) for one in offered]
     yield Requirement(
-        "answered a second against offered in an open loop",
+        "responses a second, compared with what an open loop offered",
         f"within {OFFERED:.0%}",
         worst(off),
         max(off) <= OFFERED if off else None,
@@ -178,13 +178,18 @@ def self_checks(closed: list[Measurement], offered: list[Measurement]) -> Iterat
     lost = [one.evidence.unaccounted or 0 for one in (*closed, *offered)]
     total = sum(one.outcomes.total for one in (*closed, *offered))
     yield Requirement(
-        "conservation: begun = ended + in flight",
+        "no request is lost: begun = ended + in flight",
         "exactly",
         f"{sum(map(abs, lost))} of {total:,} requests are missing",
         not any(lost),
     )
 
 
+def stalled(allowed: list[float]) -> str:
+    """Say how much is allowed where drivers stalled longest; nothing where nothing ran."""
+    return f" (≤ {max(allowed):.1%})" if allowed else ""
+
+
 def worst(off: list[float]) -> str:
     """Say how far the worst run was off, and how many there are."""
-    return f"at most {max(off):.1%} off in {len(off)} runs" if off else "no run kept its schedule"
+    return f"at most {max(off):.1%} off in {len(off)} runs" if off else "no run counts"

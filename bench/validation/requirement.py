@@ -7,8 +7,10 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from calcbench.bench.system.terminal import echo
+
 HEAD = ("what", "required", "measured", "verdict")
-WIDTHS = (66, 24, 66, 12)  # characters of each column; a longer cell only bends the table
+WIDTHS = (72, 48, 66, 12)  # characters of each column; a longer cell only bends the table
 # Standard errors. Some shares lie at the edge of what is required, such as 1 - 2/2^6 = 96.9 % for
 # six rounds; a dozen are counted, and with two errors one of them would be out in every fifth run.
 ERRORS = 3
@@ -40,11 +42,11 @@ def line(cells: Sequence[str], fill: str = " ") -> str:
 def print_requirements(requirements: Iterable[Requirement]) -> bool:
     """Print each of *requirements* when it has been measured; tell whether none was broken."""
     held = True
-    print(line(HEAD))
-    print(line([""] * len(HEAD), "-"), flush=True)
+    echo(line(HEAD))
+    echo(line([""] * len(HEAD), "-"))
     for one in requirements:
         held &= one.held is not False
-        print(line((one.what, one.required, one.measured, one.verdict)), flush=True)
+        echo(line((one.what, one.required, one.measured, one.verdict)))
     return held
 
 
@@ -56,6 +58,21 @@ def share_true(flags: Sequence[bool]) -> float:
 def counting_error(ratio: float, count: int) -> float:
     """Return what chance does to the share of *count* that is *ratio* in truth."""
     return ERRORS * math.sqrt(ratio * (1 - ratio) / count)
+
+
+def counted_at_most(required: float, *counts: int) -> str:
+    """Say that a share is at most what is *required*, and what chance may make of it in *counts*.
+
+    ``≤ 5%; by chance up to 9.6% of 200``.
+    """
+    limits = (f"{required + counting_error(required, count):.1%} of {count:,}" for count in counts)
+    return f"≤ {required:.0%}; by chance up to {', '.join(limits)}"
+
+
+def counted_between(low: float, high: float, count: int) -> str:
+    """Say that a share is *low* to *high*, and what chance may make of it in *count*."""
+    least, most = low - counting_error(low, count), min(high + counting_error(high, count), 1)
+    return f"{low:.0%} to {high:.0%}; by chance {least:.1%} to {most:.1%} of {count:,}"
 
 
 def at_most(required: float, flags: Sequence[bool]) -> bool:

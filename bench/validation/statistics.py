@@ -31,6 +31,8 @@ from calcbench.bench.units import format_number
 from calcbench.bench.validation.requirement import (
     Requirement,
     at_most,
+    counted_at_most,
+    counted_between,
     percentages,
     share_between,
     share_true,
@@ -162,8 +164,8 @@ def false_positives(draw: Draw, comparisons: int, drawn: int) -> Requirement:
     first = [draw_pair(draw, REQUIRED_ROUNDS).clear for _ in range(comparisons)]
     longer = [[draw_pair(draw, rounds).clear for _ in range(drawn)] for rounds in FEW]
     return Requirement(
-        f"A/A called different, {REQUIRED_ROUNDS} rounds; longer: {FEW_NAMES}",
-        f"≤ {ALPHA:.0%}",
+        f"two equal strategies called different, {REQUIRED_ROUNDS} rounds; also {FEW_NAMES}",
+        counted_at_most(ALPHA, comparisons, drawn),
         f"{percentages([first])}; {percentages(longer)}",
         all(at_most(ALPHA, flags) for flags in (first, *longer)),
     )
@@ -173,8 +175,8 @@ def false_positives_of_five(draw: Draw, comparisons: int) -> Requirement:
     """Count how often of five strategies that are alike any two are said to differ."""
     flags = [any_of_five(draw, REQUIRED_ROUNDS) for _ in range(comparisons)]
     return Requirement(
-        "A/A of five: any of the ten pairs called different",
-        f"≤ {ALPHA:.0%}",
+        "five equal strategies: any of the ten pairs called different",
+        counted_at_most(ALPHA, comparisons),
         percentages([flags]),
         at_most(ALPHA, flags),
     )
@@ -218,7 +220,7 @@ def covered(what: str, holds: Sequence[Sequence[bool]]) -> Requirement:
     low, high = COVERED
     return Requirement(
         f"95% interval of a {what} holds it, {FEW_NAMES}",
-        f"{low:.0%} to {high:.0%}",
+        counted_between(low, high, len(holds[0])),
         percentages(holds),
         all(share_between(low, high, flags) for flags in holds),
     )
@@ -242,9 +244,10 @@ def stopping(
     clear = [comparison.clear for comparison in found]
     holds = [comparison.low <= 1 <= comparison.high for comparison in found]
     return Requirement(
-        f"A/A with --precision {precision:.0%} called different; 95% interval holds",
-        f"≤ {ALPHA:.0%}; {COVERED[0]:.0%} to {COVERED[1]:.0%}",
-        f"{share_true(clear):.1%}; {percentages([holds])}",
+        f"two equal strategies with --precision {precision:.0%} called different; 95% interval"
+        " holds their ratio",
+        f"{counted_at_most(ALPHA, comparisons)}; {counted_between(*COVERED, comparisons)}",
+        f"{percentages([clear])}; {percentages([holds])}",
         at_most(ALPHA, clear) and share_between(*COVERED, holds),
     )
 
@@ -261,12 +264,12 @@ def detection(noise: "NDArray[np.float64]", name: str, comparisons: int, drawn: 
         ),
         None,
     )
-    found = f"in {needed} rounds" if needed else f"not in {MOST_ROUNDS} rounds"
+    when = f"{needed} rounds" if needed else f"more than {MOST_ROUNDS} rounds"
     ratio = share_true([draw_pair(draw, REQUIRED_ROUNDS, shift).clear for _ in range(drawn)])
     return Requirement(
-        f"a true {TRUE:.0%} of {name} is found, four times in five",
-        f"≤ {REQUIRED_ROUNDS} rounds",
-        f"{found}, by {REQUIRED_ROUNDS} in {ratio:.0%};"
-        f" noise of a ratio {format_number(100 * float(noise.std(ddof=1)))}%",
+        f"a true difference of {TRUE:.0%} in {name} is found in {REQUIRED_ROUNDS} rounds",
+        f"in ≥ {POWER:.0%} of {drawn:,} races",
+        f"in {ratio:.1%}; {POWER:.0%} take {when};"
+        f" rounds differ by {format_number(100 * float(noise.std(ddof=1)))}%",
         ratio >= POWER,
     )

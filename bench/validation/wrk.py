@@ -99,8 +99,8 @@ def agreement(rounds: Sequence[tuple[Figures, Figures]]) -> Requirement:
     Where they differ so much that either may be true, that is not measured.
     """
     what, required = (
-        f"ours / {WRK}'s: right responses a second; p50 corrected as theirs",
-        f"within {AGREE:.0%}",
+        f"our driver / {WRK}: right responses a second; p50, corrected as {WRK} does",
+        f"whole interval of the rates within {AGREE:.0%}",
     )
     if not rounds:
         return Requirement(what, required, f"{WRK} is not installed", None)

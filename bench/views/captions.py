@@ -6,12 +6,20 @@ Pure functions of the summary. They claim only what the numbers hold.
 from collections.abc import Sequence
 
 from calcbench.bench.analysis.metrics import INTERVAL_ROUNDS, Metric
-from calcbench.bench.analysis.ranking import compare, rankable, tiers
+from calcbench.bench.analysis.ranking import (
+    Contests,
+    compare,
+    contenders,
+    contests,
+    rankable,
+)
 from calcbench.bench.analysis.summary import Row
 from calcbench.bench.schema.judgements import DRIVER_BOUND, SERVER_BOUND
 from calcbench.bench.schema.result import Run
 from calcbench.bench.units import format_seconds
+from calcbench.bench.views.standing import are_close, figures, too_little
 from calcbench.bench.views.wording import (
+    DOUBTS,
     NO_BREAK,
     REUSE,
     cut_line,
@@ -29,7 +37,7 @@ def headline(metric: Metric, rows: Sequence[Row]) -> str:
     """Say who is best at the most connections that *rows*, of one panel, were measured with.
 
     A strategy that leaves clients without any response cannot be the best of them, and nobody is
-    who shares the first tier.
+    where several may be.
     """
     measured = [row for row in rows if row.status == "ok" and not row.condition.is_control]
     if not measured:
@@ -39,23 +47,37 @@ def headline(metric: Metric, rows: Sequence[Row]) -> str:
     fair = [row for row in last if not row.starves]
     at = f"at {most:,} {plural(most, 'connection')}"
     if not last:
-        return f"{at}, the driver was the limit"
+        bound = all(row.judgement == DRIVER_BOUND for row in measured)
+        return f"{at}, " + ("the driver was the limit" if bound else "no point can be ranked")
     if not fair:
-        return f"{at}, nobody answers every client"
+        return f"{at}, no strategy answers every client"
     best, *others = sorted(fair, key=metric.median, reverse=metric.more_is_better)
     if any(row.starves and level_or_ahead(row, best, metric) for row in last):
-        at += ", open markers aside"
+        at += ", not counting open markers"
     name, value = best.condition.strategy, f"{metric.text(best)} {at}"
     if len(last) == 1:
         return f"{name}: {value}"
     if not others:
         return f"only {name} answers every client: {value}"
-    if best.rounds < 2:  # whoever comes first in one round need not in the next
-        return f"{name} came first in the only round: {value}"
-    if near := tiers(fair, metric)[0][1:]:
-        beside = near[0].condition.strategy if len(near) == 1 else f"{len(near)} others"
-        return f"no clear difference between {name} and {beside}: about {value}"
+    if best.rounds < 2 and len({row.counted for row in fair}) == 1:
+        return f"{name} came first in the only round: {value}"  # who need not be in the next
+    level = contenders(fair, metric)
+    if len(level) > 1:
+        return undecided(level, metric, contests(fair, metric), at)
     return f"{name} {'leads' if metric.more_is_better else 'is fastest'}: {value}"
+
+
+def undecided(level: Sequence[Row], metric: Metric, comparisons: Contests, at: str) -> str:
+    """Say that it is not known which of *level* is the best, *at* so many connections."""
+    names = [row.condition.strategy for row in level]
+    known = f"{figures(level, metric)} {at}"
+    which = " and ".join(names) if len(names) == 2 else f"{len(names)} strategies"
+    if why := too_little(level, comparisons):
+        return f"cannot tell which of {which} is best: {known} ({why})"
+    if not are_close(level, metric):
+        return f"cannot tell which of {which} is best: {known}"
+    beside = names[1] if len(names) == 2 else f"{len(names) - 1} others"
+    return f"no clear difference between {names[0]} and {beside}: {known}"
 
 
 def level_or_ahead(row: Row, best: Row, metric: Metric) -> bool:
@@ -82,10 +104,11 @@ def notes(rows: Sequence[Row]) -> list[str]:
     for judgement, points in doubts(rows).items():
         whole = len(points) == sum(row.status == "ok" for row in rows) > 1
         who = "every point" if whole else enumerate_few(points)
-        found.append(f"Judged {judgement}: {who}")
+        what = DOUBTS[judgement][1] if judgement in DOUBTS else judgement
+        found.append(f"{who[0].upper()}{who[1:]}: {what}" if whole else f"{who}: {what}")
     if starved:
         who = enumerate_few([f"{name}{NO_BREAK}{count}" for name, count in starved.items()])
-        found.insert(0, f"Open marker: only some clients ever got a response ({who}).")
+        found.insert(0, f"Open marker: only some clients got a right response ({who}).")
     return found
 
 
@@ -133,25 +156,26 @@ def footer(run: Run) -> str:
     """Say how, where and with what *run* was measured, in one paragraph."""
     plan, machine, versions = run.plan, run.machine, run.versions
     reuses = " and ".join(REUSE[reuse] for reuse in plan.reuses)
+    levels = {measurement.condition.connections for measurement in run.measurements}
+    lines = len(levels or plan.connections) > 1
     count = max((measurement.round for measurement in run.measurements), default=plan.rounds)
-    rounds = f"{count} {plural(count, 'round')} of {format_seconds(plan.duration_s)}"
+    rounds = f"{count:,} {plural(count, 'round')} of {format_seconds(plan.duration_s)}"
     if count == 1:
         spread = "one round shows no spread"
-    elif count < INTERVAL_ROUNDS:
-        spread = "bars behind them: lowest to highest"
     else:
-        spread = "bars behind them: where the median lies, at 95%"
-    beside = ", side by side for each number of connections" if len(plan.connections) > 1 else ""
+        reach = "lowest to highest" if count < INTERVAL_ROUNDS else "95% interval of the median"
+        spread = f"{'bands behind them' if lines else 'whiskers'}: {reach}"
+    beside = "Markers, side by side for each number of connections"
     load = [rounds, reuses]
     if plan.rate is not None:
         load.append(
-            f"an open loop of {plan.rate:,.6g} requests per second, {plan.arrivals} arrivals"
+            f"an open loop of {plan.rate:,.10g} requests per second, {plan.arrivals} arrivals"
         )
     if plan.behaviours:
-        load.append(f"beside clients {', '.join(plan.behaviours)}")
+        load.append(f"beside background clients {', '.join(plan.behaviours)}")
     parts = [
         f"Run {run.name}: {', '.join(load)}, seed {plan.seed}.",
-        f"Markers{beside}: median of the rounds; {spread}.",
+        f"{beside if lines else 'Bars and markers'}: median of the rounds; {spread}.",
         f"{describe_processor(machine, 'cores')}.",
         f"{machine.get('system', 'Unknown system')} {machine.get('kernel', '')},",
         f"{versions.get('implementation', 'Python')} {versions.get('python', '')},",

@@ -7,6 +7,7 @@ same summary always gives the same bytes.
 
 import functools
 import textwrap
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,9 @@ from matplotlib.textpath import TextToPath
 from calcbench.bench.analysis.metrics import METRICS, THROUGHPUT, Metric
 from calcbench.bench.analysis.ranking import without_controls
 from calcbench.bench.analysis.summary import Row, Summary
-from calcbench.bench.schema.result import Run, whole_file
+from calcbench.bench.schema.result import Run
+from calcbench.bench.system.files import whole_file
+from calcbench.bench.system.terminal import printable_record
 from calcbench.bench.views.captions import footer, headline, notes
 from calcbench.bench.views.palette import Style, styles
 from calcbench.bench.views.panel import (
@@ -33,12 +36,12 @@ from calcbench.bench.views.panel import (
     draw_lines,
 )
 from calcbench.bench.views.scaling import FITTED, PREDICTED, curves
-from calcbench.bench.views.wording import break_name, cut_line, panel_heading, panels
+from calcbench.bench.views.wording import panel_heading, panels, shorten_names
 
 DPI = 100
 MODELS = {
-    PREDICTED: "Dotted: what the time of a request alone predicts for all servers of a strategy.",
-    FITTED: "Dots and dashes: the Universal Scalability Law, fitted.",
+    PREDICTED: "Dotted: what the time of a single request predicts (queueing theory).",
+    FITTED: "Dots and dashes: the Universal Scalability Law, fitted to the medians.",
 }
 WIDTH = 16.0
 MARGIN = 0.4
@@ -52,6 +55,7 @@ LONGEST_PIECE = 45  # characters of one word in a line, for whatever an option m
 LONGEST_LINE = 32  # characters of a name, so that there is always room for the axes
 LEAST_TALL = {1: 5.4, 2: 4.2}  # height of the axes, by the rows of panels
 
+METADATA = {"svg": {"Date": None}, "png": {"Software": None}}  # by format: nothing that changes
 TITLE, HEADING, MIDDLE, SMALL = 23, 17, 14, 12  # sizes of text, points
 FAINT = "#5c5c5c"
 STYLE: dict[Any, Any] = {
@@ -71,21 +75,29 @@ STYLE: dict[Any, Any] = {
 }
 
 
-def draw_charts(summary: Summary, run: Run, folder: Path, *, models: bool = False) -> list[Path]:
+def draw_charts(
+    summary: Summary, run: Run, folder: Path, *, models: bool = False, replace: bool = True
+) -> list[Path]:
     """Write every chart of *summary* into *folder* as SVG and PNG; return their paths.
 
     With *models*, that of throughput shows what was predicted beside what was measured. Draws
-    nothing when nothing was measured. Raises CalcbenchError when they cannot be written.
+    nothing when nothing was measured, and what is there already only to *replace* it. Raises
+    CalcbenchError when they cannot be written.
     """
-    paths = []
-    summary = without_controls(summary)
-    with mpl.rc_context(STYLE):
+    paths: list[Path] = []
+    summary, run = printable_record(without_controls(summary)), printable_record(run)
+    with mpl.rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # a box stands for it
         for metric in METRICS if summary.rows else ():
-            figure = draw(summary, run, metric, models=models and metric is THROUGHPUT)
-            for suffix, metadata in (("svg", {"Date": None}), ("png", {"Software": None})):
-                paths.append(folder / f"{metric.file}.{suffix}")
-                with whole_file(paths[-1]) as file:
-                    figure.savefig(file, format=suffix, dpi=DPI, metadata=metadata)
+            files = {folder / f"{metric.file}.{suffix}": suffix for suffix in METADATA}
+            paths += files
+            wanted = [path for path in files if replace or not path.exists()]
+            if wanted:
+                figure = draw(summary, run, metric, models=models and metric is THROUGHPUT)
+            for path in wanted:
+                with whole_file(path, folder.parent) as file:
+                    suffix = files[path]
+                    figure.savefig(file, format=suffix, dpi=DPI, metadata=METADATA[suffix])
     return paths
 
 
@@ -125,10 +137,9 @@ def measure_labels(styles: Mapping[str, Style]) -> dict[str, Label]:
     figure = Figure(dpi=DPI)
     FigureCanvasAgg(figure)
     labels = {}
-    for name, style in styles.items():
-        text = "\n".join(cut_line(line, LONGEST_LINE) for line in break_name(name))
+    for name, text in shorten_names(styles, LONGEST_LINE).items():
         box = figure.text(0, 0, text).get_window_extent()
-        labels[name] = Label(text, box.width / DPI, box.height / DPI, style)
+        labels[name] = Label(text, box.width / DPI, box.height / DPI, styles[name])
     return labels
 
 

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from calcbench.bench.analysis.compare import Change
-from calcbench.bench.analysis.inference import NO_COMPARISON, Comparison
 from calcbench.bench.analysis.thresholds import WORDS, Judged, exit_status
 from calcbench.bench.schema.condition import group_by
 from calcbench.bench.schema.plan import Plan
@@ -13,13 +12,16 @@ from calcbench.bench.schema.result import Run
 from calcbench.bench.units import format_number, format_rate, format_seconds
 from calcbench.bench.views.export import as_json
 from calcbench.bench.views.text_table import aligned, places_of
+from calcbench.bench.views.wording import mark, marks
 
-HEADINGS = ("clients", "strategy", "metric", "A", "B", "change", "95% interval", "verdict")
+HEADINGS = ("clients", "strategy", "metric", "A", "B", "typical change", "95% interval", "verdict")
+LARGEST = 1e6  # a ratio beyond it is no figure any more
 WORDS_AT_LEFT = ("strategy", "metric", "verdict")
 LEGEND = (
-    "A, B: medians of the rounds; change: from A to B; a verdict holds for all lines of its metric"
-    " together (Holm), an interval for its own line; seen from: the least change that as many"
-    " rounds would show"
+    "A, B: medians of the rounds; typical change: from a round of A to one of B, estimated from all"
+    " of them (Hodges and Lehmann; from means where rounds are few), so not quite B/A; would show:"
+    " as many rounds would find a change of that size; a verdict holds for all lines of its metric"
+    " together (Holm), an interval for its own line"
 )
 
 
@@ -45,6 +47,8 @@ def compare_lines(
         yield from aligned(table, places_of(HEADINGS, *WORDS_AT_LEFT))
     yield ""
     yield LEGEND
+    pairs = (change.pair for change in changes)
+    yield from marks({row.judgement for pair in pairs for row in (pair.first, pair.second)})
     if judged:
         yield ""
     for one in judged:
@@ -57,7 +61,7 @@ def seen(judged: Judged) -> str:
         return judged.reason
     low, high = judged.interval
     if judged.threshold.relative:
-        return f"{percent(judged.value)}, {percent(low)} to {percent(high)}"
+        return f"{percent(judged.value)}, {change_interval(low, high)}"
     unit = judged.threshold.metric.unit
     return (
         f"{format_number(judged.value)}{unit}, {format_number(low)} to {format_number(high)}{unit}"
@@ -67,10 +71,10 @@ def seen(judged: Judged) -> str:
 def setting_differences(first: Run, second: Run) -> Iterator[str]:
     """Yield a warning for each thing beside the strategies that is not the same in both runs."""
     if first == second:
-        yield "A and B are one result: this shows what chance alone would leave open"
+        yield "A and B are the same result: the intervals show what chance alone can do"
     for label, run in zip("AB", (first, second), strict=True):
         if run.partial:
-            yield f"{label} was stopped early"
+            yield f"{label} is only a part of its race"
     for what, values in (
         ("processor", [run.machine.get("cpu") for run in (first, second)]),
         ("number of cores", [run.machine.get("cores") for run in (first, second)]),
@@ -92,24 +96,24 @@ def describe_load(plan: Plan) -> str:
 
 
 def listed(texts: Sequence[str]) -> str:
-    """Return *texts* in one, or that there are none."""
-    return ", ".join(sorted(texts)) or "the usual ones"
+    """Return *texts* in one, or that all is at its default."""
+    return ", ".join(sorted(texts)) or "the defaults"
 
 
 def cells_of_change(change: Change) -> list[str]:
     """Return the cells of *change*."""
     first, second, comparison = change.pair.first, change.pair.second, change.comparison
-    known = comparison != NO_COMPARISON
+    known = comparison.known
     return [
         f"{second.condition.connections:,}",
         second.condition.strategy,
         change.metric.name,
         *(
-            change.metric.text(row) if change.metric.spread(row).rounds else ""
+            mark(row) + change.metric.text(row) if change.metric.spread(row).rounds else ""
             for row in (first, second)
         ),
         percent(comparison.ratio) if known else "",
-        show_interval(comparison) if known else "",
+        change_interval(comparison.low, comparison.high) if known else "",
         change.verdict,
     ]
 
@@ -117,15 +121,17 @@ def cells_of_change(change: Change) -> list[str]:
 def percent(ratio: float) -> str:
     """Return *ratio* as a change: ``+3.1%``, ``−40%``, ``2.5x`` from double on."""
     if ratio >= 2:
-        return f"{format_number(ratio)}x" if ratio < 1e6 else "any"
+        return f"{format_number(ratio)}x" if ratio < LARGEST else "unknown"
     change = ratio - 1
     digits = 0 if abs(change) >= 0.1 else 1
     return f"{change:+.{digits}%}".replace("-", "−")
 
 
-def show_interval(comparison: Comparison) -> str:
-    """Return the interval of *comparison*: ``−2.0% to +3.1%``."""
-    return f"{percent(comparison.low)} to {percent(comparison.high)}"
+def change_interval(low: float, high: float) -> str:
+    """Return an interval of ratios as one of changes: ``−2.0% to +3.1%``."""
+    if high < LARGEST:
+        return f"{percent(low)} to {percent(high)}"
+    return f"{percent(low)} or more" if low > 1 / LARGEST else "unknown"
 
 
 def comparison_as_json(

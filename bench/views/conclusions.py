@@ -1,38 +1,48 @@
-"""What a result says in words: who is ahead where, what flips, what cannot be told.
+"""What a result says in words: who is ahead where, what flips, and what is not known.
 
 Pure functions of the summary. They claim only what `calcbench.bench.analysis.ranking` can tell
 apart.
 """
 
 import itertools
-import math
 from collections.abc import Iterable, Sequence
 
-from calcbench.bench.analysis.inference import NO_COMPARISON, Comparison
-from calcbench.bench.analysis.metrics import P99, THROUGHPUT
+from calcbench.bench.analysis.inference import Comparison
+from calcbench.bench.analysis.metrics import P99, THROUGHPUT, Metric
 from calcbench.bench.analysis.ranking import (
     Contests,
     Control,
+    contenders,
     contests,
     controls,
     leading,
     rankable,
     ranked,
-    rounds_to_tell,
+    tiers,
 )
-from calcbench.bench.analysis.ranking import tiers as in_tiers
 from calcbench.bench.analysis.summary import Row, Summary
 from calcbench.bench.schema.condition import group_by
 from calcbench.bench.schema.judgements import UNRANKED
 from calcbench.bench.units import format_number, format_ratio
+from calcbench.bench.views.standing import (
+    are_close,
+    detectable,
+    few_rounds,
+    figures,
+    ratio_interval,
+    short_ratio,
+    sure_ratio,
+    too_little,
+)
 from calcbench.bench.views.wording import panels
 
 FAILURES = {  # what happened to a row's rounds, by its status
-    "ok": "Not every round counts, for {}.",
-    "failed": "No round counts, for {}.",
-    "unavailable": "Not measured, for it cannot run here: {}.",
+    "ok": "Some rounds of {} do not count.",
+    "failed": "No round of {} counts.",
+    "unavailable": "Cannot run here, so not measured: {}.",
 }
-USELESS = 20.0  # a difference that large needs no test
+ALIKE = ": no clear difference, as it should be."
+DIFFERS = ". It differs from itself, so do not trust any difference of that size here."
 
 
 def verdict(summary: Summary) -> list[str]:
@@ -44,7 +54,7 @@ def verdict(summary: Summary) -> list[str]:
     top = max((row.condition.connections for row in summary.rows), default=0)
     rows = [row for row in summary.rows if row.condition.connections == top]
     settings = group_by(rankable(rows), lambda row: row.condition, "strategy", "workload")
-    sentences = ["The race was stopped early."] if summary.partial else []
+    sentences = ["This is only a part of the race."] if summary.partial else []
     by_workload = [
         {key.workload: found for key, found in panels(members).items()}
         for members in settings.values()
@@ -66,80 +76,69 @@ def leader(rows: list[Row]) -> str:
     """Return who leads among *rows*, all of one workload, or that nobody clearly does."""
     metric = leading(rows)
     fair = ranked(rows)
-    tiers = in_tiers(fair)
-    best, *near = tiers[0]
+    level = contenders(fair, metric)
+    best = level[0]
     value = f"p99 {metric.text(best)}" if metric is P99 else metric.text(best)
     of_fair = " of those that serve every client" if len(fair) < len(rows) else ""
     if len(rows) == 1:
         return f"{name(best)} answers {value}" if metric is THROUGHPUT else f"{name(best)}: {value}"
     if len(fair) == 1:
         return f"{name(best)} alone serves every client ({value})"
-    comparisons = contests(fair)
-    if best.rounds < 2:
+    if best.rounds < 2 and len({row.counted for row in fair}) == 1:
         second = sorted(fair, key=metric.median, reverse=metric.more_is_better)[1]
         ratio = format_ratio(metric.median(best) / metric.median(second))
         where = f"came first in the only round{of_fair}"
-        return f"{name(best)} {where} ({value}, {ratio} {name(second)})"
-    if near:
-        names = enumerate_names([name(row) for row in tiers[0]])
-        of_fair = ", which serve every client" if of_fair else ""
-        seen = detectable(tiers[0], comparisons)
-        return f"no clear difference between {names}{of_fair} (about {value}{seen})"
-    second = tiers[1][0]
-    ratio = sure_ratio(comparisons[name(best), name(second)])
-    return f"{name(best)} is fastest{of_fair} ({value}, {ratio} {name(second)})"
+        return f"{name(best)} {where} ({value}, {ratio} {as_much(metric)} {name(second)})"
+    comparisons = contests(fair, metric)
+    if len(level) > 1:
+        return undecided(level, metric, comparisons, serving_all=len(fair) < len(rows))
+    second = tiers(fair, metric)[1][0]
+    comparison = comparisons[name(best), name(second)]
+    beside = f"{short_ratio(comparison)} {as_much(metric)} {name(second)}"
+    interval = ratio_interval(comparison.low, comparison.high)
+    return f"{name(best)} is fastest{of_fair} ({value}, {beside} [{interval}])"
 
 
-def sure_ratio(comparison: Comparison) -> str:
-    """Return the ratio that *comparison* holds and its interval: ``2.1x [1.9x to 2.3x]``."""
-    ratio = (
-        format_ratio(comparison.ratio) if comparison.ratio >= 1 else fine_ratio(comparison.ratio)
-    )
-    return f"{ratio} [{fine_ratio(comparison.low)} to {fine_ratio(comparison.high)}]"
+def as_much(metric: Metric) -> str:
+    """Return how two figures of *metric* are compared: rates are many, times are long."""
+    return "as many as" if metric is THROUGHPUT else "as long as"
 
 
-def fine_ratio(ratio: float) -> str:
-    """Return *ratio* with two decimals where it is near 1: ``0.98x``, ``1.25x``, ``3.1x``."""
-    if not 1e-3 < ratio < 1e3:
-        return "any"
-    return f"{ratio:.2f}x" if ratio < 2 else format_ratio(ratio)
+def undecided(
+    level: Sequence[Row], metric: Metric, comparisons: Contests, *, serving_all: bool
+) -> str:
+    """Return that nobody knows which of *level* is the best, why, and what their figures are.
 
-
-def detectable(rows: Sequence[Row], comparisons: Contests) -> str:
-    """Say how large a difference between *rows* had to be to be seen, where that is known."""
-    most = max(
-        comparisons[name(one), name(other)].detectable
-        for one, other in itertools.combinations(rows, 2)
-    )
-    if not math.isfinite(most):
-        return ""
-    rounds, needed = min(row.rounds for row in rows), rounds_to_tell(rows)
-    more = f"; {needed} rounds tell more" if rounds < needed else ""
-    if most > USELESS:
-        return f"; {rounds} rounds as noisy as these show hardly any difference{more}"
-    return f"; {rounds} rounds show differences from {fine_ratio(most)}{more}"
+    *serving_all* says that others are left out, which do not serve every client.
+    """
+    names = enumerate_names([name(row) for row in level])
+    who = f"{names}, which serve every client" if serving_all else names
+    known = f"p99 {figures(level, metric)}" if metric is P99 else figures(level, metric)
+    best = "faster" if len(level) == 2 else "fastest"
+    if why := too_little(level, comparisons):
+        return f"cannot tell which of {who}{',' * serving_all} is {best}: {why} ({known})"
+    seen = detectable(level, comparisons)
+    if are_close(level, metric):
+        return f"no clear difference between {who} ({known}{seen})"
+    return f"cannot tell which of {who}{',' * serving_all} is {best} ({known}{seen})"
 
 
 def control_sentences(found: Sequence[Control]) -> list[str]:
     """Return a sentence on what the A/A controls *found*, if there were any."""
     if not found:
         return []
-    who = found[0].condition.strategy
-    parts = [f"{control.condition.workload} {found_ratio(control.comparison)}" for control in found]
-    same = f"A/A control, {who} against itself: {'; '.join(parts)}"
-    if any(control.comparison.clear for control in found):
-        return [f"{same}. It differs from itself, so trust no difference of that size here."]
-    if all(control.comparison == NO_COMPARISON for control in found):
-        return [f"{same}."]
-    return [f"{same}: no clear difference, as it should be."]
-
-
-def found_ratio(comparison: Comparison) -> str:
-    """Return the ratio of a strategy to itself and its interval, or that nobody can tell."""
-    if comparison == NO_COMPARISON:
-        return "cannot tell, too few rounds count"
-    low, high = fine_ratio(comparison.low), fine_ratio(comparison.high)
-    return f"{fine_ratio(comparison.ratio)} [{low} to {high}]"
+    known = [control for control in found if not control.comparison.too_few]
+    few = [control for control in found if control.comparison.too_few]
+    sentences = []
+    who = f"A/A control, {found[0].condition.strategy} against itself"
+    if known:
+        parts = [f"{one.condition.workload} {sure_ratio(one.comparison)}" for one in known]
+        differs = any(control.comparison.clear for control in known)
+        sentences.append(f"{who}: {'; '.join(parts)}" + (DIFFERS if differs else ALIKE))
+    if few:
+        parts = [f"{one.condition.workload}, {few_rounds(one.comparison.rounds)}" for one in few]
+        sentences.append(f"{who}: cannot tell under {'; '.join(parts)}.")
+    return sentences
 
 
 def flip(workloads: dict[str, list[Row]]) -> list[str]:
@@ -182,16 +181,20 @@ def why_unranked(row: Row) -> str:
 
 
 def starvation(rows: list[Row], connections: int) -> list[str]:
-    """Return a sentence on the strategies that left some client without any response, if any."""
+    """Return a sentence on the strategies that left some client without a right response, if any.
+
+    A client that got an error got a response, so of those no more is said than that.
+    """
     served: dict[str, int] = {}
-    for row in rows:
-        if row.starves and not row.condition.is_control:
-            fewest = min(row.clients_served, served.get(name(row), connections))
-            served[name(row)] = fewest
+    starved = [row for row in rows if row.starves and not row.condition.is_control]
+    for row in starved:
+        fewest = min(row.clients_served, served.get(name(row), connections))
+        served[name(row)] = fewest
     if not served:
         return []
-    counts = enumerate_names([f"{strategy} served {count}" for strategy, count in served.items()])
-    return [f"Of {connections} clients {counts}; the others never got a response."]
+    counts = enumerate_names([f"{strategy} served {count:,}" for strategy, count in served.items()])
+    what = "right response" if any(row.outcomes.failed for row in starved) else "response"
+    return [f"Of {connections:,} clients {counts}; the others got no {what}."]
 
 
 def failures(rows: Iterable[Row]) -> list[str]:

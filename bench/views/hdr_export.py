@@ -13,7 +13,7 @@ from calcbench.bench.schema.histogram import Ranked, count_values, new_histogram
 from calcbench.bench.schema.histogram import write_hgrm as write
 from calcbench.bench.schema.result import Measurement, Run
 from calcbench.bench.schema.samples import TIMES, read_samples
-from calcbench.core.errors import CalcbenchError
+from calcbench.bench.system.files import make_folder
 
 if TYPE_CHECKING:
     from hdrh.histogram import HdrHistogram
@@ -21,21 +21,18 @@ if TYPE_CHECKING:
 FOLDER = "hgrm"
 
 
-def export(run: Run, folder: Path) -> list[Path]:
-    """Write the files of *run*, whose result is in *folder*, below it; return which there are.
+def export(run: Run, folder: Path, out: Path) -> list[Path]:
+    """Write the files of *run*, whose result is in *folder*, below *out*; return which there are.
 
     Raises CalcbenchError when they cannot be written, or the samples not be read.
     """
     names = TIMES if run.plan.rate else TIMES[:1]
     written = []
-    try:
-        (folder / FOLDER).mkdir(exist_ok=True)
-    except OSError as error:
-        raise CalcbenchError(f"cannot write to {folder / FOLDER}: {error.strerror}") from None
+    make_folder(out / FOLDER)
     for condition, rounds in group_by(run.measurements, lambda one: one.condition).items():
         good = counted(rounds)
         for name in names if good else ():
-            path = folder / FOLDER / f"{condition.slug}-{name}.hgrm"
+            path = out / FOLDER / f"{condition.slug}-{name}.hgrm"
             write(merged(good, folder, name), path)
             written.append(path)
     return written

@@ -9,7 +9,9 @@ from calcbench.bench.schema.evidence import WrkFigures
 from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Measurement, Run
 from calcbench.bench.units import format_number, format_rate
+from calcbench.bench.views.wording import plural
 
+IDLE = "idle"  # the behaviour of clients that ask nothing
 # What a background client has met, as a sentence says it; whatever else is counted is an outcome.
 MET = {
     "connections": "{} connections",
@@ -18,7 +20,7 @@ MET = {
     "wrong": "{} wrong responses",
     "http_error": "{} error responses",
     "closed": "{} times closed by the server",
-    "reset": "{} times broken by the server",
+    "reset": "{} times reset by the server",
     "refused": "{} times refused",
     "resets": "{} resets",
 }
@@ -33,6 +35,7 @@ def remarks(rows: Sequence[Row], run: Run) -> list[str]:
         *background_remarks(shown),
         *wrk_remarks(shown),
         *folded_remark(shown),
+        *printed_remarks(shown),
     ]
 
 
@@ -42,9 +45,8 @@ def schedule_remarks(rows: Sequence[Row], plan: Plan) -> list[str]:
     if not offered:
         return []
     rate = format_rate(offered[0].offered_per_s)
-    found = [
-        f"open loop, {rate} offered, {plan.arrivals} arrivals: latencies from when each was due"
-    ]
+    how = f"open loop, {rate} offered, {plan.arrivals} arrivals"
+    found = [f"{how}: latencies count from when a request was due"]
     for row in offered:
         name = f"{row.condition.strategy} at {row.condition.connections:,}"
         found.append(
@@ -68,24 +70,26 @@ def background_remarks(measurements: Iterable[Measurement]) -> list[str]:
             total.update({what: count for what, count in counts.items() if what != "clients"})
             total["clients"] = counts.get("clients", 0)
     return [
-        f"beside {at.strategy}, {at.workload}, {at.connections:,}: {counts['clients']:,} {name}:"
-        f" {describe_counts(counts)}"
+        f"beside {at.strategy} at {at.connections:,}, {at.workload}: {counts['clients']:,} {name}"
+        f" {plural(counts['clients'], 'client')}{describe_counts(name, counts)}"
         for (at, name), counts in met.items()
     ]
 
 
-def describe_counts(counts: Mapping[str, int]) -> str:
-    """Return what *counts* say, or that there was nothing."""
+def describe_counts(behaviour: str, counts: Mapping[str, int]) -> str:
+    """Return what *counts* say of clients of this *behaviour*; silent ones may count nothing."""
     parts = [words.format(f"{counts[what]:,}") for what, words in MET.items() if counts.get(what)]
-    return ", ".join(parts) or "nothing happened to them"
+    if parts:
+        return f": {', '.join(parts)}"
+    return " stayed connected" if behaviour == IDLE else ": no request ended"
 
 
 def wrk_remarks(measurements: Iterable[Measurement]) -> list[str]:
     """Say what wrk saw of the same server right after each measurement that it was asked about."""
     return [
-        f"wrk, behind {m.condition.strategy} at {m.condition.connections:,}, round {m.round}:"
+        f"wrk, after {m.condition.strategy} at {m.condition.connections:,}, round {m.round:,}:"
         f" {format_rate(seen.per_s)}, {wrk_latencies(seen)}{seen.errors:,} errors;"
-        f" ours there: {format_rate(m.right_responses * 1e9 / m.elapsed_ns)}"
+        f" our driver: {format_rate(m.right_responses * 1e9 / m.elapsed_ns)}"
         for m in measurements
         if (seen := m.evidence.wrk)
     ]
@@ -102,3 +106,13 @@ def folded_remark(measurements: Iterable[Measurement]) -> list[str]:
     if any(measurement.evidence.histograms for measurement in measurements):
         return ["too many samples to keep: quantiles are of histograms with 3 significant digits"]
     return []
+
+
+def printed_remarks(measurements: Iterable[Measurement]) -> list[str]:
+    """Say which servers have printed something, and its first line; that is no failure."""
+    first: dict[str, str] = {}
+    for measurement in measurements:
+        if measurement.printed:
+            line = measurement.printed.partition("\n")[0]
+            first.setdefault(measurement.condition.strategy, line)
+    return [f"{strategy} printed: {line}" for strategy, line in first.items()]

@@ -7,8 +7,10 @@ from typing import TextIO
 
 from calcbench.bench.analysis.stopping import by_condition, settled
 from calcbench.bench.analysis.summary import Summary
-from calcbench.bench.schema.result import Run, whole_file
-from calcbench.bench.units import format_rate
+from calcbench.bench.schema.result import Run
+from calcbench.bench.system.files import make_folder, whole_file
+from calcbench.bench.system.terminal import echo
+from calcbench.bench.units import format_ns, format_rate
 from calcbench.bench.views.conclusions import verdict
 from calcbench.bench.views.export import ranking_as_json, to_csv, to_json
 from calcbench.bench.views.table import print_table
@@ -18,40 +20,51 @@ from calcbench.core.errors import CalcbenchError
 CHARTS = "charts"
 
 
-def write_views(summary: Summary, run: Run, folder: Path, *, models: bool = False) -> list[Path]:
+def write_views(
+    summary: Summary, run: Run, folder: Path, *, models: bool = False, replace: bool = True
+) -> list[Path]:
     """Write ``summary.json``, ``summary.csv`` and ``charts/`` into *folder*; return the charts.
 
-    They replace those of an earlier time; *models* as for `calcbench.bench.views.charts`. Raises
-    CalcbenchError when they cannot be written.
+    They *replace* those of an earlier time, or only join them; *models* as for
+    `calcbench.bench.views.charts`. Raises CalcbenchError when they cannot be written or drawn.
     """
+    as_json = to_json(summary, ranking_as_json(summary))
+    for name, text in (("summary.json", as_json), ("summary.csv", to_csv(summary))):
+        if replace or not (folder / name).exists():
+            with whole_file(folder / name) as file:
+                file.write(text.encode())
+    charts = folder / CHARTS
+    make_folder(charts)
     # With it comes matplotlib: only when there is something to draw.
     from calcbench.bench.views.charts import draw_charts
 
-    as_json = to_json(summary, ranking_as_json(summary))
-    for name, text in (("summary.json", as_json), ("summary.csv", to_csv(summary))):
-        with whole_file(folder / name) as file:
-            file.write(text.encode())
-    charts = folder / CHARTS
     try:
-        charts.mkdir(exist_ok=True)
-    except OSError as error:
-        raise CalcbenchError(f"cannot write to {charts}: {error.strerror}") from None
-    return draw_charts(summary, run, charts, models=models)
+        return draw_charts(summary, run, charts, models=models, replace=replace)
+    except CalcbenchError:
+        raise
+    except Exception as error:  # matplotlib fails in its own ways, and takes no measured data
+        what = " ".join(str(error).split()) or type(error).__name__
+        raise CalcbenchError(f"cannot draw the charts in {charts}: {what}") from error
 
 
-def print_report(summary: Summary, run: Run, folder: Path, file: TextIO) -> None:
-    """Print the table of *summary*, what it says in words, and where everything lies."""
+def print_report(
+    summary: Summary, run: Run, folder: Path, file: TextIO | None, views: Path | None = None
+) -> None:
+    """Print the table of *summary*, what it says in words, and where everything lies.
+
+    The data is in *folder*, and so are the *views* unless they are said to be elsewhere.
+    """
     print_table(summary, run, file)
-    width = shutil.get_terminal_size().columns if file.isatty() else 0
-    print(file=file)
+    width = shutil.get_terminal_size().columns if file and file.isatty() else 0
+    echo(file=file)
     for sentence in filter(None, (*verdict(summary), note(run))):
-        print(fill(sentence, width), file=file)
-    print(file=file)
+        echo(fill(sentence, width), file=file)
+    echo(file=file)
     if driver := reference(run):
-        print(fill(f"Driver: {driver}", width), file=file)
+        echo(fill(f"Load generator: {driver}", width), file=file)
     if summary.rows:
-        print(f"Charts: {folder / CHARTS}", file=file)
-    print(f"Data:   {folder}", file=file)
+        echo(f"Charts: {(views or folder) / CHARTS}", file=file)
+    echo(f"Data:   {folder}", file=file)
 
 
 def fill(text: str, width: int) -> str:
@@ -67,10 +80,10 @@ def reference(run: "Run") -> str:
     if not used or not any(near):
         return ""
     can = " and ".join(
-        f"{format_rate(ways[way].ceiling_per_s)} ({way}, {ways[way].cost_ns / 1e3:.3g} µs each)"
+        f"{format_rate(ways[way].ceiling_per_s)} ({way}, {format_ns(ways[way].cost_ns)} each)"
         for way in used
     )
-    return f"at most {can} on one core; the nearest point came to {max(near):.0%} of that"
+    return f"at most {can} on one core; it was at most {max(near):.0%} busy"
 
 
 def note(run: Run) -> str:
@@ -82,11 +95,15 @@ def note(run: Run) -> str:
     raced = [condition for condition in run.plan.conditions() if not condition.is_control]
     if not any(condition in known for condition in raced):
         return ""
-    counted = f"{rounds} {plural(rounds, 'round')}"
+    counted = f"{rounds:,} {plural(rounds, 'round')}"
     share = f"{100 * run.plan.precision:.3g}%"
-    whose = "" if all(condition in known for condition in raced) else " between those that count"
+    whose = (
+        ""
+        if all(condition in known for condition in raced)
+        else " between those that always counted"
+    )
     if settled(run.plan, run.measurements):
-        return f"Every difference{whose} is known to {share} after {counted}."
+        return f"Every difference{whose} is known to within {share} after {counted}."
     were = "was" if rounds == 1 else "were"
     more = "" if run.partial else "; --most-rounds allows more"
-    return f"{counted} {were} not enough to know every difference{whose} to {share}{more}."
+    return f"{counted} {were} not enough to know every difference{whose} to within {share}{more}."

@@ -21,14 +21,14 @@ TIME = (*POINT, "CPU µs", "user", "system", "waits", "preempted", "delay")
 THINGS = (*POINT, "PSS MB", "peak", "procs", "threads", "drops", "TIME_WAIT", "workers", "Jain")
 TIME_LEGEND = (
     "CPU µs, waits (voluntary context switches) and preemptions (involuntary) are for each request;"
-    " user, system: shares of the CPU; delay: ready to run and not running, as a share of the"
-    " window, all threads together (≥: threads that came and went unseen are not in it)"
+    " user, system: shares of the CPU time; delay: time that threads were ready to run and waited"
+    " for a core, as a share of the window (≥: short-lived threads may be missing)"
 )
 THINGS_LEGEND = (
-    "PSS: memory, shared pages divided; peak: the most of one process, in MB; drops: clients turned"
-    " away by a full backlog; TIME_WAIT: closed connections that the kernel still held in the end,"
-    " of everybody here; workers: threads and processes that responded, and Jain's index of how"
-    " evenly, 1 at best"
+    "PSS: memory, shared pages divided among their users; peak: the most of one process, in MB;"
+    " drops: connections refused because the backlog, the queue of those that wait to be accepted,"
+    " was full; TIME_WAIT: closed connections that the kernel of this machine still held at the"
+    " end; workers: threads and processes that responded, and Jain's index of how evenly, 1 at best"
 )
 
 
@@ -42,7 +42,7 @@ def resource_lines(run: Run) -> Iterator[str]:
     )
     points = group_by(sampled, lambda one: one.condition)
     if not points:
-        yield "Nobody sampled what the servers used."
+        yield "What the servers used was not recorded."
         return
     shown = [condition for condition in run.plan.conditions() if condition in points]
     sections = group_by(shown, lambda condition: condition, "strategy", "connections")

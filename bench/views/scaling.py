@@ -43,7 +43,7 @@ def curves(rows: Iterable[Row], run: Run) -> dict[str, list[Curve]]:
 def scaling_lines(heading: str, rows: Sequence[Row], run: Run) -> Iterator[str]:
     """Yield lines that show measured and predicted rates of *rows*, and the law fitted."""
     if any(row.offered_per_s for row in rows):
-        yield f"Models, {heading}: of a closed loop only, and this loop is open"
+        yield f"Models, {heading}: none, for they describe a closed loop, and this loop is open"
         return
     yield f"Models, {heading}"
     for strategy, line in lines_of(rows).items():
@@ -77,7 +77,7 @@ def describe_scaling(scaling: Scaling, most: int) -> str:
     rate, sigma, kappa = scaling.rate, scaling.contention, scaling.coherency
     peak = f"most at {format_number(max(scaling.peak, 1.0))} clients"
     if scaling.peak > 2 * most:
-        peak = "no peak near these levels"
+        peak = "no peak near these numbers of clients"
     return (
         f"{format_rate(rate[0])} [{format_number(rate[1])} to {format_number(rate[2])}] for one"
         f" client, contention {sigma[0]:.2%} [{sigma[1]:.2%} to {sigma[2]:.2%}], coherency"

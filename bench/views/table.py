@@ -1,23 +1,24 @@
 """Show a summary as a table: with colour on a terminal, as plain aligned text anywhere else.
 
 One section for each workload and way of connecting; within it the strategies, best first, at each
-number of clients. Figures are medians of the rounds; ``±`` is how far from it the median may
-really lie. Strategies that share a tier cannot be told apart.
+number of clients. Figures are medians of the rounds; ``±`` is the 95 % interval of the median.
+Between strategies of one tier no difference could be measured.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
-from calcbench.bench.analysis.ranking import tier_numbers
+from calcbench.bench.analysis.ranking import groups, leading, ranked, tier_numbers, tiers
 from calcbench.bench.analysis.summary import Row, Spread, Summary
-from calcbench.bench.schema.judgements import CONTENDED, DRIVER_BOUND, UNSTEADY
 from calcbench.bench.schema.result import Run
+from calcbench.bench.system.terminal import console, echo, one_line, painted
 from calcbench.bench.units import format_number
 from calcbench.bench.views.captions import doubts, failure_notes
 from calcbench.bench.views.remarks import remarks
+from calcbench.bench.views.standing import are_close, figures
 from calcbench.bench.views.text_table import aligned, places_of
-from calcbench.bench.views.wording import break_name, panel_heading, panels, served
+from calcbench.bench.views.wording import break_name, mark, marks, panel_heading, panels, served
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -47,18 +48,17 @@ HEADINGS = (
     "errors",
 )
 LEGEND = (
-    "tier: who shares one cannot be told apart; req/s: right responses per second; all figures are"
-    " medians of the rounds, ±: where it lies, at 95%; served: clients that got any response"
+    "all figures: medians of the rounds; req/s: right responses per second; ±: 95% interval of the"
+    " median; served: clients that got a right response; tier: each is measurably better than the"
+    " next; same tier: no measurable difference"
 )
-AGAIN_LEGEND = "A/A: the same strategy once more, a control that shows what chance does"
+NO_TIER_LEGEND = (
+    "–: not ranked, because some clients got no right response, only one round counts, or a mark"
+    " says why"
+)
+AGAIN_LEGEND = "A/A: the same strategy measured once more, a control that shows what chance does"
 CONTROL = "A/A"  # in place of a tier
-# What stands before the rate of a point that may not be the server's own, and what it says.
-MARKS = {
-    DRIVER_BOUND: ("‡", "the driver was the limit, so it is not ranked"),
-    CONTENDED: ("*", "somebody else took time from the cores"),
-    UNSTEADY: ("†", "it did not settle while it was measured"),
-}
-NO_TIER = "–"  # some clients get nothing, or the driver was the limit
+NO_TIER = "–"
 LEFT = ("strategy",)  # columns of words; all others hold figures and end at the right
 
 
@@ -66,18 +66,33 @@ def sections(summary: Summary, run: Run) -> list[Section]:
     """Return the tables of *summary*, in the order of its plan."""
     found = []
     numbers = tier_numbers(summary.rows)
+    lost = {one.condition for one in run.measurements if one.evidence.lost}
+    lost -= {one.condition for one in run.measurements if not one.evidence.lost}
     for rows in panels(summary.rows).values():
-        ranked = sorted(rows, key=rank)
-        cells = [cells_of_row(row, numbers.get(row.condition)) for row in ranked]
-        below = [*failure_notes(rows), *marks(rows), *remarks(ranked, run), *fairness(rows)]
-        found.append(Section(panel_heading(rows[0].condition, run.plan), ranked, cells, below))
+        shown = sorted(rows, key=rank)
+        cells = [
+            cells_of_row(row, numbers.get(row.condition), lost=row.condition in lost)
+            for row in shown
+        ]
+        below = [*failure_notes(rows), *marks(doubts(rows)), *wide_tiers(rows)]
+        below += [*remarks(shown, run), *fairness(rows)]
+        found.append(Section(panel_heading(rows[0].condition, run.plan), shown, cells, below))
     return found
 
 
-def marks(rows: Sequence[Row]) -> list[str]:
-    """Say what the marks in the table of *rows* mean."""
-    judged = doubts(rows)
-    return [f"{mark} {name}: {what}" for name, (mark, what) in MARKS.items() if name in judged]
+def wide_tiers(rows: Sequence[Row]) -> list[str]:
+    """Say which tiers of *rows* hold figures so far apart that they seem to be no tier."""
+    found = []
+    for group in groups(rows):
+        fair = [row for row in ranked(group) if row.rounds > 1]
+        metric, at = leading(group), f"{group[0].condition.connections:,}"
+        for number, tier in enumerate(tiers(fair, metric), 1):
+            if not are_close(tier, metric):
+                found.append(
+                    f"tier {number} at {at} holds {figures(tier, metric)}: too few rounds, or too"
+                    " uneven ones, to put all of them in order"
+                )
+    return found
 
 
 def rank(row: Row) -> tuple[int, bool, float]:
@@ -99,18 +114,24 @@ def fairness(rows: Sequence[Row]) -> list[str]:
     ):
         shares = [f"{name} {one.median:.2f}" for name, one in fared.items() if one.rounds]
         if shares:
-            found.append(f"fairness over {whom} at {most:,} (Jain; 1 is even): {', '.join(shares)}")
+            found.append(
+                f"fairness over {whom} at {most:,} (Jain's index; 1: all got the same):"
+                f" {', '.join(shares)}"
+            )
     return found
 
 
-def cells_of_row(row: Row, tier: int | None) -> list[str]:
-    """Return the cells of *row*, which is in *tier*."""
+def cells_of_row(row: Row, tier: int | None, *, lost: bool) -> list[str]:
+    """Return the cells of *row*, which is in *tier*.
+
+    It is *lost* where no load could be made, as when the driver was killed.
+    """
     start = [f"{row.condition.connections:,}", row.condition.strategy, show_tier(row, tier)]
     if row.status != "ok":
-        return [*start, row.status, *[""] * (len(HEADINGS) - 4)]
+        return [*start, "not measured" if lost else row.status, *[""] * (len(HEADINGS) - 4)]
     return [
         *start,
-        MARKS.get(row.judgement, ("",))[0] + format_number(float(row.throughput.median)),
+        mark(row) + format_number(float(row.throughput.median)),
         show_spread(row.throughput),
         format_number(row.p50_ns.median / 1e6),
         format_number(row.p99_ns.median / 1e6),
@@ -146,13 +167,13 @@ def show_spread(spread: Spread) -> str:
     return f"{furthest:.0%}" if furthest < 0.995 else ">99%"
 
 
-def print_table(summary: Summary, run: Run, file: TextIO) -> None:
+def print_table(summary: Summary, run: Run, file: TextIO | None) -> None:
     """Print *summary* to *file*: in colour to a terminal, as plain text to anything else."""
-    if file.isatty():
+    if file and file.isatty():
         print_colourful(summary, run, file)
         return
     for line in plain_lines(summary, run):
-        print(line, file=file)
+        echo(line, file=file)
 
 
 def plain_lines(summary: Summary, run: Run) -> Iterator[str]:
@@ -170,35 +191,35 @@ def plain_lines(summary: Summary, run: Run) -> Iterator[str]:
 
 def legends(summary: Summary) -> list[str]:
     """Return what the columns of the table of *summary* mean."""
-    again = any(row.condition.is_control for row in summary.rows)
-    return [LEGEND, AGAIN_LEGEND] if again else [LEGEND]
+    numbers = tier_numbers(summary.rows)
+    shown = {show_tier(row, numbers.get(row.condition)) for row in summary.rows}
+    beside = ((NO_TIER, NO_TIER_LEGEND), (CONTROL, AGAIN_LEGEND))
+    return [LEGEND, *(legend for sign, legend in beside if sign in shown)]
 
 
 def partial_note(run: Run) -> str:
-    """Say how much of *run* was measured."""
-    return f"Partial result: stopped after {len(run.measurements)} of {run.plan.total} measurements"
+    """Say how much of *run* was measured and can be read."""
+    least = "at least " if run.plan.precision else ""
+    return f"Partial result: {len(run.measurements):,} of {least}{run.plan.total:,} measurements"
 
 
 def print_colourful(summary: Summary, run: Run, file: TextIO) -> None:
     """Print *summary* with rich, which honours NO_COLOR and the width of the terminal."""
-    from rich.console import Console
-    from rich.text import Text
-
-    console = Console(file=file, highlight=False)
+    drawing = console(file)
     if summary.partial:
-        console.print(Text(partial_note(run), "bold yellow"), "")
+        drawing.print(painted(partial_note(run), "bold yellow"), "")
     for section in sections(summary, run):
-        console.print(Text(section.heading, "bold"))
+        drawing.print(painted(section.heading, "bold"))
         table = colourful(section)
-        wide = console.options.update(max_width=1000)
-        if console.measure(table, options=wide).maximum > console.width:
+        wide = drawing.options.update(max_width=1000)
+        if drawing.measure(table, options=wide).maximum > drawing.width:
             table = colourful(section, narrow=True)
-        console.print(table)
+        drawing.print(table)
         for note in section.notes:
-            console.print(Text(note, "yellow"))
-        console.print()
+            drawing.print(painted(note, "yellow"))
+        drawing.print()
     for legend in legends(summary):
-        console.print(Text(legend, "dim"))
+        drawing.print(painted(legend, "dim"))
 
 
 def colourful(section: Section, *, narrow: bool = False) -> "Table":
@@ -221,7 +242,9 @@ def colourful(section: Section, *, narrow: bool = False) -> "Table":
     for row, cells in zip(section.sources, section.rows, strict=True):
         if last not in (None, cells[0]):
             table.add_section()
-        shown = ["\n".join(break_name(cell)) if narrow else cell for cell in cells]
+        shown = [
+            "\n".join(break_name(one_line(cell))) if narrow else one_line(cell) for cell in cells
+        ]
         table.add_row(*paint(row, shown, repeated=cells[0] == last))
         last = cells[0]
     return table
@@ -229,8 +252,6 @@ def colourful(section: Section, *, narrow: bool = False) -> "Table":
 
 def paint(row: Row, cells: Sequence[str], *, repeated: bool) -> Iterator["Text"]:
     """Yield *cells* with what a reader must not miss in colour; *repeated* clients are dim."""
-    from rich.text import Text
-
     for title, cell in zip(HEADINGS, cells, strict=True):
         style = ""
         if title == "clients" and repeated:
@@ -241,4 +262,4 @@ def paint(row: Row, cells: Sequence[str], *, repeated: bool) -> Iterator["Text"]
             style = "yellow"
         elif title == "errors" and row.outcomes.failed:
             style = "red"
-        yield Text(cell, style)
+        yield painted(cell, style)

@@ -2,14 +2,18 @@
 
 from collections.abc import Collection, Iterator, Sequence
 
+from calcbench.bench.system.terminal import one_line
+
 GAP = "  "
 
 
 def aligned(rows: Sequence[Sequence[str]], left: Collection[int]) -> Iterator[str]:
     """Yield *rows* of cells as lines; the columns in *left* hold words and begin at the left.
 
-    The others hold figures and end at the right. Raises ValueError where rows differ in length.
+    The others hold figures and end at the right. A cell is one line, and printable. Raises
+    ValueError where rows differ in length.
     """
+    rows = [[one_line(cell) for cell in cells] for cells in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for cells in rows:
         yield GAP.join(

@@ -1,10 +1,12 @@
 """The words that the table, the charts and the conclusions have in common."""
 
-from collections.abc import Iterable, Mapping
+import itertools
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from calcbench.bench.analysis.summary import Row
 from calcbench.bench.schema.condition import Condition, group_by
+from calcbench.bench.schema.judgements import CONTENDED, DRIVER_BOUND, SILENT, UNSTEADY
 from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, Plan
 
 NAME_LENGTH = 22  # characters of a strategy's name in one line
@@ -15,6 +17,13 @@ ABOUT = {
     "wait": "each response waits {} for simulated I/O",
     "cpu": "each response takes {} of computing",
     "block": "each response sleeps {} where it is handled",
+}
+# What stands before the rate of a point that may not be the server's own, and what it says.
+DOUBTS = {
+    DRIVER_BOUND: ("‡", "the driver was the limit, so not ranked"),
+    SILENT: ("§", "no response came in half of the window or more, so not ranked"),
+    CONTENDED: ("*", "another program was using the cores"),
+    UNSTEADY: ("†", "the rate did not settle within the window"),
 }
 REUSE = {KEEP_ALIVE: "connections kept alive", CLOSE: "a new connection for each request"}
 
@@ -39,14 +48,24 @@ def panel_heading(condition: Condition, plan: Plan) -> str:
     return about(condition.workload)
 
 
+def mark(row: Row) -> str:
+    """Return what stands before a figure of *row* that may not be the server's own, or nothing."""
+    return DOUBTS.get(row.judgement, ("",))[0]
+
+
+def marks(judgements: Collection[str]) -> list[str]:
+    """Say what the marks of those of *judgements* mean that have one."""
+    return [f"{sign} {name}: {what}" for name, (sign, what) in DOUBTS.items() if name in judgements]
+
+
 def served(row: Row) -> str:
-    """Say how many clients of *row* ever got a response: ``8 of 32``, or ``all``."""
+    """Say how many clients of *row* got a right response: ``8 of 32``, or ``all``."""
     return f"{row.clients_served:,} of {row.condition.connections:,}" if row.starves else "all"
 
 
 def enumerate_few(things: list[str]) -> str:
     """Return the first of *things*, at most `FEW`, and how many there are beyond them."""
-    more = [f"and {len(things) - FEW} more"] if len(things) > FEW else []
+    more = [f"and {len(things) - FEW:,} more"] if len(things) > FEW else []
     return ", ".join(things[:FEW] + more)
 
 
@@ -54,6 +73,35 @@ def cut_line(text: str, length: int) -> str:
     """Return the first line of *text*, cut with an ellipsis behind *length* characters."""
     line = text.partition("\n")[0].strip()
     return line if len(line) <= length else f"{line[: length - 1].rstrip()}…"
+
+
+def shorten(text: str, length: int, mark: str = "…") -> str:
+    """Return *text*, with a *mark* in the middle for what is beyond *length* characters.
+
+    Names that are long, such as URLs, differ at their ends more often than in between.
+    """
+    if len(text) <= length:
+        return text
+    kept = max(length - len(mark), 0)
+    return text[: kept - kept // 2] + mark + text[len(text) - kept // 2 :]
+
+
+def shorten_names(names: Iterable[str], length: int) -> dict[str, str]:
+    """Return each of *names* in lines of at most *length*, no two of them the same text.
+
+    Where what makes them differ was cut out, the mark that stands for it has a number.
+    """
+    known = list(dict.fromkeys(names))
+    texts: dict[str, str] = {}
+    whole = [name for name in known if max(map(len, break_name(name))) <= length]
+    for name in dict.fromkeys((*whole, *known)):  # those that need no cut keep their names
+        for number in itertools.count(1):
+            mark = "…" if number == 1 else f"…{number}…"
+            text = "\n".join(shorten(line, length, mark) for line in break_name(name))
+            if text not in texts.values():
+                texts[name] = text
+                break
+    return {name: texts[name] for name in known}
 
 
 def break_name(name: str) -> list[str]:

@@ -6,6 +6,9 @@ is malformed, 422 for what is well said but has no result. There is no 500: ever
 HttpError, and `handle` responds with its status.
 
 HEAD is handled like GET here; the connection leaves the body out (RFC 9110 §9.3.2).
+
+`wants_body` says from the head alone whether a body will be looked at, so that no client is asked
+for one in vain.
 """
 
 import json
@@ -89,6 +92,16 @@ def handle(request: Request) -> Response:
         return Response(error.status, str(error).encode(), TEXT, error.headers)
 
 
+def wants_body(request: Request) -> bool:
+    """Tell whether the response to *request* depends on its body, which may be still to come.
+
+    It does for one thing only: JSON that is posted to /calc.
+    """
+    return (
+        request.method == b"POST" and split(request.path) == [b"", b"calc"] and claims_json(request)
+    )
+
+
 def handle_json(request: Request) -> Response:
     """Return the response to a request for /calc, where errors are JSON too."""
     try:
@@ -128,8 +141,8 @@ def no_operation(name: bytes) -> str:
 
 def parse_calculation(request: Request) -> tuple[bytes, Number, Number]:
     """Return the operation and the two numbers that the JSON body of *request* asks for."""
-    content_type = request.headers.get(b"content-type", b"")
-    if not means_json(content_type):
+    if not claims_json(request):
+        content_type = request.headers.get(b"content-type", b"")
         hint = "send application/json, in UTF-8"
         raise HttpError(415, f"the Content-Type is {quote(content_type)}; {hint}")
     body = request.body
@@ -154,9 +167,14 @@ def parse_calculation(request: Request) -> tuple[bytes, Number, Number]:
     return name, given["arg1"], given["arg2"]
 
 
+def claims_json(request: Request) -> bool:
+    """Tell whether the body of *request* is JSON by its Content-Type."""
+    return means_json(request.headers.get(b"content-type", b""))
+
+
 @lru_cache(maxsize=64)
 def means_json(content_type: bytes) -> bool:
-    """Tell whether this is application/json, with whatever parameters (RFC 9110 §8.3.1).
+    """Tell whether *content_type* is application/json, with whatever parameters (RFC 9110 §8.3.1).
 
     A charset other than UTF-8 would belie the body, which is always UTF-8 (RFC 8259 §8.1).
     """

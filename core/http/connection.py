@@ -80,8 +80,10 @@ class Connection:
         "body",
         "buffer",
         "date_line",
+        "deadline",
         "draining",
         "ended",
+        "giving_way",
         "head_reader",
         "last_fields",
         "nothing_unread",
@@ -94,12 +96,19 @@ class Connection:
         "since",
         "state",
         "waiting_for",
+        "wants_body",
     )
 
-    def __init__(self, parser: Parser, date_line: Callable[[], bytes]) -> None:
+    def __init__(
+        self,
+        parser: Parser,
+        date_line: Callable[[], bytes],
+        wants_body: Callable[[Request], bool] = lambda _: True,
+    ) -> None:
         self.parser = parser
         self.policy = parser.policy
         self.date_line = date_line
+        self.wants_body = wants_body  # asked when only the head of a request is here
         self.state: State = IDLE
         self.buffer = bytearray()  # what has come and is not consumed yet
         self.output = b""
@@ -109,7 +118,9 @@ class Connection:
         self.body: Body | None = None
         self.requests_out = 0  # how many have come out
         self.ended = False  # the client has sent its last octet
-        self.draining = False  # no request will be begun after this one
+        self.draining = False  # no request will be begun after this one …
+        self.deadline = inf  # … and the client has no time left after this moment
+        self.giving_way = False  # to somebody else, who waits to be served
         self.read_was_full = False  # the last one: more may be on its way
         self.nothing_unread = True  # of what the client sent, as far as is known
         self.waiting_for: object = None  # what time_left() last saw being waited for …
@@ -150,30 +161,30 @@ class Connection:
 
         *now* comes from any clock that never goes back. The time runs from the first call that
         saw the client in its present position, for the whole of a head, a body or a response:
-        octets that drip do not prolong it. It is infinite while the client need do nothing.
+        octets that drip do not prolong it. It is infinite while the client need do nothing, and
+        otherwise ends with the deadline that `drain` has set.
         """
-        waiting_for = (self.state, self.requests_out, bool(self.output), self.draining)
+        waiting_for = (self.state, self.requests_out, bool(self.output))
         if waiting_for != self.waiting_for:
             self.waiting_for, self.since = waiting_for, now
-        return self.since + self.timeout() - now
+        timeout = self.timeout()
+        return inf if timeout == inf else min(self.since + timeout, self.deadline) - now
 
     def timeout(self) -> float:
         """Return the seconds that the policy gives the client for its present task."""
         policy = self.policy
         if self.output:
-            seconds = policy.send_timeout
-        elif self.state is IDLE:
-            seconds = policy.idle_timeout
-        elif self.state is CLOSING:
-            seconds = policy.linger_timeout
-        elif self.state is HEAD:
-            seconds = policy.head_timeout
-        elif self.state is BODY and self.body is not None:
+            return policy.send_timeout
+        if self.state is IDLE:
+            return policy.idle_timeout
+        if self.state is CLOSING:
+            return policy.linger_timeout
+        if self.state is HEAD:
+            return policy.head_timeout
+        if self.state is BODY and self.body is not None:
             # A body earns time by arriving: below the least rate, its time runs out.
-            seconds = policy.body_timeout + self.body.received / policy.body_rate
-        else:
-            return inf
-        return min(seconds, policy.drain_timeout) if self.draining else seconds
+            return policy.body_timeout + self.body.received / policy.body_rate
+        return inf
 
     # The conversation
 
@@ -226,7 +237,11 @@ class Connection:
         self.request = None
         fields = request.fields
         # A client that has half-closed still gets responses to all that it has sent before.
-        if fields.keep_alive and not self.draining and (not self.ended or self.buffer):
+        if (
+            fields.keep_alive
+            and not (self.draining or response.close)
+            and (not self.ended or self.buffer)
+        ):
             self.state = IDLE
             connection_line = b"" if fields.minor else KEEP_ALIVE
         else:
@@ -243,10 +258,23 @@ class Connection:
         if not unsent and (self.draining or self.state is CLOSING):
             self.close_if_done()
 
-    def drain(self) -> None:
-        """Begin no further request: the server is stopping. What has begun gets its response."""
+    def drain(self, deadline: float = inf) -> None:
+        """Begin no further request: the server is stopping. What has begun gets its response.
+
+        Until *deadline*, by the clock of `time_left`, the client must have done what is its part.
+        """
         self.draining = True
+        self.deadline = deadline
         self.close_if_done()
+
+    def give_way(self) -> None:
+        """Let the response that is due be the last, since somebody else waits to be served.
+
+        Requests that are here already are served first; of what is read after that, one.
+        """
+        self.giving_way = True
+        if not self.buffer:
+            self.draining = True
 
     def on_timeout(self) -> None:
         """Give up on a client that has no `time_left`.
@@ -271,6 +299,8 @@ class Connection:
     def store(self, data: bytes) -> None:
         """Keep *data* for `next_request`; once the connection is closing, drop it."""
         self.read_was_full = len(data) >= READ_SIZE
+        if self.giving_way:
+            self.draining = True
         if not data:
             self.ended = True
             if self.lingering:
@@ -335,6 +365,11 @@ class Connection:
         self.state = BODY
         fields = request.fields
         if fields.body_length:
+            if fields.expects_continue and not self.wants_body(request):
+                # RFC 9110 §10.1.1: the final status is sent at once. Whether the body comes after
+                # all is for the client to decide; so this is the last request.
+                self.draining = self.read_was_full = True
+                return True
             self.body = body_of(fields, self.policy)
             if fields.expects_continue and not buffer:
                 self.output += CONTINUE

@@ -71,9 +71,13 @@ class Request:
 
 
 class Response:
-    """A response; *wait* is how many seconds of simulated I/O it takes before it can be sent."""
+    """A response.
 
-    __slots__ = ("body", "content_type", "headers", "status", "wait")
+    *wait* is how many seconds of simulated I/O it takes before it can be sent; *close* ends the
+    connection with it.
+    """
+
+    __slots__ = ("body", "close", "content_type", "headers", "status", "wait")
 
     def __init__(
         self,
@@ -82,9 +86,11 @@ class Response:
         content_type: bytes = TEXT,
         headers: tuple[tuple[bytes, bytes], ...] = (),
         wait: float = 0.0,
+        close: bool = False,
     ) -> None:
         self.status = status
         self.body = body
         self.content_type = content_type
         self.headers = headers
         self.wait = wait
+        self.close = close

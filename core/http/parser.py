@@ -152,7 +152,7 @@ def parse_path(method: bytes, target: bytes, fields: Fields) -> bytes:
         raise HttpError(400, "in the target, % is not followed by two hexadecimal digits")
     if not target.startswith((b"/", b"http://")):
         raise HttpError(400, "the target is neither a path nor an http URL")
-    raise HttpError(400, "the target holds an octet that a URL must percent-encode")
+    raise HttpError(400, "the target holds a byte that a URL must percent-encode")
 
 
 def parse_fields(text: bytes, policy: Policy) -> Fields:
@@ -291,4 +291,4 @@ def describe_bad_field(text: bytes) -> str:
         if not name or name.translate(None, TOKEN):
             return "the name of a header field is not a token"
         break
-    return "a header field holds a control octet"
+    return "a header field holds a control character"

@@ -13,52 +13,96 @@ from time import monotonic, sleep
 
 from calcbench.core.http.connection import READ, WRITE
 from calcbench.core.http.message import Request
+from calcbench.core.serving.failure import FAILURES, log_failure
 from calcbench.core.serving.service import Service
-from calcbench.core.serving.sockets import Client, accept, receive, send
+from calcbench.core.serving.sockets import Client, NoRoomError, accept, receive, send
 from calcbench.core.serving.stop import Stop
+
+NO_ROOM_S = 0.05  # between two tries to accept where descriptors have run out
 
 
 def clients(listener: socket.socket, service: Service, stop: Stop) -> Iterator[Client]:
     """Yield one client after the other, waiting in accept, until *stop* is set."""
     while True:
-        client = accept(listener, service, stop)
+        try:
+            client = accept(listener, service, stop)
+        except NoRoomError:
+            stop.wait(NO_ROOM_S)
+            continue
         if client is not None:
             yield client
         elif stop.is_set():
             return  # the launcher shut the listener down, which woke us
 
 
+def nobody_waits() -> bool:
+    """Tell that nobody else waits to be served, where clients may hold what they have."""
+    return False
+
+
 def serve_connection(
-    client: Client, service: Service, stop: Stop, clock: Callable[[], float] = monotonic
+    client: Client,
+    service: Service,
+    stop: Stop,
+    somebody_waits: Callable[[], bool] = nobody_waits,
+    clock: Callable[[], float] = monotonic,
 ) -> None:
     """Hold a whole conversation with *client* in blocking calls, then close its socket.
 
+    While *somebody_waits*, a response says that it is the last, so that the client makes room.
     *clock* tells seconds and never goes back; a test may bring its own.
     """
     with client.sock:
         while not client.connection.finished:
-            serve_request(client, service, stop, clock)
+            serve_request(client, service, stop, somebody_waits, clock)
 
 
 def serve_request(
-    client: Client, service: Service, stop: Stop, clock: Callable[[], float] = monotonic
+    client: Client,
+    service: Service,
+    stop: Stop,
+    somebody_waits: Callable[[], bool] = nobody_waits,
+    clock: Callable[[], float] = monotonic,
 ) -> None:
     """Read one request, respond to it, and return when the response is sent.
 
     Returns too when the connection is finished. Waits for as long as the client has time left;
-    once *stop* is set, only for a request that has begun.
+    once *stop* is set, only for a request that has begun. Raises nothing: a client with whom
+    something fails is let go.
     """
+    try:
+        exchange(client, service, stop, somebody_waits, clock)
+    except FAILURES as error:
+        client.connection.abort()
+        log_failure("a connection", error, "closed it")
+
+
+def exchange(
+    client: Client,
+    service: Service,
+    stop: Stop,
+    somebody_waits: Callable[[], bool],
+    clock: Callable[[], float],
+) -> None:
+    """Do what `serve_request` promises, as long as nothing fails."""
     connection = client.connection
     poll = select.poll()
-    if not connection.draining:
+    if connection.deadline == inf:
         poll.register(stop, select.POLLIN)
     responded = False
     request = connection.next_request()
+    if request is not None and stop.is_set():  # it was here already: nothing has looked since
+        connection.drain(stop.deadline)
     while not connection.finished:
         if request is not None:
+            if connection.draining and clock() > connection.deadline:
+                connection.abort()
+                return
             response = service.handle(request)
             if response.wait:
                 sleep(response.wait)
+            if somebody_waits():
+                connection.give_way()
             connection.respond(response)
             responded, request = True, None
         if connection.interest == WRITE:
@@ -80,26 +124,28 @@ def wait(
     """
     connection = client.connection
     left = connection.time_left(clock())
-    if left <= 0:  # even if octets are ready: they always are, with a client that never stops
-        connection.on_timeout()
-        return None
     poll.register(client.sock, select.POLLIN if connection.interest == READ else select.POLLOUT)
-    ready = poll.poll(None if left == inf else left * 1000)
+    ready = poll.poll(None if left == inf else max(0.0, left) * 1000)
     request = None
-    if not ready:
+    if connection.interest == READ:
+        if (data := receive(client)) is not None:
+            request = connection.feed(data)
+    elif left <= 0:
+        send(client)
+    # Only now: a client that has done its part in time is not late because the server was. One
+    # that drips octets is still where it was, though it always has some ready.
+    if not ready or (left <= 0 and connection.time_left(clock()) <= 0):
         connection.on_timeout()
-    elif connection.interest == READ and (data := receive(client)) is not None:
-        request = connection.feed(data)
-    if not connection.draining and any(fd == stop.fileno() for fd, _ in ready):
-        poll.unregister(stop)  # it stays readable; from now on only the drain counts
-        connection.drain()  # after the receive: a request that has come by now gets a response
+    if connection.deadline == inf and any(fd == stop.fileno() for fd, _ in ready):
+        poll.unregister(stop)  # it stays readable; from now on only the deadline counts
+        connection.drain(stop.deadline)  # after the receive: who has spoken gets a response
     return request
 
 
-def spawn(work: Callable[[Client], None], client: Client) -> None:
-    """Do *work* for *client* in a new thread; where none can be started, give the client up."""
+def spawn(work: Callable[[Client], None], client: Client) -> bool:
+    """Do *work* for *client* in a new thread; tell whether one could be started."""
     try:
         Thread(target=work, args=(client,)).start()
-    except RuntimeError:
-        client.connection.abort()
-        work(client)  # which finds nothing to serve, and puts away what it was given
+    except (RuntimeError, MemoryError):
+        return False
+    return True

@@ -1,15 +1,21 @@
-"""Which strategies there are: the files in the `strategies` folder, and nothing else."""
+"""Which strategies there are: the files in the `strategies` folder, and nothing else.
+
+A file that is no strategy, or cannot be imported, takes none of the others along: it is there by
+its name, cannot run, and says in one line what is wrong, where, and what would be right.
+"""
 
 import importlib
 import importlib.util
-import pkgutil
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from calcbench.core.errors import UsageError
+from calcbench.core.errors import CalcbenchError, UsageError
 from calcbench.core.options import describe, nearest, parse_options
+from calcbench.core.serving.faults import FILE_NAME, fault_of_import, fault_of_module, fault_of_name
 
 PACKAGE = "calcbench.strategies"
 
@@ -24,7 +30,10 @@ class Need:
 
 @dataclass(frozen=True)
 class Strategy:
-    """A strategy as its file declares it; *unavailable* says why it cannot run here, or is ""."""
+    """A strategy as its file declares it; *unavailable* says why it cannot run here, or is "".
+
+    *broken* says what is wrong with its file, in one line, and is "" for one that is right.
+    """
 
     name: str
     summary: str
@@ -32,6 +41,7 @@ class Strategy:
     options_type: type | None
     unavailable: str
     serve: Callable[..., None]
+    broken: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,21 +69,74 @@ def folder() -> str:
     return str(next(iter(package.__path__)))
 
 
+def files() -> dict[str, str]:
+    """Return the file of each strategy by its name, those that are none included.
+
+    Where two would have one name, the one whose file name is right has it.
+    """
+    entries = [path.name for path in Path(folder()).iterdir() if is_meant_for_one(path)]
+    found: dict[str, str] = {}
+    for file in sorted(entries, key=lambda file: (fault_of_name(file) != "", file)):
+        name = name_of(file)
+        while name in found:
+            name += "-again"
+        found[name] = file
+    return dict(sorted(found.items()))
+
+
+def name_of(file: str) -> str:
+    """Return the name of the strategy in *file*; of one with a bad name, as near as one can be."""
+    stem = file.removesuffix(".py")
+    if FILE_NAME.fullmatch(file):
+        return stem.replace("_", "-")
+    return re.sub(r"[^A-Za-z0-9]+", "-", stem).strip("-") or "unnamed"
+
+
+def is_meant_for_one(path: Path) -> bool:
+    """Tell whether *path* in the folder is a strategy, or something in its place: a package."""
+    if path.suffix == ".py":
+        return path.is_file() and path.name != "__init__.py"
+    return (path / "__init__.py").is_file()
+
+
 def names() -> list[str]:
     """Return the names of all strategies, sorted."""
-    return sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules([folder()]))
+    return list(files())
 
 
 def load(name: str) -> Strategy:
-    """Return the strategy called *name*; raises UsageError with the nearest name for no such."""
-    known = names()
+    """Return the strategy called *name*; raises UsageError with the nearest name for no such.
+
+    One whose file is broken is returned as one that cannot run.
+    """
+    known = files()
     if name not in known:
         raise UsageError(f"no strategy {name!r}{nearest(name, known)}")
-    return strategy_of(importlib.import_module(f"{PACKAGE}.{name.replace('-', '_')}"))
+    file = known[name]
+    if fault := fault_of_name(file):
+        return broken_strategy(name, fault)
+    try:
+        module = importlib.import_module(f"{PACKAGE}.{file.removesuffix('.py')}")
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - an exit, too; whatever it was, it is told below
+        return broken_strategy(name, fault_of_import(file, error))
+    if fault := fault_of_module(file, module):
+        return broken_strategy(name, fault)
+    return strategy_of(module)
+
+
+def broken_strategy(name: str, fault: str) -> Strategy:
+    """Return what stands for a strategy with a *fault*."""
+
+    def serve(*_: object) -> None:
+        raise CalcbenchError(fault)
+
+    return Strategy(name, "", "", None, f"is broken: {fault}", serve, broken=fault)
 
 
 def strategy_of(module: ModuleType) -> Strategy:
-    """Return what the strategy *module* declares."""
+    """Return what the strategy *module* declares, which has no fault."""
     requirements: tuple[Need, ...] = getattr(module, "REQUIRES", ())
     missing = [requirement.what for requirement in requirements if not requirement.met]
     summary, _, description = (module.__doc__ or "").strip().partition("\n")
@@ -91,12 +154,15 @@ def strategy_of(module: ModuleType) -> Strategy:
 def parse_variant(text: str) -> Variant:
     """Return the variant that *text* names, as in ``threadpool:workers=4,queue=9``.
 
-    Raises UsageError for an unknown strategy or a bad option.
+    Raises UsageError for an unknown strategy or a bad option, CalcbenchError for a broken one that
+    is given options.
     """
     name, _, assignments = text.strip().partition(":")
     name = name.strip().replace("_", "-")
     strategy = load(name)
     options = tuple(part.strip() for part in assignments.split(",") if part.strip())
+    if strategy.broken and options:
+        raise CalcbenchError(strategy.broken)
     try:
         parse_options(strategy.options_type, options)
     except UsageError as error:

@@ -16,6 +16,7 @@ from threading import Lock, get_ident, get_native_id
 
 from calcbench.core.http.connection import Connection
 from calcbench.core.http.message import Response
+from calcbench.core.serving.descriptors import above_standard
 
 ROWS = 65_536  # workers of one server; those beyond them are counted together, in row 0
 COLUMNS = 3  # process, thread, responses; in row 0: rows in use, nothing, responses of all others
@@ -80,7 +81,7 @@ class Watch:
 
 def make_table() -> int:
     """Return the descriptor of an empty table, to be closed by the caller."""
-    fd = os.memfd_create("calcbench-watch")
+    fd = above_standard(os.memfd_create("calcbench-watch"))
     os.ftruncate(fd, SIZE)
     return fd
 

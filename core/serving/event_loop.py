@@ -1,45 +1,84 @@
-"""What event loops use: accept, serve and time out many clients, and wait for none of them.
+"""What event loops use: serve and time out many clients, and wait for none of them.
 
-An event loop asks its selector who is ready, passes those to `serve_ready`, and keeps the delayed
-responses in `Timers` until they are due. Now and then it gives up on clients with `expire`.
+An event loop asks its selector who is ready and passes those to `serve_ready`. What cannot be done
+yet is kept `Later`, until `resume` finds it due. Now and then the loop gives up on clients with
+`expire`. New ones come by its `Acceptor`.
 """
 
-import socket
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import heappop, heappush
 from itertools import count
 from time import monotonic
 
 from calcbench.core.http.message import Request, Response
-from calcbench.core.serving.service import Service
-from calcbench.core.serving.sockets import Client, accept, receive, send
-from calcbench.core.serving.stop import Stop
+from calcbench.core.serving.failure import FAILURES, log_failure
+from calcbench.core.serving.sockets import Client, receive, send
 
-BATCH = 32  # clients that an event loop accepts, or receives from, before it turns to others
+BATCH = 32  # clients that an event loop receives from before it responds to them
 SWEEP_S = 0.25  # how often an event loop looks for clients that have no time left
+TURN_S = 0.001  # in which a batch of clients may have further requests served that they pipeline
 
-Delayed = tuple[Client, Response]  # a response whose wait is not over yet, and whose it is
+Handle = Callable[[Request], Response]
 
 
-def accept_batch(listener: socket.socket, service: Service, stop: Stop) -> Iterator[Client]:
-    """Yield the clients that are waiting to be accepted, at most a batch of them.
+class Later:
+    """What an event loop cannot do yet.
 
-    Without that limit, new ones that never end would keep those who are here from being served.
+    Responses have a moment at which they are due. Requests are of clients that have had their
+    share of a turn, and are due at the next. A sweep, to `expire` clients, is due now and then.
     """
-    for _ in range(BATCH):
-        client = accept(listener, service, stop)
-        if client is None:
-            return
-        yield client
+
+    def __init__(self) -> None:
+        self.next_sweep = monotonic() + SWEEP_S
+        self.heap: list[tuple[float, int, Client, Response]] = []
+        self.number = count()  # decides between equal moments; clients cannot be compared
+        self.requests: list[tuple[Client, Request]] = []
+
+    def add_response(self, client: Client, response: Response) -> None:
+        """Have *response* given to *client* when its wait is over."""
+        heappush(self.heap, (monotonic() + response.wait, next(self.number), client, response))
+
+    def add_request(self, client: Client, request: Request) -> None:
+        """Have *request* of *client* handled at the next turn."""
+        self.requests.append((client, request))
+
+    def until_next(self) -> float:
+        """Return the seconds until something is due."""
+        if self.requests:
+            return 0.0
+        if not self.heap:
+            return SWEEP_S
+        return min(SWEEP_S, max(0.0, self.heap[0][0] - monotonic()))
+
+    def is_due(self) -> bool:
+        """Tell whether there is something for `resume`."""
+        return bool(self.requests or (self.heap and self.heap[0][0] <= monotonic()))
+
+    def sweep_is_due(self) -> bool:
+        """Tell whether it is time for a sweep, and then set the time of the next."""
+        now = monotonic()
+        if now < self.next_sweep:
+            return False
+        self.next_sweep = now + SWEEP_S
+        return True
+
+    def due_responses(self) -> Iterator[tuple[Client, Response]]:
+        """Yield, and remove, the responses that are due by now."""
+        now = monotonic()
+        while self.heap and self.heap[0][0] <= now:
+            yield heappop(self.heap)[2:]
+
+    def due_requests(self) -> list[tuple[Client, Request]]:
+        """Return, and remove, the requests that are due."""
+        due, self.requests = self.requests, []
+        return due
 
 
-def serve_ready(
-    clients: list[Client], handle: Callable[[Request], Response], delayed: "Timers"
-) -> None:
+def serve_ready(clients: list[Client], handle: Handle, later: Later) -> None:
     """Carry conversations as far as they go without waiting: the step of an event loop.
 
-    Responses that have a wait are added to *delayed*; once due, they must be given to
-    `connection.respond`. Afterwards `connection.interest` says what to wait for.
+    What has to wait is added to *later*, for `resume`. Afterwards `connection.interest` says what
+    to wait for.
 
     This is done in passes over a batch, not client by client. A call into the kernel pushes the
     interpreter out of the processor's caches, and one between every two responses takes a fifth of
@@ -49,77 +88,119 @@ def serve_ready(
     for start in range(0, len(clients), BATCH):
         batch = clients[start : start + BATCH]
         received = [receive(client) for client in batch]
-        respond_to_all(batch, received, handle, delayed)
-        while batch := send_to_all(batch):
-            respond_to_all(batch, [None] * len(batch), handle, delayed)  # to what is buffered
+        respond_to_all(batch, received, handle, later)
+        send_to_all(batch, later)
+
+
+def resume(handle: Handle, later: Later) -> list[Client]:
+    """Do what is due of *later*; return the clients that it was for, to be served on."""
+    resumed = []
+    for client, response in later.due_responses():
+        try:
+            client.connection.respond(response)
+        except FAILURES as error:
+            shed(client, error)
+        resumed.append(client)
+    if later.requests:
+        clients, requests = zip(*later.due_requests(), strict=True)
+        respond_to_all(clients, requests, handle, later)
+        resumed += clients
+    return resumed
 
 
 def respond_to_all(
-    batch: list[Client],
-    received: list[bytes | None],
-    handle: Callable[[Request], Response],
-    delayed: "Timers",
+    batch: Sequence[Client],
+    received: Sequence["bytes | Request | None"],
+    handle: Handle,
+    later: Later,
 ) -> None:
-    """Respond to all that each client of *batch* has asked for, or add it to *delayed*.
+    """Respond to what each client of *batch* has asked for.
 
-    *received* is what each has sent just now, None for nothing.
+    *received* is what each has sent just now, None for nothing, or a request that was put off.
+    Of what somebody pipelines, no more is served than TURN_S has time for: so there is at most one
+    costly request for each client and turn.
     """
     for client, data in zip(batch, received, strict=True):
         connection = client.connection
-        request = connection.next_request() if data is None else connection.feed(data)
-        while request is not None:
-            response = handle(request)
-            if response.wait:
-                delayed.add(response.wait, (client, response))
-                break
-            connection.respond(response)
-            request = connection.next_request()
+        try:
+            if data is None:
+                request = connection.next_request()
+            else:
+                request = data if isinstance(data, Request) else connection.feed(data)
+            until = monotonic() + TURN_S if connection.buffer else 0.0
+            while request is not None:
+                if connection.draining and monotonic() > connection.deadline:
+                    connection.abort()
+                    break
+                response = handle(request)
+                if response.wait:
+                    later.add_response(client, response)
+                    break
+                connection.respond(response)
+                if not connection.buffer:  # has_buffered costs a call
+                    break
+                request = connection.next_request()
+                if request is not None and monotonic() > until:
+                    later.add_request(client, request)
+                    break
+        except FAILURES as error:
+            shed(client, error)
 
 
-def send_to_all(batch: list[Client]) -> list[Client]:
-    """Send what each client takes of its output; return those who may have another request.
+def send_to_all(batch: list[Client], later: Later) -> None:
+    """Send what each client takes of its output; have its next request, if any, served later.
 
     While too much output is unsent, `next_request` leaves what is buffered where it is.
     """
-    more = []
     for client in batch:
         connection = client.connection
         if connection.output:
             send(client)
-            if connection.buffer and not connection.output:  # has_buffered costs a call
-                more.append(client)
-    return more
+            if connection.buffer and not connection.output:
+                request = connection.next_request()
+                if request is not None:
+                    later.add_request(client, request)
 
 
-def expire(clients: Iterable[Client]) -> list[Client]:
-    """Give up on those of *clients* that have no time left, and return them."""
+def shed(client: Client, error: BaseException) -> None:
+    """Let go of *client*, with whom something has failed; the others are served on."""
+    client.connection.abort()
+    log_failure("a connection", error, "closed it")
+
+
+def overdue(clients: Iterable[Client]) -> list[Client]:
+    """Return those of *clients* that have no time left."""
     now = monotonic()
-    late = [client for client in clients if client.connection.time_left(now) <= 0]
+    return [client for client in clients if client.connection.time_left(now) <= 0]
+
+
+def expire(clients: Iterable[Client], serve: Callable[[list[Client]], None]) -> None:
+    """Give up on those of *clients* that have no time left.
+
+    Before that, *serve* looks once whether they have done their part after all: a client that has
+    spoken in time is not late because the server was.
+    """
+    late = overdue(clients)
+    serve(late)
+    late = overdue(late)
     for client in late:
         client.connection.on_timeout()
-    return late
+    serve(late)
 
 
-class Timers:
-    """Delayed responses, each with the moment at which it is due."""
+def look_once(client: Client) -> bool:
+    """Keep what *client* has sent by now for `next_request`; tell whether it has."""
+    data = receive(client)
+    if data is not None:
+        client.connection.store(data)
+    return data is not None
 
-    def __init__(self) -> None:
-        self.heap: list[tuple[float, int, Delayed]] = []
-        self.number = count()  # decides between equal moments; clients cannot be compared
 
-    def add(self, seconds: float, delayed: Delayed) -> None:
-        """Have *delayed* due in *seconds* from now."""
-        heappush(self.heap, (monotonic() + seconds, next(self.number), delayed))
+def drain(clients: Iterable[Client], deadline: float) -> None:
+    """Begin to let go of *clients*: the server is stopping, and they have until *deadline*.
 
-    def until_next(self, longest: float) -> float:
-        """Return the seconds until the next is due, at most *longest*."""
-        if not self.heap:
-            return longest
-        return min(longest, max(0.0, self.heap[0][0] - monotonic()))
-
-    def due(self) -> Iterator[Delayed]:
-        """Yield, and remove, those that are due by now."""
-        if self.heap:
-            now = monotonic()
-            while self.heap and self.heap[0][0] <= now:
-                yield heappop(self.heap)[2]
+    Whoever has spoken by now is to be served. Who has nothing under way is finished.
+    """
+    for client in clients:
+        look_once(client)
+        client.connection.drain(deadline)

@@ -5,6 +5,11 @@ server is up wait in the backlog. It holds one end of the stop socket pair. To s
 byte there, which every thread and child of the server can see, then shuts the listener down, so
 that whoever is blocked in accept wakes up. The server has a process group of its own: Ctrl-C in
 a terminal does not reach it, and if it will not go, the group is killed.
+
+The launcher also holds one end of a pipe, the lifeline, in which nothing is ever written. When
+this process ends, in whatever way, the kernel closes that end, and kills the group of a server
+that has not ended by then. It does not matter which of our threads has launched it, and that
+thread may end.
 """
 
 import json
@@ -25,11 +30,17 @@ from calcbench.core.http.limits import Policy
 from calcbench.core.options import parse_options
 from calcbench.core.serving.catalogue import PACKAGE, folder, load
 from calcbench.core.serving.counters import Watch, make_table
-from calcbench.core.serving.output import ProcessOutput
-from calcbench.core.serving.sockets import in_url, listen
+from calcbench.core.serving.descriptors import above_standard
+from calcbench.core.serving.ending import Stopped, status_in_words
+from calcbench.core.serving.grace import patience_s
+from calcbench.core.serving.listeners import listen, name_of_listener
+from calcbench.core.serving.output import ProcessOutput, Show
+from calcbench.core.serving.ready import BEGUN, SIGNALLED
+from calcbench.core.serving.sockets import in_url
+from calcbench.core.serving.stop import ask
 
 START_S = 30.0  # an interpreter starts in a fraction of a second; this is for a laden machine
-GRACE_S = 5.0  # beyond what the policy and the workload allow a begun request
+READY_S = 5.0  # between the call of a strategy and its first wait, such as for many threads
 
 
 @dataclass(frozen=True)
@@ -51,20 +62,6 @@ class ServerSpec:
     watched: bool = False
 
 
-@dataclass(frozen=True)
-class Stopped:
-    """How a server ended: *status* is negative for a signal, *stderr* what it wrote there."""
-
-    status: int
-    killed: bool
-    stderr: str
-
-    @property
-    def clean(self) -> bool:
-        """Whether it stopped as it should: in time, with status 0, and without a word."""
-        return self.status == 0 and not self.killed and not self.stderr
-
-
 class Server:
     """A running server. Leaving its ``with`` block ends every process of it."""
 
@@ -73,6 +70,7 @@ class Server:
         spec: ServerSpec,
         listener: socket.socket,
         stop: socket.socket,
+        lifeline: int,
         process: "subprocess.Popen[bytes]",
         output: ProcessOutput,
         watch: Watch | None = None,
@@ -80,9 +78,10 @@ class Server:
         self.spec = spec
         self.listener = listener
         self.stop_socket = stop
+        self.lifeline = lifeline
         self.process = process
         self.output = output
-        self.host, self.port = listener.getsockname()[:2]
+        self.host, self.port = name_of_listener(listener)
         self.stopped: Stopped | None = None
         self.watch = watch
 
@@ -93,17 +92,32 @@ class Server:
 
     @property
     def url(self) -> str:
-        """The address for a client, such as ``http://127.0.0.1:8080``."""
+        """The address for a client, such as ``http://127.0.0.1:8080`` or ``unix:/tmp/socket``."""
+        if self.listener.family == socket.AF_UNIX:
+            return f"unix:{self.host}"
         return f"http://{in_url(self.host)}:{self.port}"
+
+    @property
+    def patience_s(self) -> float:
+        """The seconds after which it is killed, when it was asked to stop."""
+        policy: Policy = parse_options(Policy, self.spec.policy)
+        return patience_s(policy, parse_workload(self.spec.workload))
 
     def died(self) -> bool:
         """Tell whether the server has ended by itself."""
         return self.stopped is None and self.process.poll() is not None
 
+    def was_signalled(self) -> bool:
+        """Tell whether a signal has told the server itself to stop, as service managers do."""
+        try:
+            return SIGNALLED in self.stop_socket.recv(9, socket.MSG_DONTWAIT | socket.MSG_PEEK)
+        except OSError:  # there is no word from it, or it is over
+            return False
+
     def ask_to_stop(self) -> None:
         """Tell the server to stop, without waiting; a second time does nothing new."""
         with suppress(OSError):  # it is gone already
-            self.stop_socket.send(b"!")
+            ask(self.stop_socket)
         with suppress(OSError):
             self.listener.shutdown(socket.SHUT_RDWR)
 
@@ -114,22 +128,24 @@ class Server:
         workload allow a request, and a little more. May be called again, for the same result.
         """
         if self.stopped is None:
-            if grace_s is None:
-                drain_s: float = parse_options(Policy, self.spec.policy).drain_timeout
-                grace_s = drain_s + parse_workload(self.spec.workload).seconds + GRACE_S
             self.ask_to_stop()
             killed = False
             try:
-                self.process.wait(grace_s)
+                self.process.wait(self.patience_s if grace_s is None else grace_s)
             except subprocess.TimeoutExpired:
                 killed = True
             finally:
                 left = self.kill()
-            self.stopped = Stopped(self.process.returncode, killed or left, self.output.text())
+            self.output.finish()
+            self.stopped = Stopped(
+                self.process.returncode, killed or left, self.output.text(), self.output.failure()
+            )
         return self.stopped
 
     def kill(self) -> bool:
         """Kill what is left of the server's process group; tell whether there was anything."""
+        if self.lifeline < 0:  # it has been done
+            return False
         leader_there = self.process.poll() is None
         try:
             os.killpg(self.pid, signal.SIGKILL)
@@ -139,6 +155,8 @@ class Server:
         self.process.wait()
         self.listener.close()
         self.stop_socket.close()
+        os.close(self.lifeline)
+        self.lifeline = -1
         if self.watch and self.watch.fd >= 0:
             os.close(self.watch.fd)  # what it counted stays readable
             self.watch.fd = -1
@@ -160,32 +178,50 @@ class Server:
             self.output.close()
 
 
-def launch(spec: ServerSpec, host: str = "127.0.0.1", port: int = 0) -> Server:
+def launch(
+    spec: ServerSpec, host: str = "127.0.0.1", port: int = 0, show: Show | None = None
+) -> Server:
     """Start a server and return it when it is ready to serve; port 0 takes a free one.
 
+    *show* is called with each line that it prints, on another thread.
     Raises UsageError for a spec that cannot be meant, and CalcbenchError for a strategy that
     cannot run here, an unknown host, a port that is taken, or a server that dies at once.
     """
+    check(spec)
+    return launch_on(listen(host, port), spec, show)
+
+
+def check(spec: ServerSpec) -> None:
+    """Raise what `launch` raises for *spec*, before anything has been opened for it."""
     strategy = load(spec.strategy)
+    if strategy.broken:
+        raise CalcbenchError(strategy.broken)
+    if strategy.unavailable:
+        raise CalcbenchError(f"{strategy.name} cannot run here: it {strategy.unavailable}")
     parse_options(strategy.options_type, spec.options)
     parse_options(Policy, spec.policy)
     parse_workload(spec.workload)
-    if strategy.unavailable:
-        raise CalcbenchError(f"{strategy.name} cannot run here: it {strategy.unavailable}")
-    listener = listen(host, port)
+
+
+def launch_on(listener: socket.socket, spec: ServerSpec, show: Show | None = None) -> Server:
+    """Start a server on *listener*, which is its own from now on, and return it when it is ready.
+
+    The *spec* has been checked. Raises CalcbenchError for a server that dies at once.
+    """
     try:
-        return start_process(spec, listener)
+        return start_process(spec, listener, show)
     except BaseException:
         listener.close()
         raise
 
 
-def start_process(spec: ServerSpec, listener: socket.socket) -> Server:
+def start_process(spec: ServerSpec, listener: socket.socket, show: Show | None) -> Server:
     """Start the server process on *listener*, and wait for the word that it is ready."""
-    ours, theirs = socket.socketpair()
+    ours, theirs = (above(end) for end in socket.socketpair())
+    death, lifeline = map(above_standard, os.pipe())
     config: dict[str, object] = {
         "packages": package_folders(),
-        "parent": os.getpid(),
+        "lifeline": death,
         "listener": listener.fileno(),
         "stop": theirs.fileno(),
         "strategy": spec.strategy,
@@ -195,14 +231,14 @@ def start_process(spec: ServerSpec, listener: socket.socket) -> Server:
         "cpu_units": spec.cpu_units,
         "cpus": spec.cpus,
     }
-    shared = [listener.fileno(), theirs.fileno()]
+    shared = [listener.fileno(), theirs.fileno(), death]
     watch = None
     if spec.watched:
         watch = Watch(make_table())
         shared.append(watch.fd)
         config["watch"] = watch.fd
     file = Path(__file__).with_name("server.py")
-    output = ProcessOutput()
+    output = ProcessOutput(show)
     try:
         with theirs:
             process = subprocess.Popen(
@@ -217,16 +253,24 @@ def start_process(spec: ServerSpec, listener: socket.socket) -> Server:
     except OSError as error:
         output.close()
         ours.close()
+        os.close(lifeline)
         if watch:
             os.close(watch.fd)
         raise UsageError(f"cannot run {spec.python!r}: {error.strerror}") from None
-    server = Server(spec, listener, ours, process, output, watch)
+    finally:
+        os.close(death)
+    server = Server(spec, listener, ours, lifeline, process, output, watch)
     try:
         wait_until_ready(server)
     except BaseException:
         with server:
             raise
     return server
+
+
+def above(end: socket.socket) -> socket.socket:
+    """Return *end* of a pair, with a descriptor that is none of a standard stream."""
+    return socket.socket(fileno=above_standard(end.detach()))
 
 
 def package_folders() -> dict[str, str]:
@@ -236,12 +280,18 @@ def package_folders() -> dict[str, str]:
 
 
 def wait_until_ready(server: Server) -> None:
-    """Return when *server* has said that it is ready; raises CalcbenchError if it dies first."""
+    """Return when *server* has said that it is ready; raises CalcbenchError if it dies first.
+
+    A strategy may never wait for clients. It is left to that after a while.
+    """
     poll = select.poll()
     poll.register(server.stop_socket, select.POLLIN)
     if not poll.poll(START_S * 1000):
-        raise CalcbenchError(f"the {server.spec.strategy} server was not ready in {START_S:g} s")
-    if not server.stop_socket.recv(1):
-        server.process.wait()
-        last = server.output.last_line(f"status {server.process.returncode}")
+        raise CalcbenchError(f"the {server.spec.strategy} server did not start in {START_S:g} s")
+    said = server.stop_socket.recv(1)
+    if said == BEGUN and poll.poll(READY_S * 1000):
+        said = server.stop_socket.recv(1)
+    if not said:
+        status = status_in_words(server.process.wait())
+        last = server.output.last_line(f"it {status}")
         raise CalcbenchError(f"the {server.spec.strategy} server died at its start: {last}")

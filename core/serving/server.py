@@ -1,42 +1,99 @@
 """The server process: what runs behind a launcher, in an interpreter of its own.
 
 It is started as a file, by any Python that can run it and with nothing installed, and is told
-everything in one JSON argument, the config. It says that it is ready by one byte on the stop
-socket.
+everything in one JSON argument, the config. It says on the stop socket when it has begun, and when
+it is ready: its strategy waits for clients.
 """
 
+import fcntl
+import io
 import json
 import os
+import select
+import signal
 import sys
-from socket import socket
+from contextlib import suppress
+from socket import MSG_DONTWAIT, SHUT_RD, SHUT_RDWR, socket
 from types import ModuleType
 from typing import Any
 
 
 def main(config: dict[str, Any]) -> None:
     """Serve as *config* says, until the stop signal."""
-    from calcbench.core.serving.stop import Stop, die_with_parent
-
-    die_with_parent(config["parent"])
+    die_with_launcher(config["lifeline"])
+    print_at_once()
     from calcbench.core.app.workload import parse_workload
     from calcbench.core.http.connection import Connection
     from calcbench.core.http.limits import Policy
     from calcbench.core.options import parse_options
     from calcbench.core.serving.catalogue import load
     from calcbench.core.serving.counters import Watch
+    from calcbench.core.serving.ready import BEGUN, READY, ReadyListener
     from calcbench.core.serving.service import make_service
+    from calcbench.core.serving.stop import Stop
 
     if config["cpus"]:
         os.sched_setaffinity(0, config["cpus"])
     strategy = load(config["strategy"])
+    if strategy.unavailable:  # to this interpreter; our launcher's may be another
+        sys.exit(strategy.broken or f"it {strategy.unavailable}")
     options = parse_options(strategy.options_type, config["options"])
     policy = parse_options(Policy, config["policy"])
     connection = Watch(config["watch"]).connections() if "watch" in config else Connection
     workload = parse_workload(config["workload"])
     service = make_service(policy, workload, config["cpu_units"], connection)
-    with socket(fileno=config["listener"]) as listener, socket(fileno=config["stop"]) as stop:
-        stop.sendall(b"!")  # ready
-        strategy.serve(listener, service, options, Stop(stop))
+    with (
+        socket(fileno=config["stop"]) as stop,
+        ReadyListener(config["listener"], lambda: stop.sendall(READY)) as listener,
+    ):
+        stop.sendall(BEGUN)
+        stop_on_signals(stop, listener)
+        strategy.serve(listener, service, options, Stop(stop, policy.drain_timeout))
+
+
+def die_with_launcher(lifeline: int) -> None:
+    """Have the kernel kill our process group when the other end of the pipe *lifeline* closes.
+
+    The stop socket tells every strategy that keeps to the rules; this is for one that does not.
+    Signal-driven I/O (fcntl(2), F_SETSIG) does it for a group that computes in C, too, or forks.
+    It follows the launcher's process, whereas PR_SET_PDEATHSIG follows the thread that forked us.
+    """
+    if sys.platform == "linux":
+        fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp())  # negative: a group
+        fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
+        fcntl.fcntl(lifeline, fcntl.F_SETFL, os.O_ASYNC)
+        poll = select.poll()
+        poll.register(lifeline, select.POLLIN)
+        if poll.poll(0):
+            sys.exit("the launcher is gone")  # it died before the kernel was asked
+
+
+def print_at_once() -> None:
+    """Have every line that is printed leave us when it ends, in UTF-8, and never raise for it."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
+
+
+def stop_on_signals(stop: socket, listener: socket) -> None:
+    """Take SIGTERM and its like for the stop signal: service managers send it to every process.
+
+    Afterwards all is as if the launcher had asked: *stop* is readable for ever, in every thread
+    and child, and *listener* is shut down. Children inherit this, and may do it once more.
+    """
+    from calcbench.core.serving.ready import SIGNALLED
+
+    def handler(*_: object) -> None:
+        with suppress(OSError):
+            stop.send(SIGNALLED, MSG_DONTWAIT)  # so the launcher knows that it was no accident
+        with suppress(OSError):
+            stop.shutdown(SHUT_RD)
+        with suppress(OSError):
+            listener.shutdown(SHUT_RDWR)
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup
+            signal.signal(number, handler)
 
 
 def find_packages(folders: dict[str, str]) -> None:

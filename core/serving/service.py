@@ -10,18 +10,21 @@ from calcbench.core.http.limits import Policy
 from calcbench.core.http.message import Request, Response
 from calcbench.core.http.parser import Parser
 from calcbench.core.http.render import DateLine
+from calcbench.core.serving.failure import guard
 
 
 @dataclass(frozen=True)
 class Service:
-    """The two things that a strategy is given to put together.
+    """What a strategy is given to put together.
 
     `connect()` begins the conversation with one client. `handle(request)` computes one response,
-    and may be called on any thread, in any process, now or later.
+    and may be called on any thread, in any process, now or later; it raises nothing.
+    *max_connections* is for strategies whose threads or processes do not limit them.
     """
 
     connect: Callable[[], Connection]
     handle: Callable[[Request], Response]
+    max_connections: int = Policy.max_connections
 
 
 def make_service(
@@ -29,13 +32,16 @@ def make_service(
     workload: Workload,
     cpu_units: int = 0,
     connection: type[Connection] = Connection,
+    handle: Callable[[Request], Response] = application.handle,
 ) -> Service:
     """Return the calculator under *policy*, each response of it at the cost of *workload*.
 
+    *handle* may stand in for the calculator.
     *connection* may be a kind that watches: no strategy knows, and nothing is paid otherwise.
     """
     parser, date_line = Parser(policy), DateLine()
     return Service(
-        connect=lambda: connection(parser, date_line),
-        handle=with_workload(application.handle, workload, cpu_units),
+        connect=lambda: connection(parser, date_line, application.wants_body),
+        handle=guard(with_workload(handle, workload, cpu_units)),
+        max_connections=policy.max_connections,
     )

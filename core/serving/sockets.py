@@ -6,9 +6,9 @@ wait, it waits in `poll` beside the stop signal, and for as long as the client h
 """
 
 import errno
+import select
 import socket
 
-from calcbench.core.errors import CalcbenchError
 from calcbench.core.http.connection import (
     CLOSING,
     HANDLING,
@@ -20,8 +20,7 @@ from calcbench.core.serving.service import Service
 from calcbench.core.serving.stop import Stop
 
 DONTWAIT = int(socket.MSG_DONTWAIT)  # the enumeration's member costs more to pass
-BACKLOG = 4096  # clients that may wait to be accepted; the kernel cuts it to somaxconn
-OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 # accept(2) passes on the error of one client that is waiting: the next one may fare better.
 TRANSIENT_ERRORS = (
     errno.ENETDOWN,
@@ -51,64 +50,48 @@ class Client:
 
 
 def in_url(host: str) -> str:
-    """Return *host* as a URL has it: an IPv6 address in brackets (RFC 3986 §3.2.2)."""
-    return f"[{host}]" if ":" in host else host
+    """Return *host* as a URL has it: an IPv6 address in brackets (RFC 3986 §3.2.2).
 
-
-def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens on *host* and *port*; port 0 takes a free one.
-
-    Raises CalcbenchError when the host is unknown or the port is taken.
+    The zone of one, as in ``fe80::1%eth0``, stands behind ``%25`` there (RFC 6874).
     """
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-    except (socket.gaierror, UnicodeError):
-        raise CalcbenchError(f"unknown host {host!r}; try 127.0.0.1") from None
-    listener = socket.socket(family, kind, protocol)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # Accepted sockets inherit it: a small response must not wait for the ACK of the last one.
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if family == socket.AF_INET6:
-            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        listener.bind(address)
-        listener.listen(BACKLOG)
-    except OSError as error:
-        listener.close()
-        hint = "; port 0 takes a free one" if error.errno == errno.EADDRINUSE else ""
-        reason = (error.strerror or str(error)).lower()
-        raise CalcbenchError(f"cannot listen on {host} port {port}: {reason}{hint}") from None
-    return listener
+    if ":" not in host or host.startswith("["):
+        return host
+    return f"[{host.replace('%', '%25', 1)}]"
+
+
+class NoRoomError(Exception):
+    """Descriptors or memory have run out: no client can be accepted before another one leaves."""
 
 
 def accept(listener: socket.socket, service: Service, stop: Stop) -> Client | None:
     """Return the next client of *listener*; None when there is none, or it could not be accepted.
 
     Where *listener* is in blocking mode, waits for one. An event loop must not: the client for
-    which its selector has woken it may be gone by now.
+    which its selector has woken it may be gone by now. Raises NoRoomError, and whoever gets it
+    stops listening for a while: the clients that wait keep the listener readable.
     """
     try:
         sock, _ = listener.accept()
+        return Client(sock, service.connect())
     except BlockingIOError:
         return None
+    except MemoryError:
+        raise NoRoomError from None
     except OSError as error:
-        if not stop.is_set():
-            pause_if_exhausted(error, stop)
-        return None
-    return Client(sock, service.connect())
+        if stop.is_set():
+            return None
+        if error.errno in NO_ROOM:
+            raise NoRoomError from None
+        if error.errno in TRANSIENT_ERRORS or isinstance(error, ConnectionError):
+            return None
+        raise
 
 
-def pause_if_exhausted(error: OSError, stop: Stop) -> None:
-    """Wait a moment when accept failed because descriptors have run out; else raise *error*.
-
-    Ignored is an error of one client, which has left before it was accepted.
-    """
-    if error.errno in OUT_OF_DESCRIPTORS:
-        stop.wait(0.001)  # seconds; others must get to close theirs, and to be served
-    elif error.errno not in TRANSIENT_ERRORS and not isinstance(error, ConnectionError):
-        raise error
+def is_readable(sock: socket.socket) -> bool:
+    """Tell whether a read of *sock*, or an accept, would return at once."""
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def receive(client: Client) -> bytes | None:
@@ -125,8 +108,8 @@ def receive(client: Client) -> bytes | None:
         return client.sock.recv(READ_SIZE, DONTWAIT)
     except BlockingIOError:
         return None
-    except OSError:
-        connection.abort()  # reset: nobody is left to be told
+    except (OSError, MemoryError):
+        connection.abort()  # reset: nobody is left to be told; or there is no room to read into
         return None
 
 
@@ -139,5 +122,5 @@ def send(client: Client) -> None:
             client.sock.shutdown(socket.SHUT_WR)
     except BlockingIOError:
         pass
-    except OSError:
+    except (OSError, MemoryError):
         connection.abort()  # reset: nobody is left to be told

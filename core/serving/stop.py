@@ -1,9 +1,12 @@
-"""The stop signal: one byte that is never read.
+"""The stop signal: a message that is never taken.
 
-A flag would have to be looked at, and whoever sits in a blocking call does not look. A byte
+A flag would have to be looked at, and whoever sits in a blocking call does not look. A message
 that stays in a socket pair is readable for ever and for everybody: each thread and each forked
 child can wait for it beside whatever else it waits for. When the launcher dies without a
 word, its end closes, and that makes this end readable too.
+
+The message says when the stop was asked for. So everybody who peeks at it has the same deadline,
+however late it comes to look.
 """
 
 import os
@@ -11,15 +14,26 @@ import select
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
-from socket import socket
+from socket import MSG_DONTWAIT, MSG_PEEK, socket
+from time import monotonic
+
+from calcbench.core.http.limits import Policy
+
+MESSAGE_SIZE = 32  # bytes, at most: a number of seconds
 
 
 class Stop:
-    """The server's end of the pair; pass it to `select`, `poll` or a selector as it is."""
+    """The server's end of the pair; pass it to `select`, `poll` or a selector as it is.
 
-    def __init__(self, sock: socket) -> None:
+    Clients have *drain_s* seconds from the stop for what they have begun.
+    """
+
+    def __init__(self, sock: socket, drain_s: float = Policy.drain_timeout) -> None:
         self.sock = sock
+        self.drain_s = drain_s
+        self.end: float | None = None  # once somebody in this process has asked for it
 
     def fileno(self) -> int:
         """Return the descriptor that becomes readable when it is time to stop."""
@@ -34,6 +48,28 @@ class Stop:
         poll = select.poll()
         poll.register(self.sock, select.POLLIN)
         return bool(poll.poll(seconds * 1000))
+
+    @property
+    def deadline(self) -> float:
+        """The moment at which clients must have done their part, by `time.monotonic`.
+
+        There is one only when the stop is set.
+        """
+        if self.end is None:
+            self.end = asked_at(self.sock) + self.drain_s
+        return self.end
+
+
+def ask(sock: socket) -> None:
+    """Write the stop signal to *sock*, the launcher's end of the pair; only the first counts."""
+    sock.send(f"{monotonic():.6f}\n".encode())
+
+
+def asked_at(sock: socket) -> float:
+    """Return when the stop was asked for; now, where nobody has said (the launcher is gone)."""
+    with suppress(OSError, ValueError):
+        return float(sock.recv(MESSAGE_SIZE, MSG_PEEK | MSG_DONTWAIT).partition(b"\n")[0])
+    return monotonic()
 
 
 def die_with_parent(parent: int) -> None:

@@ -18,7 +18,7 @@ from socket import SO_LINGER, SO_RCVBUF, SO_SNDBUF, SOL_SOCKET, socket
 from typing import TYPE_CHECKING, Protocol
 
 from calcbench.bench.loadgen.driver.client import PAUSE_NS
-from calcbench.bench.loadgen.driver.response import FramingError, Head, Incoming
+from calcbench.bench.loadgen.driver.framing import FramingError, Incoming
 from calcbench.bench.schema.outcomes import OUTCOMES, WRONG
 
 if TYPE_CHECKING:
@@ -59,8 +59,8 @@ class ClientHost(Protocol):
         """Return the next request, and its right response if only one is right."""
         ...
 
-    def learn(self, head: bytes) -> Head:
-        """Return what *head* says; raises FramingError."""
+    def incoming(self, expected: bytes | None) -> Incoming:
+        """Return what takes in a response where *expected* is the right body, None: any."""
         ...
 
     def outcome_of(self, incoming: Incoming, expected: bytes | None) -> int:
@@ -167,7 +167,7 @@ class BackgroundClient:
     def understand(self, data: bytes) -> bool:
         """Take *data* of a response; tell whether it is whole and another may be asked for."""
         if self.incoming is None:
-            self.incoming = Incoming(self.host.learn, keep=self.expected is not None)
+            self.incoming = self.host.incoming(self.expected)
         incoming = self.incoming
         try:
             if not incoming.feed(data):

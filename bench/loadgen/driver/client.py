@@ -2,19 +2,26 @@
 
 from socket import socket
 
-from calcbench.bench.loadgen.driver.response import Incoming
+from calcbench.bench.loadgen.driver.framing import Incoming
 from calcbench.bench.loadgen.protocol import TAG_BITS
 from calcbench.bench.schema.outcomes import OK
 
-# What a client is doing. In PAUSING it has no socket. In SENDING its epoll entry waits for room
-# to write (or for the connection, which is the same to epoll), in the others for octets to read.
-# In READING `incoming` holds what has come of an incomplete response; in CLOSING the response is
-# complete, `outcome` and `done` are known, and only the server's close is still to come. In IDLE,
-# which only an open loop knows, it has a connection and no request.
-PAUSING, SENDING, READING, CLOSING, IDLE = range(5)
+# What a client is doing. In PAUSING it has no socket; else its epoll entry waits for bytes to read.
+# In SENDING it waits for room to write, too (or for the connection, which is the same to epoll):
+# a server may answer before it has the whole request. In CUT_OFF it takes no more of the request,
+# and what it said before that may still be read. In READING `incoming` holds what has come of an
+# incomplete response; in CLOSING the response is complete, `outcome` and `done` are known, and only
+# the server's close is still to come. In IDLE, which only an open loop knows, it has a connection
+# and no request.
+PAUSING, SENDING, CUT_OFF, READING, CLOSING, IDLE = range(6)
 
 # For so long whoever lost a connection by a failure, or was sent away, waits before the next.
 PAUSE_NS = 50_000_000
+
+# For so long a client leaves it to the server to close, for who closes first keeps the port: a
+# minute on which no new connection can be made from it (RFC 9293 §3.6.1), and ports run out. A
+# server that has not closed by then never does, and from there on the client closes at once.
+CLOSE_NS = 200_000_000
 
 
 class Client:

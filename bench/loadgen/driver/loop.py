@@ -22,15 +22,16 @@ from socket import (
     SOCK_STREAM,
     SOL_SOCKET,
     TCP_NODELAY,
-    gaierror,
-    getaddrinfo,
     socket,
 )
 from typing import Any
 
+from calcbench.bench.loadgen.driver.address import find
 from calcbench.bench.loadgen.driver.background import KINDS, BackgroundClient
 from calcbench.bench.loadgen.driver.client import (
+    CLOSE_NS,
     CLOSING,
+    CUT_OFF,
     IDLE,
     PAUSE_NS,
     PAUSING,
@@ -38,12 +39,13 @@ from calcbench.bench.loadgen.driver.client import (
     SENDING,
     Client,
 )
+from calcbench.bench.loadgen.driver.framing import FramingError
 from calcbench.bench.loadgen.driver.open_loop import due_times, give_up
 from calcbench.bench.loadgen.driver.recorder import Recorder
-from calcbench.bench.loadgen.driver.response import Checker, FramingError, Incoming
+from calcbench.bench.loadgen.driver.response import Checker
 from calcbench.bench.loadgen.protocol import PACK, SAMPLE, WAITED
 from calcbench.bench.loadgen.spec import LoadSpec, Ring
-from calcbench.bench.schema.outcomes import REFUSED, RESET, TIMED_OUT, WRONG
+from calcbench.bench.schema.outcomes import REFUSED, RESET, TIMED_OUT
 
 clock = time.perf_counter_ns  # CLOCK_MONOTONIC: nanoseconds that never run backwards
 
@@ -52,6 +54,12 @@ BODY_SIZE = 256 * 1024  # bytes asked where more of a response is known to come
 SWEEPS = 8  # searches for requests that have timed out, in the time that one may take
 SPIN_NS = 20_000  # about what it takes to fall asleep and to wake: for less we look again at once
 NEVER = 1 << 62
+# What the epoll entry of a client with a connection waits for: only a new one, or one that sends.
+EVENTS = {
+    SENDING: select.EPOLLIN | select.EPOLLOUT,
+    CUT_OFF: select.EPOLLIN,
+    READING: select.EPOLLIN,
+}
 
 # Any other error is ours, such as no descriptor or no port left, and fails the measurement.
 FAILURES = {
@@ -76,9 +84,10 @@ class Loop:
         self.family, self.address = find(spec)
         self.ring, self.checker = Ring(spec), Checker(spec.ask, keep_alive=spec.keep_alive)
         self.take = self.ring.take
-        # Those of background clients are not counted.
+        # Those of background clients are not counted, and have a checker of their own.
         self.request = itertools.cycle(self.ring.requests).__next__
-        self.outcome_of, self.learn = self.checker.outcome_of, self.checker.learn
+        beside = Checker(spec.ask, keep_alive=spec.keep_alive)
+        self.outcome_of, self.incoming = beside.outcome_of, beside.incoming
         self.timeout_ns = round(spec.timeout_s * 1e9)
         self.epoll = select.epoll()
         with socket() as none:
@@ -96,6 +105,8 @@ class Loop:
             for number in range(spec.background[name])
         ]
         self.stopped = False
+        self.watches_closing = False  # whether a timer looks for servers that do not close
+        self.server_lingers = False  # whether there was one
         self.never_begun = 0  # requests that were given up before they got a connection
 
         # Of an open loop: when the next request is due, the requests that wait for a connection,
@@ -255,15 +266,14 @@ class Loop:
         client.state = SENDING
         self.clients[sock.fileno()] = client
         if self.push(client):  # on loopback the connection is mostly there by now
-            watch = select.EPOLLIN if client.state == READING else select.EPOLLOUT
-            self.epoll.register(sock.fileno(), watch)
+            self.epoll.register(sock.fileno(), EVENTS[client.state])
 
     def ask_again(self, client: Client) -> None:
         """Begin a request of a closed loop on the connection that is there."""
         client.unsent, client.expected = self.take()
         client.intended = client.sent = clock()
         if self.push(client) and client.state == SENDING:
-            self.epoll.modify(client.sock.fileno(), select.EPOLLOUT)
+            self.epoll.modify(client.sock.fileno(), EVENTS[SENDING])
 
     def ask(self, client: Client, intended: int) -> None:
         """Begin a request of an open loop on the connection that is there."""
@@ -271,7 +281,7 @@ class Loop:
         client.intended = intended
         client.sent = clock()
         if self.push(client) and client.state == SENDING:
-            self.epoll.modify(client.sock.fileno(), select.EPOLLOUT)
+            self.epoll.modify(client.sock.fileno(), EVENTS[SENDING])
 
     def push(self, client: Client) -> bool:
         """Send what is unsent of a request; tell whether the connection still stands."""
@@ -279,6 +289,9 @@ class Loop:
             sent = client.send(client.unsent)
         except BlockingIOError:
             sent = 0
+        except (BrokenPipeError, ConnectionResetError):
+            client.state = CUT_OFF
+            return True
         except OSError as error:
             self.broken(client, error)
             return False
@@ -292,9 +305,11 @@ class Loop:
             client.ready()
             return
         if client.state == SENDING:
-            if self.push(client) and client.state == READING:
-                self.epoll.modify(client.sock.fileno(), select.EPOLLIN)
-            return
+            if not self.push(client):
+                return
+            if client.state != SENDING:
+                self.epoll.modify(client.sock.fileno(), EVENTS[client.state])
+                return
         head = client.incoming and client.incoming.head
         try:
             data = client.recv(BODY_SIZE if head else READ_SIZE)
@@ -306,12 +321,10 @@ class Loop:
     def read(self, client: Client, data: bytes, now: int) -> None:
         """Take in *data*, what was read at *now*; empty: the server has closed."""
         if client.state == CLOSING:
-            if data:  # octets behind the end of the response
-                self.fail(client, WRONG, now)
+            if data:
+                self.fail(client, self.checker.refuse("bytes come behind its end"), now)
             else:
-                self.record(client, client.outcome, client.done)
-                self.disconnect(client)
-                self.start_over(client)
+                self.finish(client)
             return
         if client.state == IDLE:  # closed, perhaps behind a 408: nobody has asked for anything
             self.disconnect(client)
@@ -319,32 +332,54 @@ class Loop:
             self.vacate(client)
             return
         incoming = client.incoming
-        if not data:
-            if incoming is None or not incoming.ends_here():
-                self.fail(client, RESET if incoming is None else WRONG, now)
-                return
-            self.record(client, self.outcome_of(incoming, client.expected), now)
-            self.disconnect(client)
-            self.start_over(client)
-            return
         if incoming is None:
-            client.first = now
-            incoming = Incoming(self.learn, keep=client.expected is not None)
-            client.incoming = incoming
-        try:
-            if not incoming.feed(data):
+            if not data:
+                self.fail(client, RESET, now)
                 return
-        except FramingError:
-            self.fail(client, WRONG, now)
+            client.first = now
+            client.incoming = incoming = self.checker.incoming(client.expected)
+        try:
+            if data and not incoming.feed(data):
+                return
+            if not data and not incoming.ends_here():
+                raise FramingError(incoming.shortfall())
+        except FramingError as error:
+            self.fail(client, self.checker.refuse(str(error)), now)
             return
         assert incoming.head
-        outcome = self.outcome_of(incoming, client.expected)
+        outcome = self.checker.outcome_of(incoming, client.expected)
         client.incoming = None
-        if incoming.head.keep_alive and self.spec.keep_alive:
+        keeps = incoming.head.keep_alive and self.spec.keep_alive and client.state == READING
+        if keeps:
             self.record(client, outcome, now)
             self.after_response(client)
-        else:
-            client.state, client.outcome, client.done = CLOSING, outcome, now
+            return
+        whole_request = client.state == READING
+        client.state, client.outcome, client.done = CLOSING, outcome, now
+        if not data or not whole_request or self.server_lingers:
+            self.finish(client)
+        elif not self.watches_closing:
+            self.watches_closing = True
+            self.later(now + CLOSE_NS, self.check_closing)
+
+    def finish(self, client: Client) -> None:
+        """Close the connection of *client*, whose response is whole, and let it go on."""
+        self.record(client, client.outcome, client.done)
+        self.disconnect(client)
+        self.start_over(client)
+
+    def check_closing(self) -> None:
+        """Close, as a client must in the end, what the server does not (RFC 9112 §9.6)."""
+        now = clock()
+        closing = [client for client in self.everyone if client.state == CLOSING]
+        overdue = any(now - client.done >= CLOSE_NS for client in closing)
+        self.server_lingers = self.server_lingers or overdue
+        self.watches_closing = bool(closing) and not overdue
+        if self.watches_closing:
+            self.later(now + CLOSE_NS, self.check_closing)
+        elif overdue:
+            for client in closing:
+                self.finish(client)
 
     def record(self, client: Client, outcome: int, now: int) -> None:
         """Record how and when the request of *client* ended."""
@@ -357,7 +392,7 @@ class Loop:
             return  # nothing to read after all, as select(2) warns: the epoll will tell
         outcome = self.failure(error)
         if client.state == CLOSING:  # the response was whole: how the server closes is its affair
-            self.read(client, b"", client.done)
+            self.finish(client)
         elif client.state == IDLE:
             self.read(client, b"", clock())
         else:
@@ -412,7 +447,7 @@ class Loop:
         if now >= self.next_sweep:
             self.next_sweep = now + self.timeout_ns // SWEEPS
             for client in self.everyone:
-                busy = client.state not in (PAUSING, IDLE)
+                busy = client.state not in (PAUSING, IDLE, CLOSING)
                 if busy and now - client.intended >= self.timeout_ns:
                     self.fail(client, TIMED_OUT, now)
             for sample in give_up(self.waiting, now, self.timeout_ns):
@@ -423,16 +458,3 @@ class Loop:
         self.next_check = self.next_sweep
         if self.timers:
             self.next_check = min(self.next_check, self.timers[0][0])
-
-
-def find(spec: LoadSpec) -> tuple[int, Any]:
-    """Return the family and the address of the server; raises OSError."""
-    if spec.unix:
-        return AF_UNIX, spec.unix
-    try:
-        found = getaddrinfo(spec.host, spec.port, type=SOCK_STREAM)[0]
-    except gaierror as error:
-        raise OSError(f"no host {spec.host!r}: {error.strerror}") from None
-    except UnicodeError:  # of a name with a part that is empty or longer than 63 octets
-        raise OSError(f"{spec.host!r} cannot be the name of a host") from None
-    return found[0], found[4]

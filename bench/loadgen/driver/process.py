@@ -19,13 +19,14 @@ words of a result mean:
   last, when it is *done*, are timed when they have been read. A request that never got a
   connection is sent, and done, when it is given up.
 - *ok*, *wrong*, *http_error*: a response came and was the right one, was not (another number, or
-  framing that does not hold: a malformed head, an octet too many, a close before the last one),
-  or had a status other than the one that is right.
+  framing that does not hold: a malformed head, a byte too many, a close before the last one),
+  or had a status other than the one that is right. Why the first was refused is reported.
 - *refused*, *reset*: nobody listened; the connection broke, or was closed without a response.
 - *timed_out*: it had not ended ``timeout_s`` after it was intended. Seen up to an eighth of that
   later.
-- After a response that ends its connection, the client waits until the server has closed, as it
-  must (RFC 9112 §9.6), before it goes on: so there are never more than N connections.
+- After a response that ends its connection, the client waits for a moment until the server has
+  closed, and then closes itself, as it must (RFC 9112 §9.6), before it goes on: so there are never
+  more than N connections. The response is right all the same, and was *done* with its last byte.
 - The window opens and closes between two batches of events, at times that are measured and not
   assumed. In a closed loop it counts the requests that end within it, also those that began
   before it. A request *in flight* when it closes is neither counted nor sampled: a client that is
@@ -72,6 +73,7 @@ def run(spec: LoadSpec, loop: Loop, start_ns: int) -> DriverReport:
     recorder.counting = True
     tallies = {name: tally.copy() for name, tally in loop.tallies.items()}
     loop.spun = 0
+    loop.checker.first_failures.clear()
     driver_cpu, driver_delay, opened = time.process_time_ns(), run_delay_ns(), clock()
     recorder.send(Opened(opened))
     closed = loop.run_until(opened + round(spec.duration_s * 1e9))
@@ -92,6 +94,7 @@ def run(spec: LoadSpec, loop: Loop, start_ns: int) -> DriverReport:
         server_cpu_ns=round(max(server_cpu, 0) * (closed - opened) / (ended - read)),
         in_flight=0 if loop.open_loop else in_flight,
         background={name: dict(tally) for name, tally in tallies.items()},
+        first_failures=loop.checker.first_failures,
         begun=loop.ring.begun(),
         ended=recorder.recorded - loop.never_begun,
         unfinished=loop.unfinished(),

@@ -15,19 +15,20 @@ from gevent.event import Event
 from gevent.hub import Waiter
 from gevent.monkey import get_original
 
-from calcbench.bench.loadgen.driver.client import PAUSE_NS
+from calcbench.bench.loadgen.driver.client import CLOSE_NS, PAUSE_NS
+from calcbench.bench.loadgen.driver.framing import FramingError
 from calcbench.bench.loadgen.driver.loop import FAILURES, NEVER, READ_SIZE, clock
-from calcbench.bench.loadgen.driver.response import Checker, FramingError, Incoming
+from calcbench.bench.loadgen.driver.response import Checker
 from calcbench.bench.loadgen.locust.reporter import Reporter
 from calcbench.bench.loadgen.locust.timerfd import READABLE
 from calcbench.bench.loadgen.protocol import TAG_BITS, WAITED
 from calcbench.bench.loadgen.spec import LoadSpec, Request
-from calcbench.bench.schema.outcomes import OK, WRONG
+from calcbench.bench.schema.outcomes import OK
 
 # The plain socket, which Locust has replaced: we wait ourselves, before we read and not after.
 Socket = get_original("socket", "socket")
 SOCK_STREAM, SOCK_NONBLOCK = 1, os.O_NONBLOCK
-IPPROTO_TCP, TCP_NODELAY = 6, 1
+IPPROTO_TCP, TCP_NODELAY, MSG_PEEK = 6, 1, 2
 WRITABLE = 2  # of gevent's watchers
 
 
@@ -44,6 +45,7 @@ class ClientLoop(Protocol):
     reporter: Reporter
     begun: Event
     due: Iterator[int] | None
+    server_lingers: bool
     is_over: bool
     waiting: deque[int]
     idle: "list[Client]"
@@ -72,7 +74,7 @@ class Client:
         self.hub = gevent.get_hub()
         self.sock: Any = None  # there are no sockets and watchers between two connections
         self.readable: Any = None
-        self.writable: Any = None
+        self.either: Any = None
         self.waits_for: Any = None
         self.first = 0
         self.intended = NEVER  # when the request that is out was due; NEVER between two
@@ -129,16 +131,16 @@ class Client:
         failed = False
         try:
             sock = self.sock or self.dial()
-            self.send(request)
+            whole_request = self.send(request)
             self.wait(self.readable)
             data = sock.recv(READ_SIZE)
             done = clock()
-            if loop.checker.is_right_at_sight(data, expected):
+            if whole_request and loop.checker.is_right_at_sight(data, expected):
                 self.first, outcome = done, OK
             else:
-                outcome, done = self.read(data, done, expected)
-        except FramingError:
-            outcome, done, failed = WRONG, clock(), True
+                outcome, done = self.read(data, done, expected, whole_request)
+        except FramingError as error:
+            outcome, done, failed = loop.checker.refuse(str(error)), clock(), True
         except OSError as error:
             if error.errno not in FAILURES:
                 raise
@@ -150,56 +152,72 @@ class Client:
         self.intended = NEVER
         return not failed
 
-    def read(self, data: bytes, now: int, expected: bytes | None) -> tuple[int, int]:
+    def read(
+        self, data: bytes, now: int, expected: bytes | None, whole_request: bool
+    ) -> tuple[int, int]:
         """Read a response of which *data* came at *now*; return its outcome and when it was whole.
 
-        Closes a connection that is not to be kept, as the server does. Raises OSError and
-        FramingError.
+        Closes a connection that is not to be kept; so is one without *whole_request* on it. Raises
+        OSError and FramingError.
         """
         loop = self.loop
         if not data:
             raise ConnectionResetError(errno.ECONNRESET, "closed without a response")
         self.first = now
-        incoming = Incoming(loop.checker.learn, keep=expected is not None)
+        incoming = loop.checker.incoming(expected)
         while data and not incoming.feed(data):
             data, now = self.receive()
         if not data and not incoming.ends_here():
-            raise FramingError("a response without its end")
+            raise FramingError(incoming.shortfall())
         assert incoming.head
         outcome = loop.checker.outcome_of(incoming, expected)
-        if not (incoming.head.keep_alive and loop.spec.keep_alive):
-            self.wait_for_close(closed=not data)
+        if not (incoming.head.keep_alive and loop.spec.keep_alive and whole_request):
+            if data and whole_request and not loop.server_lingers:
+                self.wait_for_close()
+            self.hang_up()
         return outcome, now
 
-    def wait_for_close(self, *, closed: bool) -> None:
-        """Hang up when the server has closed (RFC 9112 §9.6), unless it has *closed* already."""
+    def wait_for_close(self) -> None:
+        """Leave it for a moment to the server to close (RFC 9112 §9.6)."""
         try:
-            if not closed and self.receive()[0]:
-                raise FramingError("octets behind the end of the response")
+            with gevent.Timeout(CLOSE_NS / 1e9, TimeoutError(errno.ETIMEDOUT, "still open")):
+                if self.receive()[0]:
+                    raise FramingError("bytes after the end of the response")
         except OSError as error:  # the response was whole: how the server closes is its affair
-            if error.errno == errno.ETIMEDOUT:
-                raise
-        self.hang_up()
+            self.loop.server_lingers |= error.errno == errno.ETIMEDOUT
 
     def dial(self) -> Any:
         """Return a socket that is connecting; what is sent waits for that. Raises OSError."""
         family, address = self.loop.target
         self.sock = Socket(family, SOCK_STREAM | SOCK_NONBLOCK)
         loop, fd = self.hub.loop, self.sock.fileno()
-        self.readable, self.writable = loop.io(fd, READABLE), loop.io(fd, WRITABLE)
+        self.readable, self.either = loop.io(fd, READABLE), loop.io(fd, READABLE | WRITABLE)
         self.sock.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
         error = self.sock.connect_ex(address)
         if error not in (0, errno.EINPROGRESS):
             raise OSError(error, os.strerror(error))
         return self.sock
 
-    def send(self, octets: bytes) -> None:
-        """Send all *octets*; raises OSError."""
+    def send(self, octets: bytes) -> bool:
+        """Send all *octets*, unless the server answers before; tell which. Raises OSError."""
         while octets:
             try:
                 octets = octets[self.sock.send(octets) :]
             except BlockingIOError:
-                self.wait(self.writable)
+                if self.can_read():
+                    return False
+                self.wait(self.either)
+            except (BrokenPipeError, ConnectionResetError):
+                return False  # what the server said before that may still be read
+        return True
+
+    def can_read(self) -> bool:
+        """Tell whether something has come, be it the end; raises OSError."""
+        try:
+            self.sock.recv(1, MSG_PEEK)
+        except BlockingIOError:
+            return False
+        return True
 
     def receive(self) -> tuple[bytes, int]:
         """Wait for octets; return them, none at the end, and when they were read."""
@@ -232,9 +250,9 @@ class Client:
     def hang_up(self) -> None:
         """Close the connection, if there is one."""
         if self.sock is not None:
-            for watcher in (self.readable, self.writable):
+            for watcher in (self.readable, self.either):
                 if watcher is not None:
                     watcher.stop()
                     watcher.close()
             self.sock.close()
-            self.sock = self.readable = self.writable = None
+            self.sock = self.readable = self.either = None

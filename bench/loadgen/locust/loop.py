@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import gevent
 from gevent.event import Event
 
-from calcbench.bench.loadgen.driver.loop import NEVER, SWEEPS, clock, find
+from calcbench.bench.loadgen.driver.address import find
+from calcbench.bench.loadgen.driver.loop import NEVER, SWEEPS, clock
 from calcbench.bench.loadgen.driver.open_loop import due_times, give_up
 from calcbench.bench.loadgen.driver.process import DRAIN_NS, run_delay_ns
 from calcbench.bench.loadgen.driver.response import Checker
@@ -37,6 +38,7 @@ class Loop:
         self.error: Exception | None = None
         self.clients = [Client(self, number) for number in range(spec.connections)]
         self.left = 0  # clients that have ended
+        self.server_lingers = False  # whether it has once not closed what it should have
         self.never_begun = 0  # requests that were given up before they got a connection
 
         # Of an open loop: when requests are due, the next of them, those that wait for a
@@ -89,6 +91,7 @@ class Loop:
 
         reporter.tidy()
         reporter.counting = True
+        self.checker.first_failures.clear()
         cpu, delay, opened = time.process_time_ns(), run_delay_ns(), clock()
         reporter.send(Opened(opened))
         self.all_left.wait(spec.duration_s)
@@ -111,6 +114,7 @@ class Loop:
             ended=sum(ways) - self.never_begun,
             unfinished=self.unfinished(),
             responses=ways[OK] + ways[WRONG] + ways[HTTP_ERROR],
+            first_failures=self.checker.first_failures,
         )
 
     def unfinished(self) -> int:

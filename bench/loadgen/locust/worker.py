@@ -47,6 +47,7 @@ from calcbench.bench.loadgen.locust.transport import LOCUSTS, Client
 from calcbench.bench.loadgen.locust.user import ConnectionUser
 from calcbench.bench.loadgen.protocol import DriverError, Ready
 from calcbench.bench.loadgen.spec import load_spec_from_json
+from calcbench.bench.system.terminal import echo, fail, never_fail_for_a_letter
 from calcbench.core.serving.stop import die_with_parent
 
 if TYPE_CHECKING:
@@ -102,7 +103,8 @@ class JoinedWorker:
         assert spec
         spec = dataclasses.replace(spec, unix="")  # what listens there is no server to load
         if not self.local:
-            spec = dataclasses.replace(spec, cpus=())  # another machine's cores are not ours
+            # Another machine's cores are not ours, and what a name means here is our resolver's.
+            spec = dataclasses.replace(spec, cpus=(), address="")
         self.reporter = Reporter()
         try:
             prepare_process(spec)
@@ -151,12 +153,12 @@ def wait_for_master(host: str, port: int, wait_s: float) -> str:
             with socket.create_connection((host, port), timeout=timeout_s) as there:
                 return str(there.getpeername()[0])
         except socket.gaierror as error:
-            sys.exit(f"calcbench: no host {host!r}: {error.strerror}")
+            fail(f"calcbench: no host {host!r}: {error.strerror}")
         except OSError as error:
             if time.monotonic() >= end:
                 why = error.strerror or str(error)
-                sys.exit(
-                    f"calcbench: no master at {place(host, port)} within {wait_s:g} s ({why});"
+                fail(
+                    f"calcbench: no master at {place(host, port)} within {wait_s:,.10g} s ({why});"
                     " is calcbench run --engine locust --join waiting there?"
                 )
             time.sleep(RETRY_S)
@@ -176,7 +178,7 @@ def join(address: str, port: int, wait_s: float, at: str, *, local: bool) -> Joi
 
     def refused() -> None:
         if not is_known and next(failures) >= PATIENCE:
-            print(stranger, file=sys.stderr, flush=True)
+            echo(stranger, err=True)
             os._exit(1)  # Locust would try for minutes
 
     # It has no hook for this.
@@ -186,7 +188,7 @@ def join(address: str, port: int, wait_s: float, at: str, *, local: bool) -> Joi
         with gevent.Timeout(wait_s):
             runner = environment.create_worker_runner(address, port)
     except gevent.Timeout:
-        sys.exit(stranger)
+        fail(stranger)
     is_known = True
     worker = JoinedWorker(runner, local=local)
     runner.send_message(
@@ -200,9 +202,9 @@ def join(address: str, port: int, wait_s: float, at: str, *, local: bool) -> Joi
         },
     )
     if not worker.welcomed.wait(wait_s):
-        sys.exit(stranger)
+        fail(stranger)
     if worker.refused:
-        sys.exit(f"calcbench: the master at {at} does not take us: {worker.refused}")
+        fail(f"calcbench: the master at {at} does not take us: {worker.refused}")
     return worker
 
 
@@ -219,6 +221,7 @@ def work_until_over(worker: JoinedWorker) -> bool:
 def main() -> None:
     """Join, and work until the race is over."""
     host, number, longest, *parent = sys.argv[1:]
+    never_fail_for_a_letter()
     port, wait_s = int(number), float(longest)
     if parent:
         die_with_parent(int(parent[0]))
@@ -235,12 +238,12 @@ def main() -> None:
             ends.append(signal.SIGHUP)
         for end in ends:
             gevent.signal_handler(end, worker.leave, end)
-        print(f"calcbench: joined the race at {at}; Ctrl-C leaves it", flush=True)
+        echo(f"calcbench: joined the race at {at}; Ctrl-C leaves it")
     over = work_until_over(worker)
     if not parent:
         if not over:
-            sys.exit(f"calcbench: the master at {at} has gone")
-        print("calcbench: the race is over", flush=True)
+            fail(f"calcbench: the master at {at} has gone")
+        echo("calcbench: the race is over")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,111 @@
+"""What may be said of those among whom no best one is known: one figure, a range, or too little.
+
+One figure for several strategies is said only where it lies within the interval of each of them.
+"""
+
+import itertools
+import math
+from collections.abc import Sequence
+
+from calcbench.bench.analysis.inference import Comparison
+from calcbench.bench.analysis.metrics import Metric
+from calcbench.bench.analysis.ranking import Contests, rounds_to_tell
+from calcbench.bench.analysis.summary import Row
+from calcbench.bench.units import format_number, format_ratio
+from calcbench.bench.views.wording import plural
+
+USELESS = 20.0  # a difference that large needs no test
+NEAR = 1.1  # and one of less than a tenth is what machines do
+LARGEST = 1e3  # ratios beyond it, and below its inverse, are no figures any more
+
+
+def common_figure(rows: Sequence[Row], metric: Metric) -> str:
+    """Return the one figure that stands for all of *rows*, ``about 40,000/s``, or nothing.
+
+    It is the best median that lies, as it is written, within the interval of every row.
+    """
+    for row in sorted(rows, key=metric.median, reverse=metric.more_is_better):
+        shown = rounded(metric.median(row))
+        ends = [(rounded(low), rounded(high)) for low, _, high in map(metric.of, rows)]
+        if all(low <= shown <= high for low, high in ends):
+            return f"about {metric.text(row)}"
+    return ""
+
+
+def figures(rows: Sequence[Row], metric: Metric) -> str:
+    """Return what stands for all of *rows*: one figure where there is one, else a range."""
+    medians = sorted(rows, key=metric.median)
+    return common_figure(rows, metric) or (
+        f"{metric.text(medians[0])} to {metric.text(medians[-1])}"
+    )
+
+
+def are_close(rows: Sequence[Row], metric: Metric) -> bool:
+    """Tell whether the figures of *rows* lie so close together that none stands out."""
+    medians = [metric.median(row) for row in rows]
+    return max(medians) <= NEAR * min(medians) or bool(common_figure(rows, metric))
+
+
+def rounded(value: float) -> float:
+    """Return *value* as a reader sees it."""
+    return float(format_number(float(value)).replace(",", ""))
+
+
+def too_little(rows: Sequence[Row], comparisons: Contests) -> str:
+    """Say that some two of *rows* have too few rounds in common to compare them, or nothing."""
+    counts = [one.rounds for one in among(rows, comparisons) if one.too_few]
+    return few_rounds(min(counts)) if counts else ""
+
+
+def few_rounds(count: int) -> str:
+    """Say how few rounds there are in which both were measured."""
+    if not count:
+        return "no round in common"
+    return f"only {count} {plural(count, 'round')} in common"
+
+
+def among(rows: Sequence[Row], comparisons: Contests) -> list[Comparison]:
+    """Return those of *comparisons* that are between two of *rows*."""
+    return [
+        comparisons[one.condition.strategy, other.condition.strategy]
+        for one, other in itertools.combinations(rows, 2)
+    ]
+
+
+def detectable(rows: Sequence[Row], comparisons: Contests) -> str:
+    """Say how large a difference between *rows* had to be to be seen, where that is known."""
+    pairs = among(rows, comparisons)
+    most = max(one.detectable for one in pairs)
+    if not math.isfinite(most):
+        return ""
+    rounds, needed = min(one.rounds for one in pairs), rounds_to_tell(rows)
+    more = f"; {needed} rounds or more would tell more" if rounds < needed else ""
+    if most > USELESS:
+        return f"; {rounds} rounds as noisy as these would show hardly any difference{more}"
+    return f"; {rounds} rounds would show a difference of {fine_ratio(most)} or more{more}"
+
+
+def sure_ratio(comparison: Comparison) -> str:
+    """Return the ratio that *comparison* holds and its interval: ``2.1x [1.9x to 2.3x]``."""
+    return f"{short_ratio(comparison)} [{ratio_interval(comparison.low, comparison.high)}]"
+
+
+def short_ratio(comparison: Comparison) -> str:
+    """Return the ratio that *comparison* holds: ``2.1x``."""
+    ratio = comparison.ratio
+    return format_ratio(ratio) if ratio >= 1 else fine_ratio(ratio)
+
+
+def ratio_interval(low: float, high: float) -> str:
+    """Return an interval of ratios in words: ``1.9x to 2.3x``, ``1.9x or more``."""
+    below, above = low < 1 / LARGEST, high > LARGEST
+    if below and above:
+        return "any ratio is possible"
+    if above:
+        return f"{fine_ratio(low)} or more"
+    return f"{fine_ratio(high)} or less" if below else f"{fine_ratio(low)} to {fine_ratio(high)}"
+
+
+def fine_ratio(ratio: float) -> str:
+    """Return *ratio* with two decimals where it is near 1: ``0.98x``, ``1.25x``, ``3.1x``."""
+    return f"{ratio:.2f}x" if ratio < 2 else format_ratio(ratio)

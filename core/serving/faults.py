@@ -1,0 +1,111 @@
+"""What can be wrong with the file of a strategy: where it is, and what would be right.
+
+Whoever writes a strategy makes these mistakes in the first half hour, and beside others who do
+not. So each is one line, and nobody else's strategy goes with it.
+"""
+
+import dataclasses
+import inspect
+import re
+import traceback
+from types import ModuleType
+
+# Letters, digits and underscores: dashes are for the command line, where `a_b.py` is `a-b`.
+FILE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\.py")
+RESERVED = ("all.py",)  # in lists of strategies it means every one
+SIGNATURE = "def serve(listener, service, options, stop)"
+KINDS = (int, float, str)
+
+
+def fault_of_name(file: str) -> str:
+    """Return what is wrong with the name of *file*, or with its being a folder; "" if nothing."""
+    if not file.endswith(".py"):
+        return f"strategies/{file}/ is a folder; a strategy is one file: make it {file}.py"
+    if file in RESERVED:
+        return f"strategies/{file} has a name that means every strategy; rename it"
+    if FILE_NAME.fullmatch(file):
+        return ""
+    fit = re.sub(r"[^A-Za-z0-9_]+", "_", file.removesuffix(".py")).strip("_")
+    better = fit if fit[:1].isalpha() else f"strategy_{fit}".rstrip("_")
+    return (
+        f"strategies/{file} should have a name of letters, digits and underscores that begins"
+        f" with a letter; rename it to {better}.py"
+    )
+
+
+def fault_of_import(file: str, error: BaseException) -> str:
+    """Return what is wrong with *file*, whose import has raised *error*."""
+    if isinstance(error, SyntaxError) and (error.filename or "").endswith(f"/strategies/{file}"):
+        where = f"strategies/{file}, line {error.lineno}" if error.lineno else f"strategies/{file}"
+        return f"{where}: {error.msg}; correct it there"
+    where = f"strategies/{file}{line_in(file, error)}"
+    what = " ".join(str(error).split())
+    if isinstance(error, SystemExit):
+        return f"{where}: it exits while it is imported; what ends it belongs into serve"
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        package = error.name.partition(".")[0]
+        return (
+            f"{where}: {what}; install it, or import it inside serve and declare"
+            f" REQUIRES = (has({package!r}),)"
+        )
+    kind = type(error).__name__
+    return f"{where}: {kind}{': ' if what else ''}{what}; correct it there"
+
+
+def line_in(file: str, error: BaseException) -> str:
+    """Return the line of *file* in which *error* was raised, as in ``, line 3``, or nothing."""
+    lines = [
+        frame.lineno
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename.endswith(f"/strategies/{file}")
+    ]
+    return f", line {lines[-1]}" if lines else ""
+
+
+def fault_of_module(file: str, module: ModuleType) -> str:
+    """Return what is wrong with the strategy in *file*, imported as *module*; "" if nothing."""
+    where = f"strategies/{file}"
+    serve = getattr(module, "serve", None)
+    if not inspect.isroutine(serve):
+        return f"{where} has no function serve; write {SIGNATURE}"
+    line = f"{where}, line {serve.__code__.co_firstlineno}" if inspect.isfunction(serve) else where
+    if inspect.iscoroutinefunction(serve):
+        return f"{line}: serve is async; write {SIGNATURE}, and start the event loop in it"
+    try:
+        inspect.signature(serve).bind("listener", "service", "options", "stop")
+    except TypeError:
+        parameters = ", ".join(inspect.signature(serve).parameters)
+        return f"{line}: serve takes ({parameters}); write {SIGNATURE}"
+    except ValueError:  # some builtin, which has no signature to look at
+        pass
+    return fault_of_requirements(where, module) or fault_of_options(where, module)
+
+
+def fault_of_requirements(where: str, module: ModuleType) -> str:
+    """Return what is wrong with the REQUIRES of *module*; "" if nothing."""
+    requirements = getattr(module, "REQUIRES", ())
+    if isinstance(requirements, tuple) and all(
+        hasattr(one, "what") and hasattr(one, "met") for one in requirements
+    ):
+        return ""
+    return f"{where}: REQUIRES should be a tuple, as in REQUIRES = (has('os', 'fork'),)"
+
+
+def fault_of_options(where: str, module: ModuleType) -> str:
+    """Return what is wrong with the Options of *module*; "" if nothing."""
+    options = getattr(module, "Options", None)
+    if options is None:
+        return ""
+    if not isinstance(options, type) or not dataclasses.is_dataclass(options):
+        return f"{where}: Options is no dataclass; write @dataclass(frozen=True) above it"
+    for field in dataclasses.fields(options):
+        if "help" not in field.metadata:
+            example = f'{field.name}: int = option(8, "what it is")'
+            return f"{where}: the option {field.name} has no help; write {example}"
+        if type(field.default) not in KINDS:
+            kind = type(field.default).__name__
+            return (
+                f"{where}: the default of the option {field.name} is a {kind}; it should be an int,"
+                " a float or a str"
+            )
+    return ""
