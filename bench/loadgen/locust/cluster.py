@@ -35,7 +35,7 @@ from calcbench.bench.loadgen.locust.messages import (
     message_from_json,
     place,
 )
-from calcbench.bench.loadgen.locust.secret import VARIABLE, given_secret, need_locust, new_secret
+from calcbench.bench.loadgen.locust.secret import VARIABLE, given_secret, new_secret
 from calcbench.bench.loadgen.locust.session import SPARE_S, LoadSession, needed_s
 from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.loadgen.protocol import ReportError, send_line
@@ -336,12 +336,10 @@ def cluster_of(
     """Give the cluster that drives as *plan* says, if one is to.
 
     Workers from elsewhere reach it at *address*, or where that is empty at any of this machine.
-    Raises UsageError where Locust is not installed.
     """
     if plan.engine != LOCUST:
         yield None
         return
-    need_locust("--engine locust")
     secret = given_secret() if plan.join else ""
     with Cluster(plan.drivers, plan.join, plan.master_port, address, announce, secret) as cluster:
         yield cluster
