@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from calcbench.bench.cli.plan_fields import Output
 from calcbench.bench.cli.progress import progress_on_terminal
+from calcbench.bench.loadgen.locust.secret import need_locust
 from calcbench.bench.schema.behaviours import mix
-from calcbench.bench.schema.plan import Plan
+from calcbench.bench.schema.plan import LOCUST, Plan
 from calcbench.bench.system.terminal import echo, echo_json
 from calcbench.core.errors import CalcbenchError, UsageError
 
@@ -36,6 +37,8 @@ def conduct(plan: Plan, slo: str, output: Output, subject_of: "Callable[[Plan], 
     *subject_of* returns what is raced. A signal ends it, and what has been measured until then is
     kept.
     """
+    if plan.engine == LOCUST:
+        need_locust("--engine locust")
     allow_files(most_clients(plan) + FILES_BESIDE)
     with interrupted_by_signals() as caught:
         try:
