@@ -38,7 +38,7 @@ COLUMNS = (
 TITLE = f"""\
 Survivors of a fault that happens {TIMES} times, where strategies have {CAP} workers at most.
 Those hit are the clients whom it befell. Then bystanders, who had been served before, ask again,
-and {FRESH} fresh clients come. Processes and threads: before the fault, and after all this."""
+and {FRESH} fresh clients come. Processes and threads: with no client, and after all this."""
 
 
 @dataclass(frozen=True)
@@ -154,9 +154,9 @@ def look(scene: Scene, fault: Fault) -> Aftermath:
     """Have *fault* happen in *scene*, then see who is served, what runs, and how it stops."""
     server, crowd = scene.server, scene.crowd
     scene.await_responses(scene.come(1, GET_ONCE))  # whatever is made for the first, is there
+    before = steady(server.pid)
     bystanders = scene.come(BYSTANDERS, GET) if fault.bystanders and has_room(scene) else []
     scene.await_responses(bystanders)
-    before = steady(server.pid)
     hit = fault.happen(scene)
     statuses = tuple(outcome(client) for client in hit)
     for client in hit:
@@ -189,7 +189,7 @@ def has_room(scene: Scene) -> bool:
     """Tell whether a second client is served while the first stays."""
     first, second = scene.come(1, GET), scene.come(1, GET)
     scene.await_responses(first)
-    served = scene.await_responses(second, BRIEFLY_S) == 1
+    served = scene.await_responses(second, BRIEFLY_S) == 1 and not first[0].dismissed
     for client in (*first, *second):
         scene.crowd.leave(client)
     return served
