@@ -4,7 +4,7 @@ import pytest
 
 from calcbench.core.app.workload import parse_workload
 from calcbench.core.http.limits import Policy
-from calcbench.core.serving.grace import MARGIN_S, drain_s, patience_s
+from calcbench.core.serving.grace import MARGIN_S, patience_s
 
 
 @pytest.mark.parametrize(
@@ -16,5 +16,4 @@ def test_gives_a_stop_its_drain_timeout_and_its_workload(
 ) -> None:
     policy, cost = Policy(drain_timeout=drain_timeout), parse_workload(workload)
 
-    assert drain_s(policy, cost) == seconds
     assert patience_s(policy, cost) == seconds + MARGIN_S
