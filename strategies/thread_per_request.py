@@ -8,6 +8,7 @@ from collections import deque
 from dataclasses import dataclass
 from selectors import EVENT_READ, DefaultSelector
 from socket import socket
+from time import monotonic
 
 from calcbench.core.options import option
 from calcbench.core.serving.acceptor import Acceptor
@@ -71,7 +72,10 @@ def serve(listener: socket, service: Service, options: Options, stop: Stop) -> N
                 busy.remove(client := done.popleft())
                 place(client)
             while waiting and len(busy) < options.threads:
-                busy.add(client := waiting.popleft())
-                if not spawn(work, client):
+                client = waiting.popleft()
+                too_late = acceptor.closed and monotonic() > stop.deadline
+                if not too_late and spawn(work, client):
+                    busy.add(client)
+                else:
                     client.connection.abort()
-                    done.append(client)
+                    place(client)

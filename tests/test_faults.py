@@ -94,7 +94,7 @@ def test_says_in_one_line_what_is_wrong_with_a_file(folder: Path, kind: str) -> 
     assert load("good").summary == "A good one."
     assert f"bad: broken: {broken}\n" in listed().output
     assert "good: A good one.\n" in listed().output
-    assert listed().output.endswith("1 of 2 can run here.\n")
+    assert "\n1 of 2 can run here.\n" in listed().output
     assert listed("--json").exit_code == 0
 
 

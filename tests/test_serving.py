@@ -214,8 +214,26 @@ def test_serves_what_is_pipelined_for_a_moment_and_then_turns_to_others(
         ends[1].sendall(GET)
         serve_ready(served, service.handle, later)
         assert ends[0].recv(65_536).count(b"HTTP/1.1 200") == at_once
-        assert status(ends[1]) == 200
         assert later.until_next() == (0.0 if at_once < 100 else event_loop.SWEEP_S)
+        for _ in range(2):  # at most one more of the other's requests comes before
+            serve_ready(resume(service.handle, later), service.handle, later)
+        assert status(ends[1]) == 200
+
+
+def test_lets_nobody_starve_who_is_put_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    handle, later = Costly(0.01, monkeypatch), Later()
+    service = make(handle=handle)
+    with guests(service, 5) as (served, ends):
+        for end in ends:
+            end.sendall(GET * 3)
+        serve_ready(served, service.handle, later)
+        order = []
+        while resumed := resume(service.handle, later):
+            serve_ready(resumed, service.handle, later)
+            order += [served.index(client) for client in resumed]
+
+        assert order == [0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 1, 2, 3, 4]
+        assert [end.recv(65_536).count(b"HTTP/1.1 200") for end in ends] == [3] * 5
 
 
 def test_serves_all_that_is_pipelined_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -265,6 +283,8 @@ def test_lets_all_requests_that_are_here_share_one_deadline(
             end.sendall(GET)
         drain(served, 1003.5)
         serve_ready(served, service.handle, later)
+        while resumed := resume(service.handle, later):
+            serve_ready(resumed, service.handle, later)
         assert all(client.connection.finished for client in served)
         for client in served:
             client.sock.close()

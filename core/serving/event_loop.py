@@ -5,6 +5,7 @@ yet is kept `Later`, until `resume` finds it due. Now and then the loop gives up
 `expire`. New ones come by its `Acceptor`.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import heappop, heappush
 from itertools import count
@@ -32,7 +33,7 @@ class Later:
         self.next_sweep = monotonic() + SWEEP_S
         self.heap: list[tuple[float, int, Client, Response]] = []
         self.number = count()  # decides between equal moments; clients cannot be compared
-        self.requests: list[tuple[Client, Request]] = []
+        self.requests = deque[tuple[Client, Request]]()
 
     def add_response(self, client: Client, response: Response) -> None:
         """Have *response* given to *client* when its wait is over."""
@@ -68,10 +69,10 @@ class Later:
         while self.heap and self.heap[0][0] <= now:
             yield heappop(self.heap)[2:]
 
-    def due_requests(self) -> list[tuple[Client, Request]]:
-        """Return, and remove, the requests that are due."""
-        due, self.requests = self.requests, []
-        return due
+    def due_requests(self) -> Iterator[tuple[Client, Request]]:
+        """Yield, and remove, the requests that are due; not those that are added meanwhile."""
+        for _ in range(len(self.requests)):
+            yield self.requests.popleft()
 
 
 def serve_ready(clients: list[Client], handle: Handle, later: Later) -> None:
@@ -102,10 +103,12 @@ def resume(handle: Handle, later: Later) -> list[Client]:
         except FAILURES as error:
             shed(client, error)
         resumed.append(client)
-    if later.requests:
-        clients, requests = zip(*later.due_requests(), strict=True)
-        respond_to_all(clients, requests, handle, later, monotonic() + TURN_S)
-        resumed += clients
+    until = monotonic() + TURN_S
+    for client, request in later.due_requests():
+        respond_to_all([client], [request], handle, later, until)
+        resumed.append(client)
+        if monotonic() > until:
+            break  # the others keep their places before whoever was put off again
     return resumed
 
 
