@@ -2,11 +2,12 @@
 
 import os
 import signal
+import sys
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
 
-from calcbench.core.serving.stop import die_with_parent
+from calcbench.core.serving.stop import die_with_parent, prctl
 
 
 def fork(work: Callable[[], None]) -> int | None:
@@ -17,6 +18,8 @@ def fork(work: Callable[[], None]) -> int | None:
     processes of a server: the parent sets the stop signal for all of them.
     """
     parent, child = os.getpid(), None
+    if sys.platform == "linux":
+        prctl()  # found now, or every child would import ctypes, which takes longer than the fork
     with suppress(OSError):
         child = os.fork()
     if child != 0:
