@@ -168,8 +168,10 @@ class Connection:
         waiting_for = (self.state, self.requests_out, bool(self.output))
         if waiting_for != self.waiting_for:
             self.waiting_for, self.since = waiting_for, now
-        timeout = self.timeout()
-        return inf if timeout == inf else min(self.since + timeout, self.deadline) - now
+        left = self.since + self.timeout() - now
+        if self.deadline == inf or left == inf:
+            return left
+        return min(left, self.deadline - now)
 
     def timeout(self) -> float:
         """Return the seconds that the policy gives the client for its present task."""

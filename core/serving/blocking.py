@@ -35,16 +35,11 @@ def clients(listener: socket.socket, service: Service, stop: Stop) -> Iterator[C
             return  # the launcher shut the listener down, which woke us
 
 
-def nobody_waits() -> bool:
-    """Tell that nobody else waits to be served, where clients may hold what they have."""
-    return False
-
-
 def serve_connection(
     client: Client,
     service: Service,
     stop: Stop,
-    somebody_waits: Callable[[], bool] = nobody_waits,
+    somebody_waits: Callable[[], bool] | None = None,
     clock: Callable[[], float] = monotonic,
 ) -> None:
     """Hold a whole conversation with *client* in blocking calls, then close its socket.
@@ -61,7 +56,7 @@ def serve_request(
     client: Client,
     service: Service,
     stop: Stop,
-    somebody_waits: Callable[[], bool] = nobody_waits,
+    somebody_waits: Callable[[], bool] | None = None,
     clock: Callable[[], float] = monotonic,
 ) -> None:
     """Read one request, respond to it, and return when the response is sent.
@@ -70,49 +65,38 @@ def serve_request(
     once *stop* is set, only for a request that has begun. Raises nothing: a client with whom
     something fails is let go.
     """
-    try:
-        exchange(client, service, stop, somebody_waits, clock)
-    except FAILURES as error:
-        client.connection.abort()
-        log_failure("a connection", error, "closed it")
-
-
-def exchange(
-    client: Client,
-    service: Service,
-    stop: Stop,
-    somebody_waits: Callable[[], bool],
-    clock: Callable[[], float],
-) -> None:
-    """Do what `serve_request` promises, as long as nothing fails."""
     connection = client.connection
-    poll = select.poll()
-    if connection.deadline == inf:
-        poll.register(stop, select.POLLIN)
-    responded = False
-    request = connection.next_request()
-    if request is not None and stop.is_set():  # it was here already: nothing has looked since
-        connection.drain(stop.deadline)
-    while not connection.finished:
-        if request is not None:
-            if connection.draining and clock() > connection.deadline:
-                connection.abort()
-                return
-            response = service.handle(request)
-            if response.wait:
-                sleep(response.wait)
-            if somebody_waits():
-                connection.give_way(clock())
-            connection.respond(response)
-            responded, request = True, None
-        if connection.interest == WRITE:
-            send(client)
+    try:
+        poll = select.poll()
+        if connection.deadline == inf:
+            poll.register(stop, select.POLLIN)
+        responded = False
+        request = connection.next_request()
+        if request is not None and stop.is_set():  # it was here already: nothing has looked since
+            connection.drain(stop.deadline)
+        while not connection.finished:
+            if request is not None:
+                if connection.draining and clock() > connection.deadline:
+                    connection.abort()
+                    return
+                response = service.handle(request)
+                if response.wait:
+                    sleep(response.wait)
+                if somebody_waits is not None and somebody_waits():
+                    connection.give_way(clock())
+                connection.respond(response)
+                responded, request = True, None
             if connection.interest == WRITE:
-                wait(client, poll, stop, clock)
-        elif responded and not connection.lingering:  # if it lingers, it reads on below
-            return
-        elif connection.interest == READ:
-            request = wait(client, poll, stop, clock)
+                send(client)
+                if connection.interest == WRITE:
+                    wait(client, poll, stop, clock)
+            elif responded and not connection.lingering:  # if it lingers, it reads on below
+                return
+            elif connection.interest == READ:
+                request = wait(client, poll, stop, clock)
+    except FAILURES as error:
+        connection.abort()
+        log_failure("a connection", error, "closed it")
 
 
 def wait(
@@ -125,7 +109,7 @@ def wait(
     connection = client.connection
     left = connection.time_left(clock())
     poll.register(client.sock, select.POLLIN if connection.interest == READ else select.POLLOUT)
-    ready = poll.poll(None if left == inf else max(0.0, left) * 1000)
+    ready = poll.poll(None if left == inf else left * 1000 if left > 0 else 0)
     request = None
     if connection.interest == READ:
         if (data := receive(client)) is not None:
