@@ -39,7 +39,7 @@ DRAWING = 100  # columns of the drawing of the rooms
 PARAGRAPH = 106  # columns of a paragraph
 REFERENCE = ROOT / "results" / "reference"
 REFERENCE_TABLE = re.compile(r"reference: (\S+) at (\S+) under (\S+)")
-ALIKE = 1.2  # times as many, up to which two are called close
+ALIKE = 1.2  # times as many, up to which it is said to be about as many
 
 
 def untracked() -> set[str]:
@@ -250,22 +250,23 @@ def reference_table(strategies: list[str], levels: list[int], workload: str) -> 
 
 def flip() -> str:
     """Say how many times as many one strategy answers as another, under two workloads."""
-    ratios = [
+    costless, waiting = (
         reference_row("selectors", workload, 32).throughput.median
         / reference_row("thread-per-request", workload, 32).throughput.median
         for workload in ("add", "wait=10ms")
-    ]
-    close = "the two are close" if 1 / ALIKE < ratios[1] < ALIKE else f"{times(ratios[1])} as many"
+    )
     return (
         "With 32 clients and responses that cost nothing (`add`), one event loop (selectors) serves"
-        f" {times(ratios[0])} as many requests as a thread for each request (thread-per-request)."
-        f" Where responses wait 10 ms, {close}."
+        f" {as_many(costless)} requests as a thread for each request (thread-per-request)."
+        f" Where responses wait 10 ms, it serves {as_many(waiting)}."
     )
 
 
-def times(ratio: float) -> str:
-    """Return *ratio* as a sentence says it."""
-    return f"{ratio:.0f} times" if ratio >= 2 else f"{ratio:.1f} times"
+def as_many(ratio: float) -> str:
+    """Return *ratio* as a sentence says it, before what is counted."""
+    if 1 / ALIKE < ratio < ALIKE:
+        return "about as many"
+    return f"{ratio:.0f} times as many" if ratio >= 2 else f"{ratio:.1f} times as many"
 
 
 def prediction() -> str:

@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import click
 import pytest
@@ -215,15 +214,19 @@ SUITE = [
     check
     for name, check in vars(test_every_strategy).items()
     if name.startswith("test_")
-    and list(inspect.signature(check).parameters) in (["server"], ["strategy"])
+    and list(inspect.signature(check).parameters)
+    in (["server"], ["strategy"], ["strategy", "tmp_path"])
 ]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("check", SUITE, ids=lambda check: str(check.__name__))
-def test_the_strategy_shown_is_one(check: Callable[[Any], None], example: str) -> None:
-    if list(inspect.signature(check).parameters) == ["strategy"]:
-        check(example)
+def test_the_strategy_shown_is_one(
+    check: Callable[..., None], example: str, tmp_path: Path
+) -> None:
+    parameters = list(inspect.signature(check).parameters)
+    if parameters != ["server"]:
+        check(*(example, tmp_path)[: len(parameters)])
         return
     with launch(ServerSpec(example)) as server:
         check(server)
