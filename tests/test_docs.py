@@ -1,18 +1,16 @@
 """The walk in docs/ is true: its snippets run, its commands parse, its links lead somewhere."""
 
 import doctest
-import inspect
 import re
 import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
-import test_every_strategy
 
 from calcbench.bench.cli.main import cli
 from calcbench.bench.cli.param_types import parse_strategies
@@ -208,31 +206,6 @@ def test_excerpts_are_in_the_code(page: str) -> None:
 
     for excerpt in set(blocks(page, "python")) - shown:
         assert any(excerpt in source for source in sources), excerpt
-
-
-SUITE = [
-    check
-    for name, check in vars(test_every_strategy).items()
-    if name.startswith("test_")
-    and list(inspect.signature(check).parameters)
-    in (["server"], ["strategy"], ["strategy", "tmp_path"])
-]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("check", SUITE, ids=lambda check: str(check.__name__))
-def test_the_strategy_shown_is_one(
-    check: Callable[..., None], example: str, tmp_path: Path
-) -> None:
-    parameters = list(inspect.signature(check).parameters)
-    if parameters != ["server"]:
-        check(*(example, tmp_path)[: len(parameters)])
-        return
-    with launch(ServerSpec(example)) as server:
-        check(server)
-        stopped = server.stop()
-
-    assert stopped.clean
 
 
 @pytest.mark.parametrize("target", ["run", "test", "test-fast", "validate"])

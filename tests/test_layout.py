@@ -335,16 +335,29 @@ def test_the_strategy_shown_to_contributors_is_one() -> None:
     assert len(code.splitlines()) in STRATEGY_LINES
 
 
+def shown_to_students() -> str:
+    text = (ROOT / "docs" / "3-the-strategies.md").read_text(encoding="utf-8")
+    _, _, rest = text.partition("Save this as `strategies/my_threads.py`:")
+    return rest.partition("```python\n")[2].partition("```")[0]
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)  # a suite within the suite
-def test_the_strategy_shown_to_contributors_passes_the_suite_of_all(tmp_path: Path) -> None:
-    folder = tmp_path / "strategies"
+@pytest.mark.parametrize(  # not by their names: the suite within would take this test for its own
+    ("module", "code"),
+    [("acceptors", shown_to_contributors()), ("my_threads", shown_to_students())],
+    ids=["to contributors", "to students"],
+)
+def test_the_strategy_that_is_shown_passes_the_suite_of_all(
+    module: str, code: str, tmp_path: Path
+) -> None:
+    name, folder = module.replace("_", "-"), tmp_path / "strategies"
     shutil.copytree(ROOT / "strategies", folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "acceptors.py").write_text(shown_to_contributors(), encoding="utf-8")
+    (folder / f"{module}.py").write_text(code, encoding="utf-8")
     plugin = f"import calcbench.strategies\ncalcbench.strategies.__path__ = [{str(folder)!r}]\n"
     (tmp_path / "one_more.py").write_text(plugin, encoding="utf-8")
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "pytest", "-p", "one_more", "-q", "-k", "acceptors"],
+        [sys.executable, "-P", "-m", "pytest", "-p", "one_more", "-q", "-k", name],
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": str(tmp_path)},
         text=True,
