@@ -72,8 +72,10 @@ def serve(listener: socket, service: Service, options: Options, stop: Stop) -> N
                 busy.remove(client := done.popleft())
                 place(client)
             while waiting and len(busy) < options.threads:
-                client = waiting.popleft()
-                too_late = acceptor.closed and monotonic() > stop.deadline
+                client, too_late = (
+                    waiting.popleft(),
+                    acceptor.closed and monotonic() > stop.deadline,
+                )
                 if not too_late and spawn(work, client):
                     busy.add(client)
                 else:
