@@ -119,7 +119,7 @@ def test_answers_a_sum_in_the_path(path: str, body: str) -> None:
         ("/add/2/3%", 400, "'3%'"),
         ("/add/" + "x" * 8000 + "/3", 400, "xxx... is not"),
         # No result
-        ("/div/1/0", 422, "1 div 0 divides by zero; give another number than 0"),
+        ("/div/1/0", 422, "1 div 0 divides by zero; give a number other than 0"),
         ("/mod/1/0", 422, "zero"),
         ("/pow/0/-1", 422, "zero"),
         ("/add/1e999/1", 422, "'1e999' is too large"),

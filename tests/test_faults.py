@@ -48,7 +48,7 @@ BROKEN: dict[str, tuple[str | bytes, str]] = {
     ),
     "options that are no dataclass": (
         f"class Options:\n    workers: int = 8\n{GOOD}",
-        r"bad\.py: Options is no dataclass; write @dataclass\(frozen=True\) above it",
+        r"bad\.py: Options is not a dataclass; write @dataclass\(frozen=True\) above it",
     ),
     "an option without help": (
         f"{DATACLASS}workers: int = 8\n{GOOD}",

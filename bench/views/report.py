@@ -33,6 +33,8 @@ def write_views(
         if replace or not (folder / name).exists():
             with whole_file(folder / name) as file:
                 file.write(text.encode())
+    if not summary.rows:  # a race that was stopped before its first measurement
+        return []
     charts = folder / CHARTS
     make_folder(charts)
     # With it comes matplotlib: only when there is something to draw.
