@@ -280,3 +280,19 @@ def test_draws_nothing_of_a_race_that_was_stopped_before_its_first_measurement(
     assert write_views(Summary(SUMMARY_VERSION, run.name, True, ()), run, empty) == []
     assert not (empty / "charts").exists()
     assert (empty / "summary.json").exists()
+
+
+def test_begins_no_line_with_the_words_of_a_result(call: Call, folder: Path) -> None:
+    path = folder / RESULT
+    path.write_text(path.read_text().replace('"fork"', '"fork\\nWith evil"'))
+    status, out, err = call("report", str(folder))
+
+    assert r"fork\nWith evil" in out
+    assert "\nWith evil" not in out
+    assert status == 0, err
+
+    status, out, err = call("compare", str(folder), str(RECORDED))
+
+    assert r"fork\nWith evil" in out
+    assert "\nWith evil" not in out
+    assert status == 0, err
