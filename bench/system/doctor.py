@@ -259,9 +259,8 @@ def of_backlog(facts: Facts) -> Finding:
     problem = remedy = ""
     if facts.somaxconn < BACKLOG:
         problem = (
-            f"the backlog, the queue of clients not yet accepted, is cut from {BACKLOG:,}: more"
-            " clients than that at once try again after a second, which looks like the server's"
-            " latency"
+            f"the backlog, the queue of clients not yet accepted, is cut from {BACKLOG:,}: clients"
+            " beyond it try again after a second, which looks like the server's latency"
         )
         remedy = f"sudo sysctl -w net.core.somaxconn={BACKLOG}"
     value = f"{facts.somaxconn:,} clients may wait to be accepted"
