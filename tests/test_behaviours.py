@@ -52,7 +52,7 @@ def test_reads_a_behaviour(text: str, behaviour: Behaviour) -> None:
         ("idle=1.5", "should be like idle=20"),
         ("idle=2000000", "from 0 to 1,000,000 clients"),
         ("idle=99999%", "from 0% to 10,000%"),
-        ("normal=3", "for --connections to say"),
+        ("normal=3", "is set with --connections"),
     ],
 )
 def test_says_what_a_behaviour_should_be_like(text: str, message: str) -> None:

@@ -87,7 +87,7 @@ RACES: dict[str, tuple[Summary, Run]] = {
         plan(*FIVE),
         STEPS,
         failed_rounds=1,
-        reason="the server died with status -9: without a word, " * 4,
+        reason="the server died with status -9: and printed nothing, " * 4,
     ),
     "odd names": race(
         plan("$x$:path=" + "/very/long/path" * 9, "threadpool:workers=" + "9" * 60, "fork"),
@@ -317,7 +317,7 @@ def test_says_below_the_chart_what_was_run() -> None:
 
     assert "3 rounds of 1.00 s, connections kept alive, seed 1." in footer(closed)
     assert (
-        "an open loop of 12,500 requests per second, poisson arrivals, beside background clients"
+        "an open loop of 12,500 requests per second, poisson arrivals, with background clients"
         " idle=20, seed" in footer(opened)
     )
 

@@ -211,6 +211,7 @@ def test_does_not_say_of_clients_that_got_errors_that_they_got_no_response() -> 
 def test_compares_nothing_with_nothing() -> None:
     assert judge(row("a", 200, 220)) == "With 32 connections, add: a answers 210/s."
     assert judge() == "Nothing was measured."
+    assert judge(partial=True) == "Nothing was measured."
 
 
 def test_says_where_the_ranking_flips() -> None:

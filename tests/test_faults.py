@@ -48,7 +48,7 @@ BROKEN: dict[str, tuple[str | bytes, str]] = {
     ),
     "options that are no dataclass": (
         f"class Options:\n    workers: int = 8\n{GOOD}",
-        r"bad\.py: Options is no dataclass; write @dataclass\(frozen=True\) above it",
+        r"bad\.py: Options is not a dataclass; write @dataclass\(frozen=True\) above it",
     ),
     "an option without help": (
         f"{DATACLASS}workers: int = 8\n{GOOD}",
@@ -156,7 +156,7 @@ def test_says_that_a_folder_is_no_strategy(folder: Path) -> None:
 def test_lists_a_strategy_without_a_docstring(folder: Path) -> None:
     (folder / "good.py").write_text(GOOD.partition("\n")[2])
 
-    assert "good: (its file has no docstring," in listed().output
+    assert "good: (no docstring: its first line" in listed().output
 
 
 def test_shows_nothing_of_a_name_that_a_terminal_obeys(folder: Path) -> None:

@@ -107,19 +107,19 @@ def test_expects_no_body_of_a_response_to_head(fields: bytes, status: bytes) -> 
 @pytest.mark.parametrize(
     ("head", "why"),
     [
-        (b"HTTP/2 200", "its first line is no status line of HTTP/1.1: 'HTTP/2 200'"),
-        (b"http/1.1 200 OK", "no status line"),
-        (b"HTTP/1.1  200 OK", "no status line"),
-        (b"HTTP/1.10 200 OK", "no status line"),
-        (b"HTTP/1.1 20 OK", "no status line"),
-        (b"HTTP/1.1 2000 OK", "no status line"),
-        (b"HTTP/1.1 200 O\rK", "no status line"),
-        (OK + b" A: b", "a line of its head is no header field: ' A: b'"),
-        (OK + b"no colon", "no header field"),
-        (OK + b": x", "no header field"),
-        (OK + b"A : b", "no header field"),
-        (OK + b"A: b\x00", "no header field"),
-        (OK + b"A: b\rB: c", "no header field"),
+        (b"HTTP/2 200", "its first line is not a status line of HTTP/1.1: 'HTTP/2 200'"),
+        (b"http/1.1 200 OK", "not a status line"),
+        (b"HTTP/1.1  200 OK", "not a status line"),
+        (b"HTTP/1.10 200 OK", "not a status line"),
+        (b"HTTP/1.1 20 OK", "not a status line"),
+        (b"HTTP/1.1 2000 OK", "not a status line"),
+        (b"HTTP/1.1 200 O\rK", "not a status line"),
+        (OK + b" A: b", "a line of its head is not a header field: ' A: b'"),
+        (OK + b"no colon", "not a header field"),
+        (OK + b": x", "not a header field"),
+        (OK + b"A : b", "not a header field"),
+        (OK + b"A: b\x00", "not a header field"),
+        (OK + b"A: b\rB: c", "not a header field"),
         (OK + b"Content-Length: 5\r\nContent-Length: 6", "not one number: '5, 6'"),
         (OK + b"Content-Length: 5, 6", "not one number"),
         (OK + b"Content-Length: five", "not one number"),
@@ -185,24 +185,24 @@ def test_reads_a_response_however_it_is_cut(octets: bytes, body: bytes) -> None:
 
 @pytest.mark.parametrize(("octets", "body"), WHOLE)
 def test_takes_nothing_behind_the_end(octets: bytes, body: bytes) -> None:
-    with pytest.raises(FramingError, match="bytes come behind its end: '!'"):
+    with pytest.raises(FramingError, match="bytes follow its end: '!'"):
         read([octets + b"!"])
 
 
 @pytest.mark.parametrize(
     ("octets", "why"),
     [
-        (CHUNKED + b"\r\n", "a chunk begins with no size: ''"),
-        (CHUNKED + b"x\r\n", "no size: 'x'"),
-        (CHUNKED + b"-1\r\n", "no size"),
-        (CHUNKED + b"0x5\r\nhello\r\n", "no size"),
+        (CHUNKED + b"\r\n", "a chunk does not begin with a size: ''"),
+        (CHUNKED + b"x\r\n", "begin with a size: 'x'"),
+        (CHUNKED + b"-1\r\n", "begin with a size"),
+        (CHUNKED + b"0x5\r\nhello\r\n", "begin with a size"),
         (CHUNKED + b"5\r\nhello!\r\n", "a chunk is longer than its size says"),
-        (CHUNKED + b"5\nhello\r\n0\r\n\r\n", "no size"),
+        (CHUNKED + b"5\nhello\r\n0\r\n\r\n", "begin with a size"),
         (CHUNKED + b"5\nhello", "a line among its chunks ends in LF without CR"),
         (CHUNKED + b"0\r\nA: b\n", "a line among its chunks ends in LF without CR"),
-        (CHUNKED + b"0\r\nA: b\x00\r\n", "is no trailer"),
-        (CHUNKED + b"1234567890123456\r\n", "no size"),
-        (CHUNKED + b"0\r\nno trailer\r\n\r\n", "is no trailer: 'no trailer'"),
+        (CHUNKED + b"0\r\nA: b\x00\r\n", "is not a trailer"),
+        (CHUNKED + b"1234567890123456\r\n", "begin with a size"),
+        (CHUNKED + b"0\r\nno trailer\r\n\r\n", "is not a trailer: 'no trailer'"),
         (CHUNKED + b"0" * 70_000, "a line among its chunks is longer than 65,536 bytes"),
         (OK + b"x" * 70_000, "its head is longer than 65,536 bytes"),
         (OK + b"A: " + b"x" * 70_000 + b"\r\n\r\n", "its head is longer than 65,536 bytes"),
@@ -224,7 +224,7 @@ def test_refuses_our_own_servers_a_line_that_ends_in_lf_alone() -> None:
     incoming = Checker(None, keep_alive=True).incoming(b"5")
 
     assert not incoming.feed(b"HTTP/1.1 200 OK\nContent-Length: 1\n\n5")
-    with pytest.raises(FramingError, match="no status line"):
+    with pytest.raises(FramingError, match="not a status line"):
         incoming.feed(b"\r\n\r\n")
 
 
@@ -236,8 +236,8 @@ def test_refuses_our_own_servers_a_line_that_ends_in_lf_alone() -> None:
         (OK + b"Transfer-Encoding: gzip\r\n\r\n\x1f\x8b", ""),
         (OK + b"Content-Length: 9\r\n\r\nhello", "closed after 5 of the 9 bytes of its body"),
         (CHUNKED + b"5\r\nhello\r\n", "closed before its last chunk"),
-        (OK, "closed within its head: 'HTTP/1.1 200 OK"),
-        (b"HTTP/1.1 100 Continue\r\n\r\n", "closed within its head: ''"),
+        (OK, "closed in the middle of its head: 'HTTP/1.1 200 OK"),
+        (b"HTTP/1.1 100 Continue\r\n\r\n", "closed in the middle of its head: ''"),
     ],
 )
 def test_ends_with_the_connection_only_where_nothing_else_says_so(

@@ -75,7 +75,7 @@ def test_gives_up_on_what_keeps_no_rate() -> None:
     kept, _, _, note = search(lambda rate: Try(rate, NOT_KEPT, ""), 10)
 
     assert kept == 0
-    assert note == "it keeps no rate"
+    assert note == "it sustains no rate"
 
 
 def measured(
@@ -218,7 +218,7 @@ def test_keeps_what_was_found_before_somebody_stopped_it(tmp_path: Path) -> None
     [knee, *_] = json.loads((tmp_path / "knee.json").read_text())["knees"]
 
     assert (knee["condition"]["strategy"], knee["note"]) == ("fork", "it died")
-    with pytest.raises(UsageError, match="is a search for the highest rates, and no race"):
+    with pytest.raises(UsageError, match="is a search for the highest rates, not a race"):
         read_run(tmp_path)
 
 

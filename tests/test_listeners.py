@@ -193,11 +193,11 @@ def test_removes_no_socket_but_its_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("made", "message"),
     [
-        ("file", "is there and is no Unix socket"),
-        ("folder", "is there and is no Unix socket"),
-        ("link", "is there and is no Unix socket"),
-        ("listener", "somebody listens on the Unix socket"),
-        ("crowded listener", "somebody listens on the Unix socket"),
+        ("file", "exists and is not a Unix socket"),
+        ("folder", "exists and is not a Unix socket"),
+        ("link", "exists and is not a Unix socket"),
+        ("listener", "something already listens on the Unix socket"),
+        ("crowded listener", "something already listens on the Unix socket"),
         ("no folder", "no such file or directory"),
         ("long", "path too long"),
     ],

@@ -231,7 +231,7 @@ def test_says_why_the_first_response_was_refused(cluster: Cluster) -> None:
     with truth(always(lambda number: response_to(number) + b"!")) as port:
         observation = drive(cluster, port)
 
-    assert observation.first_failures == {"wrong": "bytes come behind its end: '!'"}
+    assert observation.first_failures == {"wrong": "bytes follow its end: '!'"}
 
 
 def test_has_fewer_connections_than_workers(cluster: Cluster) -> None:
@@ -484,7 +484,8 @@ def test_a_worker_that_comes_late_is_turned_away(cluster: Cluster) -> None:
 
     assert (status, out) == (1, "")
     assert err == (
-        f"calcbench: the master at {place} does not take us: all workers of this run have joined\n"
+        f"calcbench: the master at {place} refused this worker: all workers of this run have"
+        " joined\n"
     )
     assert only(observation, "ok")
     assert observation.drivers == 2
@@ -609,7 +610,10 @@ def test_two_machines_load_a_third(places: Machines, tmp_path: Path) -> None:
     result = result_in(tmp_path)
 
     assert status == 0, err
-    assert "waiting for 2 workers; on each machine, in the same version and with the same" in err
+    assert (
+        "waiting for 2 workers; type on each machine, with the same version of calcbench and with"
+        " the same" in err
+    )
     assert SECRET not in err
     assert f"--master {places.address}:{port}" in err or places.address == "127.0.0.1"
     assert len(re.findall(r"worker [12] on .+ \(process \d+\) has joined", err)) == 2
@@ -711,7 +715,7 @@ def test_a_worker_leaves_when_told_to(tmp_path: Path) -> None:
     first, second, _ = (one.reason for one in result_in(tmp_path).measurements)
     assert re.search(f"calcbench: {name} left\n", err)
     assert re.fullmatch(rf"{name} left: its share, 4 of 4 connections \(100%\), is lost", first)
-    assert re.fullmatch(f"no worker is there any more: {name} left", second)
+    assert re.fullmatch(f"no worker is left: {name} left", second)
 
 
 def test_says_why_a_worker_of_ours_cannot_start(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -801,8 +805,8 @@ def test_a_worker_says_that_this_is_no_master_of_ours() -> None:
 
 def no_run_at(place: str) -> str:
     return (
-        f"calcbench: what listens at {place} is no calcbench run that waits for us, or its secret"
-        " is another one\n"
+        f"calcbench: what listens at {place} is not a calcbench run that waits for workers, or its"
+        " secret is different\n"
     )
 
 
@@ -835,7 +839,7 @@ def test_a_worker_of_another_version_is_turned_away(
         status, out, err = finish(worker)
 
     assert (status, out) == (1, "")
-    assert f"does not take us: {message}" in err
+    assert f"refused this worker: {message}" in err
     assert err.count("\n") == 1
     with truth(right) as port:
         assert drive(cluster, port).drivers == 2
@@ -1075,7 +1079,7 @@ def test_strangers_change_nothing_in_a_race() -> None:
         assert only(one, "ok")
         assert (one.drivers, one.lost) == (2, "")
         assert one.begun == one.ended == one.responses_seen
-    assert announced == ["somebody who does not know the secret of this run was turned away"]
+    assert announced == ["somebody without the secret of this run was turned away"]
     assert largest < 250_000_000  # and not as much as somebody likes to send
 
 

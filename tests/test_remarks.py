@@ -62,12 +62,12 @@ def test_adds_up_what_background_clients_met_in_all_rounds_of_a_condition() -> N
 
     assert lines == [
         (
-            "beside selectors at 8, add: 2 burst clients: 2,400 requests, 2,000 right responses,"
+            "with selectors at 8, add: 2 burst clients: 2,400 requests, 2,000 right responses,"
             " 2 times reset by the server"
         ),
-        "beside selectors at 8, add: 5 idle clients stayed connected",
+        "with selectors at 8, add: 5 idle clients stayed connected",
     ]
-    assert both == [*lines, "beside fork at 8, add: 2 burst clients: 3 times refused"]
+    assert both == [*lines, "with fork at 8, add: 2 burst clients: 3 times refused"]
 
 
 def test_shows_what_wrk_saw_beside_ours() -> None:

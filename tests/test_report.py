@@ -11,6 +11,7 @@ from typing import NoReturn
 import pytest
 from builders import make_measurement
 
+from calcbench.bench.analysis.summary import SUMMARY_VERSION, Summary
 from calcbench.bench.cli import doctor
 from calcbench.bench.cli.main import main
 from calcbench.bench.runner import knee, launched
@@ -20,6 +21,7 @@ from calcbench.bench.schema.reader import read_run
 from calcbench.bench.schema.result import Measurement
 from calcbench.bench.schema.store import JOURNAL, RESULT, Journal
 from calcbench.bench.views import charts
+from calcbench.bench.views.report import write_views
 from calcbench.core.errors import CalcbenchError
 
 ROOT = Path(__file__).parent.parent
@@ -206,7 +208,7 @@ RUN = ("run", "--strategy", "fork", "--control", "none")
         (("compare", LONG, LONG), 1, "cannot read x*/result.json: File name too long"),
         (("load", "http://a/", "--unix-socket", f"/{LONG}"), 2, "more than the 107 bytes allowed"),
         (("load", "http://a/", "--unix-socket", "file/in"), 2, "no Unix socket .*: Not a direct"),
-        (("load", "http://a/", "--unix-socket", "file"), 2, "'file': it is something else"),
+        (("load", "http://a/", "--unix-socket", "file"), 2, "'file' is not a Unix socket"),
         (("load", "http://a/", "--unix-socket", "loop"), 2, "'loop': Too many levels"),
         (("load", "http://a/", "--unix-socket", "\udcff"), 2, r"no Unix socket '\\+xff': No such"),
         (("load", "http://a/", "--body", "@file/in"), 2, "cannot read file/in: Not a directory"),
@@ -266,3 +268,31 @@ def test_says_in_one_line_what_the_user_may_not(
 
     assert (found, stdout, stderr.count("\n")) == (status, "", 1)
     assert message in stderr
+
+
+def test_draws_nothing_of_a_race_that_was_stopped_before_its_first_measurement(
+    folder: Path, tmp_path: Path
+) -> None:
+    run = read_run(folder)
+    empty = tmp_path / "empty"
+    empty.mkdir()
+
+    assert write_views(Summary(SUMMARY_VERSION, run.name, True, ()), run, empty) == []
+    assert not (empty / "charts").exists()
+    assert (empty / "summary.json").exists()
+
+
+def test_begins_no_line_with_the_words_of_a_result(call: Call, folder: Path) -> None:
+    path = folder / RESULT
+    path.write_text(path.read_text().replace('"fork"', '"fork\\nWith evil"'))
+    status, out, err = call("report", str(folder))
+
+    assert r"fork\nWith evil" in out
+    assert "\nWith evil" not in out
+    assert status == 0, err
+
+    status, out, err = call("compare", str(folder), str(RECORDED))
+
+    assert r"fork\nWith evil" in out
+    assert "\nWith evil" not in out
+    assert status == 0, err

@@ -118,7 +118,7 @@ def changed(keys: str, value: object) -> str:
         ("measurements.0.round", "1", r"expected int, got str at measurements\[0\]\.round"),
         ("measurements.0.condition", None, r"got null at measurements\[0\]\.condition"),
         ("measurements.0.evidence.series", [1, "x"], r"got str at .*evidence\.series\[1\]"),
-        ("measurements.0.evidence.why", [], r"nothing is called measurements\[0\]\.evidence\.why"),
+        ("measurements.0.evidence.why", [], r"no field is called measurements\[0\]\.evidence\.why"),
         ("measurements.0.outcomes.ok", 1.5, r"expected int, got float at .*outcomes\.ok"),
         ("plan.rounds", 0, "rounds 0 should be from 1 to 10,000"),
         ("pinning.server", 1, r"expected array, got int at pinning\.server"),

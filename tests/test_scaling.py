@@ -108,7 +108,7 @@ def test_says_what_is_missing() -> None:
 
     assert "no prediction: it needs one connection alone" in few
     assert "not fitted: it needs 6 numbers of connections, there are 2" in few
-    assert "this loop is open" in open_loop
+    assert "this one is open" in open_loop
 
 
 def test_draws_what_it_can() -> None:

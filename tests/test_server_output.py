@@ -35,7 +35,7 @@ def test_shows_so_many_lines_of_each_and_then_says_that_there_are_more(
 
     assert lines[LINES - 1 : LINES + 2] == [
         f"fork: line {LINES - 1}",
-        "fork: [it prints more, which is not shown during the race]",
+        "fork: [more output follows, not shown during the race]",
         "selectors: one",
     ]
 
@@ -72,7 +72,7 @@ def test_a_strategy_may_print(
     strategies_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = (Path(__file__).parent.parent / "strategies" / "selectors.py").read_text()
-    at_first = "    listener.setblocking(False)\n"
+    at_first = "    with DefaultSelector() as selector:\n"
     assert at_first in text
     chatty = text.replace(at_first, f"    print('serving')\n{at_first}")
     (strategies_folder / "chatty.py").write_text(chatty)

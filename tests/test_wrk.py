@@ -35,7 +35,7 @@ def test_understands_what_wrk_says() -> None:
     assert understand(SAID) == WrkFigures(
         per_s=48201.12, errors=15, p50_ns=93_000, p99_ns=1_020_000_000
     )
-    with pytest.raises(CalcbenchError, match="says nothing of a rate: unable to connect"):
+    with pytest.raises(CalcbenchError, match="printed no rate: unable to connect"):
         understand("", "unable to connect\n")
 
 

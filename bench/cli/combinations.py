@@ -7,9 +7,9 @@ import click
 
 from calcbench.core.errors import UsageError
 
-KNEE = "the search chooses the rates, and tries each of them until its tries agree"
-NOT_WRK = "wrk is always as fast as it can be"
-SOCKETS = "only the driver of calcbench itself knows Unix sockets"
+KNEE = "the search chooses the rates, and repeats each until its results agree"
+NOT_WRK = "wrk always sends as fast as it can"
+SOCKETS = "only calcbench's own driver can use Unix sockets"
 
 APART: tuple[tuple[str, str, str], ...] = (
     ("--find-knee", "--rate", KNEE),
@@ -19,20 +19,24 @@ APART: tuple[tuple[str, str, str], ...] = (
     ("--find-knee", "--control", KNEE),
     ("--find-knee", "--engine wrk", NOT_WRK),
     ("--rate", "--engine wrk", NOT_WRK),
-    ("--rate", "--precision", "how much is answered, which becomes precise, is given by the rate"),
-    ("--behaviour", "--engine wrk", "wrk asks when those clients have gone"),
+    ("--rate", "--precision", "the rate already says how much is answered"),
+    ("--behaviour", "--engine wrk", "wrk runs after those clients have gone"),
     ("--behaviour", "--engine locust", "Locust has normal clients only"),
     ("--precision", "--rounds 1", "one round cannot tell how much rounds differ"),
-    ("--join", "--drivers", "as many machines join, and there are no other drivers"),
+    ("--join", "--drivers", "the machines that join are the drivers"),
     ("--json", "--quiet", "one prints the whole result, the other only where it is"),
     ("--unix-socket", "--engine wrk", SOCKETS),
     ("--unix-socket", "--engine locust", SOCKETS),
 )
 NEEDED: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("--find-knee", ("--slo",), "the objective to keep, as in --slo 'p99<20ms'"),
-    ("--slo", ("--find-knee",), "it is what a search keeps to; for a result see compare --fail-if"),
-    ("--arrivals", ("--rate", "--find-knee"), "a closed loop waits for its responses"),
-    ("--most-rounds", ("--precision",), "it is the end of that; without it see --rounds"),
+    (
+        "--slo",
+        ("--find-knee",),
+        "it is the objective of a search; for a result see compare --fail-if",
+    ),
+    ("--arrivals", ("--rate", "--find-knee"), "in a closed loop the responses set the pace"),
+    ("--most-rounds", ("--precision",), "it limits how long that goes on; without it see --rounds"),
     ("--join", ("--engine locust",), "only Locust's workers can be on other machines"),
     ("--join", ("--host",), "the address by which other machines reach this one"),
     ("--master-port", ("--join",), "it is for workers from other machines"),

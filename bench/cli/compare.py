@@ -9,7 +9,7 @@ from calcbench.bench.analysis.summary import summarise
 from calcbench.bench.analysis.thresholds import exit_status, parse_threshold
 from calcbench.bench.cli.base import Command, json_option, tell_problems
 from calcbench.bench.schema.reader import read_sound
-from calcbench.bench.system.terminal import echo, echo_json
+from calcbench.bench.system.terminal import echo, echo_json, one_line
 from calcbench.bench.views.compare_table import compare_lines, comparison_as_json
 
 
@@ -50,6 +50,7 @@ def compare_command(first: Path, second: Path, thresholds: tuple[str, ...], as_j
     if as_json:
         echo_json(comparison_as_json(runs, changes, judged, missing))
     else:
-        echo("\n".join(compare_lines(runs, changes, judged, missing)))
+        # A newline in a label of somebody's result begins no line of ours.
+        echo("\n".join(map(one_line, compare_lines(runs, changes, judged, missing))))
     problems = dict.fromkeys((*read[0].problems, *read[1].problems))  # of one result, perhaps
     return tell_problems((*problems,)) or exit_status(judged)

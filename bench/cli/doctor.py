@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 DOCTOR_STATUS = """\b
 Exit status:
-  0    nothing to mend
+  0    nothing to fix
   1    at least one finding is a warning
   2    the command line cannot be understood
 """
@@ -26,9 +26,9 @@ Exit status:
     cls=Command,
     epilog=DOCTOR_STATUS,
     examples={
-        "calcbench doctor": "what bends the figures here, and what mends it",
+        "calcbench doctor": "what distorts results here, and how to fix it",
         "calcbench doctor --json": "for programs",
-        "calcbench doctor && calcbench run": "race only where nothing is to be mended",
+        "calcbench doctor && calcbench run": "race only if there is nothing to fix",
     },
 )
 @json_option()

@@ -9,7 +9,7 @@ from calcbench.bench.system.terminal import Styled, echo, echo_json
 from calcbench.core.options import describe
 from calcbench.core.serving import catalogue
 
-NO_SUMMARY = "(its file has no docstring, whose first line would stand here)"
+NO_SUMMARY = "(no docstring: its first line would be shown here)"
 
 
 @click.command(
@@ -24,7 +24,7 @@ NO_SUMMARY = "(its file has no docstring, whose first line would stand here)"
 def list_command(as_json: bool) -> None:
     """Show every strategy and its options.
 
-    A file that is no strategy has a line that says what is wrong with it.
+    A broken file gets one line that says what is wrong with it.
     """
     strategies = [catalogue.load(name) for name in catalogue.names()]
     if as_json:

@@ -46,10 +46,10 @@ def contents(text: str) -> bytes:
     examples={
         "calcbench load http://127.0.0.1:8080/": "8 clients for 2 seconds, three times",
         "calcbench load http://[::1]:8080/ --rate 5000": "an open loop",
-        "calcbench load http://a/ http://b/": "one beside the other, in turns",
+        "calcbench load http://a/ http://b/": "two servers, in turns",
         "calcbench load URL --body '{\"a\":1}' --expect 201": "a POST, and which response is right",
         "calcbench load URL --unix-socket /run/app.sock": "over a Unix socket",
-        "calcbench load URL --connections 16 --behaviour idle=20": "20 silent clients beside 16",
+        "calcbench load URL --connections 16 --behaviour idle=20": "16 clients and 20 silent ones",
         "calcbench load URL --find-knee --slo 'p99<20ms'": "the highest rate that it sustains",
     },
 )
@@ -100,7 +100,7 @@ def load_command(urls: tuple[str, ...], unix_socket: str, **more: Any) -> int:
     """Load any HTTP/1.1 server, print a table, draw charts.
 
     Every response is read to its end and counted as what it is. URL is http only; several are
-    measured in turns. Load only servers that are yours to load.
+    measured in turns. Load only servers that you may load.
     """
     ctx = click.get_current_context()
     check_combinations(ctx)

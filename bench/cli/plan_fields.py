@@ -127,5 +127,5 @@ def check_drivers(drivers: int) -> None:
         have = "1 is" if cores == 1 else f"{cores:,} are"
         raise UsageError(
             f"--drivers {drivers} should be from 1 to {most:,} here: each fills a core, and"
-            f" {have} there"
+            f" {have} available"
         )

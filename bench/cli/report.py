@@ -14,7 +14,7 @@ from calcbench.bench.system.terminal import echo
     cls=Command,
     examples={
         "calcbench report results/20261122-181500": "its table, its charts, its verdict",
-        "calcbench report --models results/20261122-181500": "and what theory would say",
+        "calcbench report --models results/20261122-181500": "with what theory predicts",
         "calcbench report --resources results/20261122-181500": "and what the servers used",
     },
 )
@@ -22,7 +22,7 @@ from calcbench.bench.system.terminal import echo
 @click.option(
     "--models",
     is_flag=True,
-    help="Queueing predictions and the Universal Scalability Law, beside what was measured.",
+    help="Queueing predictions and the Universal Scalability Law, next to the measurements.",
 )
 @click.option(
     "--resources",
@@ -35,16 +35,16 @@ from calcbench.bench.system.terminal import echo
     "--out",
     metavar="DIR",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Where to draw, in place of what is there.  [default: what the result's DIR lacks]",
+    help="Where to write all of it, replacing what is there.  [default: what is missing, into DIR]",
 )
 def report_command(
     folder: Path, models: bool, resources: bool, spent: bool, hgrm: bool, out: Path | None
 ) -> int:
     """Draw an earlier race again.
 
-    Prints its table. Of its summary and charts it writes into DIR only those that are not there;
-    with --out DIR all, from the raw data. A race that did not come to its end is drawn as far as it
-    came, and so is a result that is damaged: then the exit status is 1.
+    Prints its table, and writes into DIR the summary and the charts that are missing there; with
+    --out DIR it writes all of them there, from the raw data. A race that was stopped is drawn as
+    far as it got. So is a damaged result, but then the exit status is 1.
     """
     from calcbench.bench.analysis.summary import summarise
     from calcbench.bench.schema.reader import read_sound
@@ -71,7 +71,7 @@ def report_command(
                 )
             )
         if models and not out:
-            echo("\nFor a chart with these beside what was measured, add --out DIR.")
+            echo("\nFor a chart of these with the measurements, add --out DIR.")
         if hgrm:
             from calcbench.bench.views.hdr_export import FOLDER, export
 

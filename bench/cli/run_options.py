@@ -149,7 +149,7 @@ load_options = options(
         metavar="HOW=N,…",
         multiple=True,
         shell_complete=complete_words(*(f"{name}=" for name in BEHAVIOURS)),
-        help="N clients beside the normal ones, or N% as many, who are not measured and are "
+        help="N more clients, or N% as many as the normal ones, which are not measured. "
         + "; ".join(f"{name}: {what}" for name, what in BEHAVIOURS.items())
         + ". Repeats.",
     ),
@@ -168,9 +168,9 @@ load_options = options(
         default=OURS,
         show_default=True,
         shell_complete=complete_words(*ENGINES),
-        help="wrk: after each measurement wrk, where it is installed, asks the same of the same"
-        " server, and its figures are shown beside ours. locust: the load comes from Locust's"
-        " workers, which can be on other machines.",
+        help="wrk: after each measurement wrk, which must be installed, loads the same server"
+        " in the same way, and its figures are shown next to ours. locust: the load comes from"
+        " Locust's workers, which can be on other machines.",
     ),
     click.option(
         "--join",
@@ -201,7 +201,7 @@ precision_options = options(
         metavar="N",
         default="30",
         show_default=True,
-        help="With --precision: stop after so many rounds, whether it is reached or not.",
+        help="With --precision: stop after N rounds at the latest.",
     ),
     click.option(
         "--control",
@@ -213,8 +213,8 @@ precision_options = options(
     click.option(
         "--find-knee",
         is_flag=True,
-        help="In place of a race, search the highest rate of an open loop at which each keeps the"
-        " objective of --slo.",
+        help="Instead of a race, search for the highest rate of an open loop at which each keeps"
+        " the objective of --slo.",
     ),
     click.option(
         "--slo",

@@ -58,7 +58,7 @@ def host_name(text: str) -> str:
     metavar="NAME",
     required=True,
     shell_complete=complete_strategies,
-    help="One of those that calcbench list shows.",
+    help="One of those shown by calcbench list.",
 )
 @click.option(
     "--host",
@@ -81,7 +81,7 @@ def host_name(text: str) -> str:
     "--unix",
     metavar="PATH",
     default="",
-    help="Listen on the Unix socket PATH instead; it is removed in the end.",
+    help="Listen on the Unix socket PATH instead; it is removed at the end.",
 )
 @click.option(
     "-o",

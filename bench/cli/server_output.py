@@ -53,7 +53,7 @@ class ServerOutput:
             print_line(f"{name}: {line}")
         elif not allowance.silent:
             allowance.silent = True
-            print_line(f"{name}: [it prints more, which is not shown during the race]")
+            print_line(f"{name}: [more output follows, not shown during the race]")
 
 
 def print_line(text: str) -> None:

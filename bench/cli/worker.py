@@ -53,14 +53,14 @@ def master(text: str) -> tuple[str, int]:
     type=master,
     metavar="HOST[:PORT]",
     required=True,
-    help=f"The machine of the run; it says what to type here.  [default port: {LOCUST_PORT}]",
+    help=f"The machine of the run; it prints what to type here.  [default port: {LOCUST_PORT}]",
 )
 @click.option(
     "--secret",
     envvar=VARIABLE,
     type=secret_from,
     metavar="TEXT",
-    help="That of the run, which prints it. Better in the environment, as CALCBENCH_SECRET: with"
+    help="The secret that the run prints. Better in the environment, as CALCBENCH_SECRET: with"
     " this option everybody on this machine can see it.",
 )
 @click.option(
@@ -101,10 +101,10 @@ def worker_command(address: tuple[str, int], secret: str | None, wait: float) ->
 def locustfile_command() -> None:
     """Print a file for plain Locust.
 
-    Its users ask a calculator over raw sockets and check every response, and exact quantiles stand
-    beside Locust's own, which are rounded. It needs Locust alone, with its web page or without,
-    and with --master and --worker on several machines, though there without a secret: anybody who
-    reaches the port of a plain master can join it.
+    Its users call a calculator over raw sockets and check every response. It prints exact
+    quantiles as well, because those of Locust are rounded. It needs nothing but Locust, and works
+    with its web page and without, and on several machines with --master and --worker. But there is
+    no secret then: anybody who reaches the port of a plain master can join it.
     """
     try:
         need_locust("calcbench locustfile")

@@ -69,7 +69,9 @@ def classify(evidence: Evidence, reason: str = "") -> Judgement:
     if little is not None and abs(little - 1) > LITTLE + stalled:
         found[INVALID].append(f"Little's law: its requests account for {little:.0%} of the clients")
     if lost:
-        found[INVALID].append(f"{lost:+} requests were begun and neither ended nor open at the end")
+        found[INVALID].append(
+            f"{lost:+} requests were started and neither ended nor open at the end"
+        )
 
     waited = evidence.driver_delay_ratio or 0
     how = f", {waited:.0%} of it waiting for its core" if waited > DELAY else ""

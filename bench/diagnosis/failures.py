@@ -77,6 +77,6 @@ def contradiction_of_totals(observation: Observation, responses: int) -> str:
     ):
         return ""
     return (
-        f"the counts contradict one another: {observation.begun:,} requests were begun, the server"
+        f"the counts contradict each other: {observation.begun:,} requests were started, the server"
         f" counted {responses:,} responses and the workers {observation.responses_seen:,}"
     )

@@ -71,7 +71,7 @@ def little_ratio(
 
 
 def unaccounted(begun: int, ended: int, in_flight: int) -> int:
-    """Return how many requests were begun and neither ended nor are in flight; 0 is right."""
+    """Return how many requests were started and neither ended nor are in flight; 0 is right."""
     return begun - ended - in_flight
 
 

@@ -184,7 +184,7 @@ class Collector:
         reports = [reader.report for reader in self.readers if reader.report]
         opened, closed = self.window()
         if closed <= opened:
-            raise CalcbenchError("the drivers' windows had no moment in common; make them longer")
+            raise CalcbenchError("the drivers' windows did not overlap; make them longer")
         elapsed_ns = closed - opened
         background: dict[str, Counter[str]] = {}
         for report, spec in zip(reports, self.specs, strict=True):

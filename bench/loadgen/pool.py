@@ -117,6 +117,6 @@ def drive_together(processes: list[DriverProcess], specs: list[LoadSpec]) -> Obs
                 waiting.remove(fd)
                 if reader.report is None:
                     printed = owners[fd].output.last_line()
-                    last = f": {printed}" if printed else ", which says nothing of the server"
+                    last = f": {printed}" if printed else ", which says nothing about the server"
                     raise CalcbenchError(f"the driver {status_in_words(status)}{last}")
     return collector.collect()

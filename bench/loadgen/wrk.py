@@ -32,7 +32,7 @@ UNITS_NS = {"us": 1_000, "ms": 1_000_000, "s": 1_000_000_000, "m": 60_000_000_00
 def need_wrk() -> None:
     """Raise UsageError where wrk is not installed."""
     if shutil.which(WRK) is None:
-        raise UsageError(f"--engine wrk needs {WRK}, and there is none on the PATH")
+        raise UsageError(f"--engine wrk needs {WRK}, which is not on the PATH")
 
 
 def cross_check(spec: LoadSpec) -> WrkFigures:  # pragma: no cover - needs wrk
@@ -78,7 +78,7 @@ def understand(output: str, stderr: str = "") -> WrkFigures:
     rate = RATE.search(output)
     if not rate:
         last = last_line(stderr or output)
-        raise CalcbenchError(f"wrk says nothing of a rate: {last or 'no output'}")
+        raise CalcbenchError(f"wrk printed no rate: {last or 'no output'}")
     quantiles = {
         f"p{percent}_ns": round(float(number) * UNITS_NS[unit])
         for percent, number, unit in QUANTILE.findall(output)

@@ -106,7 +106,7 @@ def search(attempt: Callable[[float], Try], start: float) -> tuple[float, float,
         if not kept:
             rate /= 2
             if rate < 1:
-                return kept, broken, tries, "it keeps no rate"
+                return kept, broken, tries, "it sustains no rate"
         else:
             rate = kept * 2 if math.isinf(broken) else math.sqrt(kept * broken)
     return kept, broken, tries, f"{MOST_RATES} rates were tried"

@@ -85,7 +85,7 @@ def parse_target(url: str, unix: str = "") -> Target:
         what = f"of scheme {parts.scheme!r}" if parts.scheme and "://" in url else "without http://"
         raise UsageError(f"URL {url!r} {what}: only plain HTTP is driven, as in http://host:8080/")
     if parts.username is not None:
-        raise UsageError("a URL with a user or a password: say -H 'Authorization: ...' instead")
+        raise UsageError("a URL with a user or a password: use -H 'Authorization: ...' instead")
     if not parts.hostname:
         raise UsageError(f"URL {url!r} names no host, as http://host:8080/ does")
     host, port = host_of(url, parts.hostname), port_of(url)
@@ -135,7 +135,7 @@ def check_unix_socket(path: str) -> None:
     except OSError as error:
         raise UsageError(f"no Unix socket {shown}: {error.strerror}") from None
     if not is_socket:
-        raise UsageError(f"no Unix socket {shown}: it is something else")
+        raise UsageError(f"{shown} is not a Unix socket")
     if not os.access(path, os.W_OK):  # unix(7): who connects must be allowed to write
         raise UsageError(f"no Unix socket {shown}: {os.strerror(errno.EACCES)}")
 
@@ -150,7 +150,7 @@ def parse_header_options(texts: Sequence[str]) -> tuple[str, ...]:
         if not colon or not TOKEN.fullmatch(name) or not VALUE.fullmatch(value):
             raise UsageError(f"header {text!r} should be like 'Accept: text/html'")
         if name.lower() in FRAMING:
-            raise UsageError(f"header {name!r} is not yours to set: see --body and --reuse")
+            raise UsageError(f"header {name!r} cannot be set here: see --body and --reuse")
     return tuple(texts)
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class LoadError(CalcbenchError):
-    """No load could be made, which says nothing of the server."""
+    """No load could be made, which says nothing about the server."""
 
 
 @dataclass(frozen=True)

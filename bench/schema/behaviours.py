@@ -15,9 +15,9 @@ from calcbench.core.options import nearest
 BEHAVIOURS: Mapping[str, str] = {
     "idle": "connects and stays silent",
     "slow-sender": "sends its request a byte at a time",
-    "slow-reader": "asks without end, and hardly reads the responses",
+    "slow-reader": "sends requests without end, and hardly reads the responses",
     "resetter": "breaks its connection in the middle of a request",
-    "burst": "is silent, then asks 16 times in a row, when all of its kind do",
+    "burst": "stays silent, then sends 16 requests in a row, together with the others of its kind",
 }
 FORM = re.compile(r"([a-z-]+)=([0-9]+(?:\.[0-9]+)?%|[0-9]+)")
 MOST = 1_000_000  # clients of one kind; more than any machine has ports for
@@ -39,7 +39,7 @@ def parse_behaviour(text: str) -> Behaviour:
     """Return what *text*, such as ``idle=20`` or ``idle=20%``, asks for; raises UsageError."""
     name, equals, _ = text.partition("=")
     if name == "normal":
-        raise UsageError("how many clients are normal is for --connections to say")
+        raise UsageError("the number of normal clients is set with --connections")
     if name not in BEHAVIOURS:
         raise UsageError(f"no behaviour {name!r}{nearest(name, BEHAVIOURS)}")
     matched = FORM.fullmatch(text)

@@ -86,7 +86,7 @@ def problem_of_keys(given: Any, known: Any, version: int, at: str = "") -> str:
         dot = "." if at else ""
         for key in given:
             if key not in known:
-                return f"nothing is called {at}{dot}{key}"
+                return f"no field is called {at}{dot}{key}"
         for key in known:
             if key not in given and not may_lack(f"{at}{dot}{key}", version):
                 return f"{at}{dot}{key} is missing"
@@ -113,9 +113,9 @@ def problem_of(run: Run) -> str:
         for problem in problems_of_measurement(one):
             return f"measurements[{number}].{problem}"
         if not plan.has(one.condition):
-            return f"measurements[{number}].condition is none of the plan's"
+            return f"measurements[{number}].condition is not in the plan"
         if (one.condition, one.round) in seen:
-            return f"measurements[{number}] is there twice: round {one.round} of one condition"
+            return f"measurements[{number}] appears twice: round {one.round} of one condition"
         seen.add((one.condition, one.round))
     return ""
 

@@ -36,8 +36,8 @@ class Evidence:
     *little_ratio* is X · (R + Z) / N of a closed loop. In an open loop *sent_ratio* of what was due
     in the window was sent within it, *achieved_ratio* of what was offered was answered,
     *late_ratio* of the requests were sent late by the driver's fault, and *waited_ratio* found no
-    connection free; the latest was sent *lateness_ns* after it was due. *unaccounted* requests were
-    begun and neither ended nor are in flight.
+    connection free; the latest was sent *lateness_ns* after it was due. *unaccounted*
+    requests were started and neither ended nor are in flight.
 
     *background_clients* counts what the others met, by behaviour. *histograms* says that there
     were too many samples to keep. *lost* says which driver died, and what is lost with it. Where

@@ -108,8 +108,8 @@ class Plan:
             )
         if self.precision and self.rate is not None:
             raise UsageError(
-                "a precision and a rate do not go together: it is of how much is answered, and"
-                " that is given by the rate"
+                "a precision and a rate do not go together: the rate already says how much is"
+                " answered"
             )
         if self.precision and self.most_rounds < self.rounds:
             raise UsageError(

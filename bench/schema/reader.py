@@ -94,7 +94,7 @@ def what_else(folder: Path) -> str:
         # Names begin with the time.
         inside = max((path for path in folder.glob(f"[0-9]*/{RESULT}")), default=None)
         if (folder / SEARCH).exists():
-            return f"{SEARCH} in it is a search for the highest rates, and no race"
+            return f"{SEARCH} in it is a search for the highest rates, not a race"
     except OSError as error:
         return error.strerror or str(error)
     return f"no {RESULT} in it" + (f"; did you mean {inside.parent}?" if inside else "")

@@ -103,7 +103,7 @@ def read_samples(folder: Path, measurement: Measurement) -> "Samples":
         content = read_below(folder, measurement.samples, most)
         known = measurement.samples_sha256
         if known and hashlib.sha256(content).hexdigest() != known:
-            raise ValueError("it is not as it was written: its SHA-256 is another")
+            raise ValueError("it has changed since it was written: its SHA-256 differs")
         found = read_columns(content, rows)
     except Exception as error:  # noqa: BLE001 - zipfile, zlib and numpy fail in a dozen ways
         what = getattr(error, "strerror", None) or " ".join(str(error).split())

@@ -259,8 +259,8 @@ def of_backlog(facts: Facts) -> Finding:
     problem = remedy = ""
     if facts.somaxconn < BACKLOG:
         problem = (
-            f"the backlog, those who wait to be accepted, is cut from {BACKLOG:,}: more clients"
-            " than that at once try again after a second, which looks like the server's latency"
+            f"the backlog, the queue of clients not yet accepted, is cut from {BACKLOG:,}: clients"
+            " beyond it try again after a second, which looks like the server's latency"
         )
         remedy = f"sudo sysctl -w net.core.somaxconn={BACKLOG}"
     value = f"{facts.somaxconn:,} clients may wait to be accepted"
@@ -272,7 +272,10 @@ def of_delays(facts: Facts) -> Finding:
     """Judge whether it can be seen that a process waits for a core."""
     problem = remedy = ""
     if not facts.delays_seen:
-        problem = "the kernel does not report who waits for a core, so contention may go unseen"
+        problem = (
+            "the kernel does not report how long threads wait for a core, so contention may go"
+            " unseen"
+        )
         remedy = "grep SCHED_INFO /boot/config-$(uname -r)   # a kernel with it"
     value = "reported" if facts.delays_seen else "not reported"
     return finding("run-queue delay", value, "contention can be seen", problem, remedy)

@@ -172,7 +172,7 @@ def footer(run: Run) -> str:
             f"an open loop of {plan.rate:,.10g} requests per second, {plan.arrivals} arrivals"
         )
     if plan.behaviours:
-        load.append(f"beside background clients {', '.join(plan.behaviours)}")
+        load.append(f"with background clients {', '.join(plan.behaviours)}")
     parts = [
         f"Run {run.name}: {', '.join(load)}, seed {plan.seed}.",
         f"{beside if lines else 'Bars and markers'}: median of the rounds; {spread}.",

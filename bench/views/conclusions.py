@@ -54,7 +54,7 @@ def verdict(summary: Summary) -> list[str]:
     top = max((row.condition.connections for row in summary.rows), default=0)
     rows = [row for row in summary.rows if row.condition.connections == top]
     settings = group_by(rankable(rows), lambda row: row.condition, "strategy", "workload")
-    sentences = ["This is only a part of the race."] if summary.partial else []
+    sentences = ["This is only a part of the race."] if summary.partial and rows else []
     by_workload = [
         {key.workload: found for key, found in panels(members).items()}
         for members in settings.values()

@@ -70,7 +70,7 @@ def background_remarks(measurements: Iterable[Measurement]) -> list[str]:
             total.update({what: count for what, count in counts.items() if what != "clients"})
             total["clients"] = counts.get("clients", 0)
     return [
-        f"beside {at.strategy} at {at.connections:,}, {at.workload}: {counts['clients']:,} {name}"
+        f"with {at.strategy} at {at.connections:,}, {at.workload}: {counts['clients']:,} {name}"
         f" {plural(counts['clients'], 'client')}{describe_counts(name, counts)}"
         for (at, name), counts in met.items()
     ]
@@ -104,7 +104,9 @@ def wrk_latencies(seen: WrkFigures) -> str:
 def folded_remark(measurements: Iterable[Measurement]) -> list[str]:
     """Say that histograms stand for samples, where they do."""
     if any(measurement.evidence.histograms for measurement in measurements):
-        return ["too many samples to keep: quantiles are of histograms with 3 significant digits"]
+        return [
+            "too many samples to keep: quantiles come from histograms with 3 significant digits"
+        ]
     return []
 
 

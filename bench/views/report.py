@@ -9,7 +9,7 @@ from calcbench.bench.analysis.stopping import by_condition, settled
 from calcbench.bench.analysis.summary import Summary
 from calcbench.bench.schema.result import Run
 from calcbench.bench.system.files import make_folder, whole_file
-from calcbench.bench.system.terminal import echo
+from calcbench.bench.system.terminal import echo, printable_record
 from calcbench.bench.units import format_ns, format_rate
 from calcbench.bench.views.conclusions import verdict
 from calcbench.bench.views.export import ranking_as_json, to_csv, to_json
@@ -33,6 +33,8 @@ def write_views(
         if replace or not (folder / name).exists():
             with whole_file(folder / name) as file:
                 file.write(text.encode())
+    if not summary.rows:  # a race that was stopped before its first measurement
+        return []
     charts = folder / CHARTS
     make_folder(charts)
     # With it comes matplotlib: only when there is something to draw.
@@ -54,6 +56,8 @@ def print_report(
 
     The data is in *folder*, and so are the *views* unless they are said to be elsewhere.
     """
+    # A newline in a label of somebody's result begins no line of ours.
+    summary, run = printable_record(summary), printable_record(run)
     print_table(summary, run, file)
     width = shutil.get_terminal_size().columns if file and file.isatty() else 0
     echo(file=file)

@@ -43,7 +43,7 @@ def curves(rows: Iterable[Row], run: Run) -> dict[str, list[Curve]]:
 def scaling_lines(heading: str, rows: Sequence[Row], run: Run) -> Iterator[str]:
     """Yield lines that show measured and predicted rates of *rows*, and the law fitted."""
     if any(row.offered_per_s for row in rows):
-        yield f"Models, {heading}: none, for they describe a closed loop, and this loop is open"
+        yield f"Models, {heading}: none: they describe a closed loop, and this one is open"
         return
     yield f"Models, {heading}"
     for strategy, line in lines_of(rows).items():

@@ -191,6 +191,8 @@ def plain_lines(summary: Summary, run: Run) -> Iterator[str]:
 
 def legends(summary: Summary) -> list[str]:
     """Return what the columns of the table of *summary* mean."""
+    if not summary.rows:
+        return []
     numbers = tier_numbers(summary.rows)
     shown = {show_tier(row, numbers.get(row.condition)) for row in summary.rows}
     beside = ((NO_TIER, NO_TIER_LEGEND), (CONTROL, AGAIN_LEGEND))

@@ -119,7 +119,7 @@ def other_method(request: Request, allow: bytes) -> Response:
     headers = ((b"Allow", allow),)
     if request.method == b"OPTIONS":
         return Response(204, headers=headers)
-    problem = f"{quote(request.method)} does not go with {quote(request.path)}"
+    problem = f"{quote(request.method)} is not allowed for {quote(request.path)}"
     raise HttpError(405, f"{problem}; use {allow.decode()}", headers)
 
 
@@ -199,10 +199,10 @@ def refuse_constant(name: str) -> NoReturn:
 
 
 def refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return an object, unless a key is there twice: RFC 8259 §4 cannot tell which would count."""
+    """Return an object, unless a key appears twice: RFC 8259 §4 cannot tell which would count."""
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise HttpError(400, f"a key is there twice: {show([key for key, _ in pairs])}; send one")
+        raise HttpError(400, f"a key appears twice: {show([key for key, _ in pairs])}; send one")
     return found
 
 

@@ -70,9 +70,9 @@ def calculate(name: bytes, left: Number, right: Number) -> Number:
             return result
         raise OverflowError
     except OverflowError:
-        problem = f"is too large; where decimals take part, all stays below {LARGEST_DOUBLE}"
+        problem = f"is too large; with decimals, every number stays below {LARGEST_DOUBLE}"
     except ZeroDivisionError:
-        problem = "divides by zero; give another number than 0"
+        problem = "divides by zero; give a number other than 0"
     raise no_result(name.decode(), left, right, problem)
 
 
@@ -87,7 +87,7 @@ def power(base: Number, exponent: Number) -> Number:
     """Return *base* to the *exponent*: an int if both are and the exponent is not negative."""
     if isinstance(base, float) or isinstance(exponent, float):
         if base < 0 and not float(exponent).is_integer():
-            problem = "is not a real number; raise a negative number to a whole one"
+            problem = "is not a real number; raise a negative number to a whole power"
             raise no_result("pow", base, exponent, problem)
         double: float = float(base) ** float(exponent)
         return double

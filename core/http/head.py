@@ -82,7 +82,7 @@ def validate_beginning(octets: bytes | bytearray, scanned: int, policy: Policy) 
         method = METHOD.match(octets, 0, MAX_METHOD + 1)
         end = method.end() if method else 0
         if end > MAX_METHOD:  # RFC 9112 §3
-            faults.append((MAX_METHOD, 501, "no method is so long"))
+            faults.append((MAX_METHOD, 501, "the method is too long"))
         elif end < size and (end == 0 or octets[end] != ord(" ")):
             faults.append((end, 400, "the method is not a token"))
     line_end = octets.find(b"\n", scanned)

@@ -34,7 +34,7 @@ class Policy:
         10.0, "seconds for a request body (408)", least=0.01, most=DAY, seconds=True
     )
     body_rate: float = option(
-        500.0, "bytes of body that earn its sender one more second", least=1.0, most=1e9
+        500.0, "bytes of body for which the sender gets one more second", least=1.0, most=1e9
     )
     idle_timeout: float = option(
         5.0, "seconds an idle connection is kept open", least=0.01, most=DAY, seconds=True
@@ -47,7 +47,7 @@ class Policy:
     )
     drain_timeout: float = option(
         3.0,
-        "seconds that open requests get at a stop, beside the workload's own",
+        "seconds for open requests at a stop, on top of the workload's",
         least=0.01,
         most=DAY,
         seconds=True,

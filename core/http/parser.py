@@ -126,7 +126,7 @@ def parse_request_line(method: bytes, target: bytes, fields: Fields) -> Request:
         if not method or method.translate(None, TOKEN):
             raise HttpError(400, "the method is not a token")
         if len(method) > MAX_METHOD:
-            raise HttpError(501, "no method is so long")
+            raise HttpError(501, "the method is too long")
     return Request(method, target, parse_path(method, target, fields), fields)
 
 
@@ -139,7 +139,7 @@ def parse_path(method: bytes, target: bytes, fields: Fields) -> bytes:
         return matched[1]
     if target == b"*":
         if method != b"OPTIONS":
-            raise HttpError(400, "the target * goes with OPTIONS only")
+            raise HttpError(400, "the target * is for OPTIONS only")
         return target
     if matched := ABSOLUTE_FORM.fullmatch(target):
         host = matched[1].lower()
@@ -236,15 +236,15 @@ def parse_framing(
         if minor == 0:
             raise HttpError(400, "HTTP/1.0 has no Transfer-Encoding")  # RFC 9112 §6.1
         if lengths:
-            raise HttpError(400, "both Transfer-Encoding and Content-Length are there")
+            raise HttpError(400, "there are both Transfer-Encoding and Content-Length")
         coding = b",".join(codings)
         if coding != b"chunked":
             names = [name.strip(b" \t") for name in coding.split(b",")]
             if any(not name or name.translate(None, TOKEN + b' \t;="') for name in names):
                 raise HttpError(400, "Transfer-Encoding is not a list of codings")
             if b"chunked" in names[:-1]:
-                raise HttpError(400, "chunked must be the last coding, and there once")
-            raise HttpError(501, "the only transfer coding known here is chunked")
+                raise HttpError(400, "chunked must be the last coding, and only once")
+            raise HttpError(501, "the only transfer coding supported is chunked")
         return CHUNKED
     if not lengths:
         return 0
@@ -272,7 +272,7 @@ def parse_connection(*lists: bytes) -> frozenset[bytes]:
 def parse_expectation(expectations: list[bytes]) -> bool:
     """Tell whether the client waits for 100 Continue (RFC 9110 §10.1.1)."""
     if expectations != [b"100-continue"]:
-        raise HttpError(417, "the only expectation known here is 100-continue")
+        raise HttpError(417, "the only expectation supported is 100-continue")
     return True
 
 

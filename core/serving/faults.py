@@ -97,7 +97,7 @@ def fault_of_options(where: str, module: ModuleType) -> str:
     if options is None:
         return ""
     if not isinstance(options, type) or not dataclasses.is_dataclass(options):
-        return f"{where}: Options is no dataclass; write @dataclass(frozen=True) above it"
+        return f"{where}: Options is not a dataclass; write @dataclass(frozen=True) above it"
     for field in dataclasses.fields(options):
         if "help" not in field.metadata:
             example = f'{field.name}: int = option(8, "what it is")'

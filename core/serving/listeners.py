@@ -185,7 +185,7 @@ def remove_if_stale(path: Path) -> None:
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(mode):
-        raise CalcbenchError(f"{str(path)!r} is there and is no Unix socket; choose another path")
+        raise CalcbenchError(f"{str(path)!r} exists and is not a Unix socket; choose another path")
     with socket.socket(socket.AF_UNIX) as probe:
         probe.setblocking(False)  # a full backlog would hold us up
         try:
@@ -195,7 +195,9 @@ def remove_if_stale(path: Path) -> None:
             return
         except BlockingIOError:
             pass
-    raise CalcbenchError(f"somebody listens on the Unix socket {str(path)!r}; choose another path")
+    raise CalcbenchError(
+        f"something already listens on the Unix socket {str(path)!r}; choose another path"
+    )
 
 
 def name_of_listener(listener: socket.socket) -> tuple[str, int]:

@@ -160,7 +160,7 @@ class Ends:
         first, last = self.first, self.last[-KEPT:]
         if not left_out:
             return (first + last).decode(errors="replace")
-        middle = f"\n[{left_out:,} bytes are left out here]\n"
+        middle = f"\n[{left_out:,} bytes left out]\n"
         return first.decode(errors="replace") + middle + last.decode(errors="replace")
 
 
@@ -217,7 +217,7 @@ class Display:
             if not lines:
                 return
             if left_out:
-                lines.append(f"[{left_out:,} lines came too fast, and are left out here]")
+                lines.append(f"[{left_out:,} lines left out: they came too fast]")
             for line in lines:
                 with suppress(OSError, ValueError):  # nobody can see it: the output is closed
                     self.show(line)
@@ -251,4 +251,4 @@ def last_line(text: str, otherwise: str = "") -> str:
 
 def last_words(text: str) -> str:
     """Return the last line of *text*, what an ended process has printed, or that there is none."""
-    return last_line(text, "without a word")
+    return last_line(text, "and printed nothing")

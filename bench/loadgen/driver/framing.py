@@ -69,7 +69,7 @@ def parse_head(head: bytes) -> Head:
     minor, status = parse_status_line(first)
     lists = parse_lists(lines, FIELD)
     if TRANSFER_ENCODING in lists:
-        raise FramingError("it has a Transfer-Encoding in place of a Content-Length")
+        raise FramingError("it has a Transfer-Encoding instead of a Content-Length")
     lengths = lists.get(CONTENT_LENGTH, [])
     if len(lengths) != 1 or not LENGTH.fullmatch(lengths[0]):
         raise FramingError(f"it has not exactly one Content-Length: {quote_list(lengths)}")
@@ -107,7 +107,7 @@ def parse_status_line(line: bytes) -> tuple[int, int]:
     """Return the minor version and the status in *line*; raises FramingError."""
     found = STATUS_LINE.fullmatch(line)
     if not found:
-        raise FramingError(f"its first line is no status line of HTTP/1.1: {quote(line)}")
+        raise FramingError(f"its first line is not a status line of HTTP/1.1: {quote(line)}")
     return int(found[1]), int(found[2])
 
 
@@ -120,7 +120,7 @@ def parse_lists(lines: list[bytes], form: "re.Pattern[bytes]") -> dict[bytes, li
     for line in lines:
         field = form.fullmatch(line)
         if not field:
-            raise FramingError(f"a line of its head is no header field: {quote(line)}")
+            raise FramingError(f"a line of its head is not a header field: {quote(line)}")
         name = field[1].lower()
         if name in (CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION):
             elements = (element.strip(b"\t ").lower() for element in field[2].split(b","))
@@ -203,7 +203,7 @@ class Incoming:
         self.take(data)
         if self.size > self.head.length >= 0:
             behind = data[self.head.length - self.size :]
-            raise FramingError(f"bytes come behind its end: {quote(behind)}")
+            raise FramingError(f"bytes follow its end: {quote(behind)}")
         return self.size == self.head.length
 
     def split(self, data: bytes, searched: int) -> tuple[bytes, bytes, bytes]:
@@ -233,7 +233,7 @@ class Incoming:
     def shortfall(self) -> str:
         """Return what is missing now that the server has closed, and it is not whole."""
         if self.head is None:
-            return f"the connection was closed within its head: {quote(self.pending)}"
+            return f"the connection was closed in the middle of its head: {quote(self.pending)}"
         if self.head.chunked:
             return "the connection was closed before its last chunk"
         size, length = f"{self.size:,}", f"{self.head.length:,}"
@@ -281,15 +281,17 @@ class Chunks:
             if self.inside:
                 size = CHUNK.fullmatch(line)
                 if not size:
-                    raise FramingError(f"a chunk begins with no size: {quote(line)}")
+                    raise FramingError(f"a chunk does not begin with a size: {quote(line)}")
                 self.left = int(size[1], 16)
                 self.inside = self.left > 0
                 self.left += 2 if self.left else 0
             elif line:
                 if not (ANY_FIELD.fullmatch(line) or FOLDED.fullmatch(line)):
-                    raise FramingError(f"a line behind its last chunk is no trailer: {quote(line)}")
+                    raise FramingError(
+                        f"a line after its last chunk is not a trailer: {quote(line)}"
+                    )
             elif start < len(data):
-                raise FramingError(f"bytes come behind its end: {quote(data[start:])}")
+                raise FramingError(f"bytes follow its end: {quote(data[start:])}")
             else:
                 return True
         self.pending = data[start:]

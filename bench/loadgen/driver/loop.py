@@ -322,7 +322,7 @@ class Loop:
         """Take in *data*, what was read at *now*; empty: the server has closed."""
         if client.state == CLOSING:
             if data:
-                self.fail(client, self.checker.refuse("bytes come behind its end"), now)
+                self.fail(client, self.checker.refuse("bytes follow its end"), now)
             else:
                 self.finish(client)
             return

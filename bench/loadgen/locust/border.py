@@ -75,7 +75,7 @@ def read(sender: str, frame: bytes) -> tuple[str, Any]:
     try:
         kind, content, name = msgspec.msgpack.decode(frame, type=tuple[Name, msgspec.Raw, Name])
         if name != sender:
-            raise ValueError("it speaks in another's name")
+            raise ValueError("it uses the identity of another worker")
         if kind in IGNORED:
             return kind, None
         if kind not in SCHEMAS:

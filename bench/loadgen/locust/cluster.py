@@ -97,7 +97,7 @@ class Cluster:
         """
         if not self.present:
             gone = ", ".join(f"{one.name} {one.gone}" for one in self.members.values())
-            raise CalcbenchError(f"no worker is there any more: {gone}")
+            raise CalcbenchError(f"no worker is left: {gone}")
         self.session = session = LoadSession(spec)
         try:
             send_line(self.master.stdin, dataclasses.asdict(spec))
@@ -177,9 +177,9 @@ class Cluster:
     def wait_for_joining(self) -> None:
         """Say what is to be typed on other machines, and return when it has been."""
         if self.join > 1:
-            where = f"{self.join} workers; on each machine, in the same version"
+            where = f"{self.join} workers; type on each machine, with the same version of calcbench"
         else:
-            where = "a worker; on its machine, in the same version"
+            where = "a worker; type on its machine, with the same version of calcbench"
         if self.is_known:
             where += f" and with the same {VARIABLE}"
         master = place(self.address or socket.gethostname(), self.port)
@@ -198,7 +198,7 @@ class Cluster:
         while not true():
             now = time.perf_counter_ns()
             if now >= end:
-                raise CalcbenchError(f"{timeout_s:g} s have gone by before {what}")
+                raise CalcbenchError(f"{timeout_s:g} s passed before {what}")
             wake = min(end, self.session.next_reading if self.session else end)
             self.take_in(max(wake - now, 0) / 1e9)
             if self.session:
@@ -259,9 +259,9 @@ class Cluster:
             case Refused(host, why):
                 self.announce(f"a worker on {host} was turned away: {why}")
             case Strangers(1):
-                self.announce("somebody who does not know the secret of this run was turned away")
+                self.announce("somebody without the secret of this run was turned away")
             case Strangers(count):
-                self.announce(f"that was so {count:,} times; nobody else can join now")
+                self.announce(f"{count:,} such attempts were turned away; nobody else can join now")
             case Gone(number, how):
                 self.lose(number, how)
             case Assigned(connections) if self.session:

@@ -171,8 +171,8 @@ def join(address: str, port: int, wait_s: float, at: str, *, local: bool) -> Joi
     """
     wait_s = min(max(wait_s, 1), HELLO_S)
     stranger = (
-        f"calcbench: what listens at {at} is no calcbench run that waits for us, or its secret is"
-        " another one"
+        f"calcbench: what listens at {at} is not a calcbench run that waits for workers, or its"
+        " secret is different"
     )
     failures, is_known = itertools.count(1), False
 
@@ -204,7 +204,7 @@ def join(address: str, port: int, wait_s: float, at: str, *, local: bool) -> Joi
     if not worker.welcomed.wait(wait_s):
         fail(stranger)
     if worker.refused:
-        fail(f"calcbench: the master at {at} does not take us: {worker.refused}")
+        fail(f"calcbench: the master at {at} refused this worker: {worker.refused}")
     return worker
 
 
