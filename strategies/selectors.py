@@ -39,17 +39,19 @@ class Loop:
         """Wait until somebody is ready, serve all who are, and tell whether to stop."""
         self.acceptor.watch(len(self.clients))
         ready = self.selector.select(self.later.until_next())
-        self.serve_clients([key.data for key, _ in ready if key.data])
         others = [key.fileobj for key, _ in ready if not key.data]  # listener and stop have no data
+        if self.stop in others:
+            return True
+        if self.later.begin_turn():
+            self.serve_clients(resume(self.handle, self.later))
+        self.serve_clients([key.data for key, _ in ready if key.data])
         if self.listener in others:
             for client in self.acceptor.accept_batch(len(self.clients)):
                 self.clients.add(client)
                 self.serve_clients([client])  # often the first request is here already
-        if self.later.is_due():
-            self.serve_clients(resume(self.handle, self.later))
         if self.later.sweep_is_due():
             expire(self.clients, self.serve_clients)
-        return self.stop in others
+        return False
 
     def finish(self) -> None:
         """Accept nobody any more, and serve those who are here until the last one leaves."""

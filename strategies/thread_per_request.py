@@ -8,7 +8,6 @@ from collections import deque
 from dataclasses import dataclass
 from selectors import EVENT_READ, DefaultSelector
 from socket import socket
-from time import monotonic
 
 from calcbench.core.options import option
 from calcbench.core.serving.acceptor import Acceptor
@@ -72,11 +71,8 @@ def serve(listener: socket, service: Service, options: Options, stop: Stop) -> N
                 busy.remove(client := done.popleft())
                 place(client)
             while waiting and len(busy) < options.threads:
-                client, too_late = (
-                    waiting.popleft(),
-                    acceptor.closed and monotonic() > stop.deadline,
-                )
-                if not too_late and spawn(work, client):
+                client = waiting.popleft()
+                if not (acceptor.closed and stop.is_over()) and spawn(work, client):
                     busy.add(client)
                 else:
                     client.connection.abort()

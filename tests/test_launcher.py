@@ -223,6 +223,33 @@ def test_takes_a_signal_to_the_server_for_a_stop(strategy: str, number: signal.S
         assert stopped == Stopped(status=0, killed=False)
 
 
+@pytest.mark.slow
+def test_takes_a_second_signal_for_nothing_new_while_it_ends(strategies_folder: Path) -> None:
+    """Python restores the signals' defaults before it has ended."""
+    write(
+        strategies_folder,
+        "slow_to_end.py",
+        """
+        class Slow:
+            def __del__(self, write=os.write, sleep=time.sleep):
+                write(1, b"ending\\n")
+                sleep(0.5)
+
+        sys.slow = Slow()
+        for client in clients(listener, service, stop):
+            serve_connection(client, service, stop)
+        """,
+    )
+    lines = SimpleQueue[str]()
+    with launch(ServerSpec("slow-to-end"), show=lines.put) as server:
+        os.killpg(server.pid, signal.SIGTERM)
+        assert lines.get(timeout=GRACE_S) == "ending"
+        os.killpg(server.pid, signal.SIGTERM)
+        stopped = server.stop(grace_s=GRACE_S)
+
+        assert stopped.clean
+
+
 def test_shows_what_a_strategy_prints_as_it_happens(strategies_folder: Path) -> None:
     write(
         strategies_folder,

@@ -118,7 +118,7 @@ def wait(
         send(client)
     # Only now: a client that has done its part in time is not late because the server was. One
     # that drips octets is still where it was, though it always has some ready.
-    if not ready or (left <= 0 and connection.time_left(clock()) <= 0):
+    if request is None and (not ready or (left <= 0 and connection.time_left(clock()) <= 0)):
         connection.on_timeout()
     if connection.deadline == inf and any(fd == stop.fileno() for fd, _ in ready):
         poll.unregister(stop)  # it stays readable; from now on only the deadline counts

@@ -1,8 +1,8 @@
 """What event loops use: serve and time out many clients, and wait for none of them.
 
-An event loop asks its selector who is ready and passes those to `serve_ready`. What cannot be done
-yet is kept `Later`, until `resume` finds it due. Now and then the loop gives up on clients with
-`expire`. New ones come by its `Acceptor`.
+An event loop goes in turns. It asks its selector who is ready, begins the time of the turn, and
+passes those to `serve_ready`. What cannot be done yet is kept `Later`; `resume` does first what of
+it is due. Now and then the loop gives up on clients with `expire`. New ones come by its `Acceptor`.
 """
 
 from collections import deque
@@ -17,7 +17,7 @@ from calcbench.core.serving.sockets import Client, receive, send
 
 BATCH = 32  # clients that an event loop receives from before it responds to them
 SWEEP_S = 0.25  # how often an event loop looks for clients that have no time left
-TURN_S = 0.001  # for handlers, at each step of an event loop; at least one runs
+TURN_S = 0.001  # for the handlers of one turn of an event loop; at least one runs
 
 Handle = Callable[[Request], Response]
 
@@ -25,15 +25,18 @@ Handle = Callable[[Request], Response]
 class Later:
     """What an event loop cannot do yet.
 
-    Responses have a moment at which they are due. Requests are of clients that have had their
-    share of a turn, and are due at the next. A sweep, to `expire` clients, is due now and then.
+    Responses have a moment at which they are due. Requests that were put off, since a turn had
+    taken its time, are due at the next; those of clients that the turn has served, behind the
+    others. A sweep, to `expire` clients, is due now and then.
     """
 
     def __init__(self) -> None:
+        self.until = monotonic() + TURN_S  # after that, the requests of this turn are put off
         self.next_sweep = monotonic() + SWEEP_S
         self.heap: list[tuple[float, int, Client, Response]] = []
         self.number = count()  # decides between equal moments; clients cannot be compared
         self.requests = deque[tuple[Client, Request]]()
+        self.pipelined: list[tuple[Client, Request]] = []  # of clients that have had their share
 
     def add_response(self, client: Client, response: Response) -> None:
         """Have *response* given to *client* when its wait is over."""
@@ -43,24 +46,32 @@ class Later:
         """Have *request* of *client* handled at the next turn."""
         self.requests.append((client, request))
 
+    def add_pipelined(self, client: Client, request: Request) -> None:
+        """Have it handled behind all those of this turn, in which *client* has been served."""
+        self.pipelined.append((client, request))
+
     def until_next(self) -> float:
         """Return the seconds until something is due."""
-        if self.requests:
+        if self.requests or self.pipelined:
             return 0.0
         if not self.heap:
             return SWEEP_S
         return min(SWEEP_S, max(0.0, self.heap[0][0] - monotonic()))
 
-    def is_due(self) -> bool:
-        """Tell whether there is something for `resume`."""
-        return bool(self.requests or (self.heap and self.heap[0][0] <= monotonic()))
+    def begin_turn(self) -> bool:
+        """Begin the time of a turn; tell whether there is something to `resume` before all else."""
+        now = monotonic()
+        self.until = now + TURN_S
+        if self.pipelined:
+            self.requests += self.pipelined
+            self.pipelined.clear()
+        return bool(self.requests or (self.heap and self.heap[0][0] <= now))
 
     def sweep_is_due(self) -> bool:
         """Tell whether it is time for a sweep, and then set the time of the next."""
-        now = monotonic()
-        if now < self.next_sweep:
+        if self.until < self.next_sweep:
             return False
-        self.next_sweep = now + SWEEP_S
+        self.next_sweep = self.until + SWEEP_S
         return True
 
     def due_responses(self) -> Iterator[tuple[Client, Response]]:
@@ -70,9 +81,11 @@ class Later:
             yield heappop(self.heap)[2:]
 
     def due_requests(self) -> Iterator[tuple[Client, Request]]:
-        """Yield, and remove, the requests that are due; not those that are added meanwhile."""
-        for _ in range(len(self.requests)):
+        """Yield, and remove, the requests that have waited longest, as the turn's time allows."""
+        while self.requests:
             yield self.requests.popleft()
+            if monotonic() > self.until:
+                return
 
 
 def serve_ready(clients: list[Client], handle: Handle, later: Later) -> None:
@@ -86,11 +99,10 @@ def serve_ready(clients: list[Client], handle: Handle, later: Later) -> None:
     the throughput. A pass over everybody would have the first client wait until the last one's
     handler is done.
     """
-    until = monotonic() + TURN_S
     for start in range(0, len(clients), BATCH):
         batch = clients[start : start + BATCH]
         received = [receive(client) for client in batch]
-        respond_to_all(batch, received, handle, later, until)
+        respond_to_all(batch, received, handle, later, monotonic() > later.until)
         send_to_all(batch, later)
 
 
@@ -103,12 +115,9 @@ def resume(handle: Handle, later: Later) -> list[Client]:
         except FAILURES as error:
             shed(client, error)
         resumed.append(client)
-    until = monotonic() + TURN_S
     for client, request in later.due_requests():
-        respond_to_all([client], [request], handle, later, until)
+        respond_to_all([client], [request], handle, later, late=False)
         resumed.append(client)
-        if monotonic() > until:
-            break  # the others keep their places before whoever was put off again
     return resumed
 
 
@@ -117,16 +126,16 @@ def respond_to_all(
     received: Sequence["bytes | Request | None"],
     handle: Handle,
     later: Later,
-    until: float,
+    late: bool,
 ) -> None:
     """Respond to what each client of *batch* has asked for.
 
     *received* is what each has sent just now, None for nothing, or a request that was put off.
-    Once it is later than *until*, the rest is put off as well. So nobody waits for more than one
-    costly request of others at each step, and the loop soon looks again who is ready, and whether
-    to stop.
+    When it is *late*, at first or after a handler, the rest is put off as well. So at most one
+    costly request is handled in a turn, in the order in which they came, and the loop soon looks
+    again who is ready, and whether to stop.
     """
-    late, several = False, len(batch) > 1
+    several = len(batch) > 1
     for client, data in zip(batch, received, strict=True):
         connection = client.connection
         try:
@@ -134,10 +143,10 @@ def respond_to_all(
                 request = connection.next_request()
             else:
                 request = data if isinstance(data, Request) else connection.feed(data)
+            if late and request is not None:
+                later.add_request(client, request)
+                continue
             while request is not None:
-                if late:
-                    later.add_request(client, request)
-                    break
                 if connection.draining and monotonic() > connection.deadline:
                     connection.abort()
                     break
@@ -147,8 +156,11 @@ def respond_to_all(
                     break
                 connection.respond(response)
                 if several or connection.buffer:  # has_buffered costs a call
-                    late = monotonic() > until
+                    late = monotonic() > later.until
                 request = connection.next_request() if connection.buffer else None
+                if late and request is not None:
+                    later.add_pipelined(client, request)
+                    break
         except FAILURES as error:
             shed(client, error)
 
@@ -165,7 +177,7 @@ def send_to_all(batch: list[Client], later: Later) -> None:
             if connection.buffer and not connection.output:
                 request = connection.next_request()
                 if request is not None:
-                    later.add_request(client, request)
+                    later.add_pipelined(client, request)
 
 
 def shed(client: Client, error: BaseException) -> None:
@@ -198,7 +210,10 @@ def look_once(client: Client) -> bool:
     """Keep what *client* has sent by now for `next_request`; tell whether it has."""
     data = receive(client)
     if data is not None:
-        client.connection.store(data)
+        try:
+            client.connection.store(data)
+        except FAILURES as error:
+            shed(client, error)
     return data is not None
 
 

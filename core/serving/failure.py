@@ -32,7 +32,15 @@ def guard(handle: Callable[[Request], Response]) -> Callable[[Request], Response
 
 def log_failure(what: str, error: BaseException, outcome: str) -> None:
     """Write to standard error that *what* failed with *error*, and its *outcome*: one message."""
-    with suppress(OSError, MemoryError):  # whoever reads it is gone; nothing is left to say it with
-        name = f"{type(error).__name__}: {error}".rstrip(": ")
+    with suppress(Exception):  # whoever reads it is gone, or no memory is left to say it with
         lines = traceback.format_exception(error)
-        os.write(2, f"calcbench: {what} failed: {name}; {outcome}\n{''.join(lines)}".encode())
+        text = f"calcbench: {what} failed: {in_words(error)}; {outcome}\n{''.join(lines)}"
+        os.write(2, text.encode(errors="backslashreplace"))
+
+
+def in_words(error: BaseException) -> str:
+    """Return the kind of *error* and what it says, in one line; the kind alone if it cannot say."""
+    said = ""
+    with suppress(Exception):  # its __str__ may be as wrong as what has raised it
+        said = " ".join(str(error).split())
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__

@@ -13,9 +13,14 @@ import select
 import signal
 import sys
 from contextlib import suppress
-from socket import MSG_DONTWAIT, SHUT_RD, SHUT_RDWR, socket
+from socket import MSG_DONTWAIT, SHUT_RDWR, socket
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from calcbench.core.serving.stop import Stop
+
+STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def main(config: dict[str, Any]) -> None:
@@ -47,8 +52,11 @@ def main(config: dict[str, Any]) -> None:
         ReadyListener(config["listener"], lambda: stop.sendall(READY)) as listener,
     ):
         stop.sendall(BEGUN)
-        stop_on_signals(stop, listener)
-        strategy.serve(listener, service, options, Stop(stop, policy.drain_timeout))
+        the_stop = Stop(stop, policy.drain_timeout)
+        stop_on_signals(the_stop, listener)
+        strategy.serve(listener, service, options, the_stop)
+        for number in STOPPING:  # a second one must not kill what is ending
+            signal.signal(number, signal.SIG_IGN)
 
 
 def die_with_launcher(lifeline: int) -> None:
@@ -75,23 +83,23 @@ def print_at_once() -> None:
             stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
 
 
-def stop_on_signals(stop: socket, listener: socket) -> None:
+def stop_on_signals(stop: "Stop", listener: socket) -> None:
     """Take SIGTERM and its like for the stop signal: service managers send it to every process.
 
-    Afterwards all is as if the launcher had asked: *stop* is readable for ever, in every thread
-    and child, and *listener* is shut down. Children inherit this, and may do it once more.
+    Afterwards all is as if the launcher had asked: *stop* is set, and *listener* is shut down.
+    Children inherit this, and may do it once more.
     """
     from calcbench.core.serving.ready import SIGNALLED
 
     def handler(*_: object) -> None:
         with suppress(OSError):
-            stop.send(SIGNALLED, MSG_DONTWAIT)  # so the launcher knows that it was no accident
-        with suppress(OSError):
-            stop.shutdown(SHUT_RD)
+            # so the launcher knows that it was no accident
+            stop.sock.send(SIGNALLED, MSG_DONTWAIT)
+        stop.set()
         with suppress(OSError):
             listener.shutdown(SHUT_RDWR)
 
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in STOPPING:
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup
             signal.signal(number, handler)
 

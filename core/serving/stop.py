@@ -6,7 +6,8 @@ child can wait for it beside whatever else it waits for. When the launcher dies 
 word, its end closes, and that makes this end readable too.
 
 The message says when the stop was asked for. So everybody who peeks at it has the same deadline,
-however late it comes to look.
+however late it comes to look. Where there is no message, since a signal has asked, the moment is
+kept in memory that a server shares with its children.
 """
 
 import os
@@ -16,7 +17,8 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
-from socket import MSG_DONTWAIT, MSG_PEEK, socket
+from mmap import mmap
+from socket import MSG_DONTWAIT, MSG_PEEK, SHUT_RD, socket
 from time import monotonic
 
 from calcbench.core.http.limits import Policy
@@ -33,7 +35,7 @@ class Stop:
     def __init__(self, sock: socket, drain_s: float = Policy.drain_timeout) -> None:
         self.sock = sock
         self.drain_s = drain_s
-        self.end: float | None = None  # once somebody in this process has asked for it
+        self.asked = memoryview(mmap(-1, 8)).cast("d")  # when, once that is known; 0 before
 
     def fileno(self) -> int:
         """Return the descriptor that becomes readable when it is time to stop."""
@@ -55,9 +57,22 @@ class Stop:
 
         There is one only when the stop is set.
         """
-        if self.end is None:
-            self.end = asked_at(self.sock) + self.drain_s
-        return self.end
+        if not self.asked[0]:
+            self.asked[0] = asked_at(self.sock)
+        return self.asked[0] + self.drain_s
+
+    def is_over(self) -> bool:
+        """Tell whether that moment has passed; to be asked only when the stop is set."""
+        return monotonic() > self.deadline
+
+    def set(self) -> None:
+        """Set it from within the server, now, unless the launcher has; a second time does nothing.
+
+        Afterwards it is as if the launcher had: it is readable in every thread and child.
+        """
+        self.asked[0] = self.asked[0] or asked_at(self.sock)
+        with suppress(OSError):
+            self.sock.shutdown(SHUT_RD)
 
 
 def ask(sock: socket) -> None:

@@ -24,7 +24,7 @@ class WakeUp:
 
     def wake(self) -> None:
         """Wake whoever waits, without waiting."""
-        with suppress(BlockingIOError):  # it is full of wake-ups already
+        with suppress(OSError):  # it is full of wake-ups already, or nobody waits any more
             self.writer.send(b"!")
 
     def wake_on(self, number: signal.Signals) -> None:
