@@ -372,6 +372,13 @@ def test_says_that_results_cannot_be_written() -> None:
     assert done.returncode == 1
 
 
+def test_refuses_to_race_at_an_address_of_another_machine() -> None:
+    done = calcbench_run("run", "--strategy", "fork", "--host", "192.0.2.7")
+
+    assert one_line(done.stderr).startswith("cannot listen on 192.0.2.7 port 0: cannot assign")
+    assert done.returncode == 1
+
+
 def test_refuses_an_empty_host() -> None:
     done = calcbench_run("serve", "--strategy", "fork", "--host", "")
 

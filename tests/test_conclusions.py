@@ -173,6 +173,16 @@ def test_gives_one_figure_only_where_it_is_within_everybodys_interval() -> None:
     assert said > 10
 
 
+def test_gives_no_one_figure_of_two_rounds_that_are_far_apart() -> None:
+    rows = [
+        in_rounds("a", {1: 6_640, 2: 6_700}),
+        in_rounds("b", {1: 3_330, 2: 6_690}),
+    ]
+
+    assert "(3,330/s to 6,640/s)" in judge(*rows)
+    assert "3,330/s to 6,640/s at 32 connections" in headline(THROUGHPUT, rows)
+
+
 def test_gives_both_figures_where_they_are_near_each_other_and_not_the_same() -> None:
     rows = [
         in_rounds("a", {1: 3_000, 2: 3_001, 3: 3_002}),

@@ -121,6 +121,17 @@ def test_says_what_is_wrong_with_a_name(folder: Path, file: str, name: str, mess
     assert [parse_variant(label).strategy for label in names()] == names()
 
 
+def test_keeps_what_a_file_prints_out_of_our_own_output(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "loud.py").write_text(f"print('hello')\n{GOOD}")
+    load("loud")
+    output = capsys.readouterr()
+
+    assert output.out == ""
+    assert output.err == "hello\n"
+
+
 def test_keeps_two_files_of_one_name_apart(folder: Path) -> None:
     (folder / "a_b.py").write_text(GOOD)
     (folder / "a-b.py").write_text(GOOD)

@@ -9,7 +9,7 @@ from truth import requests, response_to, truth
 from calcbench.bench.cli.param_types import engine
 from calcbench.bench.loadgen.pool import Drivers
 from calcbench.bench.loadgen.spec import LoadSpec, ring
-from calcbench.bench.loadgen.wrk import lua, understand
+from calcbench.bench.loadgen.wrk import lua, need_wrk, understand
 from calcbench.bench.schema.evidence import WrkFigures
 from calcbench.core.errors import CalcbenchError, UsageError
 
@@ -46,7 +46,7 @@ def test_hands_over_every_octet_of_a_request() -> None:
 def test_says_where_there_is_no_wrk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda _: None)
     with pytest.raises(UsageError, match="needs wrk"):
-        engine("wrk")
+        need_wrk()
     with pytest.raises(UsageError, match="did you mean 'wrk'"):
         engine("wrrk")
 

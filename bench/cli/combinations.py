@@ -24,6 +24,7 @@ APART: tuple[tuple[str, str, str], ...] = (
     ("--behaviour", "--engine locust", "Locust has normal clients only"),
     ("--precision", "--rounds 1", "one round cannot tell how much rounds differ"),
     ("--join", "--drivers", "as many machines join, and there are no other drivers"),
+    ("--json", "--quiet", "one prints the whole result, the other only where it is"),
     ("--unix-socket", "--engine wrk", SOCKETS),
     ("--unix-socket", "--engine locust", SOCKETS),
 )
@@ -47,6 +48,10 @@ def check_combinations(ctx: click.Context) -> None:
         known = [other for other in others if parameter(ctx, other)]
         if known and is_given(ctx, one) and not any(is_given(ctx, other) for other in known):
             raise UsageError(f"{one} needs {' or '.join(known)}: {why}")
+    if is_given(ctx, "--engine wrk"):  # after the rest: nobody installs it only to be refused
+        from calcbench.bench.loadgen.wrk import need_wrk
+
+        need_wrk()
 
 
 def parameter(ctx: click.Context, text: str) -> click.Parameter | None:

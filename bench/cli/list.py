@@ -42,7 +42,8 @@ def list_command(as_json: bool) -> None:
             echo(Styled(f"    cannot run here: {strategy.unavailable}", "yellow"))
     fit = sum(not strategy.unavailable for strategy in strategies)
     echo(f"\n{fit} of {len(strategies)} can run here.")
-    echo("backlog: the kernel's queue of connections that the server has not accepted yet")
+    if any("backlog" in strategy.summary for strategy in strategies):
+        echo("backlog: the kernel's queue of connections that the server has not accepted yet")
 
 
 def strategy_as_json(strategy: catalogue.Strategy) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from click.shell_completion import CompletionItem
 
 from calcbench.bench.schema.arrivals import ARRIVALS
 from calcbench.bench.schema.behaviours import parse_behaviour
-from calcbench.bench.schema.plan import ENGINES, REUSES, WRK
+from calcbench.bench.schema.plan import ENGINES, REUSES
 from calcbench.core.app.workload import parse_workload
 from calcbench.core.errors import CalcbenchError, UsageError
 from calcbench.core.options import (
@@ -119,14 +119,9 @@ def behaviour(text: str) -> str:
 
 
 def engine(text: str) -> str:
-    """Return *text* if it names an engine that is here; raises UsageError."""
+    """Return *text* if it names an engine; raises UsageError."""
     if text not in ENGINES:
         raise UsageError(f"no engine {text!r}{nearest(text, ENGINES)}")
-    if text == WRK:
-        # Here and not above, so that `serve` starts without the load generator.
-        from calcbench.bench.loadgen.wrk import need_wrk
-
-        need_wrk()
     return text
 
 

@@ -102,6 +102,9 @@ def run_command(
     from calcbench.bench.cli.server_output import ServerOutput
     from calcbench.bench.runner.launched import among_strategies
     from calcbench.core.serving.launcher import launch
+    from calcbench.core.serving.listeners import listen
+
+    listen(host, 0).close()  # an address that is none of ours is no strategy's failure
 
     start = launch if asked.output.quiet else ServerOutput().launch
     subject = functools.partial(among_strategies, start=start)

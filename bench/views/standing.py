@@ -16,14 +16,18 @@ from calcbench.bench.views.wording import plural
 
 USELESS = 20.0  # a difference that large needs no test
 NEAR = 1.1  # and one of less than a tenth is what machines do
+FEWEST_ROUNDS = 3  # of fewer there is no interval of a median
 LARGEST = 1e3  # ratios beyond it, and below its inverse, are no figures any more
 
 
 def common_figure(rows: Sequence[Row], metric: Metric) -> str:
     """Return the one figure that stands for all of *rows*, ``about 40,000/s``, or nothing.
 
-    It is the best median that lies, as it is written, within the interval of every row.
+    It is the best median that lies, as it is written, within the interval of every row. Of fewer
+    than three rounds no interval is known, so there all medians have to be near each other.
     """
+    if min(row.rounds for row in rows) < FEWEST_ROUNDS and not are_near(rows, metric):
+        return ""
     for row in sorted(rows, key=metric.median, reverse=metric.more_is_better):
         shown = rounded(metric.median(row))
         ends = [(rounded(low), rounded(high)) for low, _, high in map(metric.of, rows)]
@@ -42,8 +46,13 @@ def figures(rows: Sequence[Row], metric: Metric) -> str:
 
 def are_close(rows: Sequence[Row], metric: Metric) -> bool:
     """Tell whether the figures of *rows* lie so close together that none stands out."""
+    return are_near(rows, metric) or bool(common_figure(rows, metric))
+
+
+def are_near(rows: Sequence[Row], metric: Metric) -> bool:
+    """Tell whether the medians of *rows* differ by less than a tenth."""
     medians = [metric.median(row) for row in rows]
-    return max(medians) <= NEAR * min(medians) or bool(common_figure(rows, metric))
+    return max(medians) <= NEAR * min(medians)
 
 
 def rounded(value: float) -> float:

@@ -4,9 +4,11 @@ A file that is no strategy, or cannot be imported, takes none of the others alon
 its name, cannot run, and says in one line what is wrong, where, and what would be right.
 """
 
+import contextlib
 import importlib
 import importlib.util
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,7 +118,8 @@ def load(name: str) -> Strategy:
     if fault := fault_of_name(file):
         return broken_strategy(name, fault)
     try:
-        module = importlib.import_module(f"{PACKAGE}.{file.removesuffix('.py')}")
+        with contextlib.redirect_stdout(sys.stderr):  # what it prints is no part of our output
+            module = importlib.import_module(f"{PACKAGE}.{file.removesuffix('.py')}")
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001 - an exit, too; whatever it was, it is told below

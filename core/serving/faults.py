@@ -41,7 +41,7 @@ def fault_of_import(file: str, error: BaseException) -> str:
     where = f"strategies/{file}{line_in(file, error)}"
     what = " ".join(str(error).split())
     if isinstance(error, SystemExit):
-        return f"{where}: it exits while it is imported; what ends it belongs into serve"
+        return f"{where}: it exits while it is imported; move the code that exits into serve"
     if isinstance(error, ModuleNotFoundError) and error.name:
         package = error.name.partition(".")[0]
         return (
