@@ -73,9 +73,8 @@ def serve(listener: socket, service: Service, options: Options, stop: Stop) -> N
                 place(client)
             while waiting and len(busy) < options.threads:
                 client = waiting.popleft()
-                too_late = acceptor.closed and monotonic() > stop.deadline
-                if not too_late and spawn(work, client):
-                    busy.add(client)
-                else:
+                if (acceptor.closed and monotonic() > stop.deadline) or not spawn(work, client):
                     client.connection.abort()
                     place(client)
+                else:
+                    busy.add(client)
