@@ -32,7 +32,7 @@ test: ## install if needed, then run all tests: about five minutes
 	$(INSTALL) test
 	@exec $(BIN)/pytest $(ARGS)
 
-test-fast: ## run the tests that drive no server and start no Locust: about a minute
+test-fast: ## run the tests that drive no server and start no Locust: about two minutes
 	$(INSTALL) test
 	@exec $(BIN)/pytest -m "not slow and not locust" $(ARGS)
 
