@@ -121,12 +121,12 @@ def serve_command(
     if unix:
         refuse_beside_unix("host", "port")
     check(spec)
+    # Blocked signals wait until they are fetched, so none is lost between looking and waiting.
+    # Already now: as soon as a server is up, somebody may want it to stop.
+    watched = watched_signals()
+    signal.pthread_sigmask(signal.SIG_BLOCK, watched)
     with contextlib.ExitStack() as running:
         servers = launch_all(spec, host, port, unix, running)
-        # Blocked signals wait until they are fetched, so none is lost between looking and
-        # waiting. Not before the launch: the server would inherit the mask.
-        watched = watched_signals()
-        signal.pthread_sigmask(signal.SIG_BLOCK, watched)
         for server in servers:
             both = ", for IPv4 as well" if server.host == ALL_IPV6 else ""
             echo(f"calcbench: {variant.strategy} on {server.url}{both}")

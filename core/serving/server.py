@@ -102,6 +102,8 @@ def stop_on_signals(stop: "Stop", listener: socket) -> None:
     for number in STOPPING:
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup
             signal.signal(number, handler)
+    # Our launcher may fetch signals itself, and whoever it starts has them blocked.
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def find_packages(folders: dict[str, str]) -> None:
