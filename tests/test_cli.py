@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import sysconfig
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,6 +31,7 @@ from calcbench.bench.cli.completion import SHELLS
 from calcbench.bench.cli.main import COMMANDS, cli
 from calcbench.bench.cli.param_types import parse_strategies, split_variants
 from calcbench.bench.cli.progress import say_left
+from calcbench.bench.cli.serve import ECHO_S
 from calcbench.bench.cli.session import exit_status_of
 from calcbench.bench.schema.evidence import Evidence
 from calcbench.bench.schema.plan import Plan
@@ -762,9 +764,30 @@ def test_ends_at_once_at_a_second_signal(start: Processes, terminal: Terminal) -
     with begin_request(ready(process, "fork")):
         process.send_signal(signal.SIGINT)
         terminal.wait_for("Ctrl-C again ends at once")
+        time.sleep(ECHO_S)
         process.send_signal(signal.SIGINT)
 
         assert process.wait(TIMEOUT_S) == 130
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_takes_a_signal_that_comes_twice_in_a_moment_for_one(
+    start: Processes, terminal: Terminal, number: signal.Signals
+) -> None:
+    # As `timeout` and `uv run` send them: to the process, and then to its group.
+    process = start(
+        *("serve", "--strategy", "selectors", "--port", "0", "--drain-timeout", "60"),
+        stderr=terminal.theirs,
+    )
+    with begin_request(ready(process, "selectors")) as client:
+        process.send_signal(number)
+        terminal.wait_for("finishing open requests")
+        process.send_signal(number)
+        client.sendall(b'{"op": "mult", "arg1": 2, "arg2": 4}')
+        response = client.makefile("rb").read()
+
+    assert response.endswith(b'{"result": 8}')
+    assert process.wait(TIMEOUT_S) == 0
 
 
 def test_says_that_its_server_died(start: Processes) -> None:

@@ -72,6 +72,9 @@ def test_reads_a_url(url: str, target: Target) -> None:
         ("http://[fe80::1%25]/", "its zone like"),
         ("http://[fe80::1%25a%20b]/", "is no URL|its zone like"),  # as Python's version has it
         ("http://[::1/", "is no URL"),
+        ("http://[::1]a/", "is no URL|beside its brackets"),
+        ("http://[::1]80/", "is no URL|beside its brackets"),
+        ("http://a[::1]:80/", "is no URL|beside its brackets"),
         ("http://me:secret@a/", "Authorization"),
         ("http://@a/", "Authorization"),
         ("http://a/\u00e4", "percent-encoded"),
@@ -467,7 +470,7 @@ def test_fails_when_nothing_answers_rightly(hello: str, tmp_path: Path) -> None:
         (("http://a/", "--rate", "quick"), "should be requests per second"),
         (("http://a/", "--rate", "5", "--arrivals", "posson"), "did you mean 'poisson'"),
         (("http://a/", "--drivers", "0"), "--drivers 0 should be from 1 to 256, as in --drivers 2"),
-        (("http://a/", "--expect", "100"), "--expect 100 should be from 200 to 599"),
+        (("http://a/", "--expect", "100"), "--expect 100 should be from 200 to 999"),
         (("http://a/", "--behaviour", "idle"), "without a number"),
         (("http://a/", "--unix-socket", "/nowhere"), "no Unix socket"),
         (("http://a/", "-H", "nonsense"), "should be like"),

@@ -72,7 +72,7 @@ def contents(text: str) -> bytes:
 @click.option("--body", metavar="TEXT", help="The body of each request; @FILE reads it from there.")
 @click.option(
     "--expect",
-    type=whole_number("201", Bounds(200, 599)),
+    type=whole_number("201", Bounds(200, 999)),
     metavar="STATUS",
     help="The only status that is right.  [default: any from 200 to 399]",
 )

@@ -31,6 +31,10 @@ from calcbench.core.serving.ending import Stopped, status_in_words
 from calcbench.core.serving.launcher import Server, ServerSpec, check, launch_on
 from calcbench.core.serving.listeners import ALL_IPV6, listen_on_all, listen_on_path
 
+# `timeout`, `uv run` and a closing terminal send a signal to us and then to our group, we among it.
+# A person who presses Ctrl-C again takes longer.
+ECHO_S = 0.3  # a signal that comes so soon after the first is the same once more
+
 
 def host_name(text: str) -> str:
     """Return *text*, a name or an address; raises UsageError where it is empty.
@@ -198,7 +202,7 @@ def how_it_died(server: Server) -> str:
 
 
 def stop(servers: Sequence[Server], watched: set[signal.Signals]) -> int:
-    """Let *servers* finish, but not after another signal; return our exit status.
+    """Let *servers* finish, but not after another signal (`ECHO_S`); return our exit status.
 
     Raises CalcbenchError when one does not end as it should.
     """
@@ -206,13 +210,14 @@ def stop(servers: Sequence[Server], watched: set[signal.Signals]) -> int:
         echo("calcbench: finishing open requests; Ctrl-C again ends at once", err=True)
     for server in servers:
         server.ask_to_stop()
-    end = time.monotonic() + max(server.patience_s for server in servers)
+    begun = time.monotonic()
+    end = begun + max(server.patience_s for server in servers)
     while any(server.process.poll() is None for server in servers):
         left = end - time.monotonic()
         caught = signal.sigtimedwait(watched, left) if left > 0 else None
         if caught is None:
             break
-        if caught.si_signo != signal.SIGCHLD:
+        if caught.si_signo != signal.SIGCHLD and time.monotonic() - begun > ECHO_S:
             for server in servers:
                 server.kill()
             return 128 + caught.si_signo

@@ -28,6 +28,7 @@ TOKEN = re.compile(f"{TCHAR.decode()}+")
 VALUE = re.compile(r"[\t -~\x80-\xff]*")  # §5.5
 PATH = re.compile(r"[!-~]+")
 HOST = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=-]+")  # RFC 3986 §3.2.2, nothing percent-encoded
+IN_BRACKETS = re.compile(r"\[[^][]*\](:.*)?")  # before Python 3.13 nobody else looks beside them
 ZONE = re.compile(r"[A-Za-z0-9._~-]+")  # RFC 6874 §2; so are the interfaces of a machine called
 WITH_BODY = ("POST", "PUT", "PATCH")  # a length is sent even for an empty body (§8.6)
 LONGEST_UNIX = 107  # bytes of a path in a sockaddr_un, with a zero behind them: unix(7)
@@ -88,6 +89,8 @@ def parse_target(url: str, unix: str = "") -> Target:
         raise UsageError("a URL with a user or a password: use -H 'Authorization: ...' instead")
     if not parts.hostname:
         raise UsageError(f"URL {url!r} names no host, as http://host:8080/ does")
+    if "[" in parts.netloc and not IN_BRACKETS.fullmatch(parts.netloc):
+        raise UsageError(f"URL {url!r} has text beside its brackets that is no :port")
     host, port = host_of(url, parts.hostname), port_of(url)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     if not PATH.fullmatch(path):
