@@ -49,7 +49,7 @@ def test_leaves_todays_files_as_they_are() -> None:
     ("keys", "value", "message"),
     [
         ("resources.looks", "x", r"got str at measurements\[0\]\.resources\.looks$"),
-        ("resources.more", 1, r"nothing is called measurements\[0\]\.resources\.more$"),
+        ("resources.more", 1, r"no field is called measurements\[0\]\.resources\.more$"),
         ("resources.workers.0", 1, r"got int at measurements\[0\]\.resources\.workers\[0\]$"),
         ("resources.workers.0.requests", "x", r"\[0\]\.resources\.workers\[0\]\.requests$"),
         ("resources", [], r"got array at measurements\[0\]\.resources$"),
