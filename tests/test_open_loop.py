@@ -284,7 +284,7 @@ def test_counts_as_late_what_was_sent_late_without_a_reason(
     assert (observation.late, observation.waited) == (late, 1)
     assert observation.outcomes.total == len(DELAYS)
     assert observation.lateness_ns == 3_000_000
-    assert "worst by 3 ms" in observation.driver_fault
+    assert "worst by 3.00 ms" in observation.driver_fault
 
 
 def test_makes_histograms_of_too_many_samples() -> None:

@@ -24,7 +24,6 @@ APART: tuple[tuple[str, str, str], ...] = (
     ("--behaviour", "--engine locust", "Locust has normal clients only"),
     ("--precision", "--rounds 1", "one round cannot tell how much rounds differ"),
     ("--join", "--drivers", "the machines that join are the drivers"),
-    ("--json", "--quiet", "one prints the whole result, the other only where it is"),
     ("--unix-socket", "--engine wrk", SOCKETS),
     ("--unix-socket", "--engine locust", SOCKETS),
 )
