@@ -272,7 +272,7 @@ def test_handles_one_costly_request_in_a_turn_however_many_are_here(
 
 
 def test_lets_nobody_starve_who_is_put_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    handle, later = Costly(0.01, monkeypatch), Later()
+    handle, later = Costly(0.02, monkeypatch), Later()
     service = make(handle=handle)
     with guests(service, 5) as (served, ends):
         for end in ends:

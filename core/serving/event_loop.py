@@ -17,7 +17,8 @@ from calcbench.core.serving.sockets import Client, receive, send
 
 BATCH = 32  # clients that an event loop receives from before it responds to them
 SWEEP_S = 0.25  # how often an event loop looks for clients that have no time left
-TURN_S = 0.001  # for the handlers of one turn of an event loop; at least one runs
+TURN_S = 0.001  # for what clients pipeline, in each turn of an event loop; one request at least
+READY_S = 0.01  # more, for the requests of all who are ready: some 1,000 cheap ones
 
 Handle = Callable[[Request], Response]
 
@@ -31,7 +32,8 @@ class Later:
     """
 
     def __init__(self) -> None:
-        self.until = monotonic() + TURN_S  # after that, the requests of this turn are put off
+        self.until = monotonic() + TURN_S  # after that, what is pipelined is put off …
+        self.latest = self.until + READY_S  # … and after that, all that has come
         self.next_sweep = monotonic() + SWEEP_S
         self.heap: list[tuple[float, int, Client, Response]] = []
         self.number = count()  # decides between equal moments; clients cannot be compared
@@ -62,6 +64,7 @@ class Later:
         """Begin the time of a turn; tell whether there is something to `resume` before all else."""
         now = monotonic()
         self.until = now + TURN_S
+        self.latest = self.until + READY_S
         if self.pipelined:
             self.requests += self.pipelined
             self.pipelined.clear()
@@ -102,7 +105,7 @@ def serve_ready(clients: list[Client], handle: Handle, later: Later) -> None:
     for start in range(0, len(clients), BATCH):
         batch = clients[start : start + BATCH]
         received = [receive(client) for client in batch]
-        respond_to_all(batch, received, handle, later, monotonic() > later.until)
+        respond_to_all(batch, received, handle, later, monotonic() > later.latest)
         send_to_all(batch, later)
 
 
@@ -132,10 +135,10 @@ def respond_to_all(
 
     *received* is what each has sent just now, None for nothing, or a request that was put off.
     When it is *late*, at first or after a handler, the rest is put off as well. So at most one
-    costly request is handled in a turn, in the order in which they came, and the loop soon looks
-    again who is ready, and whether to stop.
+    costly request of each client is handled in a turn, and the loop soon looks again who is ready,
+    and whether to stop.
     """
-    several = len(batch) > 1
+    several, now = len(batch) > 1, 0.0
     for client, data in zip(batch, received, strict=True):
         connection = client.connection
         try:
@@ -156,9 +159,10 @@ def respond_to_all(
                     break
                 connection.respond(response)
                 if several or connection.buffer:  # has_buffered costs a call
-                    late = monotonic() > later.until
+                    now = monotonic()
+                    late = now > later.latest
                 request = connection.next_request() if connection.buffer else None
-                if late and request is not None:
+                if request is not None and now > later.until:
                     later.add_pipelined(client, request)
                     break
         except FAILURES as error:
