@@ -39,7 +39,8 @@ def os_errors_as(failure: str) -> Iterator[None]:
 def is_inside(name: str) -> bool:
     """Tell whether *name* is a relative path that does not lead out of its folder."""
     path = PurePosixPath(name)
-    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts
+    out = path.is_absolute() or ".." in path.parts
+    return bool(path.parts) and not out and "\0" not in name  # a null byte ends a path in C
 
 
 @contextlib.contextmanager
