@@ -12,13 +12,14 @@ import dataclasses
 import difflib
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from calcbench.core.errors import UsageError
 
 WHOLE = re.compile(r"[+-]?[0-9]{1,4000}")  # `int` refuses little more
+WHOLE_NOUN, TIME_NOUN = "a whole number", "seconds, or a time such as 500ms"
 NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 SECONDS_OF = {"": 1.0, "s": 1.0, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "min": 60.0, "h": 3600.0}
 TIME = re.compile(rf"({NUMBER.pattern})\s*({'|'.join(filter(None, SECONDS_OF))})?")
@@ -137,18 +138,34 @@ def convert(field: OptionField, text: str, flag: str = "") -> Any:
     most = math.inf if field.most is None else field.most
     bounds = Bounds(least, most, "seconds" if field.seconds else "")
     given = f"{flag} " if flag else f"option {field.name}="
-    example = f"as in {given.removeprefix('option ')}{field.default:.10g}"
+    example = f", as in {given.removeprefix('option ')}{field.default:.10g}"
     read, noun = parse_number, "a number"
     if field.seconds:
-        read, noun = parse_seconds, "seconds, or a time such as 500ms"
+        read, noun = parse_seconds, TIME_NOUN
     elif field.type_name == "int":
-        read, noun = parse_whole, "a whole number"
+        read, noun = parse_whole, WHOLE_NOUN
+    return read_bounded(text, read, bounds, given, noun, example)
+
+
+def read_bounded(
+    text: str,
+    read: Callable[[str], float],
+    bounds: Bounds,
+    given: str,
+    noun: str,
+    example: str = "",
+) -> float:
+    """Return the number within *bounds* that *read* makes of *text*.
+
+    Raises UsageError, which says what was *given* before the text, what would be right (a *noun*,
+    or the bounds), and an *example* of it.
+    """
     try:
         value = read(text)
     except ValueError:
-        raise UsageError(f"{given}{text!r} should be {noun}, {example}") from None
+        raise UsageError(f"{given}{text!r} should be {noun}{example}") from None
     if value not in bounds:
-        raise UsageError(f"{given}{text} should be {bounds}, {example}")
+        raise UsageError(f"{given}{text} should be {bounds}{example}")
     return value
 
 

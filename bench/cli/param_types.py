@@ -16,12 +16,15 @@ from calcbench.bench.schema.plan import ENGINES, REUSES
 from calcbench.core.app.workload import parse_workload
 from calcbench.core.errors import CalcbenchError, UsageError
 from calcbench.core.options import (
+    TIME_NOUN,
+    WHOLE_NOUN,
     Bounds,
     describe,
     nearest,
     parse_number,
     parse_seconds,
     parse_whole,
+    read_bounded,
 )
 from calcbench.core.serving import catalogue
 
@@ -56,14 +59,12 @@ class Number(ParamType):
         if not isinstance(value, str):
             return value
         flag = param.opts[0] if param else self.noun
-        example = f"as in {flag} {self.example}"
-        try:
-            number = self.read(value.strip())
-        except ValueError:
-            raise UsageError(f"{flag} {value!r} should be {self.noun}, {example}") from None
-        if number not in self.bounds:
-            raise UsageError(f"{flag} {value} should be {self.bounds}, {example}")
-        return number
+        example = f", as in {flag} {self.example}"
+
+        def read(text: str) -> float:
+            return self.read(text.strip())
+
+        return read_bounded(value, read, self.bounds, f"{flag} ", self.noun, example)
 
 
 class Listed(ParamType):
@@ -83,12 +84,12 @@ class Listed(ParamType):
 
 def whole_number(example: str, bounds: Bounds) -> Number:
     """Return the type of an integer within *bounds*."""
-    return Number(parse_whole, "a whole number", example, bounds)
+    return Number(parse_whole, WHOLE_NOUN, example, bounds)
 
 
 def seconds(example: str, bounds: Bounds) -> Number:
     """Return the type of a time within *bounds*: seconds, or with a unit, ``500ms``."""
-    return Number(parse_seconds, "seconds, or a time such as 500ms", example, bounds)
+    return Number(parse_seconds, TIME_NOUN, example, bounds)
 
 
 def per_second(example: str, bounds: Bounds) -> Number:

@@ -41,8 +41,8 @@ from calcbench.bench.system.cpus import Pinning, choose_cores
 from calcbench.bench.system.machine import describe_machine
 from calcbench.bench.system.program import run_program
 from calcbench.bench.system.terminal import echo, overwrite
-from calcbench.core.errors import CalcbenchError, UsageError
-from calcbench.core.options import Bounds, parse_seconds, parse_whole
+from calcbench.core.errors import CalcbenchError
+from calcbench.core.options import Bounds, parse_seconds, parse_whole, read_bounded
 
 PARSING = "parsing"
 PARTS = (PARSING, KEEP_ALIVE, CLOSE)
@@ -72,13 +72,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def number(flag: str, text: str, read: Callable[[str], float], bounds: Bounds) -> float:
     """Return the number behind *flag*, as *read* makes it of *text*; raises UsageError."""
-    try:
-        value = read(text)
-    except ValueError:
-        raise UsageError(f"{flag} {text!r} should be a number {bounds}") from None
-    if value not in bounds:
-        raise UsageError(f"{flag} {text} should be {bounds}")
-    return value
+    return read_bounded(text, read, bounds, f"{flag} ", f"a number {bounds}")
 
 
 def chosen(only: str) -> tuple[list[str], list[str]]:
