@@ -504,7 +504,7 @@ def test_serves_an_idle_client_that_has_spoken_in_time() -> None:
             client.connection.time_left(time.monotonic() - 1000)
         ends[0].sendall(GET)
         assert idle.expire() == []  # not yet time to look
-        idle.next_sweep = 0.0
+        idle.sweep.next = 0.0
         assert set(idle.expire()) == set(served)
         assert [client.connection.has_buffered for client in served] == [True, False]
         assert [client.connection.finished for client in served] == [False, True]

@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 
-from calcbench.core.serving.stop import die_with_parent, prctl
+from calcbench.core.serving.stop import STOPPING, die_with_parent, prctl
 
 
 def fork(work: Callable[[], None]) -> int | None:
@@ -26,7 +26,7 @@ def fork(work: Callable[[], None]) -> int | None:
         return child
     status = 1
     try:
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for number in STOPPING:
             signal.signal(number, signal.SIG_IGN)
         die_with_parent(parent)
         work()

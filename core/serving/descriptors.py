@@ -7,6 +7,7 @@ The kernel gives a new file the lowest descriptor that is free. In a process tha
 import fcntl
 import os
 import sys
+from socket import socket
 
 STREAMS = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
 
@@ -38,3 +39,8 @@ def above_standard(fd: int) -> int:
         return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
     finally:
         os.close(fd)
+
+
+def socket_above_standard(sock: socket) -> socket:
+    """Return *sock*, or what replaces it, with a descriptor as `above_standard` has it."""
+    return socket(fileno=above_standard(sock.detach()))

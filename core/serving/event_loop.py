@@ -23,6 +23,20 @@ READY_S = 0.01  # more, for the requests of all who are ready: some 1,000 cheap 
 Handle = Callable[[Request], Response]
 
 
+class Sweep:
+    """Tells when it is time to look for clients that have no time left."""
+
+    def __init__(self) -> None:
+        self.next = monotonic() + SWEEP_S
+
+    def is_due(self, now: float) -> bool:
+        """Tell whether it is time at *now*, and then set the time of the next."""
+        if now < self.next:
+            return False
+        self.next = now + SWEEP_S
+        return True
+
+
 class Later:
     """What an event loop cannot do yet.
 
@@ -32,9 +46,8 @@ class Later:
     """
 
     def __init__(self) -> None:
-        self.until = monotonic() + TURN_S  # after that, what is pipelined is put off …
-        self.latest = self.until + READY_S  # … and after that, all that has come
-        self.next_sweep = monotonic() + SWEEP_S
+        self.until = monotonic() + TURN_S  # after that, what is pipelined is put off
+        self.sweep = Sweep()
         self.heap: list[tuple[float, int, Client, Response]] = []
         self.number = count()  # decides between equal moments; clients cannot be compared
         self.requests = deque[tuple[Client, Request]]()
@@ -64,7 +77,6 @@ class Later:
         """Begin the time of a turn; tell whether there is something to `resume` before all else."""
         now = monotonic()
         self.until = now + TURN_S
-        self.latest = self.until + READY_S
         if self.pipelined:
             self.requests += self.pipelined
             self.pipelined.clear()
@@ -72,10 +84,7 @@ class Later:
 
     def sweep_is_due(self) -> bool:
         """Tell whether it is time for a sweep, and then set the time of the next."""
-        if self.until < self.next_sweep:
-            return False
-        self.next_sweep = self.until + SWEEP_S
-        return True
+        return self.sweep.is_due(self.until)
 
     def due_responses(self) -> Iterator[tuple[Client, Response]]:
         """Yield, and remove, the responses that are due by now."""
@@ -105,7 +114,7 @@ def serve_ready(clients: list[Client], handle: Handle, later: Later) -> None:
     for start in range(0, len(clients), BATCH):
         batch = clients[start : start + BATCH]
         received = [receive(client) for client in batch]
-        respond_to_all(batch, received, handle, later, monotonic() > later.latest)
+        respond_to_all(batch, received, handle, later, monotonic() > later.until + READY_S)
         send_to_all(batch, later)
 
 
@@ -160,7 +169,7 @@ def respond_to_all(
                 connection.respond(response)
                 if several or connection.buffer:  # has_buffered costs a call
                     now = monotonic()
-                    late = now > later.latest
+                    late = now > later.until + READY_S
                 request = connection.next_request() if connection.buffer else None
                 if request is not None and now > later.until:
                     later.add_pipelined(client, request)

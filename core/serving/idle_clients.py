@@ -3,7 +3,7 @@
 from selectors import EVENT_READ, BaseSelector
 from time import monotonic
 
-from calcbench.core.serving.event_loop import SWEEP_S, look_once, overdue
+from calcbench.core.serving.event_loop import Sweep, look_once, overdue
 from calcbench.core.serving.sockets import Client
 
 
@@ -16,7 +16,7 @@ class IdleClients:
     def __init__(self, selector: BaseSelector) -> None:
         self.selector = selector
         self.clients = set[Client]()
-        self.next_sweep = monotonic() + SWEEP_S
+        self.sweep = Sweep()
 
     def __len__(self) -> int:
         return len(self.clients)
@@ -38,10 +38,8 @@ class IdleClients:
 
         Not on one that has spoken by now: it is returned with what it has sent in its buffer.
         """
-        now = monotonic()
-        if now < self.next_sweep:
+        if not self.sweep.is_due(monotonic()):
             return []
-        self.next_sweep = now + SWEEP_S
         late = self.take(overdue(self.clients))
         for client in late:
             if not look_once(client):

@@ -1,9 +1,9 @@
 """Starting a server in a process of its own, and stopping it so that nothing is left behind.
 
 The launcher opens the listening socket, so no port is guessed, and clients that come before the
-server is up wait in the backlog. It holds one end of the stop socket pair. To stop, it writes one
-byte there, which every thread and child of the server can see, then shuts the listener down, so
-that whoever is blocked in accept wakes up. The server has a process group of its own: Ctrl-C in
+server is up wait in the backlog. It holds one end of the stop socket pair. To stop, it writes
+there, which every thread and child of the server can see, then shuts the listener down, so that
+whoever is blocked in accept wakes up. The server has a process group of its own: Ctrl-C in
 a terminal does not reach it, and if it will not go, the group is killed.
 
 The launcher also holds one end of a pipe, the lifeline, in which nothing is ever written. When
@@ -30,7 +30,7 @@ from calcbench.core.http.limits import Policy
 from calcbench.core.options import parse_options
 from calcbench.core.serving.catalogue import PACKAGE, folder, load
 from calcbench.core.serving.counters import Watch, make_table
-from calcbench.core.serving.descriptors import above_standard
+from calcbench.core.serving.descriptors import above_standard, socket_above_standard
 from calcbench.core.serving.ending import Stopped, status_in_words
 from calcbench.core.serving.grace import patience_s
 from calcbench.core.serving.listeners import listen, name_of_listener
@@ -217,7 +217,7 @@ def launch_on(listener: socket.socket, spec: ServerSpec, show: Show | None = Non
 
 def start_process(spec: ServerSpec, listener: socket.socket, show: Show | None) -> Server:
     """Start the server process on *listener*, and wait for the word that it is ready."""
-    ours, theirs = (above(end) for end in socket.socketpair())
+    ours, theirs = map(socket_above_standard, socket.socketpair())
     death, lifeline = map(above_standard, os.pipe())
     config: dict[str, object] = {
         "packages": package_folders(),
@@ -266,11 +266,6 @@ def start_process(spec: ServerSpec, listener: socket.socket, show: Show | None) 
         with server:
             raise
     return server
-
-
-def above(end: socket.socket) -> socket.socket:
-    """Return *end* of a pair, with a descriptor that is none of a standard stream."""
-    return socket.socket(fileno=above_standard(end.detach()))
 
 
 def package_folders() -> dict[str, str]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from calcbench.core.errors import CalcbenchError
-from calcbench.core.serving.descriptors import above_standard
+from calcbench.core.serving.descriptors import socket_above_standard
 
 BACKLOG = 4096  # clients that may wait to be accepted; the kernel cuts it to somaxconn
 NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)  # an address of a name that we do not have
@@ -120,17 +120,12 @@ def refusal(where: str, error: OSError) -> CalcbenchError:
     return CalcbenchError(f"cannot listen on {where}: {reason}")
 
 
-def open_socket(family: socket.AddressFamily) -> socket.socket:
-    """Return a new socket, whose descriptor is never one of a standard stream."""
-    return socket.socket(fileno=above_standard(socket.socket(family).detach()))
-
-
 def bind(address: Address) -> socket.socket:
     """Return a socket that listens at *address*; raises OSError.
 
     At ``::`` it listens for IPv4 as well, and at any other IPv6 address for IPv6 alone.
     """
-    listener = open_socket(address.family)
+    listener = socket_above_standard(socket.socket(address.family))
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         # Accepted sockets inherit it: a small response must not wait for the ACK of the last one.
@@ -157,7 +152,7 @@ def listen_on_path(path: str) -> Iterator[socket.socket]:
     Replaces a socket on which nobody listens any more, and nothing else. Raises CalcbenchError
     when the path cannot be had.
     """
-    listener, place = open_socket(socket.AF_UNIX), Path(path)
+    listener, place = socket_above_standard(socket.socket(socket.AF_UNIX)), Path(path)
     try:
         try:
             remove_if_stale(place)

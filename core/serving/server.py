@@ -20,8 +20,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from calcbench.core.serving.stop import Stop
 
-STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-
 
 def main(config: dict[str, Any]) -> None:
     """Serve as *config* says, until the stop signal."""
@@ -35,7 +33,7 @@ def main(config: dict[str, Any]) -> None:
     from calcbench.core.serving.counters import Watch
     from calcbench.core.serving.ready import BEGUN, READY, ReadyListener
     from calcbench.core.serving.service import make_service
-    from calcbench.core.serving.stop import Stop
+    from calcbench.core.serving.stop import STOPPING, Stop
 
     if config["cpus"]:
         os.sched_setaffinity(0, config["cpus"])
@@ -90,6 +88,7 @@ def stop_on_signals(stop: "Stop", listener: socket) -> None:
     Children inherit this, and may do it once more.
     """
     from calcbench.core.serving.ready import SIGNALLED
+    from calcbench.core.serving.stop import STOPPING
 
     def handler(*_: object) -> None:
         with suppress(OSError):

@@ -23,6 +23,7 @@ from time import monotonic
 
 from calcbench.core.http.limits import Policy
 
+STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # what asks a server itself to stop
 MESSAGE_SIZE = 32  # bytes, at most: a number of seconds
 
 
