@@ -25,6 +25,7 @@ from calcbench.bench.loadgen.spec import VARIETY, LoadSpec, ring
 from calcbench.bench.schema.plan import KEEP_ALIVE, LOOPBACK
 from calcbench.bench.system.cpus import Pinning
 from calcbench.core.errors import CalcbenchError
+from calcbench.core.serving.ending import status_in_words
 from calcbench.core.serving.launcher import ServerSpec, launch
 from calcbench.core.serving.output import ProcessOutput
 
@@ -201,7 +202,7 @@ def wait_until_ready(
             if sock.recv(1):
                 return
         if process.poll() is not None:
-            last = output.last_words()
+            last = output.last_line(f"it {status_in_words(process.returncode)}")
             raise CalcbenchError(f"{server} died at its start: {last}")
         time.sleep(WAIT_S)
     raise CalcbenchError(f"{server} has not answered for {READY_S:g} s")

@@ -113,10 +113,6 @@ class ProcessOutput:
         """Return the last line of that, which mostly says what went wrong; *otherwise* if none."""
         return last_line(self.text(), otherwise)
 
-    def last_words(self) -> str:
-        """Return the last line of that, or say that there is none."""
-        return last_words(self.text())
-
     def finish(self) -> None:
         """Have all that has been printed shown: whoever printed has ended."""
         with self.lock:
@@ -247,8 +243,3 @@ def start_thread(work: Callable[[], None], name: str) -> Thread:
 def last_line(text: str, otherwise: str = "") -> str:
     """Return the last line of *text* that is not empty, or *otherwise*."""
     return text.strip().rpartition("\n")[2] or otherwise
-
-
-def last_words(text: str) -> str:
-    """Return the last line of *text*, what an ended process has printed, or that there is none."""
-    return last_line(text, "and printed nothing")

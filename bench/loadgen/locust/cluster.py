@@ -42,6 +42,7 @@ from calcbench.bench.loadgen.protocol import ReportError, send_line
 from calcbench.bench.loadgen.spec import LoadSpec
 from calcbench.bench.schema.plan import LOCUST, LOOPBACK, Plan
 from calcbench.core.errors import CalcbenchError
+from calcbench.core.serving.ending import status_in_words
 from calcbench.core.serving.output import ProcessOutput
 
 PYTHON = (sys.executable, "-P", "-m")
@@ -86,6 +87,7 @@ class Cluster:
         self.port = 0
         self.members: dict[int, WorkerProcess] = {}
         self.children: dict[int, subprocess.Popen[bytes]] = {}  # by a descriptor for its end
+        self.last_status = 0  # of the worker of ours that ended last
         self.received = bytearray()
         self.session: LoadSession | None = None
         self.exits = contextlib.ExitStack()
@@ -169,7 +171,8 @@ class Cluster:
 
         def all_there() -> bool:
             if len(self.children) < self.workers:  # one has been reaped
-                raise CalcbenchError(f"a worker of Locust's died: {self.output.last_words()}")
+                last = self.output.last_line(f"it {status_in_words(self.last_status)}")
+                raise CalcbenchError(f"a worker of Locust's died: {last}")
             return len(self.members) >= self.workers
 
         self.until(all_there, START_S, "Locust's workers were there")
@@ -214,7 +217,8 @@ class Cluster:
         if messages in ready:
             chunk = os.read(messages, 1 << 20)
             if not chunk:
-                raise CalcbenchError(f"Locust's master died: {self.output.last_words()}")
+                last = self.output.last_line(f"it {status_in_words(self.master.wait())}")
+                raise CalcbenchError(f"Locust's master died: {last}")
             self.received += chunk
             for number, content in self.messages():
                 if number == MASTER:
@@ -274,7 +278,7 @@ class Cluster:
         """Take note that a worker of ours has ended."""
         child = self.children.pop(fd)
         os.close(fd)
-        child.wait()
+        self.last_status = child.wait()
         for number, member in self.members.items():
             if member.pid == child.pid:
                 self.lose(number, DIED)
