@@ -204,6 +204,15 @@ def test_every_run_refers_to_it() -> None:
     assert reference(run_of(KNOWN, None)) == reference(run_of(None, 0.5)) == ""
 
 
+def test_says_how_busy_the_driver_was_though_it_was_far_from_its_ceiling() -> None:
+    """As with a server that closes every connection: to make a new one costs the driver more."""
+    evidence = Evidence(ceiling_ratio=0.2, driver_busy_ratio=0.98)
+    measurement = Measurement(make_condition(), 1, "ok", evidence=evidence)
+    found = reference(make_run(Plan(("selectors",)), measurement, calibration=KNOWN))
+
+    assert found.endswith("it was at most 98% busy")
+
+
 def test_calibrates_for_all_runs_to_come(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calibration, "calibrate_driver", lambda: KNOWN)
     result = CliRunner().invoke(calibrate_command, ["--json"], standalone_mode=False)

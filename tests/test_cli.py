@@ -217,6 +217,7 @@ def test_lists_every_strategy() -> None:
     for name in catalogue.names():
         assert f"{name}: {catalogue.load(name).summary}\n" in done.stdout
     assert "    -o workers=8            threads in the pool\n" in done.stdout
+    assert re.search(r"    -o keepalive=yield +.* \(yield, hold\)\n", done.stdout)
     assert re.search(rf"\n[0-9]+ of {len(catalogue.names())} can run here\.\n", done.stdout)
     assert "\x1b" not in done.stdout
 
@@ -235,7 +236,9 @@ def test_lists_every_strategy_for_a_program() -> None:
         "type": "int",
         "least": 1,
         "most": pool["options"][0]["most"],
+        "choices": [],
     }
+    assert pool["options"][2]["choices"] == ["yield", "hold"]
 
 
 @pytest.mark.parametrize(("no_colour", "codes"), [("", True), ("1", False)])

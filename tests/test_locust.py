@@ -515,7 +515,9 @@ def test_names_who_dies_and_what_is_lost() -> None:
         assert again.clients_served == 8
         with truth(kill_when_asked(40, two.master.kill)) as port:
             for _ in range(2):
-                with pytest.raises(CalcbenchError, match="Locust's master died: it was killed by SIGKILL"):
+                with pytest.raises(
+                    CalcbenchError, match="Locust's master died: it was killed by SIGKILL"
+                ):
                     drive(two, port, lambda _: False)
 
 

@@ -75,6 +75,24 @@ def test_prints_a_plain_table_for_each_workload() -> None:
     ]
 
 
+def tier_of(strategy: str, *rows: Row) -> str:
+    """Return what the table of *rows* shows as the tier of *strategy*."""
+    (found,) = [line.split()[2] for line in plain_lines(summary(*rows), run()) if strategy in line]
+    return found
+
+
+def test_ranks_no_strategy_of_which_one_round_counts_where_more_do_of_others() -> None:
+    once = make_row(make_condition("fork", 1), [8_000.0])
+    thrice = row("selectors", 1, 10_000.0)
+    again = dataclasses.replace(once, condition=make_condition("selectors", 1))
+
+    assert tier_of("fork", once, thrice) == "–"
+    assert tier_of("fork", once, again) == "8,000"  # of a single round nothing is said
+    assert any(
+        line.startswith("–: not ranked") for line in plain_lines(summary(once, thrice), run())
+    )
+
+
 def test_calls_no_strategy_failed_whose_driver_was_killed() -> None:
     def lost(condition: Condition, number: int, why: str) -> Measurement:
         return Measurement(condition, number, "failed", "no", evidence=Evidence(lost=why))

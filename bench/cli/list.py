@@ -37,7 +37,8 @@ def list_command(as_json: bool) -> None:
             continue
         echo(name, f": {strategy.summary or NO_SUMMARY}")
         for field in describe(strategy.options_type):
-            echo(f"    -o {field.name}={field.default}".ljust(28) + field.help)
+            words = f" ({', '.join(field.choices)})" if field.choices else ""
+            echo(f"    -o {field.name}={field.default}".ljust(28) + field.help + words)
         if strategy.unavailable:
             echo(Styled(f"    cannot run here: {strategy.unavailable}", "yellow"))
     fit = sum(not strategy.unavailable for strategy in strategies)
@@ -62,6 +63,7 @@ def strategy_as_json(strategy: catalogue.Strategy) -> dict[str, Any]:
                 "type": field.type_name,
                 "least": field.least,
                 "most": field.most,
+                "choices": list(field.choices),
             }
             for field in describe(strategy.options_type)
         ],

@@ -80,7 +80,9 @@ def reference(run: "Run") -> str:
     """Return in one line what the driver of *run* can do, and how near it came; or nothing."""
     ways = run.calibration.ways if run.calibration else {}
     used = [way for way in run.plan.reuses if way in ways]
-    near = [m.evidence.ceiling_ratio or 0 for m in run.measurements]
+    # By its own time, and by what it can do at most: a connection for each request costs it more.
+    shares = [(m.evidence.ceiling_ratio, m.evidence.driver_busy_ratio) for m in run.measurements]
+    near = [max(one or 0, other or 0) for one, other in shares]
     if not used or not any(near):
         return ""
     can = " and ".join(

@@ -9,8 +9,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
-from calcbench.bench.analysis.ranking import groups, leading, ranked, tier_numbers, tiers
+from calcbench.bench.analysis.ranking import groups, leading, rankable, ranked, tier_numbers, tiers
 from calcbench.bench.analysis.summary import Row, Spread, Summary
+from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.result import Run
 from calcbench.bench.system.terminal import console, echo, one_line, painted
 from calcbench.bench.units import format_number
@@ -65,13 +66,13 @@ LEFT = ("strategy",)  # columns of words; all others hold figures and end at the
 def sections(summary: Summary, run: Run) -> list[Section]:
     """Return the tables of *summary*, in the order of its plan."""
     found = []
-    numbers = tier_numbers(summary.rows)
+    shown_tiers = show_tiers(summary.rows)
     lost = {one.condition for one in run.measurements if one.evidence.lost}
     lost -= {one.condition for one in run.measurements if not one.evidence.lost}
     for rows in panels(summary.rows).values():
         shown = sorted(rows, key=rank)
         cells = [
-            cells_of_row(row, numbers.get(row.condition), lost=row.condition in lost)
+            cells_of_row(row, shown_tiers[row.condition], lost=row.condition in lost)
             for row in shown
         ]
         below = [*failure_notes(rows), *marks(doubts(rows)), *wide_tiers(rows)]
@@ -121,12 +122,12 @@ def fairness(rows: Sequence[Row]) -> list[str]:
     return found
 
 
-def cells_of_row(row: Row, tier: int | None, *, lost: bool) -> list[str]:
-    """Return the cells of *row*, which is in *tier*.
+def cells_of_row(row: Row, tier: str, *, lost: bool) -> list[str]:
+    """Return the cells of *row*, with what stands for its *tier*.
 
     It is *lost* where no load could be made, as when the driver was killed.
     """
-    start = [f"{row.condition.connections:,}", row.condition.strategy, show_tier(row, tier)]
+    start = [f"{row.condition.connections:,}", row.condition.strategy, tier]
     if row.status != "ok":
         return [*start, "not measured" if lost else row.status, *[""] * (len(HEADINGS) - 4)]
     return [
@@ -141,13 +142,26 @@ def cells_of_row(row: Row, tier: int | None, *, lost: bool) -> list[str]:
     ]
 
 
-def show_tier(row: Row, tier: int | None) -> str:
-    """Return what stands for the *tier* of *row*; nothing where one round tells nothing."""
-    if row.status != "ok" or row.rounds < 2:
-        return ""
-    if row.condition.is_control:
-        return CONTROL
-    return str(tier) if tier else NO_TIER
+def show_tiers(rows: Sequence[Row]) -> dict[Condition, str]:
+    """Return what stands for the tier of each of *rows*; nothing where one round is all there is.
+
+    Of those that are not ranked it is `NO_TIER`, also where only one round counts, and more do of
+    others.
+    """
+    numbers = tier_numbers(rows)
+    known = {row.condition for row in rankable(rows)}
+
+    def show(row: Row) -> str:
+        if row.status != "ok":
+            return ""
+        if row.rounds < 2:
+            return "" if row.condition in known or row.condition.is_control else NO_TIER
+        if row.condition.is_control:
+            return CONTROL
+        tier = numbers.get(row.condition)
+        return str(tier) if tier else NO_TIER
+
+    return {row.condition: show(row) for row in rows}
 
 
 def show_median(spread: Spread) -> str:
@@ -193,8 +207,7 @@ def legends(summary: Summary) -> list[str]:
     """Return what the columns of the table of *summary* mean."""
     if not summary.rows:
         return []
-    numbers = tier_numbers(summary.rows)
-    shown = {show_tier(row, numbers.get(row.condition)) for row in summary.rows}
+    shown = set(show_tiers(summary.rows).values())
     beside = ((NO_TIER, NO_TIER_LEGEND), (CONTROL, AGAIN_LEGEND))
     return [LEGEND, *(legend for sign, legend in beside if sign in shown)]
 
