@@ -1,5 +1,6 @@
 """Servers for tests: of any strategy that can run here, and stopped as they must be."""
 
+import socket
 from typing import Any
 
 import pytest
@@ -34,3 +35,15 @@ def stop_cleanly(server: Server) -> None:
         print(f"{server.spec.strategy} printed:\n{stopped.printed}")
 
     assert stopped == Stopped(status=0, killed=False, printed=stopped.printed)
+
+
+def has_ipv6() -> bool:
+    """Tell whether this machine can listen on ``::1``."""
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
+needs_ipv6 = pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")

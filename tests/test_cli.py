@@ -23,6 +23,7 @@ from textwrap import dedent
 
 import pytest
 from builders import make_condition, make_run
+from servers import needs_ipv6
 from truth import nobody
 
 import calcbench
@@ -550,8 +551,7 @@ def test_finishes_what_takes_longer_than_any_fixed_time(start: Processes) -> Non
     process = start("serve", "--strategy", "selectors", "--port", "0", "--workload", "wait=6s")
     with begin_request(ready(process, "selectors")) as client:
         process.send_signal(signal.SIGTERM)
-        client.sendall(b'{"op": "mult", "arg1": 2, "arg2": 4}')
-        response = client.makefile("rb").read()
+        response = finish_request(client)
 
     assert response.endswith(b'{"result": 8}')
     assert process.communicate(timeout=TIMEOUT_S) == ("", "")
@@ -570,23 +570,14 @@ def test_stops_when_every_process_gets_the_signal(start: Processes, strategy: st
         os.killpg(int(server), signal.SIGTERM)
         if to == "all":
             process.send_signal(signal.SIGTERM)
-        client.sendall(b'{"op": "mult", "arg1": 2, "arg2": 4}')
-        response = client.makefile("rb").read()
+        response = finish_request(client)
 
     assert response.endswith(b'{"result": 8}')
     assert process.communicate(timeout=TIMEOUT_S) == ("", "")
     assert process.returncode == 0
 
 
-def has_ipv6() -> bool:
-    try:
-        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
-    except OSError:
-        return False
-    return True
-
-
-@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+@needs_ipv6
 @pytest.mark.parametrize(
     ("host", "line", "reached"),
     [
@@ -744,6 +735,12 @@ def begin_request(port: int) -> socket.socket:
     return client
 
 
+def finish_request(client: socket.socket) -> bytes:
+    """Send the rest of what `begin_request` began; return all that comes until the end."""
+    client.sendall(b'{"op": "mult", "arg1": 2, "arg2": 4}')
+    return client.makefile("rb").read()
+
+
 def test_finishes_a_request_in_progress_when_stopped(start: Processes, terminal: Terminal) -> None:
     process = start(
         *("serve", "--strategy", "threadpool", "--port", "0", "--drain-timeout", "60"),
@@ -752,8 +749,7 @@ def test_finishes_a_request_in_progress_when_stopped(start: Processes, terminal:
     with begin_request(ready(process, "threadpool")) as client:
         process.send_signal(signal.SIGINT)
         terminal.wait_for("Ctrl-C again ends at once")
-        client.sendall(b'{"op": "mult", "arg1": 2, "arg2": 4}')
-        response = client.makefile("rb").read()
+        response = finish_request(client)
 
     assert response.endswith(b'{"result": 8}')
     assert process.wait(TIMEOUT_S) == 0
@@ -786,8 +782,7 @@ def test_takes_a_signal_that_comes_twice_in_a_moment_for_one(
         process.send_signal(number)
         terminal.wait_for("finishing open requests")
         process.send_signal(number)
-        client.sendall(b'{"op": "mult", "arg1": 2, "arg2": 4}')
-        response = client.makefile("rb").read()
+        response = finish_request(client)
 
     assert response.endswith(b'{"result": 8}')
     assert process.wait(TIMEOUT_S) == 0

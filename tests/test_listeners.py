@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from servers import needs_ipv6
 
 from calcbench.core.errors import CalcbenchError
 from calcbench.core.serving import listeners
@@ -21,17 +22,6 @@ from calcbench.core.serving.listeners import (
 from calcbench.core.serving.sockets import in_url
 
 V4, V6 = ("127.0.0.1", 0), ("::1", 0, 0, 0)
-
-
-def has_ipv6() -> bool:
-    try:
-        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
-    except OSError:
-        return False
-    return True
-
-
-needs_ipv6 = pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
 
 
 @pytest.fixture

@@ -206,11 +206,11 @@ def stop(servers: Sequence[Server], watched: set[signal.Signals]) -> int:
 
     Raises CalcbenchError when one does not end as it should.
     """
+    begun = time.monotonic()  # before we say so: who reads it and presses again means it
     if sys.stderr.isatty():
         echo("calcbench: finishing open requests; Ctrl-C again ends at once", err=True)
     for server in servers:
         server.ask_to_stop()
-    begun = time.monotonic()
     end = begun + max(server.patience_s for server in servers)
     while any(server.process.poll() is None for server in servers):
         left = end - time.monotonic()
