@@ -7,6 +7,7 @@ import socket
 import struct
 import subprocess
 import threading
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -29,7 +30,14 @@ from truth import (
 )
 
 from calcbench.bench.diagnosis.failures import failure_reason_of_responses
-from calcbench.bench.loadgen.driver.client import CLOSE_NS, CLOSING, PAUSE_NS, READING, Client
+from calcbench.bench.loadgen.driver.client import (
+    CLOSE_NS,
+    CLOSING,
+    PAUSE_NS,
+    PAUSING,
+    READING,
+    Client,
+)
 from calcbench.bench.loadgen.driver.loop import Loop, clock
 from calcbench.bench.loadgen.driver.recorder import Recorder
 from calcbench.bench.loadgen.observation import Observation
@@ -236,7 +244,6 @@ def test_closes_what_a_server_does_not(fields: str, keep_alive: bool, rate: floa
             lambda seen: seen.outcomes.ok > 3,
             keep_alive=keep_alive,
             rate=rate,
-            timeout_s=0.1,
             duration_s=0.5,
         )
 
@@ -245,21 +252,31 @@ def test_closes_what_a_server_does_not(fields: str, keep_alive: bool, rate: floa
     assert observation.begun == observation.ended + observation.unfinished
 
 
-def test_does_not_wait_for_a_close_again_where_none_came(monkeypatch: pytest.MonkeyPatch) -> None:
-    loop = Loop(LoadSpec("127.0.0.1", 1, 2, False, LONG_S), Recorder(-1))
-    ours, theirs = zip(*(socket.socketpair() for _ in range(2)), strict=True)
+@contextlib.contextmanager
+def reading(count: int) -> Iterator[Loop]:
+    """Give a loop of *count* clients, each of which reads from a connection to nobody."""
+    loop = Loop(LoadSpec("127.0.0.1", 1, count, False, LONG_S), Recorder(-1))
     with contextlib.ExitStack() as closing:
-        for sock in theirs:
-            closing.enter_context(sock)
-        for client, sock in zip(loop.everyone, ours, strict=True):
-            client.sock, client.state = sock, READING
+        for client in loop.everyone:
+            client.sock, theirs = socket.socketpair()
+            closing.enter_context(theirs)
+            client.state, client.intended = READING, clock()
             client.unsent, client.expected = loop.take()
-            loop.clients[sock.fileno()] = client
+            loop.clients[client.sock.fileno()] = client
+        yield loop
+
+
+def answer(loop: Loop, client: Client) -> None:
+    loop.read(client, response_to((client.expected or b"").decode()), clock())
+
+
+def test_does_not_wait_for_a_close_again_where_none_came(monkeypatch: pytest.MonkeyPatch) -> None:
+    with reading(2) as loop:
         first, second = loop.everyone
         begun: list[Client] = []
         monkeypatch.setattr(loop, "begin_now", begun.append)
 
-        loop.read(first, response_to((first.expected or b"").decode()), clock())
+        answer(loop, first)
         loop.check_closing()
         assert (begun, first.state) == ([], CLOSING)  # it is early
 
@@ -267,8 +284,19 @@ def test_does_not_wait_for_a_close_again_where_none_came(monkeypatch: pytest.Mon
         loop.check_closing()
         assert begun == [first]
 
-        loop.read(second, response_to((second.expected or b"").decode()), clock())
+        answer(loop, second)
         assert begun == [first, second]
+
+
+def test_is_not_late_once_its_response_is_whole() -> None:
+    with reading(2) as loop:
+        loop.timeout_ns = CLOSE_NS // 2  # of the two waits this is over first
+        first, second = loop.everyone
+        answer(loop, first)
+        loop.check_times(first.done + loop.timeout_ns)
+
+        assert (first.state, second.state) == (CLOSING, PAUSING)
+        first.sock.close()
 
 
 def test_times_out_a_connection_that_never_comes_about() -> None:
