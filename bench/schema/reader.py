@@ -16,6 +16,7 @@ from calcbench.bench.schema.result import Measurement, Run
 from calcbench.bench.schema.samples import read_samples
 from calcbench.bench.schema.store import JOURNAL, RESULT, SEARCH
 from calcbench.bench.system.files import read_below
+from calcbench.bench.system.terminal import with_texts
 from calcbench.core.errors import CalcbenchError, UsageError
 
 MOST_BYTES = 2**28  # of one file; a measurement takes about 3,000
@@ -92,7 +93,7 @@ def what_else(folder: Path) -> str:
         if not folder.is_dir():
             return "no such folder"
         # Names begin with the time.
-        inside = max((path for path in folder.glob(f"[0-9]*/{RESULT}")), default=None)
+        inside = max(folder.glob(f"[0-9]*/{RESULT}"), default=None)
         if (folder / SEARCH).exists():
             return f"{SEARCH} in it is a search for the highest rates, not a race"
     except OSError as error:
@@ -104,21 +105,15 @@ def parse_json(path: Path, text: bytes) -> Any:
     """Return the values in the *text* of *path*; raises CalcbenchError where it is no JSON."""
     try:
         values = json.loads(text)
-        return printable(values) if b"\\ud" in text.lower() else values
+        return with_texts(values, whole_characters) if b"\\ud" in text.lower() else values
     except (ValueError, RecursionError) as error:
         what = " ".join(str(error).split())
         raise CalcbenchError(f"cannot read {path}: {what}") from None
 
 
-def printable(values: Any) -> Any:
-    """Return *values* with an escape for each half of a character, which no file can have."""
-    if isinstance(values, str):
-        return values.encode(errors="backslashreplace").decode()
-    if isinstance(values, list):
-        return [printable(one) for one in values]
-    if isinstance(values, dict):
-        return {printable(key): printable(one) for key, one in values.items()}
-    return values
+def whole_characters(text: str) -> str:
+    """Return *text* with an escape for each half of a character, which no file can have."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def parse_result(path: Path, text: bytes) -> tuple[Any, list[str]]:
@@ -131,8 +126,8 @@ def parse_journal(path: Path, text: bytes) -> tuple[Any, list[str]]:
 
     A last line without an end was being written then, and is none.
     """
-    head, *lines = [*text.split(b"\n")[:-1], b""]
-    if not head:
+    head, *lines = text.split(b"\n")  # the last has no end
+    if not head or not lines:
         raise CalcbenchError(f"{path.parent} holds no measurement: its run ended before the first")
     values, measurements, problems = parse_json(path, head), [], []
     for number, line in enumerate(lines[:-1], start=2):

@@ -13,6 +13,7 @@ import json
 import os
 import re
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TextIO, TypeVar
 
 from calcbench.core.errors import CalcbenchError
@@ -88,16 +89,21 @@ def one_line(text: str) -> str:
 
 def printable_record(record: Record) -> Record:
     """Return *record*, of JSON or of dataclasses, with each text in it in `one_line`."""
+    return with_texts(record, one_line)
+
+
+def with_texts(record: Record, change: Callable[[str], str]) -> Record:
+    """Return *record*, of JSON or of dataclasses, with what *change* makes of each text in it."""
     made: Any = record
     if isinstance(record, str):
-        made = one_line(record)
+        made = change(record)
     elif isinstance(record, list | tuple):
-        made = type(record)(map(printable_record, record))
+        made = type(record)(with_texts(one, change) for one in record)
     elif isinstance(record, dict):
-        made = {printable_record(key): printable_record(value) for key, value in record.items()}
+        made = {with_texts(key, change): with_texts(one, change) for key, one in record.items()}
     elif dataclasses.is_dataclass(record) and not isinstance(record, type):
         names = [field.name for field in dataclasses.fields(record) if field.init]
-        texts = {name: printable_record(getattr(record, name)) for name in names}
+        texts = {name: with_texts(getattr(record, name), change) for name in names}
         made = dataclasses.replace(record, **texts)
     result: Record = made
     return result
