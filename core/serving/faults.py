@@ -10,6 +10,8 @@ import re
 import traceback
 from types import ModuleType
 
+from calcbench.core.serving.failure import in_words
+
 # Letters, digits and underscores: dashes are for the command line, where `a_b.py` is `a-b`.
 FILE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\.py")
 RESERVED = ("all.py",)  # in lists of strategies it means every one
@@ -39,17 +41,16 @@ def fault_of_import(file: str, error: BaseException) -> str:
         where = f"strategies/{file}, line {error.lineno}" if error.lineno else f"strategies/{file}"
         return f"{where}: {error.msg}; correct it there"
     where = f"strategies/{file}{line_in(file, error)}"
-    what = " ".join(str(error).split())
     if isinstance(error, SystemExit):
         return f"{where}: it exits while it is imported; move the code that exits into serve"
     if isinstance(error, ModuleNotFoundError) and error.name:
+        what = " ".join(str(error).split())
         package = error.name.partition(".")[0]
         return (
             f"{where}: {what}; install it, or import it inside serve and declare"
             f" REQUIRES = (has({package!r}),)"
         )
-    kind = type(error).__name__
-    return f"{where}: {kind}{': ' if what else ''}{what}; correct it there"
+    return f"{where}: {in_words(error)}; correct it there"
 
 
 def line_in(file: str, error: BaseException) -> str:

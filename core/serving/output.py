@@ -172,9 +172,8 @@ class Tracebacks:
         """Take note of the next *line*."""
         if TRACEBACK in line:
             logged = FAILED.match(self.before)
-            self.within = not self.first
+            self.within = not (self.first or logged)
             self.first = self.first or (logged[1] if logged else "an exception")
-            self.within = self.within and not logged
         elif self.within and line[:1].strip():  # not indented: the exception itself
             self.first, self.within = line, False
         self.before = line
