@@ -6,12 +6,12 @@ The exit status is 1 when a requirement is broken, and the last lines name each 
 import argparse
 import os
 import resource
-import sys
 from collections.abc import Callable, Sequence
 from time import monotonic
 
 from calcbench.bench.names import parse_names
 from calcbench.bench.system.machine import describe_machine, python_name
+from calcbench.bench.system.program import run_program
 from calcbench.core.errors import CalcbenchError
 from calcbench.core.serving.catalogue import names
 from calcbench.core.serving.launcher import ServerSpec, launch
@@ -108,13 +108,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 def main() -> None:
     """Run; what goes wrong is one line."""
-    try:
-        sys.exit(run())
-    except CalcbenchError as error:
-        print(f"soak: {error}", file=sys.stderr)
-        sys.exit(error.exit_status)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    run_program("soak", run)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from multiprocessing.synchronize import Event
 from statistics import median
 from time import monotonic, perf_counter_ns
 
-from calcbench.core.serving.launcher import ServerSpec, launch
+from calcbench.core.serving.launcher import START_S, ServerSpec, launch
 from soak.crowd import GET, Client, Crowd
 from soak.outcome import Column, Row, Table
 
@@ -16,7 +16,6 @@ PIPELINING = (1, 8)
 COSTLY = b"GET /pow/7/4733 HTTP/1.1\r\nHost: soak\r\n\r\n"
 BATCH = COSTLY * 400  # as many as fit into one read, 16 KB
 MEASURE_S = 2.0
-START_S = 30.0  # an interpreter starts in a fraction of a second; this is for a laden machine
 # What a fair server owes to each who pipelines: a turn, or the interpreter for its 5 ms, and some.
 MOST_MS_EACH = 20.0
 COLUMNS = (
