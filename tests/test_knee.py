@@ -43,27 +43,35 @@ OBJECTIVE = parse_objective("p99<20ms")
 @pytest.mark.parametrize("knee", [3.0, 99, 100, 101, 4_321, 100_000])
 @pytest.mark.parametrize("start", [100.0, 5_000])
 def test_encloses_the_knee(knee: float, start: float) -> None:
-    kept, broken, tries, note = search(
-        lambda rate: Try(rate, KEPT if rate <= knee else NOT_KEPT, ""), start
-    )
+    tried = []
+
+    def attempt(rate: float) -> Try:
+        tried.append(rate)
+        return Try(rate, KEPT if rate <= knee else NOT_KEPT, "")
+
+    kept, broken, note = search(attempt, start)
 
     assert kept <= knee < broken <= kept * 1.1
     assert note == ""
-    assert tries[0].rate == start
+    assert tried[0] == start
 
 
 def test_tries_again_where_two_tries_disagree() -> None:
     hiccup = itertools.chain([NOT_KEPT, KEPT, KEPT], itertools.repeat(None))
-    kept, _, tries, _ = search(
-        lambda rate: Try(rate, next(hiccup) or (KEPT if rate <= 100 else NOT_KEPT), ""), 100
-    )
+    outcomes = []
 
-    assert [one.outcome for one in tries[:3]] == [NOT_KEPT, KEPT, KEPT]
+    def attempt(rate: float) -> Try:
+        outcomes.append(next(hiccup) or (KEPT if rate <= 100 else NOT_KEPT))
+        return Try(rate, outcomes[-1], "")
+
+    kept, _, _ = search(attempt, 100)
+
+    assert outcomes[:3] == [NOT_KEPT, KEPT, KEPT]
     assert kept == 100
 
 
 def test_ends_where_the_driver_is_the_limit() -> None:
-    kept, broken, _, note = search(
+    kept, broken, note = search(
         lambda rate: Try(rate, KEPT if rate < 300 else UNKNOWN, "driver-bound"), 100
     )
 
@@ -72,7 +80,7 @@ def test_ends_where_the_driver_is_the_limit() -> None:
 
 
 def test_gives_up_on_what_keeps_no_rate() -> None:
-    kept, _, _, note = search(lambda rate: Try(rate, NOT_KEPT, ""), 10)
+    kept, _, note = search(lambda rate: Try(rate, NOT_KEPT, ""), 10)
 
     assert kept == 0
     assert note == "it sustains no rate"

@@ -86,39 +86,38 @@ def parse_objective(text: str) -> Threshold:
     return threshold
 
 
-def search(attempt: Callable[[float], Try], start: float) -> tuple[float, float, list[Try], str]:
-    """Return the highest rate kept, the lowest not kept, all tries, and why it ended early.
+def search(attempt: Callable[[float], Try], start: float) -> tuple[float, float, str]:
+    """Return the highest rate kept, the lowest not kept, and why it ended early.
 
     *attempt* tries a rate; the first one is *start*.
     """
-    kept, broken, tries = 0.0, math.inf, list[Try]()
+    kept, broken = 0.0, math.inf
     rate = start
     for _ in range(MOST_RATES):
-        outcome, why = decide(attempt, rate, tries)
+        outcome, why = decide(attempt, rate)
         if outcome == UNKNOWN and (kept or rate < start / LOWER):
-            return kept, broken, tries, f"at {format_rate(rate)}: {why}"
+            return kept, broken, f"at {format_rate(rate)}: {why}"
         if outcome == KEPT:
             kept = rate
         elif outcome == NOT_KEPT:
             broken = rate
         if kept and broken <= kept * CLOSE_RATIO:
-            return kept, broken, tries, ""
+            return kept, broken, ""
         if not kept:
             rate /= 2
             if rate < 1:
-                return kept, broken, tries, "it sustains no rate"
+                return kept, broken, "it sustains no rate"
         else:
             rate = kept * 2 if math.isinf(broken) else math.sqrt(kept * broken)
-    return kept, broken, tries, f"{MOST_RATES} rates were tried"
+    return kept, broken, f"{MOST_RATES} rates were tried"
 
 
-def decide(attempt: Callable[[float], Try], rate: float, tries: list[Try]) -> tuple[str, str]:
-    """Try *rate* until tries agree; return what they agree on and why; they join *tries*."""
+def decide(attempt: Callable[[float], Try], rate: float) -> tuple[str, str]:
+    """Try *rate* until tries agree; return what they agree on, and why."""
     votes: Counter[str] = Counter()
     last = Try(rate, NOT_KEPT, "")
     for _ in range(MOST_TRIES):
         last = attempt(rate)
-        tries.append(last)
         votes[last.outcome] += 1
         if votes[last.outcome] == AGREE:
             return last.outcome, last.why
@@ -169,7 +168,6 @@ def find_knees(
     steps = itertools.count()
     where = axes_in_words(list(plan.conditions()))
     found: list[Knee] = []
-    tries: list[Try] = []  # of the condition that is searched
     header = {
         "objective": objective.text,
         "warmup_s": warmup_of(plan, objective),
@@ -187,6 +185,8 @@ def find_knees(
         return subject.measure(setup, condition, step + 1, step)
 
     def knee_of(condition: Condition) -> Knee:
+        tries: list[Try] = []
+
         def attempt(rate: float) -> Try:
             one = judge_try(measure(condition, rate), objective, folder)
             one = dataclasses.replace(one, rate=rate)
@@ -195,12 +195,11 @@ def find_knees(
             announce(f"{', '.join([condition.strategy, *where[condition]])}: {tried(one)}")
             return one
 
-        tries.clear()
         alone = measure(condition, None)
         if alone.status != "ok":
             return Knee(condition, 0, math.inf, (), alone.reason)
         start = START * alone.outcomes.ok * 1e9 / alone.elapsed_ns
-        kept, broken, _, note = search(attempt, start)
+        kept, broken, note = search(attempt, start)
         return Knee(condition, kept, broken, tuple(tries), note)
 
     for condition in where:
