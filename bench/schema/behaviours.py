@@ -21,8 +21,6 @@ BEHAVIOURS: Mapping[str, str] = {
 }
 FORM = re.compile(r"([a-z-]+)=([0-9]+(?:\.[0-9]+)?%|[0-9]+)")
 MOST = 1_000_000  # clients of one kind; more than any machine has ports for
-
-
 MOST_DIGITS = 12  # so that no number is too long to be read
 
 

@@ -51,8 +51,6 @@ def addresses_of(host: str, port: int) -> list[Address]:
 
 
 def numeric(address: Address) -> str:
-    """Return *address* as its numbers say it, ``::1`` or ``fe80::1%eth0``, without the port."""
-    family, where = address
-    if family == AF_UNIX or len(where) < 4 or not where[3]:
-        return str(where if family == AF_UNIX else where[0])
-    return str(where[0]) if "%" in where[0] else f"{where[0]}%{where[3]}"
+    """Return *address*, of IP, as its numbers say it, ``::1`` or ``fe80::1%2``; not its port."""
+    host, _, *rest = address[1]  # of IPv6 the flow and the zone
+    return f"{host}%{rest[1]}" if rest and rest[1] and "%" not in host else str(host)

@@ -195,7 +195,7 @@ class Incoming:
             data = behind
             head = self.parse(start)
             self.pending = b""
-            if head.status >= 200 or not head.is_interim:
+            if not head.is_interim:
                 self.head = head
                 self.chunks = Chunks(self.take) if head.chunked else None
         if self.chunks:

@@ -349,12 +349,11 @@ class Loop:
         assert incoming.head
         outcome = self.checker.outcome_of(incoming, client.expected)
         client.incoming = None
-        keeps = incoming.head.keep_alive and self.spec.keep_alive and client.state == READING
-        if keeps:
+        whole_request = client.state == READING
+        if incoming.head.keep_alive and self.spec.keep_alive and whole_request:
             self.record(client, outcome, now)
             self.after_response(client)
             return
-        whole_request = client.state == READING
         client.state, client.outcome, client.done = CLOSING, outcome, now
         if not data or not whole_request or self.server_lingers:
             self.finish(client)

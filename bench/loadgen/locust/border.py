@@ -49,8 +49,8 @@ class Piece(msgspec.Struct, frozen=True):
     octets: Annotated[bytes, msgspec.Meta(max_length=FRAME)]
 
 
-# Of Locust's and of ours. What is not here is thrown away: Locust's logs and tracebacks, whatever a
-# later version adds, and its request for a locustfile, for which a master without one would end.
+# Of Locust's and of ours. Who sends what is not here is expelled, also for a request for a
+# locustfile, for which a master without one would end. Locust's logs and tracebacks are dropped.
 SCHEMAS: dict[str, Any] = {
     "client_ready": Word,
     "client_stopped": None,

@@ -30,7 +30,6 @@ class Member:
     id: str
     number: int
     absent: int = 0  # checks since it was seen last
-    gone: bool = False
     expelled: bool = False  # we do not listen to it any more
 
 
@@ -59,7 +58,7 @@ class Membership:
 
     def present(self) -> list[Member]:
         """Return the members that have not gone."""
-        return [member for member in self.members.values() if not member.gone]
+        return [member for member in self.members.values() if member.id in self.present_ids]
 
     def admit(self, sender: str, frame: bytes) -> tuple[str, Any] | None:
         """Act on what *sender* has sent; return kind and content if it is Locust who should."""
@@ -138,7 +137,6 @@ class Membership:
 
     def lose(self, member: Member, how: str) -> None:
         """Take note that *member* has gone, and report *how*."""
-        if not member.gone:
-            member.gone = True
-            self.present_ids.discard(member.id)
+        if member.id in self.present_ids:
+            self.present_ids.remove(member.id)
             self.report(Gone(member.number, how))
