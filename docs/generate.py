@@ -33,7 +33,7 @@ from calcbench.core.serving import catalogue
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
-PLACE = re.compile(r"(<!-- generated: (.+?) -->\n).*?(<!-- end -->)", re.DOTALL)
+PLACE = re.compile(r"(<!-- generated: (.+?) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 WIDTH = 80  # columns of a help text
 DRAWING = 100  # columns of the drawing of the rooms
 PARAGRAPH = 106  # columns of a paragraph
@@ -229,7 +229,7 @@ def reference(name: str, old: str) -> str:
     A copy of the code may lack that run: there the place keeps its *old* text.
     """
     if not REFERENCE.exists():
-        return old.split("\n", 1)[1].rpartition("\n\n<!-- end -->")[0]
+        return old.removeprefix("\n").removesuffix("\n\n")
     if matched := REFERENCE_TABLE.fullmatch(name):
         strategies, levels, workload = matched.groups()
         return reference_table(strategies.split(","), [*map(int, levels.split(","))], workload)
@@ -308,7 +308,7 @@ def generate(name: str, old: str, may_miss: set[str]) -> str:
 def fresh(page: str, may_miss: set[str]) -> str:
     """Return the text of a *page* with all that is generated written anew."""
     return PLACE.sub(
-        lambda place: f"{place[1]}\n{generate(place[2], place[0], may_miss)}\n\n{place[3]}", page
+        lambda place: f"{place[1]}\n{generate(place[2], place[3], may_miss)}\n\n{place[4]}", page
     )
 
 
