@@ -115,14 +115,19 @@ def turned(comparison: Comparison) -> Comparison:
     )
 
 
-def tiers(rows: Sequence[Row], metric: Metric | None = None) -> list[list[Row]]:
-    """Return *rows*, of one group, in tiers, the best first, and the best first within each."""
+def tiers(
+    rows: Sequence[Row], metric: Metric | None = None, comparisons: Contests | None = None
+) -> list[list[Row]]:
+    """Return *rows*, of one group, in tiers, the best first, and the best first within each.
+
+    *comparisons* are their `contests`, where they are known already.
+    """
     metric = metric or leading(rows)
     order = sorted(rows, key=metric.median, reverse=metric.more_is_better)
-    comparisons = contests(order, metric)
+    known = contests(order, metric) if comparisons is None else comparisons
 
     def ahead(one: Row, other: Row) -> bool:
-        comparison = comparisons[one.condition.strategy, other.condition.strategy]
+        comparison = known[one.condition.strategy, other.condition.strategy]
         return comparison.ahead if metric.more_is_better else comparison.behind
 
     found: list[list[Row]] = []
@@ -133,14 +138,13 @@ def tiers(rows: Sequence[Row], metric: Metric | None = None) -> list[list[Row]]:
     return found
 
 
-def contenders(rows: Sequence[Row], metric: Metric | None = None) -> list[Row]:
+def contenders(rows: Sequence[Row], metric: Metric, comparisons: Contests) -> list[Row]:
     """Return those of *rows*, of one group, that may be the best of them, the best median first.
 
-    They are the first tier, but for whom another one is clearly ahead of.
+    They are the first tier, but for whom another one is clearly ahead of. *comparisons* are the
+    `contests` of *rows*.
     """
-    metric = metric or leading(rows)
-    first = tiers(rows, metric)[0]
-    comparisons = contests(rows, metric)
+    first = tiers(rows, metric, comparisons)[0]
 
     def beaten(row: Row) -> bool:
         against = (
@@ -154,18 +158,22 @@ def contenders(rows: Sequence[Row], metric: Metric | None = None) -> list[Row]:
     return unbeaten if len(unbeaten) > 1 else first
 
 
-def tier_numbers(rows: Iterable[Row]) -> dict[Condition, int]:
-    """Return the tier of each of *rows*, of any groups, that has one, counted from 1.
+def numbered_tiers(rows: Iterable[Row]) -> list[tuple[int, list[Row]]]:
+    """Return the tiers of each group of *rows*, counted from 1 in each.
 
-    One round tells nothing apart, so nobody has a tier there.
+    One round tells nothing apart, so there is no tier where that is all that counts.
     """
-    return {
-        row.condition: number
+    return [
+        (number, tier)
         for group in groups(rows)
         for number, tier in enumerate(tiers(ranked(group)), 1)
-        for row in tier
-        if row.rounds > 1
-    }
+        if tier[0].rounds > 1  # as all of a group have, or none (see rankable)
+    ]
+
+
+def tier_numbers(rows: Iterable[Row]) -> dict[Condition, int]:
+    """Return the tier of each of *rows*, of any groups, that has one, counted from 1."""
+    return {row.condition: number for number, tier in numbered_tiers(rows) for row in tier}
 
 
 def controls(rows: Iterable[Row]) -> list[Control]:

@@ -17,7 +17,7 @@ from calcbench.bench.analysis.summary import Row
 from calcbench.bench.schema.judgements import DRIVER_BOUND, SERVER_BOUND
 from calcbench.bench.schema.result import Run
 from calcbench.bench.units import format_seconds
-from calcbench.bench.views.standing import are_close, figures, too_little
+from calcbench.bench.views.standing import are_close, figures, share_one_round, too_little
 from calcbench.bench.views.wording import (
     DOUBTS,
     NO_BREAK,
@@ -59,11 +59,12 @@ def headline(metric: Metric, rows: Sequence[Row]) -> str:
         return f"{name}: {value}"
     if not others:
         return f"only {name} answers every client: {value}"
-    if best.rounds < 2 and len({row.counted for row in fair}) == 1:
+    if share_one_round(fair):
         return f"{name} came first in the only round: {value}"  # who need not be in the next
-    level = contenders(fair, metric)
+    comparisons = contests(fair, metric)
+    level = contenders(fair, metric, comparisons)
     if len(level) > 1:
-        return undecided(level, metric, contests(fair, metric), at)
+        return undecided(level, metric, comparisons, at)
     return f"{name} {'leads' if metric.more_is_better else 'is fastest'}: {value}"
 
 

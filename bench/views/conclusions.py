@@ -30,6 +30,7 @@ from calcbench.bench.views.standing import (
     few_rounds,
     figures,
     ratio_interval,
+    share_one_round,
     short_ratio,
     sure_ratio,
     too_little,
@@ -76,7 +77,8 @@ def leader(rows: list[Row]) -> str:
     """Return who leads among *rows*, all of one workload, or that nobody clearly does."""
     metric = leading(rows)
     fair = ranked(rows)
-    level = contenders(fair, metric)
+    comparisons = contests(fair, metric)
+    level = contenders(fair, metric, comparisons)
     best = level[0]
     value = f"p99 {metric.text(best)}" if metric is P99 else metric.text(best)
     of_fair = " of those that serve every client" if len(fair) < len(rows) else ""
@@ -84,15 +86,14 @@ def leader(rows: list[Row]) -> str:
         return f"{name(best)} answers {value}" if metric is THROUGHPUT else f"{name(best)}: {value}"
     if len(fair) == 1:
         return f"{name(best)} alone serves every client ({value})"
-    if best.rounds < 2 and len({row.counted for row in fair}) == 1:
+    if share_one_round(fair):
         second = sorted(fair, key=metric.median, reverse=metric.more_is_better)[1]
         ratio = format_ratio(metric.median(best) / metric.median(second))
         where = f"came first in the only round{of_fair}"
         return f"{name(best)} {where} ({value}, {ratio} {as_much(metric)} {name(second)})"
-    comparisons = contests(fair, metric)
     if len(level) > 1:
         return undecided(level, metric, comparisons, serving_all=len(fair) < len(rows))
-    second = tiers(fair, metric)[1][0]
+    second = tiers(fair, metric, comparisons)[1][0]
     comparison = comparisons[name(best), name(second)]
     beside = f"{short_ratio(comparison)} {as_much(metric)} {name(second)}"
     interval = ratio_interval(comparison.low, comparison.high)

@@ -7,7 +7,7 @@ import itertools
 import math
 from collections.abc import Sequence
 
-from calcbench.bench.analysis.inference import Comparison
+from calcbench.bench.analysis.inference import LEAST_ROUNDS, Comparison
 from calcbench.bench.analysis.metrics import Metric
 from calcbench.bench.analysis.ranking import Contests, rounds_to_tell
 from calcbench.bench.analysis.summary import Row
@@ -16,7 +16,6 @@ from calcbench.bench.views.wording import plural
 
 USELESS = 20.0  # a difference that large needs no test
 NEAR = 1.1  # and one of less than a tenth is what machines do
-FEWEST_ROUNDS = 3  # of fewer there is no interval of a median
 LARGEST = 1e3  # ratios beyond it, and below its inverse, are no figures any more
 
 
@@ -26,7 +25,7 @@ def common_figure(rows: Sequence[Row], metric: Metric) -> str:
     It is the best median that lies, as it is written, within the interval of every row. Of fewer
     than three rounds no interval is known, so there all medians have to be near each other.
     """
-    if min(row.rounds for row in rows) < FEWEST_ROUNDS and not are_near(rows, metric):
+    if min(row.rounds for row in rows) < LEAST_ROUNDS and not are_near(rows, metric):
         return ""
     for row in sorted(rows, key=metric.median, reverse=metric.more_is_better):
         shown = rounded(metric.median(row))
@@ -58,6 +57,11 @@ def are_near(rows: Sequence[Row], metric: Metric) -> bool:
 def rounded(value: float) -> float:
     """Return *value* as a reader sees it."""
     return float(format_number(float(value)).replace(",", ""))
+
+
+def share_one_round(rows: Sequence[Row]) -> bool:
+    """Tell whether all that counts of *rows* is one round, the same for all."""
+    return rows[0].rounds < 2 and len({row.counted for row in rows}) == 1
 
 
 def too_little(rows: Sequence[Row], comparisons: Contests) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
-from calcbench.bench.analysis.ranking import groups, leading, rankable, ranked, tier_numbers, tiers
+from calcbench.bench.analysis.ranking import leading, numbered_tiers, rankable, tier_numbers
 from calcbench.bench.analysis.summary import Row, Spread, Summary
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.result import Run
@@ -84,15 +84,13 @@ def sections(summary: Summary, run: Run) -> list[Section]:
 def wide_tiers(rows: Sequence[Row]) -> list[str]:
     """Say which tiers of *rows* hold figures so far apart that they seem to be no tier."""
     found = []
-    for group in groups(rows):
-        fair = [row for row in ranked(group) if row.rounds > 1]
-        metric, at = leading(group), f"{group[0].condition.connections:,}"
-        for number, tier in enumerate(tiers(fair, metric), 1):
-            if not are_close(tier, metric):
-                found.append(
-                    f"tier {number} at {at} holds {figures(tier, metric)}: too few rounds, or too"
-                    " uneven ones, to put all of them in order"
-                )
+    for number, tier in numbered_tiers(rows):
+        metric, at = leading(tier), f"{tier[0].condition.connections:,}"
+        if not are_close(tier, metric):
+            found.append(
+                f"tier {number} at {at} holds {figures(tier, metric)}: too few rounds, or too"
+                " uneven ones, to put all of them in order"
+            )
     return found
 
 
@@ -195,21 +193,22 @@ def plain_lines(summary: Summary, run: Run) -> Iterator[str]:
     if summary.partial:
         yield partial_note(run)
         yield ""
-    for section in sections(summary, run):
+    shown = sections(summary, run)
+    for section in shown:
         yield section.heading
         yield from aligned([HEADINGS, *section.rows], places_of(HEADINGS, *LEFT))
         yield from section.notes
         yield ""
-    yield from legends(summary)
+    yield from legends(shown)
 
 
-def legends(summary: Summary) -> list[str]:
-    """Return what the columns of the table of *summary* mean."""
-    if not summary.rows:
+def legends(shown: Sequence[Section]) -> list[str]:
+    """Return what the columns of the tables that are *shown* mean."""
+    if not shown:
         return []
-    shown = set(show_tiers(summary.rows).values())
+    signs = {cells[HEADINGS.index("tier")] for section in shown for cells in section.rows}
     beside = ((NO_TIER, NO_TIER_LEGEND), (CONTROL, AGAIN_LEGEND))
-    return [LEGEND, *(legend for sign, legend in beside if sign in shown)]
+    return [LEGEND, *(legend for sign, legend in beside if sign in signs)]
 
 
 def partial_note(run: Run) -> str:
@@ -223,7 +222,8 @@ def print_colourful(summary: Summary, run: Run, file: TextIO) -> None:
     drawing = console(file)
     if summary.partial:
         drawing.print(painted(partial_note(run), "bold yellow"), "")
-    for section in sections(summary, run):
+    shown = sections(summary, run)
+    for section in shown:
         drawing.print(painted(section.heading, "bold"))
         table = colourful(section)
         wide = drawing.options.update(max_width=1000)
@@ -233,7 +233,7 @@ def print_colourful(summary: Summary, run: Run, file: TextIO) -> None:
         for note in section.notes:
             drawing.print(painted(note, "yellow"))
         drawing.print()
-    for legend in legends(summary):
+    for legend in legends(shown):
         drawing.print(painted(legend, "dim"))
 
 
