@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import click
 
 from calcbench.bench.cli.base import Command, policy_of, policy_options
+from calcbench.bench.cli.combinations import is_given
 from calcbench.bench.cli.param_types import (
     WORKLOADS,
     complete_options,
@@ -123,7 +124,7 @@ def serve_command(
         variant.strategy, (*variant.options, *options), workload, policy=policy_of(policy)
     )
     if unix:
-        refuse_beside_unix("host", "port")
+        refuse_beside_unix("--host", "--port")
     check(spec)
     # Blocked signals wait until they are fetched, so none is lost between looking and waiting.
     # Already now: as soon as a server is up, somebody may want it to stop.
@@ -142,8 +143,8 @@ def refuse_beside_unix(*names: str) -> None:
     """Raise UsageError where an option of *names* is given, which --unix makes meaningless."""
     ctx = click.get_current_context()
     for name in names:
-        if ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT:
-            raise UsageError(f"--unix and --{name} exclude one another: leave one out")
+        if is_given(ctx, name):
+            raise UsageError(f"--unix and {name} exclude one another: leave one out")
 
 
 def launch_all(

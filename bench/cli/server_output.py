@@ -8,6 +8,7 @@ import functools
 from dataclasses import dataclass
 
 from calcbench.bench.system.terminal import echo, overwrite
+from calcbench.core.serving.catalogue import Variant
 from calcbench.core.serving.launcher import Server, ServerSpec, launch
 from calcbench.core.serving.output import FAILED, TRACEBACK
 
@@ -43,7 +44,7 @@ class ServerOutput:
 
     def launch(self, spec: ServerSpec, host: str) -> Server:
         """Launch a server as *spec* says at *host*, and pass on what it prints."""
-        name = ":".join(filter(None, (spec.strategy, ",".join(spec.options))))
+        name = Variant(spec.strategy, spec.options).label
         return launch(spec, host, show=functools.partial(self.show, name))
 
     def show(self, name: str, line: str) -> None:

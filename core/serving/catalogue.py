@@ -48,11 +48,15 @@ class Strategy:
 
 @dataclass(frozen=True)
 class Variant:
-    """A strategy with some of its options set; *label* is how charts and tables call it."""
+    """A strategy with some of its options set."""
 
     strategy: str
     options: tuple[str, ...]
-    label: str
+
+    @property
+    def label(self) -> str:
+        """How charts and tables call it."""
+        return f"{self.strategy}:{','.join(self.options)}" if self.options else self.strategy
 
 
 def has(module: str, attribute: str = "") -> Need:
@@ -170,7 +174,7 @@ def parse_variant(text: str) -> Variant:
         parse_options(strategy.options_type, options)
     except UsageError as error:
         raise UsageError(f"strategy {name!r}: {error}") from None
-    return Variant(name, options, f"{name}:{','.join(options)}" if options else name)
+    return Variant(name, options)
 
 
 def options_of(variant: Variant) -> dict[str, Any]:
