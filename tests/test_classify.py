@@ -33,7 +33,7 @@ from calcbench.bench.schema.judgements import (
 )
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.system.cpus import Pinning
-from calcbench.bench.system.sampler import Counters, Levels, Sample
+from calcbench.bench.system.series import Counters, Levels, Sample
 from calcbench.bench.system.usage import Life
 
 Samples = dict[str, NDArray[np.int64]]
@@ -228,6 +228,15 @@ def test_sees_what_others_took_from_each_core() -> None:
         server_busy_ratio=0.9, server_delay_ratio=0.05, steal_ratio=0.03, other_load_ratio=0.3
     )
     assert of_the_cores(CALM, make_observation(), PINNING, []) is CALM
+
+
+def test_does_not_take_servers_that_are_watched_together_for_others() -> None:
+    samples = usage_samples((920 * MS, 300 * MS), (0, 0), 50 * MS, 1)
+    samples[1].counters = dataclasses.replace(samples[1].counters, others_ns=500 * MS)
+    own = make_observation(server_cpu_ns=400 * MS, driver_cpu_ns=300 * MS)
+    seen = of_the_cores(NO_EVIDENCE, own, PINNING, samples)
+
+    assert (seen.server_busy_ratio, seen.other_load_ratio) == (0.4, 0.02)
 
 
 def test_says_a_share_that_is_none_as_it_is_read_back() -> None:

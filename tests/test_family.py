@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from calcbench.bench.system.procfs import Family
+from calcbench.bench.system.procfs import Family, search
 
 SERVER = 10
 
@@ -84,13 +84,16 @@ def test_finds_an_orphan_of_the_group_by_a_search(proc: Proc) -> None:
     proc.add(SERVER)
     family = Family(SERVER, proc.root)
     proc.add(12)
-    proc.add(13, group=1)
+    proc.add(13, group=20)
+    other = Family(20, proc.root)
+    other.has_tree = True
     steps: list[int] = []
 
     assert ids(family) == [SERVER]
-    family.search(lambda: steps.append(1))
+    search([family, other], lambda: steps.append(1))
     assert len(steps) == 3  # one for each process there is
     assert ids(family) == ids(family) == [SERVER, 12]
+    assert ids(other) == [13]
 
 
 def test_does_not_take_a_stranger_with_a_known_id(proc: Proc) -> None:
@@ -158,7 +161,7 @@ def test_finds_a_real_orphan(forking: "subprocess.Popen[str]") -> None:
     lines = sorted(forking.stdout.readline().strip() for _ in range(2))
     orphan = int(lines[0])
     family = Family(forking.pid)
-    family.search()
+    search([family])
 
     assert lines[1] == "alone"
     assert ids(family) == sorted((forking.pid, orphan))

@@ -171,6 +171,21 @@ def test_requires_a_ceiling_by_cpu() -> None:
     assert not broken.held
 
 
+@pytest.mark.parametrize(
+    ("more_us", "held"),
+    [
+        ([0] * 9, True),
+        ([400] * 9, True),
+        ([-9_000, 9_000, 20, 7_000, 5_000, 600, 700, 800, -50], True),  # others have been at it
+        ([600] * 8 + [-9_000], False),
+    ],
+)
+def test_sees_whether_the_sampler_makes_requests_late(more_us: list[int], held: bool) -> None:
+    pairs = [(100_000, 100_000 + 1_000 * more) for more in more_us]
+
+    assert driver.disturbance(pairs).held is held
+
+
 def test_counts_the_middle_round_of_lateness() -> None:
     p99_ns = [10_000, 90_000_000, 20_000]
     rounds = [Lateness(30_000, 5_000, p99, max_ns=p99, kept=True) for p99 in p99_ns]

@@ -15,7 +15,7 @@ from calcbench.bench.schema.evidence import Evidence
 from calcbench.bench.schema.outcomes import OK, OUTCOMES, Outcomes
 from calcbench.bench.schema.plan import KEEP_ALIVE
 from calcbench.bench.system.cpus import Pinning
-from calcbench.bench.system.sampler import Sample, between
+from calcbench.bench.system.series import Sample, between
 from calcbench.bench.system.usage import Life, ResourceUsage, resource_usage
 from calcbench.core.serving.counters import Worker
 
@@ -143,25 +143,27 @@ def of_the_cores(
     """Return *evidence* with what others took from the cores of server and driver, if it was seen.
 
     *usage_samples* list the busy time of the server's cores, then of the driver's; where nobody is
-    pinned, of all cores once, and both are ours there. A server of many threads waits for its
-    cores because of itself, so only that of a single one says anything.
+    pinned, of all cores once, and both are ours there; so are other servers that are watched at the
+    same time. A server of many threads waits for its cores because of itself, so only that of a
+    single one says anything.
     """
     if len(usage_samples) < 2:
         return evidence
     server_cpu_ns, driver_cpu_ns = observation.server_cpu_ns, observation.driver_cpu_ns
     total = between(usage_samples, observation.opened_ns, observation.closed_ns)
+    servers_cpu_ns = server_cpu_ns + total.others_ns
     servers = len(pinning.server)
     busy, elapsed_ns = total.busy_ns, observation.elapsed_ns
     if pinning.driver:
         drivers = busy[servers:]
         other = max(
-            (sum(busy[:servers]) - server_cpu_ns) / max(servers, 1),
+            (sum(busy[:servers]) - servers_cpu_ns) / max(servers, 1),
             (sum(drivers) - driver_cpu_ns) / len(drivers),
         )
     else:
         # A server with a core of its own and drivers with none: they are on other machines.
         drivers_here = 0 if pinning.server else driver_cpu_ns
-        other = (sum(busy) - server_cpu_ns - drivers_here) / max(len(busy), 1)
+        other = (sum(busy) - servers_cpu_ns - drivers_here) / max(len(busy), 1)
     levels = [sample.levels for sample in usage_samples]
     alone = all(level.threads == level.processes == 1 for level in levels)
     return dataclasses.replace(

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
 from calcbench.bench.diagnosis.evidence import ServerWatch
@@ -15,8 +15,9 @@ from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Measurement
 from calcbench.bench.system.cpus import Pinning, on_cores
 from calcbench.bench.system.machine import without_paths
-from calcbench.bench.system.sampler import Sampler, Sampling
+from calcbench.bench.system.sampler import Sampler
 from calcbench.bench.system.usage import Life, children_switches
+from calcbench.bench.system.watch import Sampling
 from calcbench.core.app.workload import calibrate_workload, parse_workload
 from calcbench.core.errors import CalcbenchError
 from calcbench.core.http.limits import Policy
@@ -66,7 +67,8 @@ def measure(
     try:
         # The drivers start while the server does.
         with setup.drivers() as drivers, start(spec, plan.host) as server:
-            with Sampling(sampler_of(server, pinning), cores=spare_cores(pinning)) as sampling:
+            sampler = Sampler(server.pid, server.listener)
+            with Sampling([sampler], watched_cores(pinning), on=spare_cores(pinning)):
                 observation = drive(drivers, load_for(plan, condition, server, pinning))
             workers = server.watch.workers() if server.watch else []
             died = server.died()
@@ -77,7 +79,7 @@ def measure(
         return failed(condition, number, error)
     responses = sum(worker.responses for worker in workers)
     life = Life(after[0] - before[0], after[1] - before[1], responses)
-    watch = ServerWatch(sampling.samples, workers, life)
+    watch = ServerWatch(sampler.samples, workers, life)
     reason = failure_reason(observation, died, stopped) or contradiction_of_totals(
         observation, responses
     )
@@ -99,10 +101,9 @@ def load_for(plan: Plan, condition: Condition, server: Server, pinning: Pinning)
     )
 
 
-def sampler_of(server: Server, pinning: Pinning) -> Sampler:
-    """Return what samples *server*, and the cores in the order that `evidence` expects."""
-    cores = (*pinning.server, *pinning.driver) or sorted(os.sched_getaffinity(0))
-    return Sampler(server.pid, cores, server.listener)
+def watched_cores(pinning: Pinning) -> Sequence[int]:
+    """Return the cores that are watched, in the order that `evidence` expects."""
+    return (*pinning.server, *pinning.driver) or sorted(os.sched_getaffinity(0))
 
 
 def spare_cores(pinning: Pinning) -> tuple[int, ...]:

@@ -1,5 +1,6 @@
 """Read /proc, and what a listening socket tells."""
 
+import itertools
 import os
 import socket
 import struct
@@ -22,11 +23,8 @@ def stat_fields(stat: bytes) -> list[bytes]:
 
 def value_of(status: str, name: str) -> int:
     """Return the number behind *name* in a text like ``/proc/<pid>/status``, or 0."""
-    for line in status.splitlines():
-        key, _, rest = line.partition(":")
-        if key == name:
-            return int(rest.split()[0])
-    return 0
+    _, found, rest = f"\n{status}".partition(f"\n{name}:")
+    return int(rest.split(None, 1)[0]) if found else 0
 
 
 def switches(status: str) -> tuple[int, int]:
@@ -66,11 +64,8 @@ def core_times(stat: str, cores: Sequence[int]) -> tuple[tuple[int, ...], tuple[
     Busy is user, nice and system. Interrupts are left out: on loopback they are the network, and
     whether the kernel charges their time to a process too depends on how it was built.
     """
-    ticks = {
-        words[0]: [int(word) for word in words[1:]]
-        for words in map(str.split, stat.splitlines())
-        if words and words[0].startswith("cpu")
-    }
+    cpus = itertools.takewhile(lambda line: line.startswith("cpu"), stat.splitlines())
+    ticks = {name: [int(word) for word in words] for name, *words in map(str.split, cpus)}
     rows = [ticks.get(f"cpu{core}", [0] * 8) for core in cores]
     busy = tuple((row[0] + row[1] + row[2]) * TICK_NS for row in rows)
     return busy, tuple((row[7] if len(row) > 7 else 0) * TICK_NS for row in rows)
@@ -121,20 +116,28 @@ def go_on() -> None:
     """Do nothing between two steps; who is at work beside others may rest there."""
 
 
-def group_members(
-    group: int, proc: Path = PROC, step: Callable[[], None] = go_on
+def processes(
+    proc: Path = PROC, step: Callable[[], None] = go_on
 ) -> Iterator[tuple[int, list[bytes]]]:
-    """Yield each process of the group *group*, as its id and the fields of its ``stat``.
+    """Yield each process of the machine, as its id and the fields of its ``stat``.
 
-    This looks at every process of the machine, and calls *step* after each.
+    Calls *step* after each. One that has just ended is in its parent's account by now.
     """
     for name in os.listdir(proc):
         if name.isdecimal():
-            # One that has just ended is in its parent's account now.
             fields = stat_of(int(name), proc)
-            if fields and int(fields[PGRP]) == group:
+            if fields:
                 yield int(name), fields
             step()
+
+
+def group_members(
+    group: int, proc: Path = PROC, step: Callable[[], None] = go_on
+) -> Iterator[tuple[int, list[bytes]]]:
+    """Yield those of the `processes` that are in the process group *group*."""
+    for pid, fields in processes(proc, step):
+        if int(fields[PGRP]) == group:
+            yield pid, fields
 
 
 def children(pid: int, threads: int, proc: Path = PROC) -> list[int]:
@@ -154,7 +157,7 @@ class Family:
 
     Going down the tree from the first process costs what these processes are, not what the
     machine has. An orphan, whose parent has ended, hangs elsewhere in the tree: it is found because
-    it was known before, or else by a `search` of the whole machine for members of the group. Where
+    it was known before, or else by `search` among all processes, as a member of the group. Where
     the kernel tells no children (it needs CONFIG_PROC_CHILDREN), every look is such a search.
     """
 
@@ -183,10 +186,14 @@ class Family:
                 step()
         self.known = seen
 
-    def search(self, step: Callable[[], None] = go_on) -> None:
-        """Look at every process of the machine for members of the group, and know them from now on.
 
-        Calls *step* after each.
-        """
-        for pid, fields in group_members(self.group, self.proc, step):
-            self.known[pid] = fields[STARTED]
+def search(families: Sequence[Family], step: Callable[[], None] = go_on) -> None:
+    """Look at every process of the machine for members of *families*, which then know them.
+
+    It calls *step* after each process.
+    """
+    by_group = {family.group: family for family in families}
+    for family in families[:1]:
+        for pid, fields in processes(family.proc, step):
+            if owner := by_group.get(int(fields[PGRP])):
+                owner.known[pid] = fields[STARTED]
