@@ -31,9 +31,9 @@ from calcbench.bench.schema.evidence import Evidence
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Measurement, Run
-from calcbench.bench.system import doctor
+from calcbench.bench.system import facts
 from calcbench.bench.system.cpus import Pinning, choose_cores
-from calcbench.bench.system.doctor import Facts
+from calcbench.bench.system.facts import Facts
 from calcbench.bench.views.report import reference
 from calcbench.core.errors import CalcbenchError
 
@@ -225,7 +225,7 @@ def test_prepares_a_race(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The first time it calibrates; a warning is one line, and quiet is quiet."""
-    monkeypatch.setattr(doctor, "read_facts", lambda: Facts(cores=1))
+    monkeypatch.setattr(facts, "read_facts", lambda: Facts(cores=1))
     monkeypatch.setattr(calibration, "calibrate_driver", lambda: KNOWN)
 
     assert prepare_race(quiet=False) == KNOWN

@@ -229,6 +229,21 @@ def test_says_how_fairly_clients_and_workers_fared() -> None:
     assert "fairness over clients at 32 (Jain's index; 1: all got the same): fork 0.25" in text
 
 
+def test_says_how_many_instructions_a_request_takes_where_they_could_be_counted() -> None:
+    counted = Spread(41_234.5, 41_000, 42_000, 3)
+    rows = (
+        row("fork", 1, 5, instructions_per_request=counted),
+        row("selectors", 1, 7, instructions_per_request=counted),
+        row("fork", 32, 5, instructions_per_request=counted),
+        row("selectors", 32, 5),
+    )
+    lines = list(plain_lines(summary(*rows), run()))
+
+    assert "instructions per request at 1: selectors 41,200, fork 41,200" in lines
+    assert "instructions per request at 32: fork 41,200" in lines
+    assert not any("instructions" in line for line in plain_lines(summary(*ROWS), run()))
+
+
 def test_says_where_a_tier_holds_figures_that_are_far_apart() -> None:
     rows = [
         make_row(make_condition("a"), [25_900, 25_000, 26_000]),

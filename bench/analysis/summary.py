@@ -11,6 +11,7 @@ The history of `SUMMARY_VERSION`:
 2. Each figure has its rounds' values and the 95 % interval of its median, each row the numbers of
    its rounds, its judgement and how fairly its clients and workers were served.
 3. A condition names its interpreter, application and target too.
+4. A row has the instructions for each request, where they could be counted.
 """
 
 import collections
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-SUMMARY_VERSION = 3
+SUMMARY_VERSION = 4
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,7 @@ class Row:
     p99_ns: Spread = NOTHING
     max_ns: Spread = NOTHING
     cpu_us_per_request: Spread = NOTHING
+    instructions_per_request: Spread = NOTHING
     outcomes: Outcomes = dataclasses.field(default_factory=Outcomes)
     clients_served: int = 0
     in_flight: int = 0
@@ -170,6 +172,11 @@ def summarise_condition(condition: Condition, rounds: list[Measurement], folder:
             m.server_cpu_ns / 1000 / m.right_responses
             for m in good
             if m.server_cpu_ns and m.right_responses
+        ),
+        instructions_per_request=spread(
+            m.resource_usage.instructions_per_request
+            for m in good
+            if m.resource_usage and m.resource_usage.instructions_per_request is not None
         ),
         outcomes=added(m.outcomes for m in good),
         clients_served=min(m.clients_served for m in good),

@@ -38,7 +38,8 @@ def doctor_command(as_json: bool) -> int:
     Looks at the cores, their governor and load, the clock, the limits of files, ports and
     backlog (the queue of connections not yet accepted), and Python's lock. Changes nothing.
     """
-    from calcbench.bench.system.doctor import WARN, examine, read_facts
+    from calcbench.bench.system.doctor import WARN, examine
+    from calcbench.bench.system.facts import read_facts
 
     findings = examine(read_facts())
     if as_json:
@@ -123,7 +124,8 @@ def prepare_race(engine: str = OURS, *, quiet: bool) -> "Calibration | None":
         load_calibration,
         save_calibration,
     )
-    from calcbench.bench.system.doctor import examine, read_facts, warning
+    from calcbench.bench.system.doctor import examine, warning
+    from calcbench.bench.system.facts import read_facts
     from calcbench.core.errors import CalcbenchError
 
     if not quiet and (words := warning(examine(read_facts()))):

@@ -29,11 +29,15 @@ MOMENTS = ("intended_ns", "sent_ns", "first_ns", "done_ns")  # columns that coun
 
 @dataclass(frozen=True)
 class ServerWatch:
-    """What was seen of the server from outside while drivers loaded it."""
+    """What was seen of the server from outside while drivers loaded it.
+
+    *instructions_of* is ``user and kernel`` or ``user``, and empty where none were counted.
+    """
 
     usage_samples: Sequence[Sample]
     workers: Sequence[Worker]
     life: Life
+    instructions_of: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,7 @@ def assess(
         observation.server_cpu_ns,
         watch.workers,
         watch.life,
+        watch.instructions_of,
     )
     return Assessment(observation, judgement, evidence, usage, steadiness.warmup_ns)
 

@@ -15,6 +15,7 @@ from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Measurement
 from calcbench.bench.system.cpus import Pinning, on_cores
 from calcbench.bench.system.machine import without_paths
+from calcbench.bench.system.perf import counted
 from calcbench.bench.system.sampler import Sampler
 from calcbench.bench.system.usage import Life, children_switches
 from calcbench.bench.system.watch import Sampling
@@ -66,8 +67,9 @@ def measure(
     )
     try:
         # The drivers start while the server does.
-        with setup.drivers() as drivers, start(spec, plan.host) as server:
-            sampler = Sampler(server.pid, server.listener)
+        starting = functools.partial(start, spec, plan.host)
+        with setup.drivers() as drivers, counted(starting) as (server, counter):
+            sampler = Sampler(server.pid, server.listener, counter)
             with Sampling([sampler], watched_cores(pinning), on=spare_cores(pinning)):
                 observation = drive(drivers, load_for(plan, condition, server, pinning))
             workers = server.watch.workers() if server.watch else []
@@ -79,7 +81,7 @@ def measure(
         return failed(condition, number, error)
     responses = sum(worker.responses for worker in workers)
     life = Life(after[0] - before[0], after[1] - before[1], responses)
-    watch = ServerWatch(sampler.samples, workers, life)
+    watch = ServerWatch(sampler.samples, workers, life, counter.of if counter else "")
     reason = failure_reason(observation, died, stopped) or contradiction_of_totals(
         observation, responses
     )

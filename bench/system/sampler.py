@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from calcbench.bench.system.cpu_time import process_cpu_time
+from calcbench.bench.system.perf import EventCounter
 from calcbench.bench.system.procfs import (
     PROC,
     THREADS,
@@ -85,19 +86,25 @@ class Processes:
     cpu_ns: int = 0
     user_ns: int = 0
     system_ns: int = 0
+    instructions: int = 0
 
 
 class Sampler:
     """Takes *samples* of the server in process group *group*, and of its *listener*.
 
-    *proc* may be somewhere else in a test.
+    *counter* counts its instructions, if anything does. *proc* may be somewhere else in a test.
     """
 
     def __init__(
-        self, group: int, listener: socket.socket | None = None, proc: Path = PROC
+        self,
+        group: int,
+        listener: socket.socket | None = None,
+        counter: EventCounter | None = None,
+        proc: Path = PROC,
     ) -> None:
         self.family = Family(group, proc)
         self.listener = listener
+        self.counter = counter
         self.proc = proc
         self.threads = CounterSum()
         self.samples: list[Sample] = []
@@ -113,6 +120,8 @@ class Sampler:
             found.cpu_ns += used.ns
             found.user_ns += used.user_ns
             found.system_ns += used.system_ns
+        if self.counter:
+            found.instructions = self.counter.read()
         found.at_ns = (begin_ns + time.perf_counter_ns()) // 2
         return found
 
@@ -147,6 +156,7 @@ class Sampler:
             others_ns=others_ns,
             user_ns=processes.user_ns,
             system_ns=processes.system_ns,
+            instructions=processes.instructions,
             voluntary=voluntary,
             involuntary=involuntary,
             run_queue_ns=delay,

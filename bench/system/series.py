@@ -28,6 +28,7 @@ class Counters:
     others_ns: int = 0  # CPU time of the other servers that are watched at the same time
     user_ns: int = 0
     system_ns: int = 0
+    instructions: int = 0  # that its processors have executed, if they are counted
     voluntary: int = 0
     involuntary: int = 0
     run_queue_ns: int = 0

@@ -76,7 +76,7 @@ def sections(summary: Summary, run: Run) -> list[Section]:
             for row in shown
         ]
         below = [*failure_notes(rows), *marks(doubts(rows)), *wide_tiers(rows)]
-        below += [*remarks(shown, run), *fairness(rows)]
+        below += [*remarks(shown, run), *fairness(rows), *instructions(shown)]
         found.append(Section(panel_heading(rows[0].condition, run.plan), shown, cells, below))
     return found
 
@@ -118,6 +118,17 @@ def fairness(rows: Sequence[Row]) -> list[str]:
                 f" {', '.join(shares)}"
             )
     return found
+
+
+def instructions(rows: Sequence[Row]) -> list[str]:
+    """Say what a request costs the processor by each of *rows*, where that could be counted."""
+    each: dict[int, list[str]] = {}
+    for row in rows:
+        if row.instructions_per_request.rounds:
+            figure = show_median(row.instructions_per_request)
+            shown = each.setdefault(row.condition.connections, [])
+            shown.append(f"{row.condition.strategy} {figure}")
+    return [f"instructions per request at {at:,}: {', '.join(shown)}" for at, shown in each.items()]
 
 
 def cells_of_row(row: Row, tier: str, *, lost: bool) -> list[str]:
