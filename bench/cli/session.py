@@ -4,6 +4,7 @@ What has been measured is safe before anything is shown of it.
 """
 
 import contextlib
+import functools
 import json
 import resource
 import shlex
@@ -52,7 +53,7 @@ def conduct(plan: Plan, slo: str, output: Output, subject_of: "Callable[[Plan], 
 
 def run_search(plan: Plan, subject: "Subject", slo: str, output: Output) -> int:
     """Search the knees of the *subject* as *plan* says and show them; return the exit status."""
-    from calcbench.bench.cli.doctor import prepare_race
+    from calcbench.bench.cli.doctor import prepare_race, recalibrate
     from calcbench.bench.loadgen.locust.cluster import cluster_of
     from calcbench.bench.runner import knee
     from calcbench.bench.schema.store import SEARCH
@@ -70,6 +71,7 @@ def run_search(plan: Plan, subject: "Subject", slo: str, output: Output) -> int:
             (lambda _: None) if output.quiet else announce,
             prepare=lambda: prepare_race(plan.engine, quiet=output.quiet),
             cluster=cluster,
+            recalibrate=functools.partial(recalibrate, quiet=output.quiet),
         )
     if output.as_json:
         echo_json(json.loads((folder / SEARCH).read_text(encoding="utf-8")))
@@ -86,7 +88,7 @@ def run_plan(plan: Plan, subject: "Subject", output: Output) -> int:
     Raises KeyboardInterrupt after showing what there is of an interrupted race.
     """
     from calcbench.bench.analysis.summary import summarise
-    from calcbench.bench.cli.doctor import prepare_race
+    from calcbench.bench.cli.doctor import prepare_race, recalibrate
     from calcbench.bench.loadgen.locust.cluster import cluster_of
     from calcbench.bench.runner.race import Interrupted, race
     from calcbench.bench.views.report import print_report, write_views
@@ -106,6 +108,7 @@ def run_plan(plan: Plan, subject: "Subject", output: Output) -> int:
                     shlex.join(["calcbench", *sys.argv[1:]]),
                     lambda: prepare_race(plan.engine, quiet=output.quiet),
                     cluster,
+                    functools.partial(recalibrate, quiet=output.quiet),
                 )
         except Interrupted as stopped:
             run, interrupted = stopped.run, True

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from calcbench.bench.analysis.summary import summarise_condition
 from calcbench.bench.analysis.thresholds import Threshold, parse_threshold
+from calcbench.bench.diagnosis.ceiling import Recalibrate, once, reconsider
 from calcbench.bench.diagnosis.failures import is_servers_failure
 from calcbench.bench.runner.race import pinning_of
 from calcbench.bench.runner.subject import Setup, Subject
@@ -156,6 +157,7 @@ def find_knees(
     announce: Callable[[str], None] = lambda _: None,
     prepare: Callable[[], Calibration | None] = lambda: None,
     cluster: "Cluster | None" = None,
+    recalibrate: Recalibrate = lambda *_: None,
 ) -> list[Knee]:
     """Find the knee of every condition of *plan*, and write them to *folder*, try by try.
 
@@ -165,6 +167,7 @@ def find_knees(
     prepare_folder(folder)
     pinning = pinning_of(plan, subject)
     units, calibration = subject.calibrate(plan, pinning), prepare()
+    recalibrate = once(recalibrate)
     steps = itertools.count()
     where = axes_in_words(list(plan.conditions()))
     found: list[Knee] = []
@@ -177,12 +180,15 @@ def find_knees(
     }
 
     def measure(condition: Condition, rate: float | None) -> Measurement:
+        nonlocal calibration
         one = dataclasses.replace(plan, rate=rate)
         if rate is not None:
             one = dataclasses.replace(one, warmup_s=warmup_of(plan, objective))
         setup = Setup(one, folder, pinning, units, calibration, cluster)
         step = next(steps)
-        return subject.measure(setup, condition, step + 1, step)
+        measured = subject.measure(setup, condition, step + 1, step)
+        [measured], calibration = reconsider([measured], calibration, recalibrate)
+        return measured
 
     def knee_of(condition: Condition) -> Knee:
         tries: list[Try] = []

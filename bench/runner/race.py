@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from calcbench.bench.analysis.stopping import enough
+from calcbench.bench.diagnosis.ceiling import Recalibrate, reconsider
 from calcbench.bench.runner.subject import Setup, Subject
 from calcbench.bench.schema.calibration import Calibration
 from calcbench.bench.schema.condition import Condition
@@ -68,13 +69,15 @@ def race(
     command: str = "",
     prepare: Callable[[], Calibration | None] = lambda: None,
     cluster: "Cluster | None" = None,
+    recalibrate: Recalibrate = lambda *_: None,
 ) -> Run:
     """Race the *subject* as *plan* says, write the result to the folder *out*, and return it.
 
     *progress* is called before each measurement and once at the end; *command* is recorded.
     *prepare* is called when nothing can stand against the race any more; it returns the driver's
-    calibration, by which it is seen how near it comes to its ceiling, or None. A *cluster* drives
-    instead of drivers of each measurement's own.
+    calibration, by which it is seen how near it comes to its ceiling, or None. Where a point goes
+    beyond that, *recalibrate* is called at the end, and all are judged by what it returns. A
+    *cluster* drives instead of drivers of each measurement's own.
     Raises UsageError for a plan that names what does not exist, CalcbenchError when *out*
     cannot be written (before the race, if that can be known), and Interrupted for a Ctrl-C.
     Whatever else ends it leaves a result of what was measured, too.
@@ -115,6 +118,7 @@ def race(
             for step, condition, number in announced(plan, progress, measurements):
                 measurements.append(subject.measure(setup, condition, number, step))
                 journal.keep(measurements[-1])
+            measurements[:], calibration = reconsider(measurements, calibration, recalibrate)
             whole = True
             run = so_far()
             write_run(run, out)

@@ -9,7 +9,8 @@
    seen is null, and no key is left out.
 4. A measurement says what its server printed, and has the SHA-256 of its file of samples. A run is
    written as it is measured, a line for each measurement, so that one without an end can be read.
-5. Resource usage has the instructions for each request, where the kernel lets us count them.
+5. Resource usage has the instructions for each request, where the kernel lets us count them. A
+   calibration says how much others disturbed it.
 """
 
 import re
@@ -53,7 +54,10 @@ MISSING_UNTIL = {
         r"|measurements\[\d+\]\.condition\.(interpreter|application|target)"
     ),
     3: re.compile(r"measurements\[\d+\]\.(samples_sha256|printed)"),
-    4: re.compile(r"measurements\[\d+\]\.resource_usage\.instructions_(per_request|of)"),
+    4: re.compile(
+        r"measurements\[\d+\]\.resource_usage\.instructions_(per_request|of)"
+        r"|calibration\.ways\..*\.contended_ratio"
+    ),
 }
 
 

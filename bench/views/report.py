@@ -89,7 +89,11 @@ def reference(run: "Run") -> str:
         f"{format_rate(ways[way].ceiling_per_s)} ({way}, {format_ns(ways[way].cost_ns)} each)"
         for way in used
     )
-    return f"at most {can} on one core; it was at most {max(near):.0%} busy"
+    known = run.calibration
+    doubt = ""
+    if known and known.contended:
+        doubt = f" (or more: other programs had {known.contended_ratio:.0%} of it meanwhile)"
+    return f"at most {can} on one core{doubt}; it was at most {max(near):.0%} busy"
 
 
 def note(run: Run) -> str:
