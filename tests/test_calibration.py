@@ -340,8 +340,9 @@ def test_keeps_the_better_one_where_somebody_calibrates_a_busy_machine(
 
 
 def test_says_in_a_report_that_the_ceiling_may_be_higher() -> None:
-    assert "on one core (or more: other programs had 50% of it meanwhile); it was" in reference(
-        run_of(disturbed(0.5), 0.2)
+    assert (
+        "on one core (or more: other programs had 50% of it in the calibration); it was"
+        in reference(run_of(disturbed(0.5), 0.2))
     )
 
 

@@ -8,7 +8,7 @@ import click
 from calcbench.bench.cli.base import Command, json_option
 from calcbench.bench.schema.plan import KEEP_ALIVE, LOCUST, OURS
 from calcbench.bench.system.terminal import Styled, echo, echo_json
-from calcbench.bench.units import format_number
+from calcbench.bench.units import format_ns, format_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -117,9 +117,8 @@ def calibration_lines(calibration: "Calibration") -> list[str]:
     late = calibration.lateness
     lines.append(
         f"lateness at {format_number(late.rate_per_s)}/s: half of the requests left within"
-        f" {format_number(late.p50_ns / 1e3)} µs, 99% within"
-        f" {format_number(late.p99_ns / 1e3)} µs, all within"
-        f" {format_number(late.max_ns / 1e3)} µs"
+        f" {format_ns(late.p50_ns)}, 99% within {format_ns(late.p99_ns)}, all within"
+        f" {format_ns(late.max_ns)}"
     )
     if not late.kept:
         lines.append("    too late: this machine is too busy for open loops now")

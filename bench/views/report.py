@@ -92,7 +92,9 @@ def reference(run: "Run") -> str:
     known = run.calibration
     doubt = ""
     if known and known.contended:
-        doubt = f" (or more: other programs had {known.contended_ratio:.0%} of it meanwhile)"
+        doubt = (
+            f" (or more: other programs had {known.contended_ratio:.0%} of it in the calibration)"
+        )
     return f"at most {can} on one core{doubt}; it was at most {max(near):.0%} busy"
 
 
