@@ -43,7 +43,7 @@ def test_shows_instructions_where_they_could_be_counted() -> None:
     assert some[2].endswith("25%")
     assert some[3].endswith("25%        41,200")
     assert "for each request, which depends less" in some[-2]
-    assert some[-2].endswith("(user)")
+    assert some[-2].endswith("(user code)")
     assert not any("instructions" in line for line in resource_lines(run(measurement("fork", 1))))
 
 

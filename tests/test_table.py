@@ -232,15 +232,15 @@ def test_says_how_fairly_clients_and_workers_fared() -> None:
 def test_says_how_many_instructions_a_request_takes_where_they_could_be_counted() -> None:
     counted = Spread(41_234.5, 41_000, 42_000, 3)
     rows = (
-        row("fork", 1, 5, instructions_per_request=counted),
-        row("selectors", 1, 7, instructions_per_request=counted),
-        row("fork", 32, 5, instructions_per_request=counted),
+        row("fork", 1, 5, instructions_per_request=counted, instructions_of="user"),
+        row("selectors", 1, 7, instructions_per_request=counted, instructions_of="user"),
+        row("fork", 32, 5, instructions_per_request=counted, instructions_of="user"),
         row("selectors", 32, 5),
     )
     lines = list(plain_lines(summary(*rows), run()))
 
-    assert "instructions per request at 1: selectors 41,200, fork 41,200" in lines
-    assert "instructions per request at 32: fork 41,200" in lines
+    assert "instructions per request at 1 (user code): selectors 41,200, fork 41,200" in lines
+    assert "instructions per request at 32 (user code): fork 41,200" in lines
     assert not any("instructions" in line for line in plain_lines(summary(*ROWS), run()))
 
 

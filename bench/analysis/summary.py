@@ -67,7 +67,8 @@ class Row:
     *counted* are the numbers of the rounds that count. *judgement* is what most of them were
     judged to be, empty where nobody judged. *client_fairness* and *worker_fairness* are Jain's
     index of the right responses that each client got, and that each worker gave, where that is
-    known. *driver_share* is the share of its core, 0–1, that the driver used in its busiest
+    known. Instructions are those *instructions_of* ``user and kernel`` or ``user`` code, where they
+    were counted. *driver_share* is the share of its core, 0–1, that the driver used in its busiest
     round: near 1, the driver was measured and not the server.
 
     In an open loop, where *offered_per_s* is above 0, *p50_ns* and its like are response times,
@@ -88,6 +89,7 @@ class Row:
     max_ns: Spread = NOTHING
     cpu_us_per_request: Spread = NOTHING
     instructions_per_request: Spread = NOTHING
+    instructions_of: str = ""
     outcomes: Outcomes = dataclasses.field(default_factory=Outcomes)
     clients_served: int = 0
     in_flight: int = 0
@@ -177,6 +179,9 @@ def summarise_condition(condition: Condition, rounds: list[Measurement], folder:
             m.resource_usage.instructions_per_request
             for m in good
             if m.resource_usage and m.resource_usage.instructions_per_request is not None
+        ),
+        instructions_of=max(
+            (m.resource_usage.instructions_of for m in good if m.resource_usage), default=""
         ),
         outcomes=added(m.outcomes for m in good),
         clients_served=min(m.clients_served for m in good),

@@ -76,7 +76,7 @@ def time_columns(points: Mapping[Condition, Sequence[Measurement]]) -> tuple[tup
     return (
         *TIME,
         INSTRUCTIONS,
-    ), f"{TIME_LEGEND}; {INSTRUCTIONS_LEGEND} ({' or '.join(counted_of)})"
+    ), f"{TIME_LEGEND}; {INSTRUCTIONS_LEGEND} ({' or '.join(counted_of)} code)"
 
 
 def usages(rounds: Sequence[Measurement]) -> list[tuple[Measurement, ResourceUsage]]:

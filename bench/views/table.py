@@ -122,13 +122,16 @@ def fairness(rows: Sequence[Row]) -> list[str]:
 
 def instructions(rows: Sequence[Row]) -> list[str]:
     """Say what a request costs the processor by each of *rows*, where that could be counted."""
-    each: dict[int, list[str]] = {}
+    each: dict[tuple[int, str], list[str]] = {}
     for row in rows:
         if row.instructions_per_request.rounds:
             figure = show_median(row.instructions_per_request)
-            shown = each.setdefault(row.condition.connections, [])
+            shown = each.setdefault((row.condition.connections, row.instructions_of), [])
             shown.append(f"{row.condition.strategy} {figure}")
-    return [f"instructions per request at {at:,}: {', '.join(shown)}" for at, shown in each.items()]
+    return [
+        f"instructions per request at {at:,} ({of} code): {', '.join(shown)}"
+        for (at, of), shown in each.items()
+    ]
 
 
 def cells_of_row(row: Row, tier: str, *, lost: bool) -> list[str]:
