@@ -134,11 +134,11 @@ FORKING = """
 import os, sys
 if os.fork() == 0:
     if os.fork() == 0:
-        print(os.getpid(), flush=True)
+        os.write(1, b"%d\\n" % os.getpid())
         sys.stdin.read()
     os._exit(0)
 os.wait()
-print("alone", flush=True)
+os.write(1, b"alone\\n")
 sys.stdin.read()
 """
 
