@@ -35,8 +35,8 @@ class Control:
 
 
 def leading(rows: Iterable[Row]) -> Metric:
-    """Return what *rows* are ranked by: throughput, or p99 where the rate was offered to all."""
-    return P99 if any(row.offered_per_s for row in rows) else THROUGHPUT
+    """Return what *rows* are ranked by: throughput, or p99 where the load nearly sets the rate."""
+    return P99 if any(row.offered_per_s or row.think_s for row in rows) else THROUGHPUT
 
 
 def groups(rows: Iterable[Row]) -> list[list[Row]]:

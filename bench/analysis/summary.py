@@ -71,7 +71,8 @@ class Row:
 
     In an open loop, where *offered_per_s* is above 0, *p50_ns* and its like are response times,
     from the moment when a request was due. They are the sum of the dispatch delay, until it was
-    sent, and of the service time, from there.
+    sent, and of the service time, from there. So they are where users think for *think_s* in
+    between, from the end of a think.
     """
 
     condition: Condition
@@ -95,6 +96,7 @@ class Row:
     client_fairness: Spread = NOTHING
     worker_fairness: Spread = NOTHING
     offered_per_s: float = 0
+    think_s: float = 0
     service_p50_ns: Spread = NOTHING
     service_p99_ns: Spread = NOTHING
     dispatch_p50_ns: Spread = NOTHING
@@ -180,8 +182,8 @@ def summarise_condition(condition: Condition, rounds: list[Measurement], folder:
         client_fairness=spread(
             index
             for m, (_, clients) in zip(good, samples, strict=True)
-            # An open loop takes as many connections as it needs, so their shares say nothing.
-            if not m.offered_per_s
+            # In an open loop, and where users think, shares depend on the draw and on turns.
+            if not (m.offered_per_s or m.think_s)
             and (index := jain(count(clients, condition.connections))) is not None
         ),
         worker_fairness=spread(
@@ -190,6 +192,7 @@ def summarise_condition(condition: Condition, rounds: list[Measurement], folder:
             if m.resource_usage and (index := m.resource_usage.workers_jain) is not None
         ),
         offered_per_s=max(m.offered_per_s for m in good) or 0,  # 0 and not 0.0: there is no rate
+        think_s=max(m.think_s for m in good) or 0,
         **parts(good, folder),
     )
 

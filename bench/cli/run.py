@@ -36,6 +36,7 @@ from calcbench.bench.schema.plan import LOOPBACK, Plan
         "calcbench run --connections 1,16,256 --reuse close": "without keep-alive",
         "calcbench run --workload cpu=2ms --rounds 9": "slow responses, less noise",
         "calcbench run --rate 2000 --arrivals poisson": "an open loop, like independent users",
+        "calcbench run --users 300 --think exp:1s": "300 users who think in between",
         "calcbench run --connections 16 --behaviour idle=20": "16 clients and 20 silent ones",
         "calcbench run --precision 5%": "until differences are clear",
         "calcbench run --find-knee --slo 'p99<20ms'": "the highest rate that each sustains",

@@ -184,7 +184,10 @@ def of_the_requests(evidence: Evidence, observation: Observation, condition: Con
             observation.begun, observation.ended, observation.unfinished
         )
         evidence = dataclasses.replace(evidence, unaccounted=unaccounted)
+    if observation.think_s:
+        return of_the_users(evidence, observation, condition)
     if not rate:
+        paused = observation.away_ns / elapsed_ns / condition.connections
         little_ratio = littles_law.little_ratio(
             observation.samples,
             elapsed_ns,
@@ -192,7 +195,9 @@ def of_the_requests(evidence: Evidence, observation: Observation, condition: Con
             observation.in_flight,
             keep_alive=condition.reuse == KEEP_ALIVE,
         )
-        return dataclasses.replace(evidence, little_ratio=little_ratio)
+        return dataclasses.replace(
+            evidence, little_ratio=little_ratio, pause_ratio=round(paused, 4)
+        )
     due = max(observation.outcomes.total, 1)
     return dataclasses.replace(
         evidence,
@@ -202,6 +207,30 @@ def of_the_requests(evidence: Evidence, observation: Observation, condition: Con
         late_ratio=round(observation.late / due, 4),
         waited_ratio=round(observation.waited / due, 4),
         lateness_ns=observation.lateness_ns,
+        connections_used=observation.connections_used,
+        connections_unopened=observation.unopened,
+    )
+
+
+def of_the_users(evidence: Evidence, observation: Observation, condition: Condition) -> Evidence:
+    """Return *evidence* with whether the time of users who think adds up, and who was late.
+
+    Behind a cut nobody knows which part of the thinks is left.
+    """
+    little_ratio = None
+    if observation.busy_ns is not None and observation.outcomes.total:
+        little_ratio = littles_law.users_ratio(
+            observation.busy_ns,
+            observation.away_ns,
+            observation.elapsed_ns,
+            condition.connections,
+        )
+    return dataclasses.replace(
+        evidence,
+        little_ratio=little_ratio,
+        late_ratio=round(observation.late / max(observation.outcomes.total, 1), 4),
+        lateness_ns=observation.lateness_ns,
+        connections_unopened=observation.unopened,
     )
 
 
@@ -229,7 +258,7 @@ def without_warmup(
     """
     import numpy as np
 
-    open_loop = observation.offered_per_s > 0
+    open_loop, thinks = observation.offered_per_s > 0, observation.think_s > 0
     samples = begin_later(observation.samples, cut_ns, open_loop=open_loop)
     ways = np.bincount(samples["outcome"], minlength=len(OUTCOMES))
     outcomes = Outcomes(*(int(count) for count in ways))
@@ -245,7 +274,7 @@ def without_warmup(
         (observation.samples["outcome"] == OK) & (done >= cut_ns) & (done <= observation.elapsed_ns)
     )
     served = len(np.unique(samples["client"][right]))
-    if open_loop:
+    if open_loop or thinks:
         served = observation.clients_served + in_vain(observation.samples) - in_vain(samples)
         late, lateness_ns, waited = count_late(samples)
         observation = dataclasses.replace(
@@ -261,6 +290,9 @@ def without_warmup(
         server_cpu_ns=round(observation.server_cpu_ns * server),
         driver_cpu_ns=round(observation.driver_cpu_ns * requests),
         driver_delay_ns=round(observation.driver_delay_ns * left),
+        connections_used=len(np.unique(samples["client"][samples["client"] >= 0])),
+        away_ns=round(observation.away_ns * left),
+        busy_ns=None,
         samples=samples,
     )
 

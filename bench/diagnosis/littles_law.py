@@ -70,6 +70,15 @@ def little_ratio(
     return None if accounted is None else round(accounted / connections, 4)
 
 
+def users_ratio(busy_ns: int, away_ns: int, elapsed_ns: int, users: int) -> float:
+    """Return X · (R + Z) / N of *users* who think, 1 where all is well.
+
+    All their requests together were out for *busy_ns* within the window, X · R of them, as samples
+    have it; and they thought for *away_ns*, X · Z, as the driver has counted apart from samples.
+    """
+    return round((busy_ns + away_ns) / elapsed_ns / users, 4)
+
+
 def unaccounted(begun: int, ended: int, in_flight: int) -> int:
     """Return how many requests were started and neither ended nor are in flight; 0 is right."""
     return begun - ended - in_flight

@@ -216,11 +216,19 @@ class Collector:
             begun=sum(one.begun for one in reports),
             ended=sum(one.ended for one in reports),
             unfinished=sum(one.unfinished for one in reports),
+            connections_used=len(self.tally.asked),
+            unopened=sum(one.unopened for one in reports),
+            think_s=float(self.specs[0].think_s),
+            away_ns=sum(scaled(one.away_ns, one, elapsed_ns) for one in reports),
+            busy_ns=self.tally.busy_ns if self.specs[0].think_s else None,
         )
 
     def clients_served(self) -> int:
-        """Return how many clients got a response; in an open loop, all that did not ask in vain."""
-        if not self.specs[0].rate:
+        """Return how many clients got a response; in an open loop, all that did not ask in vain.
+
+        So do users who think: who thought all the time has missed nothing.
+        """
+        if not (self.specs[0].rate or self.specs[0].think_s):
             return len(self.tally.served)
         connections = sum(spec.connections for spec in self.specs)
         return connections - len(self.tally.asked - self.tally.served)
@@ -242,13 +250,14 @@ class Tally:
     late: int = 0
     lateness_ns: int = 0
     waited: int = 0
+    busy_ns: int = 0
 
     def add(self, collector: Collector, columns: "Samples") -> "Samples":
         """Count what is in *columns*; return those of them that are samples of the window."""
         import numpy as np
 
         opened, closed = collector.window()
-        open_loop = collector.specs[0].rate > 0
+        open_loop, thinks = collector.specs[0].rate > 0, collector.specs[0].think_s > 0
         right = columns["outcome"] == OK
         ended = (columns["done_ns"] >= 0) & (columns["done_ns"] <= closed - opened)
         counted = ended
@@ -256,12 +265,18 @@ class Tally:
             counted = (columns["intended_ns"] >= 0) & (columns["intended_ns"] < closed - opened)
         self.responses += int(np.count_nonzero(right & ended))
         inside = {name: column[counted] for name, column in columns.items()}
-        client, outcome = inside["client"], inside["outcome"]
-        ways = np.bincount(outcome, minlength=len(OUTCOMES))
+        ways = np.bincount(inside["outcome"], minlength=len(OUTCOMES))
         self.ways = [have + int(new) for have, new in zip(self.ways, ways, strict=True)]
+        client, outcome = inside["client"], inside["outcome"]
+        if thinks:  # all that were out at any time in the window: none of them is cut off
+            begun, done = columns["intended_ns"], columns["done_ns"]
+            out = (done >= 0) & (begun < closed - opened)
+            client, outcome = columns["client"][out], columns["outcome"][out]
+            spans = np.minimum(done[out], closed - opened) - np.maximum(begun[out], 0)
+            self.busy_ns += int(spans.sum())
         self.served |= set(np.unique(client[outcome == OK]).tolist())
         self.asked |= set(np.unique(client[client >= 0]).tolist())
-        if open_loop:
+        if open_loop or thinks:
             late, lateness_ns, waited = count_late(inside, collector.late_ns)
             self.late, self.waited = self.late + late, self.waited + waited
             self.lateness_ns = max(self.lateness_ns, lateness_ns)

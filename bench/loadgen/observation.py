@@ -43,14 +43,17 @@ class Observation:
     *opened_ns* is when the window opened, of the monotonic clock. *responses* counts the right
     responses that came within the window; in an open loop *outcomes* are those of the requests that
     were due within it. *late* of those were sent more than `LATE_NS` after they were due though a
-    connection was free, the worst by *lateness_ns*, and *waited* found none free.
-    *driver_delay_ns* is for how long the drivers waited for a core of theirs. *background* is what
-    the others have met, by behaviour. *begun* requests, of which *ended* have an outcome and
-    *unfinished* have not, are all since the drivers started. *histograms* take the place of
-    *samples* when there are too many. *wrk* is what it saw, where it was asked.
-    *responses_seen* counts every response since the drivers started, -1 where nobody does, and
-    *lost* says which of them died and what is lost with it. *first_failures* says, by outcome, why
-    the first response was not right.
+    connection was free, the worst by *lateness_ns*, and *waited* found none free. *driver_delay_ns*
+    is for how long the drivers waited for a core of theirs. *background* is what the others have
+    met, by behaviour. *begun* requests, of which *ended* have an outcome and *unfinished* have not,
+    are all since the drivers started. *histograms* take the place of *samples* when there are too
+    many. *wrk* is what it saw, where it was asked. Of an open loop's connections *connections_used*
+    carried a request that was due in the window, and *unopened* could not be opened before the load
+    began. In a closed loop its clients paused or thought for *away_ns* in the window, added up.
+    They are users who think for *think_s* before they ask, where that is above 0, and for *busy_ns*
+    their requests were out, None where nobody knows. *responses_seen* counts every response since
+    the drivers started, -1 where nobody does, and *lost* says which of them died and what is lost
+    with it. *first_failures* says, by outcome, why the first response was not right.
     """
 
     elapsed_ns: int
@@ -76,6 +79,11 @@ class Observation:
     unfinished: int = 0
     responses_seen: int = -1
     lost: str = ""
+    connections_used: int = 0
+    unopened: int = 0
+    think_s: float = 0.0
+    away_ns: int = 0
+    busy_ns: int | None = None
     first_failures: dict[str, str] = field(default_factory=dict)
 
     @property

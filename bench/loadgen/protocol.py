@@ -57,6 +57,9 @@ class DriverReport:
     beside those that are measured have met in it, by behaviour, and *first_failures* says, by
     outcome, why the first response in it was not right.
 
+    Of its connections *unopened* could not be opened before the load began, and the clients of a
+    closed loop paused or thought for *away_ns* in the window, added up.
+
     *begun* requests, of which *ended* have an outcome and *unfinished* have not, are all since the
     driver started, and so are *responses*, None where it does not count them.
     """
@@ -70,6 +73,8 @@ class DriverReport:
     ended: int
     unfinished: int
     responses: int | None = None
+    unopened: int = 0
+    away_ns: int = 0
     background: dict[str, dict[str, int]] = dataclasses.field(default_factory=dict)
     first_failures: dict[str, str] = dataclasses.field(default_factory=dict)
 

@@ -38,7 +38,10 @@ class LoadSpec:
 
     In a closed loop, *rate* 0, each asks again when it has its response. In an open loop requests
     are due *rate* times a second, as `calcbench.bench.schema.arrivals` draws them from the *seed*,
-    and go out over as many connections as they need, up to *connections*.
+    and the connections take turns: all of them are opened before. With *reuse_first* whichever was
+    used last is used next, and they are as few as are needed. With *think_s*, in a closed loop,
+    each client is a user who thinks for so long before each request, on average where *thinking*
+    is not constant.
 
     A share *post_share*, 0–1, of the requests are POSTs of JSON; *variety* of them are made in
     advance, and then they repeat. With *ask*, that is asked instead. *address* is the one of *host*
@@ -63,6 +66,9 @@ class LoadSpec:
     server_group: int = 0
     rate: float = 0
     arrivals: str = CONSTANT
+    reuse_first: bool = False
+    think_s: float = 0
+    thinking: str = CONSTANT
     address: str = ""
     unix: str = ""
     ask: Ask | None = None
@@ -101,6 +107,9 @@ def load_spec_of(plan: Plan, condition: Condition, **target: Any) -> LoadSpec:
         seed=plan.seed,
         rate=plan.rate or 0,
         arrivals=plan.arrivals,
+        reuse_first=plan.reuse_first,
+        think_s=plan.think_s,
+        thinking=plan.thinking,
         background=mix(plan.behaviours, condition.connections),
         **target,
     )

@@ -122,4 +122,5 @@ def conclude(
         warmup_ns=round(plan.warmup_s * 1e9) + assessed.cut_ns,
         offered_per_s=observation.offered_per_s,
         samples_sha256=sha256,
+        think_s=observation.think_s,
     )

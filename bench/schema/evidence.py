@@ -33,11 +33,16 @@ class Evidence:
     *settled* says whether the rate settled, with *settled_why*, as judged from *series*, the
     responses in each bin of *series_bin_ns*, or in an open loop the median latency.
 
-    *little_ratio* is X · (R + Z) / N of a closed loop. In an open loop *sent_ratio* of what was due
-    in the window was sent within it, *achieved_ratio* of what was offered was answered,
-    *late_ratio* of the requests were sent late by the driver's fault, and *waited_ratio* found no
-    connection free; the latest was sent *lateness_ns* after it was due. *unaccounted*
-    requests were started and neither ended nor are in flight.
+    *little_ratio* is X · (R + Z) / N of a closed loop, with the thinks of its users in Z. In an
+    open loop *sent_ratio* of what was due in the window was sent within it, *achieved_ratio* of
+    what was offered was answered, *late_ratio* of the requests were sent late by the driver's
+    fault, and *waited_ratio* found no connection free; the latest was sent *lateness_ns* after it
+    was due. *unaccounted* requests were started and neither ended nor are in flight.
+
+    Of an open loop's connections *connections_used* carried a request that was due in the window;
+    and *connections_unopened*, also of users who think, could not be opened before the load began.
+    The clients of a closed loop spent *pause_ratio* of their time waiting, because they had failed
+    several times in a row, before they connected again.
 
     *background_clients* counts what the others met, by behaviour. *histograms* says that there
     were too many samples to keep. *lost* says which driver died, and what is lost with it. Where
@@ -67,6 +72,9 @@ class Evidence:
     waited_ratio: float | None = None
     lateness_ns: int | None = None
     unaccounted: int | None = None
+    connections_used: int | None = None
+    connections_unopened: int | None = None
+    pause_ratio: float | None = None
     background_clients: dict[str, dict[str, int]] = field(default_factory=dict)
     histograms: bool = False
     wrk: WrkFigures | None = None

@@ -9,7 +9,7 @@ import random
 from collections import Counter
 from dataclasses import dataclass
 
-from calcbench.bench.schema.arrivals import ARRIVALS, CONSTANT
+from calcbench.bench.schema.arrivals import ARRIVALS, CONSTANT, THINKS
 from calcbench.bench.schema.behaviours import mix
 from calcbench.bench.schema.bounds import CONNECTIONS, MOST_RATE, OPTIONAL, RATE, REQUIRED
 from calcbench.bench.schema.condition import AGAIN, Condition
@@ -33,16 +33,17 @@ class Plan:
 
     Each measurement warms up for *warmup_s*, whose responses are thrown away, and then counts for
     *duration_s*. A request that has waited *timeout_s* is given up. *control* is the one of the
-    strategies that is raced against itself, at the most connections: an A/A control.
-    With a *precision*, a ratio, there are *rounds* at least and *most_rounds* at most, and no more
-    once every difference is known that well (`calcbench.bench.analysis.stopping`).
-    *rate* is requests per second in an open loop, over as many connections as they need up to those
-    of the condition, None for a closed loop, and *arrivals* how they come. They are made by so many
-    *drivers*; with *engine* wrk, that drives as well, and with locust they are its workers. With
-    *join* these are as many from other machines, which reach its master at *master_port*, 0 for a
-    free one, and our servers at *host*. *behaviours* are texts like ``idle=20``
-    (`calcbench.bench.schema.behaviours`). Raises UsageError when it is made with values that cannot
-    be raced.
+    strategies that is raced against itself, at the most connections: an A/A control. With a
+    *precision*, a ratio, there are *rounds* at least and *most_rounds* at most, and no more once
+    every difference is known that well (`calcbench.bench.analysis.stopping`). *rate* is requests
+    per second in an open loop, None for a closed loop, and *arrivals* how they come. Its
+    connections take turns, or with *reuse_first* the one that was used last is used next. With
+    *think_s* the clients of a closed loop are users who think for so long before each request, on
+    average or always, as *thinking* says. The load is made by so many *drivers*; with *engine* wrk,
+    that drives as well, and with locust they are its workers. With *join* these are as many from
+    other machines, which reach its master at *master_port*, 0 for a free one, and our servers at
+    *host*. *behaviours* are texts like ``idle=20`` (`calcbench.bench.schema.behaviours`). Raises
+    UsageError when it is made with values that cannot be raced.
     """
 
     strategies: tuple[str, ...]
@@ -60,6 +61,9 @@ class Plan:
     most_rounds: int = 0
     rate: float | None = None
     arrivals: str = CONSTANT
+    reuse_first: bool = False
+    think_s: float = 0
+    thinking: str = CONSTANT
     drivers: int = 1
     behaviours: tuple[str, ...] = ()
     engine: str = OURS
@@ -89,6 +93,12 @@ class Plan:
             raise UsageError(f"no arrivals {self.arrivals!r}{nearest(self.arrivals, ARRIVALS)}")
         if self.rate is not None:
             check("rate", self.rate, Bounds(RATE.least, MOST_RATE * self.drivers, self.rate_unit))
+        if self.thinking not in THINKS:
+            raise UsageError(f"no thinking {self.thinking!r}{nearest(self.thinking, THINKS)}")
+        if self.think_s and self.rate is not None:
+            raise UsageError("users who think and a rate do not go together: thinks set the pace")
+        if self.think_s and self.engine == WRK:
+            raise UsageError("users who think and --engine wrk do not go together: wrk never waits")
         if self.engine not in ENGINES:
             raise UsageError(f"no engine {self.engine!r}{nearest(self.engine, ENGINES)}")
         if self.engine == LOCUST and self.behaviours:

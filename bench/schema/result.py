@@ -35,7 +35,8 @@ class Measurement:
     `calcbench.bench.schema.judgements.JUDGEMENTS` or nothing where nobody judged, and *evidence*
     what that rests on. *resource_usage* is what the server used, None where nobody sampled it.
     *warmup_ns* went before the window; *offered_per_s* is the rate of an open loop, 0 for a closed
-    one. *printed* is the beginning of what the server printed.
+    one, and *think_s* for how long users think before they ask, 0 where clients do not. *printed*
+    is the beginning of what the server printed.
     """
 
     condition: Condition
@@ -57,6 +58,7 @@ class Measurement:
     responses_in_window: int | None = None
     printed: str = ""
     samples_sha256: str = ""
+    think_s: float = 0.0
 
     @property
     def right_responses(self) -> int:

@@ -27,6 +27,7 @@ from calcbench.bench.views.wording import (
     enumerate_few,
     plural,
     served,
+    users_in_words,
 )
 
 REASON_LENGTH = 160  # characters of it on a chart; all of it is below the table and in the files
@@ -172,6 +173,8 @@ def footer(run: Run) -> str:
         load.append(
             f"an open loop of {plan.rate:,.10g} requests per second, {plan.arrivals} arrivals"
         )
+    if plan.think_s:
+        load.append(users_in_words(plan))
     if plan.behaviours:
         load.append(f"with background clients {', '.join(plan.behaviours)}")
     parts = [

@@ -11,6 +11,7 @@ from calcbench.bench.schema.result import Measurement, Run
 from calcbench.bench.units import format_number, format_rate
 from calcbench.bench.views.wording import plural
 
+PAUSED = 0.01  # of the clients' time: below it no figure that is shown changes by their pauses
 IDLE = "idle"  # the behaviour of clients that ask nothing
 # What a background client has met, as a sentence says it; whatever else is counted is an outcome.
 MET = {
@@ -31,7 +32,9 @@ def remarks(rows: Sequence[Row], run: Run) -> list[str]:
     conditions = {row.condition for row in rows}
     shown = [measurement for measurement in run.measurements if measurement.condition in conditions]
     return [
-        *schedule_remarks(rows, run.plan),
+        *schedule_remarks(rows, run.plan, shown),
+        *unopened_remarks(shown),
+        *pause_remarks(shown),
         *background_remarks(shown),
         *wrk_remarks(shown),
         *folded_remark(shown),
@@ -39,21 +42,73 @@ def remarks(rows: Sequence[Row], run: Run) -> list[str]:
     ]
 
 
-def schedule_remarks(rows: Sequence[Row], plan: Plan) -> list[str]:
-    """Say what was offered in an open loop, and what the response times are made up of."""
+def schedule_remarks(
+    rows: Sequence[Row], plan: Plan, measurements: Iterable[Measurement]
+) -> list[str]:
+    """Say what was offered, what the response times are made up of, and over how many connections.
+
+    That is of an open loop; of users who think, from when their response times count.
+    """
     offered = [row for row in rows if row.status == "ok" and row.offered_per_s]
+    if any(row.status == "ok" and row.think_s for row in rows):
+        return [f"closed loop, {plan.thinking} thinks: latencies count from the end of a think"]
     if not offered:
         return []
     rate = format_rate(offered[0].offered_per_s)
     how = f"open loop, {rate} offered, {plan.arrivals} arrivals"
     found = [f"{how}: latencies count from when a request was due"]
+    used = connections_used(measurements)
     for row in offered:
         name = f"{row.condition.strategy} at {row.condition.connections:,}"
         found.append(
             f"{name}: service time {two_quantiles(row.service_p50_ns, row.service_p99_ns)};"
             f" dispatch delay {two_quantiles(row.dispatch_p50_ns, row.dispatch_p99_ns)}"
+            f"{used.get(row.condition, '')}"
         )
     return found
+
+
+def connections_used(measurements: Iterable[Measurement]) -> dict[Condition, str]:
+    """Say, as the end of a sentence, how many connections carried a request in any round, at least.
+
+    Older results do not know it.
+    """
+    used: dict[Condition, int] = {}
+    for one in measurements:
+        count = one.evidence.connections_used
+        if one.status == "ok" and count is not None:
+            used[one.condition] = min(used.get(one.condition, count), count)
+    return {
+        at: f"; {count:,} of {at.connections:,} connections carried a request"
+        for at, count in used.items()
+    }
+
+
+def unopened_remarks(measurements: Iterable[Measurement]) -> list[str]:
+    """Say how many connections could not be opened before the load, in the worst round."""
+    worst: dict[Condition, int] = {}
+    for one in measurements:
+        if count := one.evidence.connections_unopened:
+            worst[one.condition] = max(count, worst.get(one.condition, 0))
+    return [
+        f"{at.strategy} at {at.connections:,}: {count:,} {plural(count, 'connection')} could not be"
+        " opened before the load began"
+        for at, count in worst.items()
+    ]
+
+
+def pause_remarks(measurements: Iterable[Measurement]) -> list[str]:
+    """Say whose clients spent much of their time in pauses after failures, in the worst round."""
+    worst: dict[Condition, float] = {}
+    for one in measurements:
+        share = one.evidence.pause_ratio or 0
+        if share >= PAUSED:
+            worst[one.condition] = max(share, worst.get(one.condition, 0))
+    return [
+        f"{at.strategy} at {at.connections:,}: clients that failed several times in a row waited"
+        f" before they connected again, {share:.0%} of the time of all clients"
+        for at, share in worst.items()
+    ]
 
 
 def two_quantiles(p50: Spread, p99: Spread) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 from calcbench.bench.analysis.ranking import leading, numbered_tiers, rankable, tier_numbers
 from calcbench.bench.analysis.summary import Row, Spread, Summary
 from calcbench.bench.schema.condition import Condition
+from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Run
 from calcbench.bench.system.terminal import console, echo, one_line, painted
 from calcbench.bench.units import format_number
@@ -19,7 +20,15 @@ from calcbench.bench.views.captions import doubts, failure_notes
 from calcbench.bench.views.remarks import remarks
 from calcbench.bench.views.standing import are_close, figures
 from calcbench.bench.views.text_table import aligned, places_of
-from calcbench.bench.views.wording import break_name, mark, marks, panel_heading, panels, served
+from calcbench.bench.views.wording import (
+    break_name,
+    mark,
+    marks,
+    panel_heading,
+    panels,
+    served,
+    users_in_words,
+)
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -77,8 +86,15 @@ def sections(summary: Summary, run: Run) -> list[Section]:
         ]
         below = [*failure_notes(rows), *marks(doubts(rows)), *wide_tiers(rows)]
         below += [*remarks(shown, run), *fairness(rows)]
-        found.append(Section(panel_heading(rows[0].condition, run.plan), shown, cells, below))
+        found.append(Section(table_heading(rows, run.plan), shown, cells, below))
     return found
+
+
+def table_heading(rows: Sequence[Row], plan: Plan) -> str:
+    """Return the heading of the table of *rows*: what is asked, and by which users, if by any."""
+    heading = panel_heading(rows[0].condition, plan)
+    levels = {row.condition.connections for row in rows}
+    return f"{heading}; {users_in_words(plan, levels)}" if plan.think_s else heading
 
 
 def wide_tiers(rows: Sequence[Row]) -> list[str]:
@@ -96,7 +112,7 @@ def wide_tiers(rows: Sequence[Row]) -> list[str]:
 
 def rank(row: Row) -> tuple[int, bool, float]:
     """Return what sorts rows by clients, and then the best first, failures last."""
-    best = row.p99_ns.median if row.offered_per_s else -row.throughput.median
+    best = row.p99_ns.median if row.offered_per_s or row.think_s else -row.throughput.median
     return row.condition.connections, row.status != "ok", best
 
 

@@ -5,9 +5,11 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from calcbench.bench.analysis.summary import Row
+from calcbench.bench.schema.arrivals import CONSTANT
 from calcbench.bench.schema.condition import Condition, group_by
 from calcbench.bench.schema.judgements import CONTENDED, DRIVER_BOUND, SILENT, UNSTEADY
 from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, Plan
+from calcbench.bench.units import format_seconds
 
 NAME_LENGTH = 22  # characters of a strategy's name in one line
 NO_BREAK = "\u00a0"  # a space at which a line does not end
@@ -46,6 +48,13 @@ def panel_heading(condition: Condition, plan: Plan) -> str:
     if len(plan.reuses) > 1:
         return f"{condition.workload}, {REUSE[condition.reuse]}"
     return about(condition.workload)
+
+
+def users_in_words(plan: Plan, levels: Collection[int] = ()) -> str:
+    """Say who asks where users think: ``300 users who think 1 s``, at *levels* of them if given."""
+    number = f"{next(iter(levels)):,} " if len(levels) == 1 else ""
+    average = "" if plan.thinking == CONSTANT else " on average"
+    return f"{number}users who think {format_seconds(plan.think_s)}{average}"
 
 
 def mark(row: Row) -> str:

@@ -1,11 +1,11 @@
-"""What open loops have in common: when requests are due, and which have waited for too long."""
+"""What all drivers of a load share: when requests are due, and which have waited for too long."""
 
 from collections import deque
 from collections.abc import Iterator
 
 from calcbench.bench.loadgen.protocol import NOBODY, TAG_BITS, WAITED
 from calcbench.bench.loadgen.spec import LoadSpec
-from calcbench.bench.schema.arrivals import every_nth, schedule
+from calcbench.bench.schema.arrivals import every_nth, schedule, thinks
 from calcbench.bench.schema.outcomes import TIMED_OUT
 
 NEVER_BEGUN = NOBODY << TAG_BITS | WAITED | TIMED_OUT  # what stands in the sample of such a request
@@ -18,6 +18,12 @@ def due_times(spec: LoadSpec, start_ns: int) -> Iterator[int]:
     """
     due = schedule(spec.rate, spec.arrivals, spec.seed)
     return (start_ns + ns for ns in every_nth(due, spec.number, spec.drivers))
+
+
+def think_times(spec: LoadSpec) -> Iterator[Iterator[int]]:
+    """Yield, for each user of this driver's part of *spec*, how long it thinks, again and again."""
+    users = thinks(spec.think_s, spec.thinking, spec.seed)
+    return every_nth(users, spec.number, spec.drivers)
 
 
 def give_up(

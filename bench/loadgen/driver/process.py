@@ -8,16 +8,18 @@ is ready, and then reads from a second line when all of them begin. When its sta
 does it: whoever started it is gone or does not want it any more.
 
 In a closed loop each of N clients sends a request, waits for the whole response, and sends the
-next. In an open loop requests are due at times that are fixed in advance
-(`calcbench.bench.schema.arrivals`). When one is due it goes out over a connection that is free, or
-over a new one while there are fewer than N, or else waits for the first that becomes free. What the
-words of a result mean:
+next, or, as a user does, thinks before. In an open loop requests are due at times that are fixed in
+advance (`calcbench.bench.schema.arrivals`). All N connections that are kept are opened before the
+load begins. When a request is due it goes out over the one that was idle longest, so that they take
+turns; or, where as few as possible are to be used, over the one that was used last, and over a new
+one while there are fewer than N. It waits for the first that becomes free where none is. What the
+server closes meanwhile is opened again when its turn comes. What the words of a result mean:
 
-- A request is *intended* for the moment when it is due, in a closed loop for the one when its
-  client starts on it. It is *sent* when its client starts on it: when it calls `send`, or, where
-  it needs a connection first, when it calls `connect`. The *first* octet of the response and the
-  last, when it is *done*, are timed when they have been read. A request that never got a
-  connection is sent, and done, when it is given up.
+- A request is *intended* for the moment when it is due: a user's at the end of a think, that of a
+  closed loop without thinks when its client starts on it. It is *sent* when its client starts on
+  it: when it calls `send`, or, where it needs a connection first, when it calls `connect`. The
+  *first* octet of the response and the last, when it is *done*, are timed when they have been read.
+  A request that never got a connection is sent, and done, when it is given up.
 - *ok*, *wrong*, *http_error*: a response came and was the right one, was not (another number, or
   framing that does not hold: a malformed head, a byte too many, a close before the last one),
   or had a status other than the one that is right. Why the first was refused is reported.
@@ -28,10 +30,13 @@ words of a result mean:
   closed, and then closes itself, as it must (RFC 9112 §9.6), before it goes on: so there are never
   more than N connections. The response is right all the same, and was *done* with its last byte.
 - The window opens and closes between two batches of events, at times that are measured and not
-  assumed. In a closed loop it counts the requests that end within it, also those that began
-  before it. A request *in flight* when it closes is neither counted nor sampled: a client that is
-  never served and whose time-out is longer than the window shows only in how many clients were
-  served.
+  assumed. In a closed loop it counts the requests that end within it, also those that began before
+  it, and of users the load goes on until what was out has ended, to tell who was served. A request
+  *in flight* when it closes is neither counted nor sampled: a client that is never served and whose
+  time-out is longer than the window shows only in how many clients were served.
+- After a failure a client of a closed loop connects again at once, and after several in a row it
+  pauses before, at most for `calcbench.bench.loadgen.driver.client.PAUSE_NS`. Time in which clients
+  pause or think is added up as *away*.
 - In an open loop it counts the requests that are intended for it, whenever they end; the load goes
   on until the last of them has. None is in flight then: nothing that was due is left out.
 """
@@ -75,14 +80,15 @@ def run(spec: LoadSpec, loop: Loop, start_ns: int) -> DriverReport:
     loop.spun = 0
     loop.checker.first_failures.clear()
     driver_cpu, driver_delay, opened = time.process_time_ns(), run_delay_ns(), clock()
+    away = loop.away_until(opened)
     recorder.send(Opened(opened))
     closed = loop.run_until(opened + round(spec.duration_s * 1e9))
     driver_cpu = max(time.process_time_ns() - driver_cpu - loop.spun, 0)
     driver_delay = run_delay_ns() - driver_delay
-    in_flight = loop.unfinished()
+    in_flight, away = loop.unfinished(), loop.away_until(closed) - away
     for name, tally in loop.tallies.items():
         tallies[name] = tally - tallies[name]
-    while loop.open_loop and not loop.stopped and loop.owes(closed):
+    while loop.keeps_schedule and not loop.stopped and loop.owes(closed):
         loop.run_until(clock() + DRAIN_NS)
     ended = clock()
     server_cpu = (group_cpu_ns(group) if group else 0) - server_cpu
@@ -98,6 +104,8 @@ def run(spec: LoadSpec, loop: Loop, start_ns: int) -> DriverReport:
         begun=loop.ring.begun(),
         ended=recorder.recorded - loop.never_begun,
         unfinished=loop.unfinished(),
+        unopened=loop.unopened,
+        away_ns=away,
     )
 
 
@@ -116,6 +124,7 @@ def main() -> None:
     try:
         prepare_process(spec)
         loop = Loop(spec, recorder)
+        loop.connect_all()
         start_ns = 0
         if spec.drivers > 1:
             recorder.send(Ready())

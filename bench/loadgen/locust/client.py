@@ -15,7 +15,7 @@ from gevent.event import Event
 from gevent.hub import Waiter
 from gevent.monkey import get_original
 
-from calcbench.bench.loadgen.driver.client import CLOSE_NS, PAUSE_NS
+from calcbench.bench.loadgen.driver.client import CLOSE_NS, pause_after
 from calcbench.bench.loadgen.driver.framing import FramingError
 from calcbench.bench.loadgen.driver.loop import FAILURES, NEVER, READ_SIZE, clock
 from calcbench.bench.loadgen.driver.response import Checker
@@ -29,6 +29,7 @@ from calcbench.bench.schema.outcomes import OK
 Socket = get_original("socket", "socket")
 SOCK_STREAM, SOCK_NONBLOCK = 1, os.O_NONBLOCK
 IPPROTO_TCP, TCP_NODELAY, MSG_PEEK = 6, 1, 2
+SOL_SOCKET, SO_ERROR = 1, 4
 WRITABLE = 2  # of gevent's watchers
 
 
@@ -45,15 +46,20 @@ class ClientLoop(Protocol):
     reporter: Reporter
     begun: Event
     due: Iterator[int] | None
+    away: int
+    away_ns: int
     server_lingers: bool
     is_over: bool
     waiting: deque[int]
-    idle: "list[Client]"
-    vacant: "list[Client]"
+    free: "deque[Client]"
 
     @property
     def take(self) -> Callable[[], Request]:
         """Return the next request and its right response, when it is called."""
+        ...
+
+    def think(self, client: "Client", now: int) -> None:
+        """Have the user of *client* think from *now* on: its waiter gets the moment of the end."""
         ...
 
     def fail(self, error: Exception) -> None:
@@ -79,16 +85,19 @@ class Client:
         self.first = 0
         self.intended = NEVER  # when the request that is out was due; NEVER between two
         self.waiter = Waiter(self.hub)
+        self.next_think: Callable[[], int] = int  # how long its user thinks, in nanoseconds
 
     def run(self) -> None:
         """Ask until the load is over; an error that is ours ends it for everybody."""
         loop = self.loop
         try:
             loop.begun.wait()
-            if loop.due is None:
-                self.ask_again_and_again()
-            else:
+            if loop.due is not None:
                 self.ask_when_due()
+            elif loop.spec.think_s:
+                self.ask_after_thinking()
+            else:
+                self.ask_again_and_again()
         except OSError as error:
             loop.fail(error)
         except Exception as error:  # a mistake of ours: Locust would go on without it
@@ -99,10 +108,25 @@ class Client:
             loop.leave()
 
     def ask_again_and_again(self) -> None:
-        """Be a client of a closed loop, which pauses after a failure."""
+        """Be a client of a closed loop, which pauses where it fails again and again."""
+        loop, failures = self.loop, 0
+        while not loop.is_over:
+            failures = 0 if self.ask(0) else failures + 1
+            if failures:
+                loop.away += 1
+                loop.away_ns -= clock()
+                gevent.sleep(pause_after(failures) / 1e9)
+                loop.away -= 1
+                loop.away_ns += clock()
+
+    def ask_after_thinking(self) -> None:
+        """Be a user, who thinks before each request."""
         while not self.loop.is_over:
-            if not self.ask(0):
-                gevent.sleep(PAUSE_NS / 1e9)
+            self.loop.think(self, clock())
+            due = self.waiter.get()
+            self.waiter.clear()
+            if due:
+                self.ask_afresh(due)
 
     def ask_when_due(self) -> None:
         """Be a client of an open loop."""
@@ -111,13 +135,20 @@ class Client:
             if loop.waiting:
                 self.ask(loop.waiting.popleft(), WAITED)
                 continue
-            (loop.idle if self.sock else loop.vacant).append(self)
+            if self.sock and loop.spec.reuse_first:
+                loop.free.appendleft(self)
+            else:
+                loop.free.append(self)
             due = self.waiter.get()
             self.waiter.clear()
             if due:
-                if self.sock and not self.is_quiet():
-                    self.hang_up()
-                self.ask(due)
+                self.ask_afresh(due)
+
+    def ask_afresh(self, due: int) -> None:
+        """Ask what was *due*, on the connection that there is unless the server has closed it."""
+        if self.sock and not self.is_quiet():
+            self.hang_up()
+        self.ask(due)
 
     def ask(self, intended: int, waited: int = 0) -> bool:
         """Ask one request and record it; tell whether the connection has not failed.
@@ -185,6 +216,26 @@ class Client:
                     raise FramingError("bytes after the end of the response")
         except OSError as error:  # the response was whole: how the server closes is its affair
             self.loop.server_lingers |= error.errno == errno.ETIMEDOUT
+
+    def connect(self) -> None:
+        """Open a connection for later; it is none where the server refuses."""
+        try:
+            self.dial()
+        except OSError as error:
+            self.hang_up()
+            if error.errno not in FAILURES:
+                raise
+
+    def is_connected(self) -> bool:
+        """Tell whether it has a connection that has come about."""
+        try:
+            return self.sock is not None and bool(self.sock.getpeername())
+        except OSError:
+            return False
+
+    def has_failed(self) -> bool:
+        """Tell whether its connection, which is to come about, never will."""
+        return self.sock is None or bool(self.sock.getsockopt(SOL_SOCKET, SO_ERROR))
 
     def dial(self) -> Any:
         """Return a socket that is connecting; what is sent waits for that. Raises OSError."""

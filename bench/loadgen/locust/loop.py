@@ -1,7 +1,7 @@
 """One load in one worker: its clients, when their requests are due, and its window."""
 
 import gc
-import itertools
+import heapq
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -10,8 +10,15 @@ import gevent
 from gevent.event import Event
 
 from calcbench.bench.loadgen.driver.address import find
-from calcbench.bench.loadgen.driver.loop import NEVER, SWEEPS, clock
-from calcbench.bench.loadgen.driver.open_loop import due_times, give_up
+from calcbench.bench.loadgen.driver.loop import (
+    CONNECT_AT_ONCE,
+    CONNECT_NS,
+    LOOK_NS,
+    NEVER,
+    SWEEPS,
+    clock,
+)
+from calcbench.bench.loadgen.driver.open_loop import due_times, give_up, think_times
 from calcbench.bench.loadgen.driver.process import DRAIN_NS, run_delay_ns
 from calcbench.bench.loadgen.driver.response import Checker
 from calcbench.bench.loadgen.locust.client import Client
@@ -41,13 +48,17 @@ class Loop:
         self.server_lingers = False  # whether it has once not closed what it should have
         self.never_begun = 0  # requests that were given up before they got a connection
 
+        self.unopened = 0  # connections that could not be opened before the load began
+        self.away = self.away_ns = 0  # clients that pause or think now, as in our driver's loop
+
         # Of an open loop: when requests are due, the next of them, those that wait for a
-        # connection, and the clients that have one and no request, or neither.
+        # connection, and the clients that have no request, in the order of their turns. Of users:
+        # a heap of when they will have thought, and their clients.
         self.due: Iterator[int] | None = None
         self.next_due = NEVER
         self.waiting: deque[int] = deque()
-        self.idle: list[Client] = []
-        self.vacant: list[Client] = []
+        self.free: deque[Client] = deque()
+        self.thinking: list[tuple[int, int, Client]] = []
         self.alarm: Alarm | None = None
 
     def perform(self) -> None:
@@ -84,8 +95,13 @@ class Loop:
             self.due = due_times(spec, start_ns)
             self.next_due = next(self.due)
             self.alarm = Alarm(self.send_what_is_due)
+        elif spec.think_s:
+            self.alarm = Alarm(self.wake_users)
+            for client, times in zip(self.clients, think_times(spec), strict=False):
+                client.next_think = times.__next__
         self.begun.set()
-        if self.alarm:
+        if self.due:
+            assert self.alarm
             self.alarm.set(self.next_due)
         self.all_left.wait(spec.warmup_s)
 
@@ -94,10 +110,11 @@ class Loop:
         self.checker.first_failures.clear()
         cpu, delay, opened = time.process_time_ns(), run_delay_ns(), clock()
         reporter.send(Opened(opened))
+        away = self.away_until(opened)
         self.all_left.wait(spec.duration_s)
         closed = clock()
         cpu, delay = time.process_time_ns() - cpu, run_delay_ns() - delay
-        in_flight = self.unfinished()
+        in_flight, away = self.unfinished(), self.away_until(closed) - away
         self.all_left.wait(TAIL_S)
         while self.owes(closed) and not self.is_over:
             gevent.sleep(DRAIN_NS / 1e9)
@@ -115,15 +132,38 @@ class Loop:
             unfinished=self.unfinished(),
             responses=ways[OK] + ways[WRONG] + ways[HTTP_ERROR],
             first_failures=self.checker.first_failures,
+            unopened=self.unopened,
+            away_ns=away,
         )
+
+    def connect_all(self) -> None:
+        """Open the connections that clients keep, as `connect_all` of our driver's loop does."""
+        spec = self.spec
+        keeps = spec.think_s > 0 or (spec.rate > 0 and not spec.reuse_first)
+        if not (keeps and spec.keep_alive):
+            return
+        until = clock() + CONNECT_NS
+        for start in range(0, len(self.clients), CONNECT_AT_ONCE):
+            some = self.clients[start : start + CONNECT_AT_ONCE]
+            for client in some:
+                client.connect()
+            while not all(client.is_connected() or client.has_failed() for client in some):
+                if clock() >= until:
+                    break
+                gevent.sleep(LOOK_NS / 1e9)
+        self.unopened = sum(not client.is_connected() for client in self.clients)
 
     def unfinished(self) -> int:
         """Return how many requests have been sent and have not ended."""
         return sum(client.intended != NEVER for client in self.clients)
 
+    def away_until(self, now: int) -> int:
+        """Return for how long clients have paused or thought, as our driver's loop does."""
+        return self.away_ns + self.away * now
+
     def owes(self, closed: int) -> bool:
-        """Tell whether a request of an open loop that was due before *closed* has not ended."""
-        if not self.spec.rate:
+        """Tell whether a request that was due before *closed* has not ended, and must have."""
+        if not (self.spec.rate or self.spec.think_s):
             return False
         first = self.waiting[0] if self.waiting else NEVER
         return min(self.next_due, first, *(client.intended for client in self.clients)) < closed
@@ -134,13 +174,33 @@ class Loop:
         assert self.alarm
         while self.next_due <= clock() and not self.is_over:
             intended, self.next_due = self.next_due, next(self.due)
-            if self.idle:
-                self.idle.pop().waiter.switch(intended)
-            elif self.vacant:
-                self.vacant.pop().waiter.switch(intended)
+            if self.free:
+                self.free.popleft().waiter.switch(intended)
             else:
                 self.waiting.append(intended)
         if not self.is_over:  # or it would ring without end
+            self.alarm.set(self.next_due)
+
+    def think(self, client: Client, now: int) -> None:
+        """Have the user of *client* think from *now* on: its waiter gets the moment of the end."""
+        assert self.alarm
+        self.away += 1
+        self.away_ns -= now
+        heapq.heappush(self.thinking, (now + client.next_think(), client.base, client))
+        if self.thinking[0][0] != self.next_due:
+            self.next_due = self.thinking[0][0]
+            self.alarm.set(self.next_due)
+
+    def wake_users(self) -> None:
+        """Have every user ask who has thought enough."""
+        assert self.alarm
+        while self.next_due <= clock() and not self.is_over:
+            intended, _, client = heapq.heappop(self.thinking)
+            self.next_due = self.thinking[0][0] if self.thinking else NEVER
+            self.away -= 1
+            self.away_ns += intended
+            client.waiter.switch(intended)
+        if not self.is_over:
             self.alarm.set(self.next_due)
 
     def sweep(self) -> None:
@@ -164,10 +224,10 @@ class Loop:
     def end(self) -> None:
         """Begin no more requests; what waits for a connection now was due after the window."""
         self.is_over = True
-        for client in itertools.chain(self.idle, self.vacant):
+        for client in (*self.free, *(client for _, _, client in self.thinking)):
             gevent.get_hub().loop.run_callback(client.waiter.switch, 0)
-        self.idle.clear()
-        self.vacant.clear()
+        self.free.clear()
+        self.thinking.clear()
 
     def leave(self) -> None:
         """Take note that one of the clients has ended."""

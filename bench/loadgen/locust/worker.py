@@ -109,6 +109,7 @@ class JoinedWorker:
         try:
             prepare_process(spec)
             self.loop = Loop(spec)
+            self.loop.connect_all()
         except OSError as error:
             self.reporter.send(DriverError(str(error)))
             return
@@ -127,7 +128,7 @@ class JoinedWorker:
         if self.performing:
             self.performing.kill()
         while not ConnectionUser.clients.empty():
-            ConnectionUser.clients.get()
+            ConnectionUser.clients.get().hang_up()
         self.loop = self.performing = None
 
     def report(self, **_: Any) -> None:
