@@ -315,7 +315,10 @@ def test_says_below_the_chart_what_was_run() -> None:
     _, closed = race(plan(*FIVE), STEPS)
     _, opened = race(plan(*FIVE, rate=12_500, arrivals="poisson", behaviours=("idle=20",)), STEPS)
 
+    _, users = race(plan(*FIVE, think_s=1.0), STEPS)
+
     assert "3 rounds of 1.00 s, connections kept alive, seed 1." in footer(closed)
+    assert "connections kept alive, users who think 1 s, seed 1." in footer(users)
     assert (
         "an open loop of 12,500 requests per second, poisson arrivals, with background clients"
         " idle=20, seed" in footer(opened)

@@ -303,18 +303,41 @@ def test_gathers_the_evidence_of_an_open_loop() -> None:
         responses=900,
         outcomes=Outcomes(ok=1000),
         late=499,
+        connections_used=7,
+        unopened=1,
     )
     evidence = gather(seen, make_condition(), PINNING, [], steadiness_of(seen))
 
     assert evidence.sent_ratio == 0.9
     assert evidence.achieved_ratio == 0.9
     assert evidence.late_ratio == 0.499
+    assert (evidence.connections_used, evidence.connections_unopened) == (7, 1)
     assert evidence.little_ratio is None
     assert classify(evidence).name == DRIVER_BOUND
     assert (
         classify(dataclasses.replace(evidence, waited_ratio=0.5, driver_fault="")).name
         != DRIVER_BOUND
     )
+
+
+def test_gathers_the_evidence_of_users_who_think() -> None:
+    """N = X (R + Z): what is missing of the time of all, nobody has accounted for."""
+    samples = closed_loop(8, MS, 9 * MS, S)
+    seen = make_observation(samples=samples, think_s=0.009, late=7, lateness_ns=MS)
+    for thought_ns, ratio in ((7_200 * MS, 1.0), (6_400 * MS, 0.9)):
+        users = dataclasses.replace(seen, busy_ns=800 * MS, away_ns=thought_ns)
+        evidence = gather(users, make_condition(), PINNING, [], steadiness_of(users))
+
+        assert evidence.little_ratio == ratio
+        assert classify(evidence).name == (SERVER_BOUND if ratio == 1 else INVALID)
+    assert evidence.late_ratio == 0.001
+    assert evidence.pause_ratio is None
+
+
+def test_says_which_share_of_their_time_clients_paused() -> None:
+    seen = make_observation(samples=closed_loop(8, MS, 5_000, S), away_ns=2 * S)
+
+    assert gather(seen, make_condition(), PINNING, [], steadiness_of(seen)).pause_ratio == 0.25
 
 
 def test_a_window_can_begin_later() -> None:

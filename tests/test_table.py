@@ -125,6 +125,34 @@ def test_has_a_table_for_each_way_of_connecting() -> None:
     assert "fork cannot run here: needs os.fork" in text
 
 
+@pytest.mark.parametrize(
+    ("users", "more", "heading"),
+    [
+        ((300,), {"think_s": 1.0}, "add: the calculator alone; 300 users who think 1 s"),
+        (
+            (30, 300),
+            {"think_s": 0.25, "thinking": "exponential"},
+            "add: the calculator alone; users who think 250 ms on average",
+        ),
+    ],
+)
+def test_says_who_asks_where_users_think(
+    users: tuple[int, ...], more: dict[str, Any], heading: str
+) -> None:
+    plan = Plan(("fork",), connections=users, **more)
+    rows = [row("fork", count, 300.0, think_s=more["think_s"]) for count in users]
+
+    assert next(iter(plain_lines(summary(*rows), run(plan)))) == heading
+
+
+def test_ranks_by_p99_where_users_think() -> None:
+    quick, slow = spread([1_000_000] * 3), spread([9_000_000] * 3)
+    rows = row("a", 8, 8.0, p99_ns=slow, think_s=1.0), row("b", 8, 7.9, p99_ns=quick, think_s=1.0)
+    lines = list(plain_lines(summary(*rows), run(Plan(("a", "b"), think_s=1.0))))
+
+    assert [line.split()[1:3] for line in lines[2:4]] == [["b", "1"], ["a", "2"]]
+
+
 def test_marks_a_partial_result() -> None:
     first = next(iter(plain_lines(summary(*ROWS, partial=True), run())))
 

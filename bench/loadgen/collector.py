@@ -257,7 +257,8 @@ class Tally:
         import numpy as np
 
         opened, closed = collector.window()
-        open_loop, thinks = collector.specs[0].rate > 0, collector.specs[0].think_s > 0
+        open_loop = collector.specs[0].rate > 0
+        keeps_schedule = open_loop or collector.specs[0].think_s > 0
         right = columns["outcome"] == OK
         ended = (columns["done_ns"] >= 0) & (columns["done_ns"] <= closed - opened)
         counted = ended
@@ -268,7 +269,7 @@ class Tally:
         ways = np.bincount(inside["outcome"], minlength=len(OUTCOMES))
         self.ways = [have + int(new) for have, new in zip(self.ways, ways, strict=True)]
         client, outcome = inside["client"], inside["outcome"]
-        if thinks:  # all that were out at any time in the window: none of them is cut off
+        if keeps_schedule:  # all that were out at any time in the window: we wait for their ends
             begun, done = columns["intended_ns"], columns["done_ns"]
             out = (done >= 0) & (begun < closed - opened)
             client, outcome = columns["client"][out], columns["outcome"][out]
@@ -276,7 +277,7 @@ class Tally:
             self.busy_ns += int(spans.sum())
         self.served |= set(np.unique(client[outcome == OK]).tolist())
         self.asked |= set(np.unique(client[client >= 0]).tolist())
-        if open_loop or thinks:
+        if keeps_schedule:
             late, lateness_ns, waited = count_late(inside, collector.late_ns)
             self.late, self.waited = self.late + late, self.waited + waited
             self.lateness_ns = max(self.lateness_ns, lateness_ns)

@@ -48,7 +48,7 @@ class Observation:
     met, by behaviour. *begun* requests, of which *ended* have an outcome and *unfinished* have not,
     are all since the drivers started. *histograms* take the place of *samples* when there are too
     many. *wrk* is what it saw, where it was asked. Of an open loop's connections *connections_used*
-    carried a request that was due in the window, and *unopened* could not be opened before the load
+    had a request in the window, and *unopened* could not be opened before the load
     began. In a closed loop its clients paused or thought for *away_ns* in the window, added up.
     They are users who think for *think_s* before they ask, where that is above 0, and for *busy_ns*
     their requests were out, None where nobody knows. *responses_seen* counts every response since

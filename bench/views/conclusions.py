@@ -35,7 +35,7 @@ from calcbench.bench.views.standing import (
     sure_ratio,
     too_little,
 )
-from calcbench.bench.views.wording import panels, plural
+from calcbench.bench.views.wording import clients_noun, panels, plural
 
 FAILURES = {  # what happened to a row's rounds, by its status
     "ok": "Some rounds of {} do not count.",
@@ -62,8 +62,7 @@ def verdict(summary: Summary) -> list[str]:
     ]
     for setting, workloads in zip(settings, by_workload, strict=True):
         leads = [f"{workload}: {leader(found)}" for workload, found in workloads.items()]
-        noun = "user" if any(row.think_s for row in rows) else "connection"
-        clients = f"{format_number(top)} {plural(top, noun)}"
+        clients = f"{format_number(top)} {plural(top, clients_noun(rows))}"
         way = f" ({setting.reuse})" if len(settings) > 1 else ""
         sentences.append(f"With {clients}{way}, {'; '.join(leads)}.")
     for workloads in by_workload:

@@ -14,6 +14,7 @@ from calcbench.bench.analysis.scaling import lines_of
 from calcbench.bench.analysis.summary import Row
 from calcbench.bench.views.palette import Style
 from calcbench.bench.views.scaling import Curve
+from calcbench.bench.views.wording import clients_noun
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,7 +61,7 @@ def draw_lines(
     shown = [value for row in with_figures(rows) for value in metric.of(row)]
     scale_values(ax.yaxis, shown + modelled)
     at = scale_levels(ax, levels, width)
-    ax.set_xlabel("connections at once")
+    ax.set_xlabel(f"{clients_noun(rows)}s at once")
     # The title of the vertical axis lies above it: nobody has to turn their head.
     title_at = (-AXIS_ROOM / width, 1 + 0.2 / height)
     ax.text(*title_at, metric.axis + scale_note(ax.yaxis), transform=ax.transAxes)

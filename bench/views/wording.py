@@ -9,7 +9,6 @@ from calcbench.bench.schema.arrivals import CONSTANT
 from calcbench.bench.schema.condition import Condition, group_by
 from calcbench.bench.schema.judgements import CONTENDED, DRIVER_BOUND, SILENT, UNSTEADY
 from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, Plan
-from calcbench.bench.units import format_seconds
 
 NAME_LENGTH = 22  # characters of a strategy's name in one line
 NO_BREAK = "\u00a0"  # a space at which a line does not end
@@ -54,7 +53,13 @@ def users_in_words(plan: Plan, levels: Collection[int] = ()) -> str:
     """Say who asks where users think: ``300 users who think 1 s``, at *levels* of them if given."""
     number = f"{next(iter(levels)):,} " if len(levels) == 1 else ""
     average = "" if plan.thinking == CONSTANT else " on average"
-    return f"{number}users who think {format_seconds(plan.think_s)}{average}"
+    length = f"{plan.think_s:.10g} s" if plan.think_s >= 1 else f"{1000 * plan.think_s:.10g} ms"
+    return f"{number}users who think {length}{average}"
+
+
+def clients_noun(rows: Iterable[Row]) -> str:
+    """Return what counts the clients of *rows*, in the singular: users, or connections."""
+    return "user" if any(row.think_s for row in rows) else "connection"
 
 
 def mark(row: Row) -> str:
