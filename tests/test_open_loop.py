@@ -437,7 +437,7 @@ DELAYS = {0: 0, LATE_NS: 0, LATE_NS + 1: 0, 3_000_000: 0, 5_000_000: WAITED}
 
 @pytest.mark.parametrize(("limits", "late"), [({}, 2), ({"late_ns": -1}, 4)])
 def test_counts_as_late_what_was_sent_late_without_a_reason(
-    limits: dict[str, int], late: int
+    limits: dict[str, Any], late: int
 ) -> None:
     """What found no connection free has waited for the server."""
     samples = [(0, delay, delay + 1, delay + 2, tag) for delay, tag in DELAYS.items()]

@@ -11,6 +11,7 @@ The history of `SUMMARY_VERSION`:
 2. Each figure has its rounds' values and the 95 % interval of its median, each row the numbers of
    its rounds, its judgement and how fairly its clients and workers were served.
 3. A condition names its interpreter, application and target too.
+4. A row says how long its users think.
 """
 
 import collections
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-SUMMARY_VERSION = 3
+SUMMARY_VERSION = 4
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from calcbench.bench.diagnosis import littles_law
 from calcbench.bench.diagnosis.classify import Judgement, classify
+from calcbench.bench.diagnosis.closed_loop import of_a_closed_loop
 from calcbench.bench.diagnosis.steady_state import Steadiness, assess_steadiness
 from calcbench.bench.loadgen.observation import Observation, count_late
 from calcbench.bench.schema.calibration import Calibration
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.evidence import Evidence
 from calcbench.bench.schema.outcomes import OK, OUTCOMES, Outcomes
-from calcbench.bench.schema.plan import KEEP_ALIVE
 from calcbench.bench.system.cpus import Pinning
 from calcbench.bench.system.sampler import Sample, between
 from calcbench.bench.system.usage import Life, ResourceUsage, resource_usage
@@ -184,20 +184,8 @@ def of_the_requests(evidence: Evidence, observation: Observation, condition: Con
             observation.begun, observation.ended, observation.unfinished
         )
         evidence = dataclasses.replace(evidence, unaccounted=unaccounted)
-    if observation.think_s:
-        return of_the_users(evidence, observation, condition)
     if not rate:
-        paused = observation.away_ns / elapsed_ns / condition.connections
-        little_ratio = littles_law.little_ratio(
-            observation.samples,
-            elapsed_ns,
-            condition.connections,
-            observation.in_flight,
-            keep_alive=condition.reuse == KEEP_ALIVE,
-        )
-        return dataclasses.replace(
-            evidence, little_ratio=little_ratio, pause_ratio=round(paused, 4)
-        )
+        return of_a_closed_loop(evidence, observation, condition)
     due = max(observation.outcomes.total, 1)
     return dataclasses.replace(
         evidence,
@@ -208,28 +196,6 @@ def of_the_requests(evidence: Evidence, observation: Observation, condition: Con
         waited_ratio=round(observation.waited / due, 4),
         lateness_ns=observation.lateness_ns,
         connections_used=observation.connections_used,
-        connections_unopened=observation.unopened,
-    )
-
-
-def of_the_users(evidence: Evidence, observation: Observation, condition: Condition) -> Evidence:
-    """Return *evidence* with whether the time of users who think adds up, and who was late.
-
-    Behind a cut nobody knows which part of the thinks is left.
-    """
-    little_ratio = None
-    if observation.busy_ns is not None and observation.outcomes.total:
-        little_ratio = littles_law.users_ratio(
-            observation.busy_ns,
-            observation.away_ns,
-            observation.elapsed_ns,
-            condition.connections,
-        )
-    return dataclasses.replace(
-        evidence,
-        little_ratio=little_ratio,
-        late_ratio=round(observation.late / max(observation.outcomes.total, 1), 4),
-        lateness_ns=observation.lateness_ns,
         connections_unopened=observation.unopened,
     )
 

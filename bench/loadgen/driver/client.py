@@ -1,7 +1,7 @@
 """One client of those that are measured, as the driver's loop sees it."""
 
 from collections.abc import Callable
-from socket import socket
+from socket import SO_ERROR, SOL_SOCKET, socket
 
 from calcbench.bench.loadgen.driver.framing import Incoming
 from calcbench.bench.loadgen.protocol import TAG_BITS
@@ -33,6 +33,23 @@ def pause_after(failures: int) -> int:
     if failures < 2:
         return 0
     return min(FIRST_PAUSE_NS << min(failures - 2, 16), PAUSE_NS)  # 16: of no number without end
+
+
+def is_connected(sock: socket) -> bool:
+    """Tell whether the connection of *sock*, which may be closed, has come about."""
+    try:
+        sock.getpeername()
+    except OSError:
+        return False
+    return True
+
+
+def is_connecting(sock: socket) -> bool:
+    """Tell whether the connection of *sock*, which may be closed, may still come about."""
+    try:
+        return not is_connected(sock) and not sock.getsockopt(SOL_SOCKET, SO_ERROR)
+    except OSError:
+        return False
 
 
 class Client:
@@ -74,11 +91,3 @@ class Client:
         self.incoming: Incoming | None = None
         self.expected: bytes | None = b""
         self.unsent = b""
-
-    def is_connected(self) -> bool:
-        """Tell whether it has a connection that has come about."""
-        try:
-            self.sock.getpeername()
-        except OSError:
-            return False
-        return True

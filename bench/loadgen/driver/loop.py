@@ -37,6 +37,8 @@ from calcbench.bench.loadgen.driver.client import (
     READING,
     SENDING,
     Client,
+    is_connected,
+    is_connecting,
     pause_after,
 )
 from calcbench.bench.loadgen.driver.framing import FramingError
@@ -145,12 +147,10 @@ class Loop:
             some = self.everyone[start : start + CONNECT_AT_ONCE]
             for client in some:
                 self.connect(client)
-            while not all(client.is_connected() for client in some):
-                now = self.run_until(clock() + LOOK_NS)
-                some = [client for client in some if client.state == IDLE]  # or it was refused
-                if now >= until or self.stopped:
+            while any(is_connecting(client.sock) for client in some):
+                if self.run_until(clock() + LOOK_NS) >= until or self.stopped:
                     break
-        self.unopened = sum(not client.is_connected() for client in self.everyone)
+        self.unopened = sum(not is_connected(client.sock) for client in self.everyone)
 
     def connect(self, client: Client) -> None:
         """Open a connection for *client*, who asks later."""

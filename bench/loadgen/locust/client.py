@@ -29,7 +29,6 @@ from calcbench.bench.schema.outcomes import OK
 Socket = get_original("socket", "socket")
 SOCK_STREAM, SOCK_NONBLOCK = 1, os.O_NONBLOCK
 IPPROTO_TCP, TCP_NODELAY, MSG_PEEK = 6, 1, 2
-SOL_SOCKET, SO_ERROR = 1, 4
 WRITABLE = 2  # of gevent's watchers
 
 
@@ -225,17 +224,6 @@ class Client:
             self.hang_up()
             if error.errno not in FAILURES:
                 raise
-
-    def is_connected(self) -> bool:
-        """Tell whether it has a connection that has come about."""
-        try:
-            return self.sock is not None and bool(self.sock.getpeername())
-        except OSError:
-            return False
-
-    def has_failed(self) -> bool:
-        """Tell whether its connection, which is to come about, never will."""
-        return self.sock is None or bool(self.sock.getsockopt(SOL_SOCKET, SO_ERROR))
 
     def dial(self) -> Any:
         """Return a socket that is connecting; what is sent waits for that. Raises OSError."""

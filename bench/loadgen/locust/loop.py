@@ -10,6 +10,7 @@ import gevent
 from gevent.event import Event
 
 from calcbench.bench.loadgen.driver.address import find
+from calcbench.bench.loadgen.driver.client import is_connected, is_connecting
 from calcbench.bench.loadgen.driver.loop import (
     CONNECT_AT_ONCE,
     CONNECT_NS,
@@ -147,11 +148,12 @@ class Loop:
             some = self.clients[start : start + CONNECT_AT_ONCE]
             for client in some:
                 client.connect()
-            while not all(client.is_connected() or client.has_failed() for client in some):
+            while any(client.sock and is_connecting(client.sock) for client in some):
                 if clock() >= until:
                     break
                 gevent.sleep(LOOK_NS / 1e9)
-        self.unopened = sum(not client.is_connected() for client in self.clients)
+        opened = [client for client in self.clients if client.sock and is_connected(client.sock)]
+        self.unopened = len(self.clients) - len(opened)
 
     def unfinished(self) -> int:
         """Return how many requests have been sent and have not ended."""
