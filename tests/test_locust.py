@@ -42,6 +42,7 @@ from truth import (
 
 from calcbench.bench.cli.worker import master
 from calcbench.bench.diagnosis.failures import contradiction_of_totals
+from calcbench.bench.diagnosis.littles_law import users_ratio
 from calcbench.bench.loadgen.locust.cluster import Cluster
 from calcbench.bench.loadgen.locust.messages import (
     DIED,
@@ -268,6 +269,49 @@ def test_asks_for_what_is_due_and_nothing_else(
     assert observation.in_flight == 0
     assert (observation.samples["sent_ns"] >= intended).all()
     assert (observation.samples["first_ns"] > observation.samples["sent_ns"]).all()
+
+
+def test_gives_every_connection_its_turn(cluster: Cluster) -> None:
+    with truth(right) as port:
+        observation = drive(
+            cluster, port, lambda seen: seen.connections_used == 10, rate=100, connections=10
+        )
+
+    assert only(observation, "ok")
+    assert (observation.connections_used, observation.unopened) == (10, 0)
+
+
+def test_says_how_many_connections_could_not_be_opened(cluster: Cluster) -> None:
+    with nobody() as port:
+        observation = drive(cluster, port, rate=100, connections=7)
+
+    assert observation.unopened == 7
+    assert only(observation, "refused")
+
+
+@pytest.mark.parametrize("keep_alive", [True, False])
+def test_users_think_before_each_request(cluster: Cluster, keep_alive: bool) -> None:
+    with truth(right if keep_alive else once(response_to)) as port:
+        observation = drive(
+            cluster,
+            port,
+            lambda seen: seen.outcomes.ok > 40,
+            think_s=0.05,
+            connections=20,
+            keep_alive=keep_alive,
+        )
+    samples = observation.samples
+    order = np.lexsort((samples["done_ns"], samples["client"]))
+    intended, done, client = (samples[name][order] for name in ("intended_ns", "done_ns", "client"))
+    thought = (intended[1:] - done[:-1])[client[1:] == client[:-1]]
+
+    assert only(observation, "ok")
+    assert observation.clients_served == 20
+    assert (thought >= 50_000_000).all()
+    assert (samples["sent_ns"] >= samples["intended_ns"]).all()
+    assert observation.busy_ns is not None
+    ratio = users_ratio(observation.busy_ns, observation.away_ns, observation.elapsed_ns, 20)
+    assert ratio == pytest.approx(1, abs=0.05)
 
 
 def test_gives_up_what_never_got_a_connection(cluster: Cluster) -> None:
