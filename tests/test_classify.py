@@ -13,13 +13,12 @@ from calcbench.bench.diagnosis.classify import classify
 from calcbench.bench.diagnosis.evidence import (
     ServerWatch,
     assess,
-    begin_later,
     gather,
     of_the_cores,
     of_the_driver,
-    steadiness_of,
 )
 from calcbench.bench.diagnosis.steady_state import NO_RESPONSES
+from calcbench.bench.diagnosis.warmup import begin_later, steadiness_of
 from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.schema.evidence import NO_EVIDENCE, Evidence
 from calcbench.bench.schema.judgements import (
@@ -71,6 +70,7 @@ def calm(**changes: Any) -> Evidence:
         ({"steal_ratio": 0.04}, CONTENDED, "the host took 4% of a core"),
         ({"other_load_ratio": 0.3}, CONTENDED, "other programs used 30% of a core"),
         ({"driver_delay_ratio": 0.1}, CONTENDED, "the driver waited for its core 10%"),
+        ({"driver_delay_ratio": 0.5}, DRIVER_BOUND, "the driver waited for its core 50%"),
         ({"server_delay_ratio": 0.1}, CONTENDED, "the server waited for its core 10%"),
         ({"settled": False, "settled_why": "it drifted"}, UNSTEADY, "it drifted"),
         ({"settled": False, "settled_why": NO_RESPONSES}, SILENT, "no response came"),
@@ -296,6 +296,7 @@ def test_gathers_the_evidence_of_an_open_loop() -> None:
         "latency_ns": sent + MS - intended,
         "client": intended % 8,
         "outcome": intended * 0,
+        "waited": intended * 0,
     }
     seen = make_observation(
         samples=samples,
@@ -431,7 +432,7 @@ def test_counts_anew_what_was_late_behind_the_warm_up() -> None:
 
     assert 0.25 * S < result.cut_ns < 0.35 * S
     assert (rest.late, rest.lateness_ns, rest.waited) == (20, 2 * MS, 0)
-    assert seen.driver_fault
-    assert not rest.driver_fault
+    assert not seen.in_time
+    assert rest.in_time
     assert result.evidence.driver_fault == ""
     assert result.judgement.name == SERVER_BOUND

@@ -243,11 +243,8 @@ def an_open_loop(**changes: object) -> Observation:
 
 def test_says_that_it_could_not_keep_its_schedule() -> None:
     assert an_open_loop().driver_fault == ""
-    assert an_open_loop(late=10).driver_fault == ""
-    assert "1.1% of the requests" in an_open_loop(late=11, lateness_ns=2_000_000).driver_fault
-    assert "worst by 1.00 s" in an_open_loop(late=11, lateness_ns=1_000_000_000).driver_fault
-    assert "worst by 2.00 ms" in an_open_loop(late=11, lateness_ns=2_000_000).driver_fault
-    assert an_open_loop(late=11, offered_per_s=0).driver_fault == ""
+    assert an_open_loop(late=10).in_time
+    assert not an_open_loop(late=11).in_time
     assert an_open_loop(responses=500).driver_fault == ""  # a server that is full
     assert (
         "500 were answered" in an_open_loop(responses=500, driver_cpu_ns=950_000_000).driver_fault
@@ -284,7 +281,6 @@ def test_counts_as_late_what_was_sent_late_without_a_reason(
     assert (observation.late, observation.waited) == (late, 1)
     assert observation.outcomes.total == len(DELAYS)
     assert observation.lateness_ns == 3_000_000
-    assert "worst by 3.00 ms" in observation.driver_fault
 
 
 def test_makes_histograms_of_too_many_samples() -> None:
@@ -295,7 +291,7 @@ def test_makes_histograms_of_too_many_samples() -> None:
     of = observation.histograms.of
     assert observation.outcomes.ok == 100  # and what was due before the window is left out
     assert len(observation.samples["sent_ns"]) == 0
-    assert [of[name].get_total_count() for name in of] == [100] * 3
+    assert [of[name].get_total_count() for name in of] == [100] * 5
     assert of["service"].get_min_value() >= 999_000
     assert observation.columns["response_count"].sum() == 100
 
@@ -318,8 +314,7 @@ def test_refuses_windows_that_have_no_moment_in_common() -> None:
         collector.collect()
 
 
-def test_writes_no_column_that_only_an_observer_needs() -> None:
-    observation = collected([(0, 0, 1, 2, OK)])
+def test_writes_who_has_waited_for_a_connection() -> None:
+    observation = collected([(0, 0, 1, 2, OK), (0, 5, 6, 7, WAITED | OK)])
 
-    assert "waited" in observation.samples
-    assert "waited" not in observation.columns
+    assert observation.columns["waited"].tolist() == [0, 1]

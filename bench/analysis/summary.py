@@ -11,6 +11,7 @@ The history of `SUMMARY_VERSION`:
 2. Each figure has its rounds' values and the 95 % interval of its median, each row the numbers of
    its rounds, its judgement and how fairly its clients and workers were served.
 3. A condition names its interpreter, application and target too.
+4. Of an open loop, what the quantiles would be at least without the driver's lateness.
 """
 
 import collections
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from calcbench.bench.analysis.inference import median_interval
+from calcbench.bench.analysis.lateness import least_quantiles
 from calcbench.bench.analysis.quantiles import quantile
 from calcbench.bench.schema.condition import Condition, group_by
 from calcbench.bench.schema.histogram import sorted_times
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-SUMMARY_VERSION = 3
+SUMMARY_VERSION = 4
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,8 @@ class Row:
 
     In an open loop, where *offered_per_s* is above 0, *p50_ns* and its like are response times,
     from the moment when a request was due. They are the sum of the dispatch delay, until it was
-    sent, and of the service time, from there.
+    sent, and of the service time, from there. As the driver's lateness is inside them, they are
+    upper ends; *prompt_p50_ns* and its like are the lower ones, had it sent everything in time.
     """
 
     condition: Condition
@@ -99,6 +102,10 @@ class Row:
     service_p99_ns: Spread = NOTHING
     dispatch_p50_ns: Spread = NOTHING
     dispatch_p99_ns: Spread = NOTHING
+    prompt_p50_ns: Spread = NOTHING
+    prompt_p90_ns: Spread = NOTHING
+    prompt_p99_ns: Spread = NOTHING
+    prompt_max_ns: Spread = NOTHING
 
     @property
     def starves(self) -> bool:
@@ -213,7 +220,10 @@ def why_not(measurement: Measurement) -> str:
 
 
 def parts(rounds: list[Measurement], folder: Path) -> dict[str, Spread]:
-    """Return the parts of the response time over *rounds* of an open loop; none of a closed one."""
+    """Return the parts of the response time over *rounds* of an open loop; none of a closed one.
+
+    And what it is at least without the driver's lateness.
+    """
     if not all(measurement.offered_per_s for measurement in rounds):
         return {}
     samples = [read_samples(folder, measurement) for measurement in rounds]
@@ -222,6 +232,10 @@ def parts(rounds: list[Measurement], folder: Path) -> dict[str, Spread]:
         times = [sorted_times(one, part) for one in samples]
         found[f"{part}_p50_ns"] = spread(quantile(ns, 0.5) for ns in times)
         found[f"{part}_p99_ns"] = spread(quantile(ns, 0.99) for ns in times)
+    levels = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1}
+    least = [least_quantiles(one, *levels.values()) for one in samples]
+    for name, values in zip(levels, zip(*least, strict=True), strict=True):
+        found[f"prompt_{name}_ns"] = spread(values)
     return found
 
 

@@ -5,14 +5,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from calcbench.bench.analysis.quantiles import quantile
 from calcbench.bench.diagnosis import littles_law
 from calcbench.bench.diagnosis.classify import Judgement, classify
-from calcbench.bench.diagnosis.steady_state import Steadiness, assess_steadiness
-from calcbench.bench.loadgen.observation import Observation, count_late
+from calcbench.bench.diagnosis.lateness import lateness_error
+from calcbench.bench.diagnosis.steady_state import Steadiness
+from calcbench.bench.diagnosis.warmup import steadiness_of, without_warmup
+from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.schema.calibration import Calibration
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.evidence import Evidence
-from calcbench.bench.schema.outcomes import OK, OUTCOMES, Outcomes
+from calcbench.bench.schema.lateness import lateness, overdue_ns
 from calcbench.bench.schema.plan import KEEP_ALIVE
 from calcbench.bench.system.cpus import Pinning
 from calcbench.bench.system.sampler import Sample, between
@@ -20,11 +23,10 @@ from calcbench.bench.system.usage import Life, ResourceUsage, resource_usage
 from calcbench.core.serving.counters import Worker
 
 if TYPE_CHECKING:
-    from calcbench.bench.schema.samples import Samples
+    pass
 
 
 UNANSWERED = "no request that was due in the second part of the window was answered"
-MOMENTS = ("intended_ns", "sent_ns", "first_ns", "done_ns")  # columns that count from the opening
 
 
 @dataclass(frozen=True)
@@ -195,8 +197,7 @@ def of_the_requests(evidence: Evidence, observation: Observation, condition: Con
         return dataclasses.replace(evidence, little_ratio=little_ratio)
     due = max(observation.outcomes.total, 1)
     return dataclasses.replace(
-        evidence,
-        driver_fault=observation.driver_fault,
+        of_the_lateness(evidence, observation),
         sent_ratio=littles_law.sent_ratio(observation.samples, elapsed_ns),
         achieved_ratio=round(observation.responses * 1e9 / elapsed_ns / rate, 4),
         late_ratio=round(observation.late / due, 4),
@@ -205,83 +206,22 @@ def of_the_requests(evidence: Evidence, observation: Observation, condition: Con
     )
 
 
-def steadiness_of(observation: Observation) -> Steadiness:
-    """Return whether the right responses of an *observation* settled."""
-    samples, elapsed_ns = observation.samples, observation.elapsed_ns
-    right = samples["outcome"] == OK
-    sent, done = (column[right] for column in littles_law.sent_and_done(samples))
-    inside = done < elapsed_ns
-    return assess_steadiness(
-        done[inside],
-        (done - sent)[inside],
-        elapsed_ns,
-        offered_per_s=observation.offered_per_s,
+def of_the_lateness(evidence: Evidence, observation: Observation) -> Evidence:
+    """Return *evidence* with what the driver's lateness does to the figures of an open loop."""
+    samples, histograms = observation.samples, observation.histograms
+    error = lateness_error(histograms.columns() if histograms else samples)
+    evidence = dataclasses.replace(
+        evidence,
+        driver_fault=observation.driver_fault or error.fault,
+        lateness_error_ratio=round(error.ratio, 4),
     )
-
-
-def without_warmup(
-    observation: Observation, cut_ns: int, usage_samples: Sequence[Sample]
-) -> Observation:
-    """Return *observation* as if its window had opened *cut_ns* later.
-
-    The CPU time of the rest is shared out as the samples of the server have it, the driver's
-    by the requests, each of which costs it about the same.
-    """
+    if not len(samples["outcome"]):  # histograms do not say what came when
+        return evidence
     import numpy as np
 
-    open_loop = observation.offered_per_s > 0
-    samples = begin_later(observation.samples, cut_ns, open_loop=open_loop)
-    ways = np.bincount(samples["outcome"], minlength=len(OUTCOMES))
-    outcomes = Outcomes(*(int(count) for count in ways))
-    opened_ns, closed_ns = observation.opened_ns, observation.closed_ns
-    left = (observation.elapsed_ns - cut_ns) / observation.elapsed_ns
-    server = left
-    if len(usage_samples) >= 2 and (whole := between(usage_samples, opened_ns, closed_ns).cpu_ns):
-        server = min(between(usage_samples, opened_ns + cut_ns, closed_ns).cpu_ns / whole, 1)
-    requests = outcomes.total / max(observation.outcomes.total, 1)
-    right = samples["outcome"] == OK
-    done = littles_law.sent_and_done(observation.samples)[1]
-    responses = (
-        (observation.samples["outcome"] == OK) & (done >= cut_ns) & (done <= observation.elapsed_ns)
-    )
-    served = len(np.unique(samples["client"][right]))
-    if open_loop:
-        served = observation.clients_served + in_vain(observation.samples) - in_vain(samples)
-        late, lateness_ns, waited = count_late(samples)
-        observation = dataclasses.replace(
-            observation, late=late, lateness_ns=lateness_ns, waited=waited
-        )
+    late, elapsed_ns = np.sort(lateness(samples)), observation.elapsed_ns
     return dataclasses.replace(
-        observation,
-        opened_ns=opened_ns + cut_ns,
-        elapsed_ns=observation.elapsed_ns - cut_ns,
-        outcomes=outcomes,
-        responses=int(np.count_nonzero(responses)),
-        clients_served=served,
-        server_cpu_ns=round(observation.server_cpu_ns * server),
-        driver_cpu_ns=round(observation.driver_cpu_ns * requests),
-        driver_delay_ns=round(observation.driver_delay_ns * left),
-        samples=samples,
+        evidence,
+        lateness_p99_ns=quantile(late, 0.99),
+        overdue_ratio=round(overdue_ns(samples, elapsed_ns) / elapsed_ns, 4),
     )
-
-
-def in_vain(samples: "Samples") -> int:
-    """Return how many clients asked in *samples* and never got a right response."""
-    import numpy as np
-
-    clients, right = samples["client"], samples["outcome"] == OK
-    asked = np.unique(clients[clients >= 0])
-    return len(np.setdiff1d(asked, clients[right]))
-
-
-def begin_later(samples: "Samples", by_ns: int, *, open_loop: bool = False) -> "Samples":
-    """Return *samples* as if the window had opened *by_ns* later.
-
-    What had ended by then is gone; of an open loop, what had been due.
-    """
-    moments = samples["intended_ns"] if open_loop else littles_law.sent_and_done(samples)[1]
-    left = moments >= by_ns
-    return {
-        name: column[left] - by_ns if name in MOMENTS else column[left]
-        for name, column in samples.items()
-    }

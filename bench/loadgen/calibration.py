@@ -179,7 +179,7 @@ def measure_lateness(
         p50_ns=p50,
         p99_ns=p99,
         max_ns=most,
-        kept=not observation.driver_fault,
+        kept=observation.in_time and not observation.driver_fault,
     )
 
 

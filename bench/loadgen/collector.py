@@ -124,7 +124,8 @@ class Collector:
         """Take all samples that are held into the histograms, and let go of them."""
         from calcbench.bench.schema.histogram import Histograms
 
-        self.histograms = self.histograms or Histograms()
+        open_loop = self.specs[0].rate > 0
+        self.histograms = self.histograms or Histograms(open_loop=open_loop)
         for piece in self.pieces:
             self.histograms.add(self.tally.add(self, self.columns([piece])))
         self.pieces.clear()
@@ -216,6 +217,8 @@ class Collector:
             begun=sum(one.begun for one in reports),
             ended=sum(one.ended for one in reports),
             unfinished=sum(one.unfinished for one in reports),
+            carried_ns=tuple(self.tally.carried_ns),
+            warmup_ns=min(one.warmup_ns for one in reports),
         )
 
     def clients_served(self) -> int:
@@ -242,6 +245,7 @@ class Tally:
     late: int = 0
     lateness_ns: int = 0
     waited: int = 0
+    carried_ns: list[int] = field(default_factory=list)
 
     def add(self, collector: Collector, columns: "Samples") -> "Samples":
         """Count what is in *columns*; return those of them that are samples of the window."""
@@ -265,6 +269,8 @@ class Tally:
             late, lateness_ns, waited = count_late(inside, collector.late_ns)
             self.late, self.waited = self.late + late, self.waited + waited
             self.lateness_ns = max(self.lateness_ns, lateness_ns)
+            carried = right & ended & (columns["intended_ns"] < 0)
+            self.carried_ns += columns["done_ns"][carried].tolist()
         return inside
 
     def outcomes(self) -> Outcomes:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 from calcbench.bench.schema.evidence import WrkFigures
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.samples import compact
-from calcbench.bench.units import format_ns
 
 if TYPE_CHECKING:
     from calcbench.bench.schema.histogram import Histograms
@@ -14,7 +13,8 @@ if TYPE_CHECKING:
 
 # A request of an open loop is late when it is sent so long after it was due although a connection
 # was free: only the driver can have been slow. It is a little more than what a busy machine takes
-# to wake a process. With more than one in a hundred late, the driver is in the 99th percentile.
+# to wake a process. With more than one in a hundred late, the driver is in the 99th percentile of a
+# server that answers at once; what it does to a figure, `calcbench.bench.diagnosis.lateness` says.
 LATE_NS = 1_000_000
 LATE_SHARE = 0.01
 BUSY_SHARE = 0.9  # of a core: a driver that needs more may be what a request has waited for
@@ -50,7 +50,9 @@ class Observation:
     *samples* when there are too many. *wrk* is what it saw, where it was asked.
     *responses_seen* counts every response since the drivers started, -1 where nobody does, and
     *lost* says which of them died and what is lost with it. *first_failures* says, by outcome, why
-    the first response was not right.
+    the first response was not right. *carried_ns* is when right responses came to what was due
+    before the window, and *warmup_ns* how long the load had lasted by its opening, 0 where nobody
+    says.
     """
 
     elapsed_ns: int
@@ -77,6 +79,8 @@ class Observation:
     responses_seen: int = -1
     lost: str = ""
     first_failures: dict[str, str] = field(default_factory=dict)
+    carried_ns: "tuple[int, ...]" = ()
+    warmup_ns: int = 0
 
     @property
     def right_responses(self) -> int:
@@ -94,15 +98,13 @@ class Observation:
         return self.opened_ns + self.elapsed_ns
 
     @property
+    def in_time(self) -> bool:
+        """Whether the drivers sent nearly everything when it was due."""
+        return self.late <= LATE_SHARE * self.outcomes.total
+
+    @property
     def driver_fault(self) -> str:
         """Why this is not what was asked for, because a driver could not keep its schedule."""
-        total = self.outcomes.total
-        if self.offered_per_s and self.late > LATE_SHARE * total:
-            return (
-                f"the driver could not keep its schedule: {self.late / total:.1%} of the requests"
-                f" were sent more than {format_ns(LATE_NS)} after they were due, the worst by"
-                f" {format_ns(self.lateness_ns)}"
-            )
         whole = self.elapsed_ns * self.drivers
         busy = self.driver_cpu_ns + self.driver_delay_ns > BUSY_SHARE * whole
         busy = busy or self.driver_delay_ns > DELAYED_SHARE * whole

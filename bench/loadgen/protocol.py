@@ -58,7 +58,8 @@ class DriverReport:
     outcome, why the first response in it was not right.
 
     *begun* requests, of which *ended* have an outcome and *unfinished* have not, are all since the
-    driver started, and so are *responses*, None where it does not count them.
+    driver started, and so are *responses*, None where it does not count them. The load had lasted
+    for *warmup_ns* when the window opened, 0 where the driver does not say.
     """
 
     elapsed_ns: int
@@ -70,6 +71,7 @@ class DriverReport:
     ended: int
     unfinished: int
     responses: int | None = None
+    warmup_ns: int = 0
     background: dict[str, dict[str, int]] = dataclasses.field(default_factory=dict)
     first_failures: dict[str, str] = dataclasses.field(default_factory=dict)
 

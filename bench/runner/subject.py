@@ -97,7 +97,6 @@ def conclude(
     """
     plan, pinning = setup.plan, setup.pinning
     assessed = assess(observation, watch, condition, pinning, setup.calibration, reason)
-    reason = reason or assessed.observation.driver_fault
     if assessed.judgement.name == INVALID:
         reason = reason or assessed.judgement.why[0]
     observation = assessed.observation
@@ -119,7 +118,7 @@ def conclude(
         judgement=assessed.judgement.name,
         evidence=assessed.evidence,
         resource_usage=assessed.resource_usage,
-        warmup_ns=round(plan.warmup_s * 1e9) + assessed.cut_ns,
+        warmup_ns=(observation.warmup_ns or round(plan.warmup_s * 1e9)) + assessed.cut_ns,
         offered_per_s=observation.offered_per_s,
         samples_sha256=sha256,
     )

@@ -36,8 +36,10 @@ class Evidence:
     *little_ratio* is X · (R + Z) / N of a closed loop. In an open loop *sent_ratio* of what was due
     in the window was sent within it, *achieved_ratio* of what was offered was answered,
     *late_ratio* of the requests were sent late by the driver's fault, and *waited_ratio* found no
-    connection free; the latest was sent *lateness_ns* after it was due. *unaccounted*
-    requests were started and neither ended nor are in flight.
+    connection free; the latest was sent *lateness_ns* after it was due, and 99 in 100 at most
+    *lateness_p99_ns* after that. For *overdue_ratio* of the time the driver owed somebody a
+    request. *lateness_error_ratio* is the largest part that lateness may be of a reported quantile.
+    *unaccounted* requests were started and neither ended nor are in flight.
 
     *background_clients* counts what the others met, by behaviour. *histograms* says that there
     were too many samples to keep. *lost* says which driver died, and what is lost with it. Where
@@ -66,6 +68,9 @@ class Evidence:
     late_ratio: float | None = None
     waited_ratio: float | None = None
     lateness_ns: int | None = None
+    lateness_p99_ns: int | None = None
+    lateness_error_ratio: float | None = None
+    overdue_ratio: float | None = None
     unaccounted: int | None = None
     background_clients: dict[str, dict[str, int]] = field(default_factory=dict)
     histograms: bool = False

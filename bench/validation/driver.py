@@ -150,7 +150,7 @@ def measurements(plan: Plan) -> list[Measurement]:  # by make validate
 
     with tempfile.TemporaryDirectory() as folder:
         found = race(plan, among_strategies(plan), Path(folder) / "run").measurements
-    return [one for one in found if one.status == "ok"]
+    return [one for one in found if one.status == "ok" and not one.evidence.driver_fault]
 
 
 def self_checks(closed: list[Measurement], offered: list[Measurement]) -> Iterator[Requirement]:

@@ -17,6 +17,7 @@ from calcbench.bench.analysis.summary import Row
 from calcbench.bench.schema.judgements import DRIVER_BOUND, SERVER_BOUND
 from calcbench.bench.schema.result import Run
 from calcbench.bench.units import format_seconds
+from calcbench.bench.views.lateness import TAIL
 from calcbench.bench.views.standing import are_close, figures, share_one_round, too_little
 from calcbench.bench.views.wording import (
     DOUBTS,
@@ -87,8 +88,8 @@ def level_or_ahead(row: Row, best: Row, metric: Metric) -> bool:
     return not (comparison.ahead if metric.more_is_better else comparison.behind)
 
 
-def notes(rows: Sequence[Row]) -> list[str]:
-    """Say, in one sentence each, what the lines of a panel leave out or must not hide.
+def notes(rows: Sequence[Row], metric: Metric) -> list[str]:
+    """Say, in one sentence each, what the lines of a *metric* leave out or must not hide.
 
     They begin in upper case, but for a strategy's name, which stays as it is typed.
     """
@@ -107,6 +108,8 @@ def notes(rows: Sequence[Row]) -> list[str]:
         who = "every point" if whole else enumerate_few(points)
         what = DOUBTS[judgement][1] if judgement in DOUBTS else judgement
         found.append(f"{who[0].upper()}{who[1:]}: {what}" if whole else f"{who}: {what}")
+    if any(metric.lateness_shows(row) for row in rows if row.status == "ok"):
+        found.insert(0, TAIL)
     if starved:
         who = enumerate_few([f"{name}{NO_BREAK}{count}" for name, count in starved.items()])
         found.insert(0, f"Open marker: only some clients got a right response ({who}).")

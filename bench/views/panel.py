@@ -57,7 +57,7 @@ def draw_lines(
     lines = lines_of(rows)
     models = [(name, curve) for name, found in (beside or {}).items() for curve in found]
     modelled = [value for _, curve in models for value in curve.points.values()]
-    shown = [value for row in with_figures(rows) for value in metric.of(row)]
+    shown = [value for row in with_figures(rows) for value in ends_of(row, metric)]
     scale_values(ax.yaxis, shown + modelled)
     at = scale_levels(ax, levels, width)
     ax.set_xlabel("connections at once")
@@ -82,6 +82,7 @@ def draw_lines(
         for level, row in line.items():
             x, (low, median, high) = at[level] + aside, metric.of(row)
             ax.plot([x, x], [low, high], color=style.colour, linewidth=5, alpha=0.35, zorder=2)
+            draw_tail(ax, ([x, x], [metric.least(row), median]), style)
             draw_marker(ax, x, median, row, style)
         last = max(line)
         ends[name] = label_end(ax, at[last] + aside, metric.median(line[last]))
@@ -91,6 +92,16 @@ def draw_lines(
 def with_figures(rows: Iterable[Row]) -> list[Row]:
     """Return those of *rows* that hold figures."""
     return [row for row in rows if row.status == "ok"]
+
+
+def ends_of(row: Row, metric: Metric) -> tuple[float, ...]:
+    """Return all that is drawn of a figure of *row*: its spread, and its least without lateness."""
+    return (*metric.of(row), metric.least(row))
+
+
+def draw_tail(ax: "Axes", ends: tuple[Sequence[float], Sequence[float]], style: Style) -> None:
+    """Draw, between two *ends*, what may be the driver's lateness; it is mostly nothing."""
+    ax.plot(*ends, color=style.ink, linewidth=2.2, linestyle=":", zorder=3.5)
 
 
 def draw_marker(ax: "Axes", x: float, y: float, row: Row, style: Style) -> None:
@@ -192,7 +203,7 @@ def draw_bars(
 ) -> None:
     """Draw a bar with its spread for each strategy of *rows* that was measured, best on top."""
     bars = sorted(with_figures(rows), key=metric.median, reverse=not metric.more_is_better)
-    scale_values(ax.xaxis, [value for row in bars for value in metric.of(row)])
+    scale_values(ax.xaxis, [value for row in bars for value in ends_of(row, metric)])
     start = ax.get_xlim()[0]
     # In points. Without a zero, a bar's length means nothing.
     width = 2 if scale_note(ax.xaxis) else 11
@@ -218,6 +229,7 @@ def draw_bars(
             markersize=14,
             zorder=3,
         )
+        draw_tail(ax, ([metric.least(row), median], level), style)
         draw_marker(ax, median, place, row, style)
         ax.annotate(
             metric.text(row),

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
+from calcbench.bench.analysis.metrics import P50, P99
 from calcbench.bench.analysis.ranking import leading, numbered_tiers, rankable, tier_numbers
 from calcbench.bench.analysis.summary import Row, Spread, Summary
 from calcbench.bench.schema.condition import Condition
@@ -16,6 +17,7 @@ from calcbench.bench.schema.result import Run
 from calcbench.bench.system.terminal import console, echo, one_line, painted
 from calcbench.bench.units import format_number
 from calcbench.bench.views.captions import doubts, failure_notes
+from calcbench.bench.views.lateness import AT_MOST, AT_MOST_LEGEND, lateness_notes, show_latency
 from calcbench.bench.views.remarks import remarks
 from calcbench.bench.views.standing import are_close, figures
 from calcbench.bench.views.text_table import aligned, places_of
@@ -76,6 +78,7 @@ def sections(summary: Summary, run: Run) -> list[Section]:
             for row in shown
         ]
         below = [*failure_notes(rows), *marks(doubts(rows)), *wide_tiers(rows)]
+        below += lateness_notes(shown)
         below += [*remarks(shown, run), *fairness(rows)]
         found.append(Section(panel_heading(rows[0].condition, run.plan), shown, cells, below))
     return found
@@ -132,8 +135,8 @@ def cells_of_row(row: Row, tier: str, *, lost: bool) -> list[str]:
         *start,
         mark(row) + format_number(float(row.throughput.median)),
         show_spread(row.throughput),
-        format_number(row.p50_ns.median / 1e6),
-        format_number(row.p99_ns.median / 1e6),
+        show_latency(row, P50),
+        show_latency(row, P99),
         show_median(row.cpu_us_per_request),
         served(row),
         format_number(row.outcomes.failed),
@@ -208,7 +211,9 @@ def legends(shown: Sequence[Section]) -> list[str]:
         return []
     signs = {cells[HEADINGS.index("tier")] for section in shown for cells in section.rows}
     beside = ((NO_TIER, NO_TIER_LEGEND), (CONTROL, AGAIN_LEGEND))
-    return [LEGEND, *(legend for sign, legend in beside if sign in signs)]
+    found = [LEGEND, *(legend for sign, legend in beside if sign in signs)]
+    cells = (cell for section in shown for row in section.rows for cell in row)
+    return [*found, AT_MOST_LEGEND] if any(cell.startswith(AT_MOST) for cell in cells) else found
 
 
 def partial_note(run: Run) -> str:
