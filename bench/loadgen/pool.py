@@ -92,7 +92,7 @@ def drive_together(processes: list[DriverProcess], specs: list[LoadSpec]) -> Obs
         fd = process.process.stdout.fileno()
         readers[fd], owners[fd] = ReportReader(), process
     first = specs[0]
-    drain_s = 2 * first.timeout_s if first.rate else 0
+    drain_s = 3 * first.timeout_s if first.rate else 0  # once for the first response, see run
     timeout_s = first.warmup_s + first.duration_s + drain_s + TIMEOUT_S
     collector = Collector(specs, list(readers.values()))
     waiting = set(readers)

@@ -8,10 +8,11 @@ from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.evidence import WrkFigures
 from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Measurement, Run
-from calcbench.bench.units import format_number, format_rate
+from calcbench.bench.units import format_ns, format_number, format_rate, format_seconds
 from calcbench.bench.views.wording import plural
 
 IDLE = "idle"  # the behaviour of clients that ask nothing
+LONGER, SHORT_NS = 1.1, 50_000_000  # a warm-up that ends later than this is worth a remark
 # What a background client has met, as a sentence says it; whatever else is counted is an outcome.
 MET = {
     "connections": "{} connections",
@@ -32,6 +33,7 @@ def remarks(rows: Sequence[Row], run: Run) -> list[str]:
     shown = [measurement for measurement in run.measurements if measurement.condition in conditions]
     return [
         *schedule_remarks(rows, run.plan),
+        *warmup_remarks(shown, run.plan),
         *background_remarks(shown),
         *wrk_remarks(shown),
         *folded_remark(shown),
@@ -54,6 +56,20 @@ def schedule_remarks(rows: Sequence[Row], plan: Plan) -> list[str]:
             f" dispatch delay {two_quantiles(row.dispatch_p50_ns, row.dispatch_p99_ns)}"
         )
     return found
+
+
+def warmup_remarks(measurements: Iterable[Measurement], plan: Plan) -> list[str]:
+    """Say which open loops warmed up for much longer than *plan* says, as they had to."""
+    longest: dict[str, int] = {}
+    for one in measurements:
+        if one.offered_per_s and one.warmup_ns > LONGER * plan.warmup_s * 1e9 + SHORT_NS:
+            name = f"{one.condition.strategy} at {one.condition.connections:,}"
+            longest[name] = max(longest.get(name, 0), one.warmup_ns)
+    return [
+        f"{name} warmed up for {format_ns(ns)} in place of {format_seconds(plan.warmup_s)}:"
+        " the load had not settled before"
+        for name, ns in longest.items()
+    ]
 
 
 def two_quantiles(p50: Spread, p99: Spread) -> str:

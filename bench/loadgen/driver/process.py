@@ -33,7 +33,9 @@ words of a result mean:
   never served and whose time-out is longer than the window shows only in how many clients were
   served.
 - In an open loop it counts the requests that are intended for it, whenever they end; the load goes
-  on until the last of them has. None is in flight then: nothing that was due is left out.
+  on until the last of them has. None is in flight then: nothing that was due is left out. It does
+  not open before the first response has come, or ``timeout_s`` have gone by: until then nothing
+  can come back, and the rate would be too low.
 """
 
 import gc
@@ -61,7 +63,10 @@ def run(spec: LoadSpec, loop: Loop, start_ns: int) -> DriverReport:
     """Drive from *start_ns*; return what the window showed, apart from the samples themselves."""
     group, recorder = spec.server_group, loop.recorder
     loop.begin_all(start_ns)
-    loop.run_until(start_ns + round(spec.warmup_s * 1e9))
+    warm = loop.run_until(start_ns + round(spec.warmup_s * 1e9))
+    # Until the first response an open loop only asks: a window would show too low a rate.
+    while loop.open_loop and not recorder.has_any and warm < start_ns + longest_warmup_ns(spec):
+        warm = loop.run_until(warm + DRAIN_NS)
 
     # Responses wait for us while we read /proc: settle, so that this is in nobody's latency,
     # and scale the server's time to the window at the end.
@@ -98,7 +103,13 @@ def run(spec: LoadSpec, loop: Loop, start_ns: int) -> DriverReport:
         begun=loop.ring.begun(),
         ended=recorder.recorded - loop.never_begun,
         unfinished=loop.unfinished(),
+        warmup_ns=opened - start_ns,
     )
+
+
+def longest_warmup_ns(spec: LoadSpec) -> int:
+    """Return for how long an open loop warms up at most: by then its first request has ended."""
+    return round((spec.warmup_s + spec.timeout_s) * 1e9)
 
 
 def run_delay_ns() -> int:
