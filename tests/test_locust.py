@@ -6,6 +6,7 @@ Everything here runs in Locust's own processes: none of it may ever be imported 
 import contextlib
 import errno
 import itertools
+import json
 import os
 import random
 import re
@@ -42,6 +43,7 @@ from truth import (
 
 from calcbench.bench.cli.worker import master
 from calcbench.bench.diagnosis.failures import contradiction_of_totals
+from calcbench.bench.loadgen.driver.ledger import NO_CONNECTION
 from calcbench.bench.loadgen.locust.cluster import Cluster
 from calcbench.bench.loadgen.locust.messages import (
     DIED,
@@ -164,6 +166,15 @@ AS_IT_IS = {
     "no response": (leaving, "reset"),
     "silence": (silent, "timed_out"),
 }
+CAUSES = {
+    "another number": "wrong body",
+    "an octet too many": "bytes follow its end",
+    "no head": "it has not exactly one Content-Length",
+    "truncated": "the connection was closed within its body",
+    "an error": "status 500",
+    "no response": "connection closed before a response",
+    "silence": "timed out before a response",
+}
 IN_AN_OPEN_LOOP = ("right", "closing", "lingering", "truncated", "no response", "silence")
 
 
@@ -178,6 +189,9 @@ def test_counts_each_response_as_what_it_is(cluster: Cluster, what: str, rate: f
         )
 
     assert only(observation, outcome)
+    causes = {failure.cause for failure in observation.failures}
+    assert causes <= {CAUSES.get(what), NO_CONNECTION.cause}
+    assert sum(failure.count for failure in observation.failures) == observation.outcomes.failed
     assert observation.begun == observation.ended
     assert observation.unfinished == 0
 
@@ -229,7 +243,11 @@ def test_says_why_the_first_response_was_refused(cluster: Cluster) -> None:
     with truth(always(lambda number: response_to(number) + b"!")) as port:
         observation = drive(cluster, port)
 
-    assert observation.first_failures == {"wrong": "bytes follow its end: '!'"}
+    [failure] = observation.failures
+    assert (failure.outcome, failure.why) == ("wrong", "bytes follow its end: '!'")
+    assert failure.excerpt.startswith(r"HTTP/1.1 200 OK\r\nContent-Length: ")
+    assert failure.excerpt.endswith("!")
+    assert failure.first_ns >= 0
 
 
 def test_has_fewer_connections_than_workers(cluster: Cluster) -> None:
@@ -360,6 +378,12 @@ def test_puts_windows_of_different_clocks_at_one_instant() -> None:
 REPORTED = to_octets(DriverReport(1, 0, 0, 0, 0, 1, 1, 0, responses=1))[MESSAGE.size :]
 
 
+def reported(count: int = 1, **changes: object) -> bytes:
+    """Return a report with *count* failures, changed in a few things."""
+    failure = {"outcome": "wrong", "cause": "wrong body", "at_ns": 5} | changes
+    return json.dumps(json.loads(REPORTED) | {"failures": [failure] * count}).encode()
+
+
 @pytest.mark.parametrize("length", [-MESSAGE.size, LARGEST_MESSAGE + 1, 2**63 - 1])
 def test_refuses_a_message_that_would_never_end(length: int) -> None:
     session = LoadSession(LoadSpec("", 0, 1, True, duration_s=1.0))
@@ -425,12 +449,10 @@ def test_shows_what_a_worker_says_of_itself_in_one_short_line() -> None:
             REPORTED.replace(b'd": {}', b'd": {"idle": {"met": -1}}'),
             "met -1 should be from 0 to",
         ),
-        (REPORT, REPORTED.replace(b's": {}', b's": {"odd": "x"}'), "['odd'] should be of outcomes"),
-        (
-            REPORT,
-            REPORTED.replace(b's": {}', b's": {"wrong": "' + b"x" * 1001 + b'"}'),
-            "a reason should have at most 1000 characters",
-        ),
+        (REPORT, reported(outcome="odd"), "outcome 'odd' should be one of ok, wrong"),
+        (REPORT, reported(detail="x" * 1001), "a reason should have at most 1000 characters"),
+        (REPORT, reported(at_ns=-1), "at_ns -1 should be from 0 to"),
+        (REPORT, reported(count=64), "failures should be at most 63"),
         (SAMPLES, b"123", "buffer size"),
         (SAMPLES, b"12345678", "reshape"),
         (SAMPLES, struct.pack("=5q", 5, 5, 5, 5, 1 << TAG_BITS), "a client that it does not have"),

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from calcbench.bench.cli.base import Command, tell_problems
-from calcbench.bench.system.terminal import echo
+from calcbench.bench.system.terminal import echo, printable_record
 
 
 @click.command(
@@ -49,7 +49,8 @@ def report_command(
     from calcbench.bench.analysis.summary import summarise
     from calcbench.bench.schema.reader import read_sound
     from calcbench.bench.system.files import os_errors_as
-    from calcbench.bench.views.report import print_report, write_views
+    from calcbench.bench.views.failure_lines import failure_lines
+    from calcbench.bench.views.report import print_report, width_of, write_views
     from calcbench.bench.views.resource_table import resource_lines
     from calcbench.bench.views.scaling import scaling_lines
     from calcbench.bench.views.wording import panel_heading, panels
@@ -70,6 +71,8 @@ def report_command(
                     ["", *scaling_lines(panel_heading(rows[0].condition, run.plan), rows, run)]
                 )
             )
+        for line in failure_lines(printable_record(run), width_of(sys.stdout)):
+            echo(line)
         if models and not out:
             echo("\nFor a chart of these with the measurements, add --out DIR.")
         if hgrm:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from calcbench.bench.diagnosis import littles_law
 from calcbench.bench.diagnosis.classify import Judgement, classify
 from calcbench.bench.diagnosis.steady_state import Steadiness, assess_steadiness
+from calcbench.bench.loadgen.causes import recount
 from calcbench.bench.loadgen.observation import Observation, count_late
 from calcbench.bench.schema.calibration import Calibration
 from calcbench.bench.schema.condition import Condition
@@ -258,6 +259,7 @@ def without_warmup(
         outcomes=outcomes,
         responses=int(np.count_nonzero(responses)),
         clients_served=served,
+        failures=recount(observation.failures, samples, cut_ns),
         server_cpu_ns=round(observation.server_cpu_ns * server),
         driver_cpu_ns=round(observation.driver_cpu_ns * requests),
         driver_delay_ns=round(observation.driver_delay_ns * left),

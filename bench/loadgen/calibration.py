@@ -43,7 +43,7 @@ LATENESS_SHARE = 0.25  # of the ceiling
 # The driver is what these say.
 SOURCES = (
     *(f"driver/{name}.py" for name in ("process", "loop", "open_loop", "client")),
-    *(f"driver/{name}.py" for name in ("recorder", "response")),
+    *(f"driver/{name}.py" for name in ("recorder", "response", "ledger")),
     "protocol.py",
     "spec.py",
     "../schema/arrivals.py",

@@ -4,10 +4,14 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from calcbench.bench.loadgen.causes import merge
 from calcbench.bench.loadgen.observation import LATE_NS, Observation, count_late
 from calcbench.bench.loadgen.protocol import (
+    CAUSE_BITS,
+    CAUSE_SHIFT,
     LARGEST_MESSAGE,
     MESSAGE,
+    MOST_CAUSES,
     SAMPLE,
     SAMPLES,
     TAG_BITS,
@@ -100,6 +104,7 @@ class Collector:
         late_ns: int = LATE_NS,
     ) -> None:
         self.specs, self.readers = specs, readers
+        self.all_readers = tuple(readers)  # those too that are forgotten
         self.max_samples, self.late_ns = max_samples, late_ns
         self.pieces: list[tuple[ReportReader, bytes]] = []
         self.samples = 0
@@ -158,12 +163,13 @@ class Collector:
             array[:, :4] -= reader.ahead_ns
             number = offsets[self.readers.index(reader)]
             array[array[:, 4] >= 0, 4] += number << TAG_BITS
-            arrays.append(array)
-        whole = np.concatenate(arrays) if arrays else np.empty((0, SAMPLE), np.int64)
+            driver = np.full(len(array), self.all_readers.index(reader))
+            arrays.append(np.column_stack((array, driver)))
+        whole = np.concatenate(arrays) if arrays else np.empty((0, SAMPLE + 1), np.int64)
         if len(self.readers) > 1:
             whole = whole[np.argsort(whole[:, 3], kind="stable")]
         whole[:, :4] -= self.window()[0]
-        intended, sent, first, done, tag = whole.T
+        intended, sent, first, done, tag, driver = whole.T
         return {
             "sent_ns": sent,
             "latency_ns": done - intended,
@@ -173,6 +179,7 @@ class Collector:
             "first_ns": first,
             "done_ns": done,
             "waited": (tag & WAITED) // WAITED,
+            "cause": driver << CAUSE_BITS | tag >> CAUSE_SHIFT & MOST_CAUSES,
         }
 
     def collect(self) -> Observation:
@@ -186,6 +193,12 @@ class Collector:
         if closed <= opened:
             raise CalcbenchError("the drivers' windows did not overlap; make them longer")
         elapsed_ns = closed - opened
+        reported = [
+            (opened + one.ahead_ns, one.report.failures if one.report else ())
+            for one in self.all_readers
+        ]
+        failures, places = merge(reported, self.tally.causes)
+        samples["cause"] = places[samples["cause"]]
         background: dict[str, Counter[str]] = {}
         for report, spec in zip(reports, self.specs, strict=True):
             for name, clients in spec.background.items():
@@ -209,9 +222,7 @@ class Collector:
             drivers=len(self.specs),
             driver_delay_ns=sum(scaled(one.driver_delay_ns, one, elapsed_ns) for one in reports),
             background={name: dict(met) for name, met in background.items()},
-            first_failures=dict(
-                why for one in reversed(reports) for why in one.first_failures.items()
-            ),
+            failures=failures,
             histograms=self.histograms,
             begun=sum(one.begun for one in reports),
             ended=sum(one.ended for one in reports),
@@ -236,6 +247,7 @@ class Tally:
     """What is counted of samples, piece by piece."""
 
     ways: "list[int]" = field(default_factory=lambda: [0] * len(OUTCOMES))
+    causes: Counter[int] = field(default_factory=Counter)
     served: set[int] = field(default_factory=set)
     asked: set[int] = field(default_factory=set)
     responses: int = 0
@@ -259,6 +271,8 @@ class Tally:
         client, outcome = inside["client"], inside["outcome"]
         ways = np.bincount(outcome, minlength=len(OUTCOMES))
         self.ways = [have + int(new) for have, new in zip(self.ways, ways, strict=True)]
+        causes, counts = np.unique(inside["cause"][outcome != OK], return_counts=True)
+        self.causes.update(dict(zip(causes.tolist(), counts.tolist(), strict=True)))
         self.served |= set(np.unique(client[outcome == OK]).tolist())
         self.asked |= set(np.unique(client[client >= 0]).tolist())
         if open_loop:

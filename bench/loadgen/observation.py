@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from calcbench.bench.schema.evidence import WrkFigures
+from calcbench.bench.schema.failures import Failure
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.samples import compact
 from calcbench.bench.units import format_ns
@@ -49,8 +50,8 @@ class Observation:
     *unfinished* have not, are all since the drivers started. *histograms* take the place of
     *samples* when there are too many. *wrk* is what it saw, where it was asked.
     *responses_seen* counts every response since the drivers started, -1 where nobody does, and
-    *lost* says which of them died and what is lost with it. *first_failures* says, by outcome, why
-    the first response was not right.
+    *lost* says which of them died and what is lost with it. *failures* are why requests failed: the
+    ``cause`` of a sample is a place among them, from 1.
     """
 
     elapsed_ns: int
@@ -76,7 +77,7 @@ class Observation:
     unfinished: int = 0
     responses_seen: int = -1
     lost: str = ""
-    first_failures: dict[str, str] = field(default_factory=dict)
+    failures: tuple[Failure, ...] = ()
 
     @property
     def right_responses(self) -> int:

@@ -133,6 +133,8 @@ def judge_try(measurement: Measurement, objective: Threshold, folder: Path) -> T
         return Try(rate, NOT_KEPT, measurement.reason)
     if not outcomes.ok or outcomes.failed > FAILED_RATIO * outcomes.total:
         what = f"{outcomes.failed:,} of {outcomes.total:,} failed"
+        if causes := sorted(measurement.failures, key=lambda failure: -failure.count):
+            what += f", most by {causes[0].why}"
         # A server that is not there fails too; that is for the reason to say.
         return Try(rate, NOT_KEPT if outcomes.total else UNKNOWN, measurement.reason or what)
     # A server that falls silent under a rate has not kept it: its figures say so.

@@ -112,6 +112,7 @@ def conclude(
         outcomes=observation.outcomes,
         responses_in_window=observation.responses if observation.offered_per_s else None,
         clients_served=observation.clients_served,
+        failures=observation.failures,
         in_flight=observation.in_flight,
         samples=name,
         server_cpu_ns=observation.server_cpu_ns,

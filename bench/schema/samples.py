@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 COLUMNS = ("sent_ns", "latency_ns", "client", "outcome")
 DERIVED = ("intended_ns", "first_ns", "done_ns")
-UNKEPT = "waited"  # 1 where no connection was free; only who observes needs to know
+# What only who observes needs to know: 1 where no connection was free, and which of the causes of
+# failure it is, from 1.
+UNKEPT = ("waited", "cause")
 DISTANCES = ("dispatch_ns", "tail_ns")
 TIMES = ("response", "service", "dispatch")  # intended to done, sent to done, intended to sent
 HISTOGRAMS = tuple(f"{name}_{part}" for name in TIMES for part in ("value_ns", "count"))
@@ -38,7 +40,7 @@ NPY_HEADER = 10_000  # bytes that numpy takes at most for one
 
 def compact(samples: "Samples") -> "Samples":
     """Return *samples* as a file keeps them."""
-    kept = {name: column for name, column in samples.items() if name not in (*DERIVED, UNKEPT)}
+    kept = {name: column for name, column in samples.items() if name not in (*DERIVED, *UNKEPT)}
     kept["dispatch_ns"] = samples["sent_ns"] - samples["intended_ns"]
     kept["tail_ns"] = samples["done_ns"] - samples["first_ns"]
     return kept

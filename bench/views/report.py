@@ -59,7 +59,7 @@ def print_report(
     # A newline in a label of somebody's result begins no line of ours.
     summary, run = printable_record(summary), printable_record(run)
     print_table(summary, run, file)
-    width = shutil.get_terminal_size().columns if file and file.isatty() else 0
+    width = width_of(file)
     echo(file=file)
     for sentence in filter(None, (*verdict(summary), note(run))):
         echo(fill(sentence, width), file=file)
@@ -69,6 +69,11 @@ def print_report(
     if summary.rows:
         echo(f"Charts: {(views or folder) / CHARTS}", file=file)
     echo(f"Data:   {folder}", file=file)
+
+
+def width_of(file: TextIO | None) -> int:
+    """Return in how many columns *file* shows a line, 0 where it is no terminal."""
+    return shutil.get_terminal_size().columns if file and file.isatty() else 0
 
 
 def fill(text: str, width: int) -> str:

@@ -5,6 +5,7 @@ number of clients. Figures are medians of the rounds; ``±`` is the 95 % interva
 Between strategies of one tier no difference could be measured.
 """
 
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
@@ -16,10 +17,19 @@ from calcbench.bench.schema.result import Run
 from calcbench.bench.system.terminal import console, echo, one_line, painted
 from calcbench.bench.units import format_number
 from calcbench.bench.views.captions import doubts, failure_notes
+from calcbench.bench.views.failure_lines import failure_remarks
 from calcbench.bench.views.remarks import remarks
 from calcbench.bench.views.standing import are_close, figures
 from calcbench.bench.views.text_table import aligned, places_of
-from calcbench.bench.views.wording import break_name, mark, marks, panel_heading, panels, served
+from calcbench.bench.views.wording import (
+    break_name,
+    cut_line,
+    mark,
+    marks,
+    panel_heading,
+    panels,
+    served,
+)
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -28,12 +38,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Section:
-    """One table: the *rows*' cells, the *sources* that they show, and the *notes* below."""
+    """One table: the *rows*' cells, the *sources* that they show, and the *notes* below.
+
+    Below those stands what was wrong with requests: *failures*, each cut to fit into one line.
+    """
 
     heading: str
     sources: list[Row]
     rows: list[list[str]]
     notes: list[str]
+    failures: list[str]
 
 
 HEADINGS = (
@@ -77,7 +91,10 @@ def sections(summary: Summary, run: Run) -> list[Section]:
         ]
         below = [*failure_notes(rows), *marks(doubts(rows)), *wide_tiers(rows)]
         below += [*remarks(shown, run), *fairness(rows)]
-        found.append(Section(panel_heading(rows[0].condition, run.plan), shown, cells, below))
+        conditions = {row.condition for row in rows}
+        failures = failure_remarks([m for m in run.measurements if m.condition in conditions])
+        heading = panel_heading(rows[0].condition, run.plan)
+        found.append(Section(heading, shown, cells, below, failures))
     return found
 
 
@@ -193,11 +210,13 @@ def plain_lines(summary: Summary, run: Run) -> Iterator[str]:
     if summary.partial:
         yield partial_note(run)
         yield ""
+    width = shutil.get_terminal_size().columns
     shown = sections(summary, run)
     for section in shown:
         yield section.heading
         yield from aligned([HEADINGS, *section.rows], places_of(HEADINGS, *LEFT))
         yield from section.notes
+        yield from (cut_line(failure, width) for failure in section.failures)
         yield ""
     yield from legends(shown)
 
@@ -232,6 +251,8 @@ def print_colourful(summary: Summary, run: Run, file: TextIO) -> None:
         drawing.print(table)
         for note in section.notes:
             drawing.print(painted(note, "yellow"))
+        for failure in section.failures:
+            drawing.print(painted(cut_line(failure, drawing.width), "red"))
         drawing.print()
     for legend in legends(shown):
         drawing.print(painted(legend, "dim"))

@@ -39,13 +39,21 @@ from calcbench.bench.loadgen.driver.client import (
     SENDING,
     Client,
 )
-from calcbench.bench.loadgen.driver.framing import FramingError
+from calcbench.bench.loadgen.driver.framing import FramingError, quote
+from calcbench.bench.loadgen.driver.ledger import (
+    Fault,
+    Ledger,
+    closed_early,
+    fault_of_error,
+    fault_of_framing,
+    timed_out,
+)
 from calcbench.bench.loadgen.driver.open_loop import due_times, give_up
 from calcbench.bench.loadgen.driver.recorder import Recorder
 from calcbench.bench.loadgen.driver.response import Checker
 from calcbench.bench.loadgen.protocol import PACK, SAMPLE, WAITED
 from calcbench.bench.loadgen.spec import LoadSpec, Ring
-from calcbench.bench.schema.outcomes import REFUSED, RESET, TIMED_OUT
+from calcbench.bench.schema.outcomes import OK, REFUSED, RESET, TIMED_OUT, WRONG
 
 clock = time.perf_counter_ns  # CLOCK_MONOTONIC: nanoseconds that never run backwards
 
@@ -83,7 +91,7 @@ class Loop:
         self.spec, self.recorder = spec, recorder
         self.family, self.address = find(spec)
         self.ring, self.checker = Ring(spec), Checker(spec.ask, keep_alive=spec.keep_alive)
-        self.take = self.ring.take
+        self.take, self.ledger = self.ring.take, Ledger()
         # Those of background clients are not counted, and have a checker of their own.
         self.request = itertools.cycle(self.ring.requests).__next__
         beside = Checker(spec.ask, keep_alive=spec.keep_alive)
@@ -260,7 +268,7 @@ class Loop:
             sock = self.dial()
         except OSError as error:
             client.state = PAUSING
-            self.fail(client, self.failure(error), clock())
+            self.fail(client, self.fault_of(client, error), clock())
             return
         client.sock, client.recv, client.send = sock, sock.recv, sock.send
         client.state = SENDING
@@ -322,7 +330,7 @@ class Loop:
         """Take in *data*, what was read at *now*; empty: the server has closed."""
         if client.state == CLOSING:
             if data:
-                self.fail(client, self.checker.refuse("bytes follow its end"), now)
+                self.fail(client, Fault(WRONG, "bytes follow its end", quote(data), data), now)
             else:
                 self.finish(client)
             return
@@ -334,7 +342,7 @@ class Loop:
         incoming = client.incoming
         if incoming is None:
             if not data:
-                self.fail(client, RESET, now)
+                self.fail(client, closed_early(), now)
                 return
             client.first = now
             client.incoming = incoming = self.checker.incoming(client.expected)
@@ -342,12 +350,13 @@ class Loop:
             if data and not incoming.feed(data):
                 return
             if not data and not incoming.ends_here():
-                raise FramingError(incoming.shortfall())
+                raise incoming.shortfall()
         except FramingError as error:
-            self.fail(client, self.checker.refuse(str(error)), now)
+            self.fail(client, fault_of_framing(error), now)
             return
         assert incoming.head
-        outcome = self.checker.outcome_of(incoming, client.expected)
+        fault = self.checker.fault_of(incoming, client.expected)
+        outcome = self.ledger.ending(fault, now, incoming) if fault else OK
         client.incoming = None
         whole_request = client.state == READING
         if incoming.head.keep_alive and self.spec.keep_alive and whole_request:
@@ -381,7 +390,7 @@ class Loop:
                 self.finish(client)
 
     def record(self, client: Client, outcome: int, now: int) -> None:
-        """Record how and when the request of *client* ended."""
+        """Record when the request of *client* ended, and how: as the *outcome* of a tag says."""
         first = client.first if client.first >= client.sent else now
         self.recorder.add((client.intended, client.sent, first, now, client.tag | outcome))
 
@@ -389,13 +398,17 @@ class Loop:
         """Take *error*, which a call on the socket of *client* has raised."""
         if isinstance(error, BlockingIOError):
             return  # nothing to read after all, as select(2) warns: the epoll will tell
-        outcome = self.failure(error)
+        fault = self.fault_of(client, error)
         if client.state == CLOSING:  # the response was whole: how the server closes is its affair
             self.finish(client)
         elif client.state == IDLE:
             self.read(client, b"", clock())
         else:
-            self.fail(client, outcome, clock())
+            self.fail(client, fault, clock())
+
+    def fault_of(self, client: Client, error: OSError) -> Fault:
+        """Return why the request of *client* fails; raises *error* where it is ours."""
+        return fault_of_error(self.failure(error), error, client.incoming)
 
     def failure(self, error: OSError) -> int:
         """Return the outcome that *error* is; raises it where it is ours and not the server's."""
@@ -403,12 +416,12 @@ class Loop:
             raise error
         return FAILURES[error.errno]
 
-    def fail(self, client: Client, outcome: int, now: int) -> None:
+    def fail(self, client: Client, fault: Fault, now: int) -> None:
         """End the request and the connection of *client*, which pauses before it tries again.
 
         In an open loop it does not: the next request comes when it is due.
         """
-        self.record(client, outcome, now)
+        self.record(client, self.ledger.ending(fault, now, client.incoming), now)
         if client.state != PAUSING:
             self.disconnect(client)
         if self.open_loop:
@@ -448,8 +461,8 @@ class Loop:
             for client in self.everyone:
                 busy = client.state not in (PAUSING, IDLE, CLOSING)
                 if busy and now - client.intended >= self.timeout_ns:
-                    self.fail(client, TIMED_OUT, now)
-            for sample in give_up(self.waiting, now, self.timeout_ns):
+                    self.fail(client, timed_out(client.incoming), now)
+            for sample in give_up(self.waiting, now, self.timeout_ns, self.ledger):
                 self.recorder.add(sample)
                 self.never_begun += 1
         while self.timers and self.timers[0][0] <= now:

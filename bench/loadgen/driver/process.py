@@ -20,10 +20,12 @@ words of a result mean:
   connection is sent, and done, when it is given up.
 - *ok*, *wrong*, *http_error*: a response came and was the right one, was not (another number, or
   framing that does not hold: a malformed head, a byte too many, a close before the last one),
-  or had a status other than the one that is right. Why the first was refused is reported.
+  or had a status other than the one that is right.
 - *refused*, *reset*: nobody listened; the connection broke, or was closed without a response.
 - *timed_out*: it had not ended ``timeout_s`` after it was intended. Seen up to an eighth of that
   later.
+- Each request that fails has a *cause*, such as its status or what is wrong with its framing. How
+  the first response of each cause began is reported.
 - After a response that ends its connection, the client waits for a moment until the server has
   closed, and then closes itself, as it must (RFC 9112 §9.6), before it goes on: so there are never
   more than N connections. The response is right all the same, and was *done* with its last byte.
@@ -73,7 +75,7 @@ def run(spec: LoadSpec, loop: Loop, start_ns: int) -> DriverReport:
     recorder.counting = True
     tallies = {name: tally.copy() for name, tally in loop.tallies.items()}
     loop.spun = 0
-    loop.checker.first_failures.clear()
+    loop.ledger.renew()
     driver_cpu, driver_delay, opened = time.process_time_ns(), run_delay_ns(), clock()
     recorder.send(Opened(opened))
     closed = loop.run_until(opened + round(spec.duration_s * 1e9))
@@ -94,7 +96,7 @@ def run(spec: LoadSpec, loop: Loop, start_ns: int) -> DriverReport:
         server_cpu_ns=round(max(server_cpu, 0) * (closed - opened) / (ended - read)),
         in_flight=0 if loop.open_loop else in_flight,
         background={name: dict(tally) for name, tally in tallies.items()},
-        first_failures=loop.checker.first_failures,
+        failures=tuple(loop.ledger.firsts),
         begun=loop.ring.begun(),
         ended=recorder.recorded - loop.never_begun,
         unfinished=loop.unfinished(),

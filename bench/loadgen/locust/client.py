@@ -16,7 +16,8 @@ from gevent.hub import Waiter
 from gevent.monkey import get_original
 
 from calcbench.bench.loadgen.driver.client import CLOSE_NS, PAUSE_NS
-from calcbench.bench.loadgen.driver.framing import FramingError
+from calcbench.bench.loadgen.driver.framing import FramingError, Incoming, quote
+from calcbench.bench.loadgen.driver.ledger import Fault, Ledger, fault_of_error, fault_of_framing
 from calcbench.bench.loadgen.driver.loop import FAILURES, NEVER, READ_SIZE, clock
 from calcbench.bench.loadgen.driver.response import Checker
 from calcbench.bench.loadgen.locust.reporter import Reporter
@@ -41,6 +42,7 @@ class ClientLoop(Protocol):
 
     spec: LoadSpec
     checker: Checker
+    ledger: Ledger
     target: tuple[int, Any]
     reporter: Reporter
     begun: Event
@@ -77,6 +79,7 @@ class Client:
         self.either: Any = None
         self.waits_for: Any = None
         self.first = 0
+        self.incoming: Incoming | None = None  # what has come of the response
         self.intended = NEVER  # when the request that is out was due; NEVER between two
         self.waiter = Waiter(self.hub)
 
@@ -127,8 +130,8 @@ class Client:
         loop = self.loop
         request, expected = loop.take()
         sent = clock()
-        self.intended, self.first = intended or sent, 0
-        failed = False
+        self.intended, self.first, self.incoming = intended or sent, 0, None
+        fault, failed = None, False
         try:
             sock = self.sock or self.dial()
             whole_request = self.send(request)
@@ -136,53 +139,57 @@ class Client:
             data = sock.recv(READ_SIZE)
             done = clock()
             if whole_request and loop.checker.is_right_at_sight(data, expected):
-                self.first, outcome = done, OK
+                self.first = done
             else:
-                outcome, done = self.read(data, done, expected, whole_request)
+                fault, done = self.read(data, done, expected, whole_request)
         except FramingError as error:
-            outcome, done, failed = loop.checker.refuse(str(error)), clock(), True
+            fault, done, failed = fault_of_framing(error), clock(), True
         except OSError as error:
             if error.errno not in FAILURES:
                 raise
-            outcome, done, failed = FAILURES[error.errno], clock(), True
+            fault = fault_of_error(FAILURES[error.errno], error, self.incoming)
+            done, failed = clock(), True
         if failed:
             self.hang_up()
-        tag = self.base | waited | outcome
+        ending = loop.ledger.ending(fault, done, self.incoming) if fault else OK
+        tag = self.base | waited | ending
+        outcome = fault.outcome if fault else OK
         loop.reporter.add((self.intended, sent, self.first or done, done, tag), outcome)
         self.intended = NEVER
         return not failed
 
     def read(
         self, data: bytes, now: int, expected: bytes | None, whole_request: bool
-    ) -> tuple[int, int]:
-        """Read a response of which *data* came at *now*; return its outcome and when it was whole.
+    ) -> tuple[Fault | None, int]:
+        """Read a response of which *data* came at *now*; return its fault and when it was whole.
 
         Closes a connection that is not to be kept; so is one without *whole_request* on it. Raises
         OSError and FramingError.
         """
         loop = self.loop
         if not data:
-            raise ConnectionResetError(errno.ECONNRESET, "closed without a response")
+            raise ConnectionResetError(errno.ECONNRESET, "connection closed")
         self.first = now
-        incoming = loop.checker.incoming(expected)
+        self.incoming = incoming = loop.checker.incoming(expected)
         while data and not incoming.feed(data):
             data, now = self.receive()
         if not data and not incoming.ends_here():
-            raise FramingError(incoming.shortfall())
+            raise incoming.shortfall()
         assert incoming.head
-        outcome = loop.checker.outcome_of(incoming, expected)
+        fault = loop.checker.fault_of(incoming, expected)
         if not (incoming.head.keep_alive and loop.spec.keep_alive and whole_request):
             if data and whole_request and not loop.server_lingers:
                 self.wait_for_close()
             self.hang_up()
-        return outcome, now
+        return fault, now
 
     def wait_for_close(self) -> None:
         """Leave it for a moment to the server to close (RFC 9112 §9.6)."""
         try:
             with gevent.Timeout(CLOSE_NS / 1e9, TimeoutError(errno.ETIMEDOUT, "still open")):
-                if self.receive()[0]:
-                    raise FramingError("bytes after the end of the response")
+                if data := self.receive()[0]:
+                    self.incoming = None
+                    raise FramingError("bytes follow its end", quote(data), data)
         except OSError as error:  # the response was whole: how the server closes is its affair
             self.loop.server_lingers |= error.errno == errno.ETIMEDOUT
 
@@ -235,7 +242,7 @@ class Client:
 
     def expire(self) -> None:
         """Have the request time out that is out."""
-        self.hub.cancel_wait(self.waits_for, TimeoutError(errno.ETIMEDOUT, "no response in time"))
+        self.hub.cancel_wait(self.waits_for, TimeoutError(errno.ETIMEDOUT, "timed out"))
 
     def is_quiet(self) -> bool:
         """Tell whether the connection stands and nothing has come on it unasked."""

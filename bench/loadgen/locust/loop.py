@@ -10,6 +10,7 @@ import gevent
 from gevent.event import Event
 
 from calcbench.bench.loadgen.driver.address import find
+from calcbench.bench.loadgen.driver.ledger import Ledger
 from calcbench.bench.loadgen.driver.loop import NEVER, SWEEPS, clock
 from calcbench.bench.loadgen.driver.open_loop import due_times, give_up
 from calcbench.bench.loadgen.driver.process import DRAIN_NS, run_delay_ns
@@ -31,7 +32,7 @@ class Loop:
         self.spec = spec
         self.target = find(spec)
         self.ring, self.checker = Ring(spec), Checker(spec.ask, keep_alive=spec.keep_alive)
-        self.take = self.ring.take
+        self.take, self.ledger = self.ring.take, Ledger()
         self.reporter = Reporter()
         self.begun, self.all_left = Event(), Event()
         self.is_over = False
@@ -91,7 +92,7 @@ class Loop:
 
         reporter.tidy()
         reporter.counting = True
-        self.checker.first_failures.clear()
+        self.ledger.renew()
         cpu, delay, opened = time.process_time_ns(), run_delay_ns(), clock()
         reporter.send(Opened(opened))
         self.all_left.wait(spec.duration_s)
@@ -114,7 +115,7 @@ class Loop:
             ended=sum(ways) - self.never_begun,
             unfinished=self.unfinished(),
             responses=ways[OK] + ways[WRONG] + ways[HTTP_ERROR],
-            first_failures=self.checker.first_failures,
+            failures=tuple(self.ledger.firsts),
         )
 
     def unfinished(self) -> int:
@@ -152,7 +153,7 @@ class Loop:
             for client in self.clients:
                 if now - client.intended >= timeout_ns:
                     client.expire()
-            for sample in give_up(self.waiting, now, timeout_ns):
+            for sample in give_up(self.waiting, now, timeout_ns, self.ledger):
                 self.reporter.add(sample, TIMED_OUT)
                 self.never_begun += 1
 
