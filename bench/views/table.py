@@ -90,7 +90,7 @@ def sections(summary: Summary, run: Run) -> list[Section]:
             for row in shown
         ]
         below = [*failure_notes(rows), *marks(doubts(rows)), *wide_tiers(rows)]
-        below += [*remarks(shown, run), *fairness(rows)]
+        below += remarks(shown, run)
         conditions = {row.condition for row in rows}
         failures = failure_remarks([m for m in run.measurements if m.condition in conditions])
         heading = panel_heading(rows[0].condition, run.plan)
@@ -115,26 +115,6 @@ def rank(row: Row) -> tuple[int, bool, float]:
     """Return what sorts rows by clients, and then the best first, failures last."""
     best = row.p99_ns.median if row.offered_per_s else -row.throughput.median
     return row.condition.connections, row.status != "ok", best
-
-
-def fairness(rows: Sequence[Row]) -> list[str]:
-    """Say how evenly the most clients of *rows* were served, and how evenly workers served them."""
-    most = max((row.condition.connections for row in rows if row.status == "ok"), default=0)
-    served = [row for row in rows if row.status == "ok" and row.condition.connections == most]
-    if most < 2:
-        return []
-    found = []
-    for whom, fared in (
-        ("clients", {row.condition.strategy: row.client_fairness for row in served}),
-        ("workers", {row.condition.strategy: row.worker_fairness for row in served}),
-    ):
-        shares = [f"{name} {one.median:.2f}" for name, one in fared.items() if one.rounds]
-        if shares:
-            found.append(
-                f"fairness over {whom} at {most:,} (Jain's index; 1: all got the same):"
-                f" {', '.join(shares)}"
-            )
-    return found
 
 
 def cells_of_row(row: Row, tier: str, *, lost: bool) -> list[str]:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from calcbench.bench.loadgen.driver.quoting import quote, quote_list
 from calcbench.core.http.parser import TCHAR
 
 STATUS_LINE = re.compile(rb"HTTP/1\.([0-9]) ([0-9]{3})(?: [\t -\xff]*)?")  # RFC 9112 §4
@@ -24,7 +25,6 @@ HEAD_END = b"\r\n\r\n"
 ANY_HEAD_END = re.compile(rb"\r?\n\r?\n")  # RFC 9112 §2.2: a line may end in LF alone
 BEGINNING = b"HTTP/"
 MAX_HEAD = 64 * 1024  # bytes; a longer head is no response to a calculator's client
-QUOTED = 60  # bytes that a reason shows of what was wrong
 EXCERPT = 200  # bytes of the beginning of a response that are kept, for whoever asks what was wrong
 CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION = (
     b"content-length",
@@ -151,45 +151,20 @@ def is_chunked(codings: list[bytes]) -> bool:
     return names[-1:] == [b"chunked"]
 
 
-def printable_bytes(data: bytes) -> str:
-    """Return *data* in printable ASCII, with an escape for each byte that is none."""
-    return repr(data)[2:-1]
-
-
-def quote(data: bytes) -> str:
-    """Return *data* as a reason shows it: printable, in quotes, and not too long."""
-    return repr(data[:QUOTED])[1:] + ("..." if len(data) > QUOTED else "")
-
-
-def quote_list(elements: list[bytes]) -> str:
-    """Return the *elements* of a field as a reason shows them."""
-    return quote(b", ".join(elements)) if elements else "there is none"
-
-
 class Incoming:
     """A response that comes in pieces; its *head* is None until all of that is there.
 
     *parse* makes a `Head` of bytes; *lenient*, lines of a head may end in LF alone. At *most* so
-    many bytes of the body are kept, in `body`; `size` says how many have come. `beginning` is that
+    many bytes of the body are kept, in `body`; `size` says how many have come. `start` is that
     of the whole response, with its head.
     """
 
-    __slots__ = (
-        "beginning",
-        "chunks",
-        "head",
-        "lenient",
-        "most",
-        "parse",
-        "pending",
-        "size",
-        "taken",
-    )
+    __slots__ = ("chunks", "head", "lenient", "most", "parse", "pending", "size", "start", "taken")
 
     def __init__(self, parse: Callable[[bytes], Head], *, most: int, lenient: bool = True) -> None:
         self.parse, self.most, self.lenient = parse, most, lenient
         self.head: Head | None = None
-        self.beginning = b""
+        self.start = b""
         self.pending = b""  # what cannot be understood yet
         self.taken: list[bytes] = []
         self.size = 0  # bytes of the body that have come
@@ -202,8 +177,8 @@ class Incoming:
 
     def feed(self, data: bytes) -> bool:
         """Take the next bytes; tell whether the response is whole. Raises FramingError."""
-        if len(self.beginning) < EXCERPT:
-            self.beginning += data[: EXCERPT - len(self.beginning)]
+        if len(self.start) < EXCERPT:
+            self.start += data[: EXCERPT - len(self.start)]
         while self.head is None:
             searched = 0
             if self.pending:

@@ -11,8 +11,8 @@ from calcbench.bench.loadgen.driver.framing import (
     EXCERPT,
     FramingError,
     Incoming,
-    printable_bytes,
 )
+from calcbench.bench.loadgen.driver.quoting import printable_bytes
 from calcbench.bench.loadgen.protocol import CAUSE_SHIFT, MOST_CAUSES, FirstFailure
 from calcbench.bench.schema.outcomes import OUTCOMES, REFUSED, RESET, TIMED_OUT, WRONG
 
@@ -79,7 +79,7 @@ class Ledger:
         number = self.numbers.setdefault(key, len(self.numbers) + 1)
         if number not in self.known:
             self.known.add(number)
-            data = incoming.beginning if incoming else fault.data[:EXCERPT]
+            data = incoming.start if incoming else fault.data[:EXCERPT]
             outcome, cause = OUTCOMES[fault.outcome], key[1]
             first = FirstFailure(outcome, cause, now, fault.detail, printable_bytes(data))
             self.firsts[number - 1 : number] = [first]

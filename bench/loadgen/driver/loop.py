@@ -39,7 +39,7 @@ from calcbench.bench.loadgen.driver.client import (
     SENDING,
     Client,
 )
-from calcbench.bench.loadgen.driver.framing import FramingError, quote
+from calcbench.bench.loadgen.driver.framing import FramingError
 from calcbench.bench.loadgen.driver.ledger import (
     Fault,
     Ledger,
@@ -49,6 +49,7 @@ from calcbench.bench.loadgen.driver.ledger import (
     timed_out,
 )
 from calcbench.bench.loadgen.driver.open_loop import due_times, give_up
+from calcbench.bench.loadgen.driver.quoting import quote
 from calcbench.bench.loadgen.driver.recorder import Recorder
 from calcbench.bench.loadgen.driver.response import Checker
 from calcbench.bench.loadgen.protocol import PACK, SAMPLE, WAITED

@@ -16,9 +16,9 @@ from calcbench.bench.loadgen.driver.framing import (
     Incoming,
     parse_any_head,
     parse_head,
-    quote,
 )
 from calcbench.bench.loadgen.driver.ledger import Fault
+from calcbench.bench.loadgen.driver.quoting import quote
 from calcbench.bench.schema.outcomes import HTTP_ERROR, OK, WRONG
 
 if TYPE_CHECKING:

@@ -16,9 +16,10 @@ from gevent.hub import Waiter
 from gevent.monkey import get_original
 
 from calcbench.bench.loadgen.driver.client import CLOSE_NS, PAUSE_NS
-from calcbench.bench.loadgen.driver.framing import FramingError, Incoming, quote
+from calcbench.bench.loadgen.driver.framing import FramingError, Incoming
 from calcbench.bench.loadgen.driver.ledger import Fault, Ledger, fault_of_error, fault_of_framing
 from calcbench.bench.loadgen.driver.loop import FAILURES, NEVER, READ_SIZE, clock
+from calcbench.bench.loadgen.driver.quoting import quote
 from calcbench.bench.loadgen.driver.response import Checker
 from calcbench.bench.loadgen.locust.reporter import Reporter
 from calcbench.bench.loadgen.locust.timerfd import READABLE
