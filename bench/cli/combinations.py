@@ -18,6 +18,7 @@ APART: tuple[tuple[str, str, str], ...] = (
     ("--find-knee", "--most-rounds", KNEE),
     ("--find-knee", "--control", KNEE),
     ("--find-knee", "--engine wrk", NOT_WRK),
+    ("--find-knee", "--no-charts", "a search draws none"),
     ("--rate", "--engine wrk", NOT_WRK),
     ("--rate", "--precision", "the rate already says how much is answered"),
     ("--behaviour", "--engine wrk", "wrk runs after those clients have gone"),

@@ -112,6 +112,13 @@ def calibration_lines(calibration: "Calibration") -> list[str]:
     return lines
 
 
+def seconds_to_calibrate(engine: str = OURS) -> float:
+    """Return how long `prepare_race` will calibrate the driver, 0 where it need not."""
+    from calcbench.bench.loadgen.calibration import TAKES_S, load_calibration
+
+    return 0 if engine == LOCUST or load_calibration() else TAKES_S
+
+
 def prepare_race(engine: str = OURS, *, quiet: bool) -> "Calibration | None":
     """Warn in one line of what stands against a race, and return the driver's calibration.
 

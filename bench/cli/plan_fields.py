@@ -23,11 +23,15 @@ PRECISION_OPTIONS = ("precision", "most_rounds", "control", "find_knee", "slo")
 
 @dataclass(frozen=True)
 class Output:
-    """Where a result goes: into a folder in *out*, and to the terminal as the user wants it."""
+    """Where a result goes: into a folder in *out*, and to the terminal as the user wants it.
+
+    *charts* are drawn into that folder unless the user wants none.
+    """
 
     out: Path
     as_json: bool
     quiet: bool
+    charts: bool = True
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,10 @@ def measuring_fields(params: dict[str, Any]) -> tuple[dict[str, Any], Output]:
         "rounds": params.pop("rounds"),
         "seed": params.pop("seed"),
     }
-    return fields, Output(params.pop("out"), params.pop("as_json"), params.pop("quiet"))
+    out, as_json, quiet, no_charts = (
+        params.pop(name) for name in ("out", "as_json", "quiet", "no_charts")
+    )
+    return fields, Output(out, as_json, quiet, charts=not no_charts)
 
 
 def load_fields(ctx: click.Context, params: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from calcbench.bench.cli.base import Command, tell_problems
+from calcbench.bench.cli.base import Command, no_charts_option, tell_problems
 from calcbench.bench.system.terminal import echo, printable_record
 
 
@@ -31,6 +31,7 @@ from calcbench.bench.system.terminal import echo, printable_record
 )
 @click.option("--spent", is_flag=True, hidden=True)  # what --resources was called at first
 @click.option("--hgrm", is_flag=True, help="Write files for HdrHistogram's plotter, in hgrm/.")
+@no_charts_option
 @click.option(
     "--out",
     metavar="DIR",
@@ -38,7 +39,13 @@ from calcbench.bench.system.terminal import echo, printable_record
     help="Where to write all of it, replacing what is there.  [default: what is missing, into DIR]",
 )
 def report_command(
-    folder: Path, models: bool, resources: bool, spent: bool, hgrm: bool, out: Path | None
+    folder: Path,
+    models: bool,
+    resources: bool,
+    spent: bool,
+    hgrm: bool,
+    no_charts: bool,
+    out: Path | None,
 ) -> int:
     """Draw an earlier race again.
 
@@ -62,9 +69,11 @@ def report_command(
         if out:
             with os_errors_as(f"cannot write to {out}"):
                 out.mkdir(parents=True, exist_ok=True)
-        write_views(summary, run, target, models=models, replace=out is not None)
+        write_views(
+            summary, run, target, models=models, replace=out is not None, charts=not no_charts
+        )
     finally:  # a folder that cannot be written can be read
-        print_report(summary, run, folder, sys.stdout, target)
+        print_report(summary, run, folder, sys.stdout, target, charts=not no_charts)
         for rows in panels(summary.rows).values() if models else ():
             echo(
                 "\n".join(
@@ -73,7 +82,7 @@ def report_command(
             )
         for line in failure_lines(printable_record(run), width_of(sys.stdout)):
             echo(line)
-        if models and not out:
+        if models and not out and not no_charts:
             echo("\nFor a chart of these with the measurements, add --out DIR.")
         if hgrm:
             from calcbench.bench.views.hdr_export import FOLDER, export

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from calcbench.bench.cli.base import Function, json_option, options
+from calcbench.bench.cli.base import Function, json_option, no_charts_option, options
 from calcbench.bench.cli.param_types import (
     ANY_CONTROL,
     Listed,
@@ -111,6 +111,7 @@ def measuring_options(
             show_default=True,
             help="Folder in which the run gets a folder of its own.",
         ),
+        no_charts_option,
         json_option("Print the whole result as JSON."),
         click.option("-q", "--quiet", is_flag=True, help="Print nothing but where the result is."),
     )

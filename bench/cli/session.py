@@ -15,7 +15,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from calcbench.bench.cli.plan_fields import Output
-from calcbench.bench.cli.progress import progress_on_terminal
+from calcbench.bench.cli.progress import progress_on_terminal, say_promise
 from calcbench.bench.loadgen.locust.secret import need_locust
 from calcbench.bench.schema.behaviours import mix
 from calcbench.bench.schema.plan import LOCUST, Plan
@@ -86,17 +86,23 @@ def run_plan(plan: Plan, subject: "Subject", output: Output) -> int:
     Raises KeyboardInterrupt after showing what there is of an interrupted race.
     """
     from calcbench.bench.analysis.summary import summarise
-    from calcbench.bench.cli.doctor import prepare_race
+    from calcbench.bench.cli.doctor import prepare_race, seconds_to_calibrate
     from calcbench.bench.loadgen.locust.cluster import cluster_of
+    from calcbench.bench.runner.forecast import seconds_behind, seconds_of_race
     from calcbench.bench.runner.race import Interrupted, race
     from calcbench.bench.views.report import print_report, write_views
 
+    behind_s = seconds_behind(plan, charts=output.charts)
     interrupted = False
     with folder_of_result(output) as folder:
+        if not output.quiet:
+            calibration_s = seconds_to_calibrate(plan.engine)
+            seconds = seconds_of_race(plan, calibration_s=calibration_s, charts=output.charts)
+            announce(say_promise(plan, seconds))
         try:
             with (
                 cluster_of(plan, announce, address_of(plan, subject)) as cluster,
-                progress_on_terminal(quiet=output.quiet) as progress,
+                progress_on_terminal(quiet=output.quiet, behind_s=behind_s) as progress,
             ):
                 run = race(
                     plan,
@@ -113,14 +119,15 @@ def run_plan(plan: Plan, subject: "Subject", output: Output) -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     summary = summarise(run, folder)
     try:
-        write_views(summary, run, folder)
+        write_views(summary, run, folder, charts=output.charts)
     finally:  # a disk that is too full for charts takes nothing from the table
         if output.as_json:
             echo_json(whole_result(summary, run))
         if output.quiet:
             echo(str(folder), err=output.as_json)
         else:
-            print_report(summary, run, folder, sys.stderr if output.as_json else sys.stdout)
+            stream = sys.stderr if output.as_json else sys.stdout
+            print_report(summary, run, folder, stream, charts=output.charts)
     if interrupted:
         raise KeyboardInterrupt
     why = "the reasons are below the table"

@@ -39,6 +39,7 @@ MOST_BYTES = 100_000  # of what is kept, about 1,000
 WAYS = {"keep-alive": 32, "close": 8}  # way of connecting → clients that keep the driver busy
 ROUNDS = 3
 DURATION_S, WARMUP_S = 0.3, 0.1
+TAKES_S = 4.0  # all of it, about
 LATENESS_SHARE = 0.25  # of the ceiling
 # The driver is what these say.
 SOURCES = (

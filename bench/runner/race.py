@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from calcbench.bench.analysis.stopping import enough
+from calcbench.bench.runner.forecast import seconds_of_measurement
 from calcbench.bench.runner.subject import Setup, Subject
 from calcbench.bench.schema.calibration import Calibration
 from calcbench.bench.schema.condition import Condition
@@ -34,9 +35,6 @@ from calcbench.core.errors import CalcbenchError
 
 if TYPE_CHECKING:
     from calcbench.bench.loadgen.locust.cluster import Cluster
-
-
-AROUND_S = 0.5  # to start and stop a server and its driver: a first guess, until it is known
 
 
 @dataclass(frozen=True)
@@ -147,7 +145,7 @@ def announced(
     after round, until they are enough.
     """
     begin = time.monotonic()
-    each_s = plan.warmup_s + plan.duration_s + AROUND_S
+    each_s = seconds_of_measurement(plan)
     done = number = 0
     while number < plan.rounds or not enough(plan, measurements):
         number += 1

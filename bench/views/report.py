@@ -1,5 +1,6 @@
 """Write what people and programs read of a result: the summary as JSON and CSV, and the charts."""
 
+import shlex
 import shutil
 import textwrap
 from pathlib import Path
@@ -21,40 +22,54 @@ CHARTS = "charts"
 
 
 def write_views(
-    summary: Summary, run: Run, folder: Path, *, models: bool = False, replace: bool = True
+    summary: Summary,
+    run: Run,
+    folder: Path,
+    *,
+    models: bool = False,
+    replace: bool = True,
+    charts: bool = True,
 ) -> list[Path]:
     """Write ``summary.json``, ``summary.csv`` and ``charts/`` into *folder*; return the charts.
 
     They *replace* those of an earlier time, or only join them; *models* as for
-    `calcbench.bench.views.charts`. Raises CalcbenchError when they cannot be written or drawn.
+    `calcbench.bench.views.charts`. Without *charts* none is drawn. Raises CalcbenchError when they
+    cannot be written or drawn.
     """
     as_json = to_json(summary, ranking_as_json(summary))
     for name, text in (("summary.json", as_json), ("summary.csv", to_csv(summary))):
         if replace or not (folder / name).exists():
             with whole_file(folder / name) as file:
                 file.write(text.encode())
-    if not summary.rows:  # a race that was stopped before its first measurement
+    if not charts or not summary.rows:  # no rows: it was stopped before its first measurement
         return []
-    charts = folder / CHARTS
-    make_folder(charts)
+    target = folder / CHARTS
+    make_folder(target)
     # With it comes matplotlib: only when there is something to draw.
     from calcbench.bench.views.charts import draw_charts
 
     try:
-        return draw_charts(summary, run, charts, models=models, replace=replace)
+        return draw_charts(summary, run, target, models=models, replace=replace)
     except CalcbenchError:
         raise
     except Exception as error:  # matplotlib fails in its own ways, and takes no measured data
         what = " ".join(str(error).split()) or type(error).__name__
-        raise CalcbenchError(f"cannot draw the charts in {charts}: {what}") from error
+        raise CalcbenchError(f"cannot draw the charts in {target}: {what}") from error
 
 
 def print_report(
-    summary: Summary, run: Run, folder: Path, file: TextIO | None, views: Path | None = None
+    summary: Summary,
+    run: Run,
+    folder: Path,
+    file: TextIO | None,
+    views: Path | None = None,
+    *,
+    charts: bool = True,
 ) -> None:
     """Print the table of *summary*, what it says in words, and where everything lies.
 
-    The data is in *folder*, and so are the *views* unless they are said to be elsewhere.
+    The data is in *folder*, and so are the *views* unless they are said to be elsewhere. Without
+    *charts* it says what draws them.
     """
     # A newline in a label of somebody's result begins no line of ours.
     summary, run = printable_record(summary), printable_record(run)
@@ -67,7 +82,9 @@ def print_report(
     if driver := reference(run):
         echo(fill(f"Load generator: {driver}", width), file=file)
     if summary.rows:
-        echo(f"Charts: {(views or folder) / CHARTS}", file=file)
+        drawn = (views or folder) / CHARTS
+        later = shlex.join(["calcbench", "report", str(folder)])
+        echo(f"Charts: {drawn if charts else f'none; draw them with {later}'}", file=file)
     echo(f"Data:   {folder}", file=file)
 
 
