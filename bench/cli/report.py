@@ -1,12 +1,14 @@
 """`calcbench report`: an earlier race drawn again."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
 from calcbench.bench.cli.base import Command, no_charts_option, tell_problems
-from calcbench.bench.system.terminal import echo, printable_record
+from calcbench.bench.system.terminal import echo, one_line, printable_record
+from calcbench.core.errors import UsageError
 
 
 @click.command(
@@ -51,10 +53,11 @@ def report_command(
 
     Prints its table, and writes into DIR the summary and the charts that are missing there; with
     --out DIR it writes all of them there, from the raw data. A race that was stopped is drawn as
-    far as it got. So is a damaged result, but then the exit status is 1.
+    far as it got. So is a damaged result, but then the exit status is 1. Of a search for the
+    highest rates it prints what was found, and every try.
     """
     from calcbench.bench.analysis.summary import summarise
-    from calcbench.bench.schema.reader import read_sound
+    from calcbench.bench.schema.reader import holds_search, read_sound
     from calcbench.bench.system.files import os_errors_as
     from calcbench.bench.views.failure_lines import failure_lines
     from calcbench.bench.views.report import print_report, width_of, write_views
@@ -62,6 +65,14 @@ def report_command(
     from calcbench.bench.views.scaling import scaling_lines
     from calcbench.bench.views.wording import panel_heading, panels
 
+    tables_of_races = {
+        "--models": models,
+        "--resources": resources or spent,
+        "--hgrm": hgrm,
+        "--out": out is not None,
+    }
+    if holds_search(folder):
+        return report_search(folder, tables_of_races)
     found = read_sound(folder)
     run, target = found.run, out or folder
     summary = summarise(run, folder)
@@ -91,3 +102,16 @@ def report_command(
         if resources or spent:
             echo("\n".join(["", *resource_lines(run)]))
     return tell_problems(found.problems)
+
+
+def report_search(folder: Path, of_races: Mapping[str, bool]) -> int:
+    """Print the search in *folder*; raises UsageError for options that are *of_races* alone."""
+    from calcbench.bench.runner.stored_search import search_lines
+
+    for name, is_given in of_races.items():
+        if is_given:
+            raise UsageError(f"{name} is of a race, and {folder} holds a search for rates")
+    for line in search_lines(folder):
+        echo(one_line(line))
+    echo(f"\nData:   {folder}")
+    return 0

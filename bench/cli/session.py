@@ -147,13 +147,13 @@ def address_of(plan: Plan, subject: "Subject") -> str:
 @contextlib.contextmanager
 def folder_of_result(output: Output) -> Iterator[Path]:
     """Give a folder for a result; where something ends it early, say that there is one."""
-    from calcbench.bench.schema.store import RESULT, SEARCH, claimed_folder
+    from calcbench.bench.schema.store import JOURNAL, RESULT, SEARCH, claimed_folder
 
     with claimed_folder(output.out) as folder:
         try:
             yield folder
         except BaseException:
-            if any((folder / name).exists() for name in (RESULT, SEARCH)):
+            if any((folder / name).exists() for name in (RESULT, JOURNAL, SEARCH)):
                 announce(f"what was measured until then is in {folder}")
             raise
 
