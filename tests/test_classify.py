@@ -19,7 +19,6 @@ from calcbench.bench.diagnosis.evidence import (
     of_the_driver,
     steadiness_of,
 )
-from calcbench.bench.diagnosis.steady_state import NO_RESPONSES
 from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.schema.evidence import NO_EVIDENCE, Evidence
 from calcbench.bench.schema.judgements import (
@@ -27,6 +26,7 @@ from calcbench.bench.schema.judgements import (
     DRIVER_BOUND,
     INVALID,
     JUDGEMENTS,
+    NO_RESPONSES,
     SERVER_BOUND,
     SILENT,
     UNSTEADY,
@@ -73,7 +73,7 @@ def calm(**changes: Any) -> Evidence:
         ({"driver_delay_ratio": 0.1}, CONTENDED, "the driver waited for its core 10%"),
         ({"server_delay_ratio": 0.1}, CONTENDED, "the server waited for its core 10%"),
         ({"settled": False, "settled_why": "it drifted"}, UNSTEADY, "it drifted"),
-        ({"settled": False, "settled_why": NO_RESPONSES}, SILENT, "no response came"),
+        ({"settled": False, "settled_why": NO_RESPONSES}, SILENT, "no right response came"),
         ({"little_ratio": 0.9}, INVALID, "Little's law"),
         ({"little_ratio": 1.1}, INVALID, "account for 110% of the clients"),
         ({"unaccounted": 3}, INVALID, "+3 requests"),

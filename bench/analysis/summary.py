@@ -102,7 +102,7 @@ class Row:
 
     @property
     def starves(self) -> bool:
-        """Tell whether some client never got a response within a window."""
+        """Tell whether some client got no right response within a window."""
         return self.status == "ok" and self.clients_served < self.condition.connections
 
 

@@ -4,8 +4,8 @@
 `server-bound`  the server's own, whether it computes or waits: nothing else held it up
 `driver-bound`  the driver was busy nearly all the time, or near the ceiling that
                 `calcbench calibrate` found: the server may be faster than it looks
-`silent`        in half of the window or more no response came: the server hung, was stopped or
-                got no core
+`silent`        in half of the window or more no right response came: the server hung, failed, was
+                stopped or got no core
 `contended`     another program took time from the cores, or the host did (steal)
 `unsteady`      the rate never settled within the window
 `invalid`       the measurement contradicts itself, or there is none
@@ -18,7 +18,6 @@ result can be judged again.
 
 from dataclasses import dataclass
 
-from calcbench.bench.diagnosis.steady_state import NO_RESPONSES
 from calcbench.bench.schema.evidence import Evidence
 from calcbench.bench.schema.judgements import (
     CONTENDED,
@@ -26,6 +25,7 @@ from calcbench.bench.schema.judgements import (
     GRAVEST_FIRST,
     INVALID,
     JUDGEMENTS,
+    NO_RESPONSES,
     SERVER_BOUND,
     SILENT,
     UNSTEADY,

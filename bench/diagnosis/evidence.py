@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from calcbench.bench.schema.samples import Samples
 
 
-UNANSWERED = "no request that was due in the second part of the window was answered"
+UNANSWERED = "no request that was due in the second part of the window got a right response"
 MOMENTS = ("intended_ns", "sent_ns", "first_ns", "done_ns")  # columns that count from the opening
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from calcbench.bench.analysis.rank_tests import rank_sum_p_of_many, theil_slope
+from calcbench.bench.schema.judgements import NO_RESPONSES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,7 +23,6 @@ RESPONSES_PER_BIN = 20  # so that chance alone moves a bin by a quarter, and not
 LATENCIES_PER_BIN = 4  # clients in lockstep answer in bursts, one in each latency
 GAPS = 10  # usual ones, after which chance alone has nobody ask: once in 20,000
 MATTERS = 0.10  # a change of the rate by less than this is what machines do
-NO_RESPONSES = "in half of the window or more no response came"
 SURE = 0.001  # chance of seeing a change where none is: the split was chosen after looking
 
 

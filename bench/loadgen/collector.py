@@ -230,7 +230,10 @@ class Collector:
         )
 
     def clients_served(self) -> int:
-        """Return how many clients got a response; in an open loop, all that did not ask in vain."""
+        """Return how many clients got a right response.
+
+        In an open loop it is all who did not ask in vain.
+        """
         if not self.specs[0].rate:
             return len(self.tally.served)
         connections = sum(spec.connections for spec in self.specs)

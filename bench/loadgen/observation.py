@@ -111,6 +111,6 @@ class Observation:
         if self.offered_per_s and busy and kept < KEPT_SHARE * self.offered_per_s:
             return (
                 "the driver could not keep its schedule: it was busy or waited for a core, and of"
-                f" {self.offered_per_s:,.0f} requests each second {kept:,.0f} were answered"
+                f" {self.offered_per_s:,.0f} requests each second {kept:,.0f} got right responses"
             )
         return ""

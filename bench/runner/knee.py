@@ -144,7 +144,7 @@ def judge_try(measurement: Measurement, objective: Threshold, folder: Path) -> T
     row = summarise_condition(measurement.condition, [measurement], folder)
     due = rate * measurement.elapsed_ns / 1e9
     if measurement.right_responses + 1 < ACHIEVED_RATIO * due:  # one may fall beside the window
-        return Try(rate, NOT_KEPT, f"only {format_rate(row.throughput.median)} were answered")
+        return Try(rate, NOT_KEPT, f"only {format_rate(row.throughput.median)} got right responses")
     value = objective.metric.median(row)
     seen = f"{objective.metric.name} {objective.metric.text(row)}"
     return Try(rate, KEPT if value < objective.limit else NOT_KEPT, seen)

@@ -17,7 +17,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from calcbench.bench.schema.judgements import NO_RESPONSES
+
 SCHEMA_VERSION = 5
+
+# What version 4 called a silent window, errors in it or not.
+NO_RESPONSES_IN_VERSION_4 = "in half of the window or more no response came"
 
 # What version 2 called the parts of its evidence and of its resources.
 EVIDENCE = {
@@ -66,7 +71,17 @@ def upgrade(values: Mapping[str, Any], version: int) -> dict[str, Any]:
     run = dict(values)
     if version < 3 and isinstance(run.get("measurements"), list):
         run["measurements"] = [from_version_2(one) for one in run["measurements"]]
+    if version < 5 and isinstance(run.get("measurements"), list):
+        run["measurements"] = [from_version_4(one) for one in run["measurements"]]
     return run
+
+
+def from_version_4(measurement: Any) -> Any:
+    """Return a *measurement* of version 4, or one before it, in the words of version 5."""
+    evidence = measurement.get("evidence") if isinstance(measurement, dict) else None
+    if not isinstance(evidence, dict) or evidence.get("settled_why") != NO_RESPONSES_IN_VERSION_4:
+        return measurement
+    return measurement | {"evidence": evidence | {"settled_why": NO_RESPONSES}}
 
 
 def from_version_2(measurement: Any) -> Any:

@@ -94,7 +94,7 @@ def with_figures(rows: Iterable[Row]) -> list[Row]:
 
 
 def draw_marker(ax: "Axes", x: float, y: float, row: Row, style: Style) -> None:
-    """Draw the marker of *row*: open when some clients never got a response."""
+    """Draw the marker of *row*: open when some clients got no right response."""
     ax.plot(
         [x],
         [y],

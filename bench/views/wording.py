@@ -21,7 +21,7 @@ ABOUT = {
 # What stands before the rate of a point that may not be the server's own, and what it says.
 DOUBTS = {
     DRIVER_BOUND: ("‡", "the driver was the limit, so not ranked"),
-    SILENT: ("§", "no response came in half of the window or more, so not ranked"),
+    SILENT: ("§", "no right response came in half of the window or more, so not ranked"),
     CONTENDED: ("*", "another program was using the cores"),
     UNSTEADY: ("†", "the rate did not settle within the window"),
 }
