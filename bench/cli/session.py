@@ -5,6 +5,7 @@ What has been measured is safe before anything is shown of it.
 
 import contextlib
 import json
+import os
 import resource
 import shlex
 import signal
@@ -19,6 +20,7 @@ from calcbench.bench.cli.progress import progress_on_terminal, say_promise
 from calcbench.bench.loadgen.locust.secret import need_locust
 from calcbench.bench.schema.behaviours import mix
 from calcbench.bench.schema.plan import LOCUST, Plan
+from calcbench.bench.system.cpus import shared_cores
 from calcbench.bench.system.terminal import echo, echo_json
 from calcbench.core.errors import CalcbenchError, UsageError
 
@@ -58,6 +60,8 @@ def run_search(plan: Plan, subject: "Subject", slo: str, output: Output) -> int:
     from calcbench.bench.schema.store import SEARCH
 
     objective = knee.parse_objective(slo)
+    if not output.quiet:
+        warn_of_shared_cores(plan, subject)
     with (
         folder_of_result(output) as folder,
         cluster_of(plan, announce, address_of(plan, subject)) as cluster,
@@ -99,6 +103,7 @@ def run_plan(plan: Plan, subject: "Subject", output: Output) -> int:
             calibration_s = seconds_to_calibrate(plan.engine)
             seconds = seconds_of_race(plan, calibration_s=calibration_s, charts=output.charts)
             announce(say_promise(plan, seconds))
+            warn_of_shared_cores(plan, subject)
         try:
             with (
                 cluster_of(plan, announce, address_of(plan, subject)) as cluster,
@@ -134,6 +139,15 @@ def run_plan(plan: Plan, subject: "Subject", output: Output) -> int:
     if output.quiet:
         why = f"{shlex.join(['calcbench', 'report', str(folder)])} says why"
     return exit_status_of(summary, run, why)
+
+
+def warn_of_shared_cores(plan: Plan, subject: "Subject") -> None:
+    """Say which drivers will share a core, with one another or with the server, if any do."""
+    from calcbench.bench.runner.race import pinning_of
+
+    cores = len(os.sched_getaffinity(0))
+    if not plan.join and (shared := shared_cores(plan.drivers, pinning_of(plan, subject), cores)):
+        announce(shared)
 
 
 def address_of(plan: Plan, subject: "Subject") -> str:

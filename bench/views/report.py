@@ -9,6 +9,7 @@ from typing import TextIO
 from calcbench.bench.analysis.stopping import by_condition, settled
 from calcbench.bench.analysis.summary import Summary
 from calcbench.bench.schema.result import Run
+from calcbench.bench.system.cpus import shared_cores
 from calcbench.bench.system.files import make_folder, whole_file
 from calcbench.bench.system.terminal import echo, printable_record
 from calcbench.bench.units import format_ns, format_rate
@@ -81,6 +82,8 @@ def print_report(
     echo(file=file)
     if driver := reference(run):
         echo(fill(f"Load generator: {driver}", width), file=file)
+    if shared := cores_shared(run):
+        echo(fill(f"Cores: {shared}", width), file=file)
     if summary.rows:
         drawn = (views or folder) / CHARTS
         later = shlex.join(["calcbench", "report", str(folder)])
@@ -112,6 +115,14 @@ def reference(run: "Run") -> str:
         for way in used
     )
     return f"at most {can} on one core; it was at most {max(near):.0%} busy"
+
+
+def cores_shared(run: Run) -> str:
+    """Say which drivers of *run* shared a core with one another or with a server; or nothing."""
+    cores = run.machine.get("usable_cores")  # as a file has it: anything
+    if not isinstance(cores, int) or run.plan.join:
+        return ""
+    return shared_cores(run.plan.drivers, run.pinning, cores)
 
 
 def note(run: Run) -> str:
