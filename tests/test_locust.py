@@ -638,7 +638,10 @@ def test_two_machines_load_a_third(places: Machines, tmp_path: Path) -> None:
     )
     assert SECRET not in err
     assert f"--master {places.address}:{port}" in err or places.address == "127.0.0.1"
-    assert len(re.findall(r"worker [12] on .+ \(process \d+\) has joined; it is on this machine", err)) == 2
+    assert (
+        len(re.findall(r"worker [12] on .+ \(process \d+\) has joined; it is on this machine", err))
+        == 2
+    )
     assert "selectors" in out
     for code, worker_out, worker_err in shut_down:
         assert code == 0, worker_err
