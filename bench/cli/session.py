@@ -60,12 +60,12 @@ def run_search(plan: Plan, subject: "Subject", slo: str, output: Output) -> int:
     from calcbench.bench.schema.store import SEARCH
 
     objective = knee.parse_objective(slo)
-    if not output.quiet:
-        warn_of_shared_cores(plan, subject)
     with (
         folder_of_result(output) as folder,
         cluster_of(plan, announce, address_of(plan, subject)) as cluster,
     ):
+        if not output.quiet:
+            warn_of_shared_cores(plan, subject)
         knees = knee.find_knees(
             plan,
             subject,
