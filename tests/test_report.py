@@ -296,3 +296,30 @@ def test_begins_no_line_with_the_words_of_a_result(call: Call, folder: Path) -> 
     assert r"fork\nWith evil" in out
     assert "\nWith evil" not in out
     assert status == 0, err
+
+
+def test_draws_no_charts_where_nobody_wants_any(
+    call: Call, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says which command draws them, and that one does."""
+
+    def measure(setup: Setup, condition: Condition, number: int, step: int) -> Measurement:
+        return Measurement(condition, number, "failed", "it died")
+
+    monkeypatch.setattr(launched, "measure", measure_with(measure))
+    monkeypatch.setattr(doctor, "prepare_race", lambda *_, **__: None)
+    raced = tmp_path / "raced"
+    _, from_run, _ = call(*RUN, "--rounds", "1", "--no-charts", "--out", raced)
+    [made] = raced.iterdir()
+    _, from_report, _ = call("report", folder, "--no-charts")
+
+    assert f"Charts: none; draw them with calcbench report {made}\n" in from_run
+    assert f"Charts: none; draw them with calcbench report {folder}\n" in from_report
+    for one in (made, folder):
+        assert (one / "summary.json").exists()
+        assert not (one / "charts").exists()
+
+    status, out, _ = call("report", folder)
+    assert status == 0
+    assert f"Charts: {folder / 'charts'}\n" in out
+    assert (folder / "charts" / "throughput.png").exists()
