@@ -6,7 +6,17 @@ import statistics
 
 import pytest
 
-from calcbench.bench.schema.arrivals import ARRIVALS, CONSTANT, POISSON, every_nth, schedule
+from calcbench.bench.schema.arrivals import (
+    ARRIVALS,
+    CONSTANT,
+    EXPONENTIAL,
+    POISSON,
+    THINKS,
+    VARIETY,
+    every_nth,
+    schedule,
+    thinks,
+)
 
 
 def first(count: int, rate: float, arrivals: str, seed: int = 1) -> list[int]:
@@ -40,3 +50,47 @@ def test_shares_a_schedule_so_that_the_parts_are_the_whole(arrivals: str) -> Non
     ]
 
     assert sorted(itertools.chain(*parts)) == first(30, 100, arrivals)
+
+
+def first_thinks(users: int, count: int, distribution: str, seed: int = 1) -> list[list[int]]:
+    """Return the first *count* thinks of each of so many *users* who think 2 s."""
+    some = itertools.islice(thinks(2.0, distribution, seed), users)
+    return [list(itertools.islice(times, count)) for times in some]
+
+
+def test_spreads_users_over_their_first_think() -> None:
+    users = first_thinks(1_000, 3, CONSTANT)
+    first = sorted(times[0] for times in users)
+
+    assert all(times[1:] == [2_000_000_000] * 2 for times in users)
+    assert 0 <= first[0] < first[-1] <= 2_000_000_000
+    assert statistics.mean(first) == pytest.approx(1e9, rel=0.1)  # any part of one is left
+
+
+def test_draws_thinks_of_an_exponential_distribution() -> None:
+    [user] = first_thinks(1, VARIETY + 1, EXPONENTIAL)
+
+    assert statistics.mean(user[1:]) == pytest.approx(2e9, rel=1e-6)
+    assert statistics.stdev(user[1:]) == pytest.approx(2e9, rel=0.05)
+    assert statistics.median(user[1:]) == pytest.approx(2e9 * math.log(2), rel=0.05)
+
+
+@pytest.mark.parametrize("distribution", THINKS)
+def test_has_the_same_thinks_for_the_same_seed_and_others_for_each_user(distribution: str) -> None:
+    users = first_thinks(50, 9, distribution)
+
+    assert users == first_thinks(50, 9, distribution)
+    assert users != first_thinks(50, 9, distribution, seed=2)
+    assert len({tuple(times) for times in users}) == 50
+
+
+@pytest.mark.parametrize("distribution", THINKS)
+def test_deals_users_out_so_that_each_thinks_as_without_other_drivers(distribution: str) -> None:
+    parts = [
+        [list(itertools.islice(times, 4)) for times in itertools.islice(mine, 10)]
+        for number in range(3)
+        for mine in [every_nth(thinks(2.0, distribution, 1), number, 3)]
+    ]
+    dealt = [users[place] for place in range(10) for users in parts]
+
+    assert dealt == first_thinks(30, 4, distribution)

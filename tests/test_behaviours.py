@@ -1,6 +1,7 @@
 """Clients who are not model clients: asked for, and met by servers that count them."""
 
 import socket
+from collections import Counter
 from contextlib import suppress
 
 import pytest
@@ -15,9 +16,11 @@ from truth import (
     truth,
 )
 
-from calcbench.bench.loadgen.driver.background import BURST, KINDS
+from calcbench.bench.loadgen.driver.background import BURST, KINDS, BackgroundClient
+from calcbench.bench.loadgen.driver.client import PAUSE_NS
 from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.schema.behaviours import BEHAVIOURS, Behaviour, mix, parse_behaviour
+from calcbench.bench.schema.outcomes import REFUSED
 from calcbench.core.errors import UsageError
 
 pytestmark = pytest.mark.slow
@@ -218,6 +221,39 @@ def test_comes_again_where_nobody_listens(kind: str) -> None:
         )
 
     assert seen.background[kind]["refused"] > 1
+
+
+class Host:
+    """A driver whose clock stands where a test puts it, and whose every connection is refused."""
+
+    def __init__(self) -> None:
+        self.clock = 0
+        self.pauses: list[int] = []
+
+    def now(self) -> int:
+        return self.clock
+
+    def dial(self) -> socket.socket:
+        raise ConnectionRefusedError
+
+    def failure(self, _: OSError) -> int:
+        return REFUSED
+
+    def later(self, when: int, _: object) -> None:
+        self.pauses.append(when - self.clock)
+
+
+def test_pauses_only_where_it_is_sent_away_again_and_again() -> None:
+    host = Host()
+    client = BackgroundClient(host, Counter(), 0)  # type: ignore[arg-type]
+    for _ in range(4):
+        client.come()
+    host.clock += PAUSE_NS  # this connection has lasted for a while
+    client.leave("closed")
+    client.come()
+    client.leave("")  # as it was to end
+
+    assert host.pauses == [0, 1_000_000, 2_000_000, 4_000_000, 0, 0, 0]
 
 
 def test_takes_an_end_in_the_middle_of_a_response_for_a_wrong_one() -> None:

@@ -1,15 +1,23 @@
 """What the driver can do: measured for short, kept, and known again."""
 
 import dataclasses
+import itertools
 import json
 import os
 import socket
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from builders import make_calibration, make_condition, make_observation, make_run
+from builders import (
+    make_calibration,
+    make_condition,
+    make_measurement,
+    make_observation,
+    make_run,
+)
 from click.testing import CliRunner
 from truth import until
 
@@ -21,6 +29,7 @@ from calcbench.bench.loadgen.calibration import (
     cache_file,
     calibrate_driver,
     drive_null,
+    kept_calibration,
     load_calibration,
     save_calibration,
 )
@@ -31,13 +40,23 @@ from calcbench.bench.schema.evidence import Evidence
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Measurement, Run
-from calcbench.bench.system import doctor
+from calcbench.bench.system import facts
 from calcbench.bench.system.cpus import Pinning, choose_cores
-from calcbench.bench.system.doctor import Facts
+from calcbench.bench.system.facts import Facts
 from calcbench.bench.views.report import reference
 from calcbench.core.errors import CalcbenchError
 
 KNOWN = make_calibration()
+LONG_AGO, LATER = "2020-11-22T08:00:00+01:00", "2020-11-22T09:00:00+01:00"
+
+
+def disturbed(ratio: float, ceiling: int = 40_000, measured: str = LONG_AGO) -> Calibration:
+    """Return a calibration during which others had the driver's core for a share of the time."""
+    ways = {
+        way: dataclasses.replace(one, contended_ratio=ratio, ceiling_per_s=ceiling)
+        for way, one in KNOWN.ways.items()
+    }
+    return make_calibration(ways=ways, measured=measured)
 
 
 @pytest.fixture(autouse=True)
@@ -80,9 +99,12 @@ class Driver:
         return make_observation(samples=samples, offered_per_s=spec.rate, **self.open_loop)
 
 
-def test_finds_the_ceiling_of_a_driver_whose_cost_is_known() -> None:
+def test_finds_the_ceiling_of_a_driver_whose_cost_is_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """At 8 µs a core has room for 125,000 requests in a second; the rate that was reached is
     another thing: 30,000 in half a second, the most of the three."""
+    monkeypatch.setattr(calibration, "stolen_ns", lambda _: 0)
     driver = Driver(responses=31_250)
     measured = calibrate_driver(duration_s=0.5, rounds=3, drive=driver)
     kept, close = measured.ways["keep-alive"], measured.ways["close"]
@@ -94,6 +116,7 @@ def test_finds_the_ceiling_of_a_driver_whose_cost_is_known() -> None:
     )
     assert (kept.ceiling_per_s, kept.reached_per_s) == (125_000, 60_000)
     assert kept.delay_ratio == 0.2  # 100 of 500 ms, in the worst window
+    assert kept.contended_ratio == 0.1  # 50 of 500 ms, in the middle one
     assert (close.cost_ns, close.ceiling_per_s, close.reached_per_s) == (
         40_000,
         25_000,
@@ -105,6 +128,17 @@ def test_finds_the_ceiling_of_a_driver_whose_cost_is_known() -> None:
         *[(False, 0)] * 3,
         (True, 31_250),  # a quarter of what one core has room for
     ]
+
+
+def test_sees_that_the_host_had_the_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tenth of each window, warm-up included: 60 of 600 ms."""
+    stolen = itertools.count(0, 60_000_000)
+    monkeypatch.setattr(calibration, "stolen_ns", lambda _: next(stolen))
+    measured = calibrate_driver(duration_s=0.5, rounds=3, drive=Driver(responses=31_250))
+
+    assert measured.ways["close"].contended_ratio == 0.1
+    assert measured.contended_ratio == 0.2  # beside other programs, with connections kept
+    assert measured.contended
 
 
 def test_says_how_late_requests_leave() -> None:
@@ -176,11 +210,12 @@ def test_goes_on_where_nothing_can_be_kept(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_tells_people_what_it_means() -> None:
-    [keep_alive, others, *_, lateness] = calibration_lines(KNOWN)
+    [keep_alive, others, *_, lateness] = calibration_lines(disturbed(0.5, 128_841))
 
     assert keep_alive.startswith("keep-alive: 7.76 µs of CPU for each request (7.07 to 7.86)")
     assert "at most 129,000/s on one core; reached 23,400/s" in keep_alive
     assert "other programs had the driver's core for 50% of that time" in others
+    assert not any("other programs" in line for line in calibration_lines(KNOWN))
     assert lateness == (
         "lateness at 32,200/s: half of the requests left within 1.50 µs, 99% within 20.0 µs,"
         " all within 90.0 µs"
@@ -225,7 +260,7 @@ def test_prepares_a_race(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The first time it calibrates; a warning is one line, and quiet is quiet."""
-    monkeypatch.setattr(doctor, "read_facts", lambda: Facts(cores=1))
+    monkeypatch.setattr(facts, "read_facts", lambda: Facts(cores=1))
     monkeypatch.setattr(calibration, "calibrate_driver", lambda: KNOWN)
 
     assert prepare_race(quiet=False) == KNOWN
@@ -238,6 +273,111 @@ def test_prepares_a_race(
     assert second[0].startswith("calcbench: doctor: cores: 1 usable; see calcbench doctor, or: ")
     assert first == [*second, "calcbench: calibrating the driver, once for this machine"]
     assert capsys.readouterr().err == ""
+
+
+QUIET, QUIET_LATER = disturbed(0), disturbed(0.1, 30_000, LATER)
+LOW, HIGH = disturbed(0.3, 36_000, LATER), disturbed(0.5, 46_000)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "better"),
+    [
+        (QUIET, None, QUIET),
+        (HIGH, None, HIGH),
+        (QUIET, HIGH, QUIET),  # whose ceiling is lower
+        (QUIET, QUIET_LATER, QUIET_LATER),
+        (LOW, HIGH, HIGH),
+    ],
+)
+def test_prefers_the_calibration_that_says_most(
+    one: Calibration, other: Calibration | None, better: Calibration
+) -> None:
+    assert one.better_of(other) == better
+    assert other is None or other.better_of(one) == better
+
+
+def test_keeps_a_disturbed_calibration_only_until_there_is_a_better_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is measured by one run after another: each has the best that there is."""
+    monkeypatch.setattr(facts, "read_facts", lambda: Facts(cores=2))
+    for measured, used in ((HIGH, HIGH), (LOW, HIGH), (QUIET, QUIET), (LOW, QUIET)):
+        monkeypatch.setattr(calibration, "calibrate_driver", lambda measured=measured: measured)
+        assert prepare_race(quiet=False) == used
+    said = capsys.readouterr().err.splitlines()
+
+    assert [line.partition(", ")[2][:5] for line in said if "calibrating" in line] == [
+        "once ",
+        *["again"] * 2,
+    ]
+    assert sum("had the driver's core for 50% of the time" in line for line in said) == 2
+    assert load_calibration() == QUIET
+
+
+def test_does_not_calibrate_again_at_once_where_it_was_disturbed() -> None:
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    save_calibration(disturbed(0.5, measured=now))
+    fresh = load_calibration()
+    save_calibration(disturbed(0.5))
+    stale = load_calibration()
+    save_calibration(disturbed(0.5, measured="no time at all"))
+
+    assert fresh
+    assert stale is load_calibration() is None
+    assert kept_calibration()
+
+
+def test_keeps_the_better_one_where_somebody_calibrates_a_busy_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    save_calibration(QUIET)
+    monkeypatch.setattr(calibration, "calibrate_driver", lambda: HIGH)
+    result = CliRunner().invoke(calibrate_command, standalone_mode=False)
+
+    assert "reached" in result.output
+    assert f"kept is the one of {LONG_AGO}, which was disturbed less" in result.stderr
+    assert load_calibration() == QUIET
+
+
+def test_says_in_a_report_that_the_ceiling_may_be_higher() -> None:
+    assert (
+        "on one core (or more: other programs had 50% of it in the calibration); it was"
+        in reference(run_of(disturbed(0.5), 0.2))
+    )
+
+
+@pytest.mark.parametrize(
+    ("measured", "kept", "said"),
+    [
+        (disturbed(0, 133_000), True, ""),
+        (disturbed(0, 60_000), False, "beyond the new ceiling too"),
+        (None, False, "no calibration: the driver died"),
+    ],
+)
+def test_calibrates_anew_where_a_point_went_beyond_the_ceiling(
+    measured: Calibration | None,
+    kept: bool,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """At 175 % of 40,000/s: 70,000/s."""
+
+    def calibrate() -> Calibration:
+        if measured is None:
+            raise CalcbenchError("the driver died")
+        return measured
+
+    save_calibration(QUIET)
+    monkeypatch.setattr(calibration, "calibrate_driver", calibrate)
+    points = [make_measurement(make_condition(), evidence=Evidence(ceiling_ratio=1.75))]
+
+    assert doctor_command.recalibrate(QUIET, points, quiet=False) == measured
+    assert kept_calibration() == (measured if kept else None)
+    first, *others = capsys.readouterr().err.splitlines()
+    assert "selectors went to 175% of what was taken for the driver's ceiling" in first
+    assert bool(others) is bool(said)
+    assert said in "".join(others)
 
 
 def test_races_without_a_calibration_where_there_can_be_none(

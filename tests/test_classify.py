@@ -13,13 +13,11 @@ from calcbench.bench.diagnosis.classify import classify
 from calcbench.bench.diagnosis.evidence import (
     ServerWatch,
     assess,
-    begin_later,
     gather,
     of_the_cores,
     of_the_driver,
-    steadiness_of,
 )
-from calcbench.bench.diagnosis.steady_state import NO_RESPONSES
+from calcbench.bench.diagnosis.warmup import begin_later, steadiness_of
 from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.schema.evidence import NO_EVIDENCE, Evidence
 from calcbench.bench.schema.judgements import (
@@ -27,13 +25,14 @@ from calcbench.bench.schema.judgements import (
     DRIVER_BOUND,
     INVALID,
     JUDGEMENTS,
+    NO_RESPONSES,
     SERVER_BOUND,
     SILENT,
     UNSTEADY,
 )
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.system.cpus import Pinning
-from calcbench.bench.system.sampler import Counters, Levels, Sample
+from calcbench.bench.system.series import Counters, Levels, Sample
 from calcbench.bench.system.usage import Life
 
 Samples = dict[str, NDArray[np.int64]]
@@ -71,9 +70,10 @@ def calm(**changes: Any) -> Evidence:
         ({"steal_ratio": 0.04}, CONTENDED, "the host took 4% of a core"),
         ({"other_load_ratio": 0.3}, CONTENDED, "other programs used 30% of a core"),
         ({"driver_delay_ratio": 0.1}, CONTENDED, "the driver waited for its core 10%"),
+        ({"driver_delay_ratio": 0.5}, DRIVER_BOUND, "the driver waited for its core 50%"),
         ({"server_delay_ratio": 0.1}, CONTENDED, "the server waited for its core 10%"),
         ({"settled": False, "settled_why": "it drifted"}, UNSTEADY, "it drifted"),
-        ({"settled": False, "settled_why": NO_RESPONSES}, SILENT, "no response came"),
+        ({"settled": False, "settled_why": NO_RESPONSES}, SILENT, "no right response came"),
         ({"little_ratio": 0.9}, INVALID, "Little's law"),
         ({"little_ratio": 1.1}, INVALID, "account for 110% of the clients"),
         ({"unaccounted": 3}, INVALID, "+3 requests"),
@@ -230,6 +230,15 @@ def test_sees_what_others_took_from_each_core() -> None:
     assert of_the_cores(CALM, make_observation(), PINNING, []) is CALM
 
 
+def test_does_not_take_servers_that_are_watched_together_for_others() -> None:
+    samples = usage_samples((920 * MS, 300 * MS), (0, 0), 50 * MS, 1)
+    samples[1].counters = dataclasses.replace(samples[1].counters, others_ns=500 * MS)
+    own = make_observation(server_cpu_ns=400 * MS, driver_cpu_ns=300 * MS)
+    seen = of_the_cores(NO_EVIDENCE, own, PINNING, samples)
+
+    assert (seen.server_busy_ratio, seen.other_load_ratio) == (0.4, 0.02)
+
+
 def test_says_a_share_that_is_none_as_it_is_read_back() -> None:
     """JSON has 0 and 0.0, and a table that is drawn again is to be the same to the octet."""
     idle = usage_samples((800 * MS, 300 * MS), (0, 0), 0, 1)  # ticks: less than what we used
@@ -296,6 +305,7 @@ def test_gathers_the_evidence_of_an_open_loop() -> None:
         "latency_ns": sent + MS - intended,
         "client": intended % 8,
         "outcome": intended * 0,
+        "waited": intended * 0,
     }
     seen = make_observation(
         samples=samples,
@@ -303,18 +313,41 @@ def test_gathers_the_evidence_of_an_open_loop() -> None:
         responses=900,
         outcomes=Outcomes(ok=1000),
         late=499,
+        connections_used=7,
+        unopened=1,
     )
     evidence = gather(seen, make_condition(), PINNING, [], steadiness_of(seen))
 
     assert evidence.sent_ratio == 0.9
     assert evidence.achieved_ratio == 0.9
     assert evidence.late_ratio == 0.499
+    assert (evidence.connections_used, evidence.connections_unopened) == (7, 1)
     assert evidence.little_ratio is None
     assert classify(evidence).name == DRIVER_BOUND
     assert (
         classify(dataclasses.replace(evidence, waited_ratio=0.5, driver_fault="")).name
         != DRIVER_BOUND
     )
+
+
+def test_gathers_the_evidence_of_users_who_think() -> None:
+    """N = X (R + Z): what is missing of the time of all, nobody has accounted for."""
+    samples = closed_loop(8, MS, 9 * MS, S)
+    seen = make_observation(samples=samples, think_s=0.009, late=7, lateness_ns=MS)
+    for thought_ns, ratio in ((7_200 * MS, 1.0), (6_400 * MS, 0.9)):
+        users = dataclasses.replace(seen, busy_ns=800 * MS, away_ns=thought_ns)
+        evidence = gather(users, make_condition(), PINNING, [], steadiness_of(users))
+
+        assert evidence.little_ratio == ratio
+        assert classify(evidence).name == (SERVER_BOUND if ratio == 1 else INVALID)
+    assert evidence.late_ratio == 0.001
+    assert evidence.pause_ratio is None
+
+
+def test_says_which_share_of_their_time_clients_paused() -> None:
+    seen = make_observation(samples=closed_loop(8, MS, 5_000, S), away_ns=2 * S)
+
+    assert gather(seen, make_condition(), PINNING, [], steadiness_of(seen)).pause_ratio == 0.25
 
 
 def test_a_window_can_begin_later() -> None:
@@ -431,7 +464,7 @@ def test_counts_anew_what_was_late_behind_the_warm_up() -> None:
 
     assert 0.25 * S < result.cut_ns < 0.35 * S
     assert (rest.late, rest.lateness_ns, rest.waited) == (20, 2 * MS, 0)
-    assert seen.driver_fault
-    assert not rest.driver_fault
+    assert not seen.in_time
+    assert rest.in_time
     assert result.evidence.driver_fault == ""
     assert result.judgement.name == SERVER_BOUND

@@ -183,6 +183,10 @@ TYPED = {
     "--host": "--host 192.0.2.7",
     "--slo": "--slo p99<20ms",
     "--arrivals": "--arrivals poisson",
+    "--connections": "--connections 8",
+    "--interleave": "--interleave slices",
+    "--users": "--users 300",
+    "--think": "--think exp:1s",
     "--master-port": "--master-port 5600",
     "--unix-socket": "--unix-socket /nowhere",
 }

@@ -19,7 +19,7 @@ from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.reader import read_run
 from calcbench.bench.schema.samples import write_samples
 from calcbench.bench.schema.store import prepare_folder, write_run
-from calcbench.bench.views.compare_table import change_interval, percent
+from calcbench.bench.views.compare_table import change_interval, describe_load, percent
 from calcbench.core.errors import UsageError
 
 NOISE = (1.00, 0.98, 1.02, 0.99, 1.01, 0.97, 1.03, 1.005)
@@ -165,6 +165,18 @@ def test_finds_nothing_in_common(tmp_path: Path) -> None:
     (second / "result.json").write_text(json.dumps(values))
     with pytest.raises(UsageError, match="nothing in common"):
         cli.cli.main(["compare", str(first), str(second)], standalone_mode=False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "load"),
+    [
+        ({"rate": 500.0, "reuse_first": True}, "500/s, constant, as few connections as possible"),
+        ({"think_s": 1.0}, "users who think 1 s"),
+        ({"think_s": 1.5, "thinking": "exponential"}, "users who think 1.5 s on average"),
+    ],
+)
+def test_says_which_load_was_offered(changes: dict[str, Any], load: str) -> None:
+    assert describe_load(Plan(("fork",), **changes)) == load
 
 
 def test_warns_where_more_than_the_strategy_differs(

@@ -71,6 +71,10 @@ def test_claims_no_lead_among_those_who_serve_everybody_either() -> None:
     )
 
 
+def test_speaks_of_users_where_they_think() -> None:
+    assert judge(row("a", 200, 220, think_s=1.0)).startswith("With 32 users, add: a: p99")
+
+
 def test_claims_little_from_one_round() -> None:
     comparison = judge(row("a", 200, 200, rounds=1), row("b", 100, 100, rounds=1))
 

@@ -1,6 +1,7 @@
 """What the doctor says of machines that were made up, and of this one."""
 
 import dataclasses
+import errno
 import json
 import resource
 import sys
@@ -10,17 +11,10 @@ import pytest
 from click.testing import CliRunner
 
 from calcbench.bench.cli.doctor import doctor_command
-from calcbench.bench.system import doctor
-from calcbench.bench.system.doctor import (
-    OK,
-    WARN,
-    Facts,
-    Finding,
-    examine,
-    quota,
-    read_facts,
-    warning,
-)
+from calcbench.bench.system import facts as facts_module
+from calcbench.bench.system.doctor import OK, WARN, Finding, examine, warning
+from calcbench.bench.system.facts import Facts, quota, read_facts
+from calcbench.bench.system.perf import USER_ONLY
 
 FIT = Facts(
     cores=4,
@@ -75,6 +69,32 @@ def test_says_what_is_wrong_what_it_means_and_what_mends_it(
     assert warning(findings).endswith(bad.remedy.partition("   #")[0])
 
 
+@pytest.mark.parametrize(
+    ("facts", "value", "meaning", "remedy"),
+    [
+        ({}, "can be counted", "beside CPU time", ""),
+        ({"counted_of": USER_ONLY}, "but not the kernel's", "left out", "perf_event_paranoid=1"),
+        ({"count_error": errno.ENOENT}, "cannot", "most virtual machines", "pmu=on"),
+        ({"count_error": errno.EACCES, "paranoid": 4}, "cannot", "paranoid is 4", "sysctl"),
+        ({"count_error": errno.EPERM, "paranoid": 2}, "cannot", "container", "PERFMON"),
+        ({"count_error": errno.EPERM}, "cannot", "container", "PERFMON"),
+        ({"count_error": errno.ENOSYS}, "cannot", "kernel has no", ""),
+    ],
+)
+def test_says_whether_instructions_can_be_counted_and_warns_of_nothing(
+    facts: dict[str, object], value: str, meaning: str, remedy: str
+) -> None:
+    if "count_error" in facts:
+        facts = {"counted_of": "", **facts}
+    findings = examine(dataclasses.replace(FIT, **facts))  # type: ignore[arg-type]
+    [found] = [finding for finding in findings if finding.name == "instructions"]
+
+    assert value in found.value
+    assert meaning in found.meaning
+    assert remedy in found.remedy
+    assert warning(findings) == ""
+
+
 def test_takes_what_cannot_be_seen_for_no_fault() -> None:
     findings = examine(Facts(cores=2))
 
@@ -107,6 +127,7 @@ def test_reads_the_facts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
             "proc/sys/net/core/somaxconn": "128\n",
             "proc/net/sockstat": "TCP: inuse 76 orphan 0 tw 85176 alloc 76 mem 67\n",
             "proc/self/schedstat": "1 2 3\n",
+            "proc/sys/kernel/perf_event_paranoid": "3\n",
             "sys/devices/system/clocksource/clocksource0/current_clocksource": "hpet\n",
             "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor": "powersave\n",
             "sys/fs/cgroup/cpu.max": "150000 100000\n",
@@ -121,6 +142,8 @@ def test_reads_the_facts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert (facts.clock, facts.governors) == ("hpet", frozenset({"powersave"}))
     assert facts.delays_seen
     assert facts.clock_ns > 0
+    assert facts.paranoid == 3
+    assert bool(facts.counted_of) is (facts.count_error == 0)
 
 
 def test_reads_no_facts_where_there_are_none(tmp_path: Path) -> None:
@@ -146,7 +169,7 @@ def test_knows_both_kinds_of_control_groups(tmp_path: Path) -> None:
 def test_shows_people_and_programs_the_same(
     facts: Facts, status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(doctor, "read_facts", lambda: facts)
+    monkeypatch.setattr(facts_module, "read_facts", lambda: facts)
     plain = CliRunner().invoke(doctor_command, standalone_mode=False)
     for_programs = CliRunner().invoke(doctor_command, ["--json"], standalone_mode=False)
     findings = [Finding(**values) for values in json.loads(for_programs.output)]

@@ -225,6 +225,62 @@ def test_counts_time_outs(behave: Behaviour) -> None:
     assert observation.samples["latency_ns"].min() >= 20_000_000
 
 
+def late_octet(conn: socket.socket) -> None:
+    conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    conn.sendall(response_to(next(requests(conn)), fields="Connection: close\r\n"))
+    conn.sendall(b"!")
+
+
+HEAD = r"HTTP/1.1 200 OK\r\nContent-Length: "
+
+
+@pytest.mark.parametrize(
+    ("behave", "outcome", "cause", "beginning"),
+    [
+        (always(lambda n: response_to(n, "404 No")), "http_error", "status 404", "HTTP/1.1 404 No"),
+        (always(lambda n: response_to(n, "503 Oh")), "http_error", "status 503", "HTTP/1.1 503 Oh"),
+        (always(lambda n: response_to(n + 1)), "wrong", "wrong body", HEAD),
+        (always(lambda n: response_to(n) + b"!"), "wrong", "bytes follow its end", HEAD),
+        (late_octet, "wrong", "bytes follow its end", ""),
+        (
+            once(lambda n: response_to(n)[:-1]),
+            "wrong",
+            "the connection was closed within its body",
+            HEAD,
+        ),
+        (abort, "reset", "connection reset by peer before a response", ""),
+        (once(lambda _: b""), "reset", "connection closed before a response", ""),
+        (stall, "timed_out", "timed out before a response", ""),
+        (stall_within, "timed_out", "timed out within a response", HEAD),
+    ],
+)
+@pytest.mark.parametrize("rate", [0, 100])
+def test_says_why_requests_fail(
+    behave: Behaviour, outcome: str, cause: str, beginning: str, rate: float
+) -> None:
+    def counted(seen: Observation) -> bool:
+        return cause in {failure.cause for failure in seen.failures}
+
+    timeout_s = 0.03 if outcome == "timed_out" else LONG_S
+    with truth(behave) as port:
+        seen = drive(port, 2, counted, timeout_s=timeout_s, duration_s=0.2, rate=rate)
+    [failure] = [failure for failure in seen.failures if failure.cause == cause]
+
+    assert failure.outcome == outcome
+    assert failure.excerpt.startswith(beginning)
+    assert failure.excerpt or not beginning
+    # Where a connection is reset, a client may as well hear of it when it sends.
+    assert sum(one.count for one in seen.failures) == seen.outcomes.failed
+
+
+def test_says_why_nobody_is_reached() -> None:
+    with nobody() as port:
+        [failure] = drive(port).failures
+
+    assert (failure.outcome, failure.cause) == ("refused", "connection refused")
+    assert (failure.detail, failure.excerpt) == ("", "")
+
+
 @pytest.mark.parametrize("rate", [0, 20])
 @pytest.mark.parametrize(
     ("fields", "keep_alive"),
@@ -407,11 +463,15 @@ def test_hears_a_server_that_does_not_want_all_of_the_request(behave: Behaviour)
         (
             always(lambda _: response_to("six")),
             "wrong",
-            "its body is 'six' and should be '",
+            "wrong body: 'six' should be '",
         ),
-        (once(lambda number: response_to(number)[:-1]), "wrong", "the connection was closed after"),
+        (
+            once(lambda number: response_to(number)[:-1]),
+            "wrong",
+            "the connection was closed within",
+        ),
         (always(lambda _: b"SSH-2.0\r\n"), "wrong", "it does not begin with HTTP/: 'SSH-2.0"),
-        (always(lambda number: response_to(number, "999 Go")), "http_error", "its status is 999"),
+        (always(lambda number: response_to(number, "999 Go")), "http_error", "status 999"),
     ],
 )
 def test_says_why_the_first_response_was_refused(behave: Behaviour, outcome: str, why: str) -> None:

@@ -124,12 +124,18 @@ def test_says_what_is_wrong_with_a_name(folder: Path, file: str, name: str, mess
 def test_keeps_what_a_file_prints_out_of_our_own_output(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (folder / "loud.py").write_text(f"print('hello')\n{GOOD}")
+    """Its server says it, and then it is passed on: once."""
+    (folder / "loud.py").write_text(
+        f"import sys\nprint('hello')\nprint('you', file=sys.stderr)\n{GOOD}"
+    )
     load("loud")
-    output = capsys.readouterr()
+    here = capsys.readouterr()
+    lines: list[str] = []
+    with launch(ServerSpec("loud"), show=lines.append) as server:
+        server.stop()
 
-    assert output.out == ""
-    assert output.err == "hello\n"
+    assert (here.out, here.err) == ("", "")
+    assert lines == ["hello", "you"]
 
 
 def test_keeps_two_files_of_one_name_apart(folder: Path) -> None:

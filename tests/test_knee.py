@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import json
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,20 +13,16 @@ import pytest
 from calcbench.bench.analysis.thresholds import Threshold
 from calcbench.bench.cli import main as cli
 from calcbench.bench.runner.knee import (
-    KEPT,
-    NOT_KEPT,
-    UNKNOWN,
     Knee,
-    Try,
     axes_in_words,
     exit_status_of_search,
     find_knees,
-    judge_try,
     knee_lines,
     parse_objective,
     search,
     warmup_of,
 )
+from calcbench.bench.runner.knee_try import KEPT, NOT_KEPT, UNKNOWN, Try, judge_try
 from calcbench.bench.runner.subject import LoadError, Setup, Subject, failed
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.evidence import Evidence
@@ -33,7 +30,7 @@ from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, Plan
 from calcbench.bench.schema.reader import read_run
 from calcbench.bench.schema.result import Measurement
-from calcbench.bench.schema.samples import write_samples
+from calcbench.bench.schema.samples import read_samples, write_samples
 from calcbench.bench.schema.store import prepare_folder
 from calcbench.core.errors import CalcbenchError, UsageError
 
@@ -79,6 +76,41 @@ def test_ends_where_the_driver_is_the_limit() -> None:
     assert note == "at 400/s: driver-bound"
 
 
+TIMER = "this machine's timer, which woke the driver too late"
+
+
+@pytest.mark.parametrize(
+    ("late_ms", "tried", "word"),
+    [
+        # The first is of the rate 800, each next one of half of it.
+        ([30, 31], [800, 400], "as late as at twice the rate, so lower rates will not help"),
+        ([30, 20, 18], [800, 400, 200], "as late as at twice the rate"),
+        (
+            [30, 15, 7, 3, 1.5],
+            [800, 400, 200, 100, 50],
+            "at 50.0/s: p99 is doubtful; its lateness comes from",
+        ),
+        ([0, 0, 0, 0, 0], [800, 400, 200, 100, 50], "at 50.0/s: p99 is doubtful$"),
+    ],
+)
+def test_ends_where_lateness_does_not_fall_with_the_rate(
+    late_ms: list[float], tried: list[float], word: str
+) -> None:
+    rates = []
+
+    def attempt(rate: float) -> Try:
+        rates.append(rate)
+        late_ns = round(late_ms[round(math.log2(800 / rate))] * 1e6)
+        return Try(rate, UNKNOWN, "p99 is doubtful", late_ns, TIMER if late_ns else "")
+
+    kept, _, note = search(attempt, 800)
+
+    assert kept == 0
+    assert list(dict.fromkeys(rates)) == tried
+    assert re.search(word, note)
+    assert (TIMER in note) == (late_ms[0] > 0)
+
+
 def test_gives_up_on_what_keeps_no_rate() -> None:
     kept, _, note = search(lambda rate: Try(rate, NOT_KEPT, ""), 10)
 
@@ -122,7 +154,9 @@ def measured(
         (21, {}, NOT_KEPT),
         (1, {"failed": 5}, NOT_KEPT),
         (1, {"elapsed_ns": 2 * 10**9}, NOT_KEPT),  # half of what was offered
-        (1, {"judgement": "driver-bound"}, UNKNOWN),
+        (1, {"judgement": "driver-bound"}, KEPT),  # whoever was slow, users had their answers
+        (21, {"judgement": "driver-bound"}, UNKNOWN),
+        (1, {"judgement": "driver-bound", "responses_in_window": 40}, UNKNOWN),
         (1, {"judgement": "silent", "responses_in_window": 40}, NOT_KEPT),
         (1, {"status": "unavailable", "reason": "no fork"}, UNKNOWN),
         (1, {"outcomes": Outcomes(timed_out=9)}, NOT_KEPT),
@@ -144,6 +178,49 @@ def test_judges_a_try(
         judge_try(dataclasses.replace(one, status=str(status)), OBJECTIVE, tmp_path).outcome
         == outcome
     )
+
+
+def test_says_that_a_try_was_contended_which_is_not_kept(tmp_path: Path) -> None:
+    prepare_folder(tmp_path)
+    evidence = Evidence(reasons=("the host took 9% of a core (steal)", "it drifted"))
+    slow = measured(tmp_path, 100, 21 * 10**6, judgement="contended", evidence=evidence)
+
+    why = judge_try(slow, OBJECTIVE, tmp_path).why
+    assert why == "p99 21.0 ms; the host took 9% of a core (steal)"
+
+
+@pytest.mark.parametrize("judgement", ["server-bound", "driver-bound"])
+@pytest.mark.parametrize(
+    ("late_ms", "took_ms", "outcome"),
+    [
+        (3, 10, KEPT),  # 13 ms from when it was due
+        (15, 10, UNKNOWN),  # 25 ms, of which 15 are the driver's
+        (15, 21, NOT_KEPT),  # 36 ms, of which the server's own are too many
+    ],
+)
+def test_judges_a_try_by_what_lateness_could_change(
+    tmp_path: Path, late_ms: int, took_ms: int, outcome: str, judgement: str
+) -> None:
+    prepare_folder(tmp_path)
+    one = measured(tmp_path, 100, took_ms * 10**6, judgement=judgement)
+    name = "samples/late.npz"
+    samples = read_samples(tmp_path, one)
+    for column in ("sent_ns", "first_ns", "done_ns", "latency_ns"):
+        samples[column][::10] += late_ms * 10**6
+    write_samples(tmp_path, name, samples | {"waited": samples["client"] * 0})
+    evidence = Evidence(
+        lateness_error_ratio=0.6,
+        lateness_p99_ns=15_000_000,
+        overdue_ratio=0.2,
+        driver_fault="the driver was late",
+    )
+    seen = judge_try(dataclasses.replace(one, samples=name, evidence=evidence), OBJECTIVE, tmp_path)
+
+    assert seen.outcome == outcome
+    if outcome == UNKNOWN:
+        assert seen.why == "p99 10.0 to 25.0 ms, for the driver was late"
+        assert seen.late_ns == 15_000_000
+        assert seen.whose.startswith(TIMER)
 
 
 @pytest.mark.parametrize(

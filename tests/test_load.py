@@ -445,6 +445,25 @@ def test_tells_everything_to_a_program(hello: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("no_charts")
+def test_loads_a_server_with_users_who_think(hello: str, tmp_path: Path) -> None:
+    users = ("--users", "20", "--think", "exp:20ms")
+    load(f"{hello}/", *SHORT[:4], *users, "--duration", "0.3", "--out", str(tmp_path))
+    [folder] = tmp_path.iterdir()
+    run = read_run(folder)
+    [one] = run.measurements
+
+    assert (run.plan.think_s, run.plan.thinking, run.plan.connections) == (
+        0.02,
+        "exponential",
+        (20,),
+    )
+    assert one.think_s == 0.02
+    assert one.condition.connections == one.clients_served == 20
+    assert one.evidence.little_ratio == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("no_charts")
 def test_fails_when_nothing_answers_rightly(hello: str, tmp_path: Path) -> None:
     with pytest.raises(CalcbenchError, match="failed"):
         load(f"{hello}/", *SHORT, "--duration", "0.2", "--out", str(tmp_path), "--expect", "404")
@@ -466,6 +485,16 @@ def test_fails_when_nothing_answers_rightly(hello: str, tmp_path: Path) -> None:
             ("http://a/", "--rate", "0.1", "--duration", "5"),
             "less than one request is due in --duration 5",
         ),
+        (
+            ("http://a/", "--users", "3,1", "--think", "9s"),
+            "less than one request of --users 1 is due in --duration 2: each thinks for 9 s before",
+        ),
+        (
+            ("http://a/", "--users", "3", "--think", "exq:9s"),
+            "no think 'exq'; did you mean 'exp'",
+        ),
+        (("http://a/", "--users", "3", "--think", "exp:"), "--think '' should be seconds"),
+        (("http://a/", "--users", "3", "--think", "0"), "--think 0 should be from 0.001 to"),
         (("http://a/", "--timeout", "0"), "timeout 0 should be"),
         (("http://a/", "--rate", "quick"), "should be requests per second"),
         (("http://a/", "--rate", "5", "--arrivals", "posson"), "did you mean 'poisson'"),

@@ -6,6 +6,7 @@ Everything here runs in Locust's own processes: none of it may ever be imported 
 import contextlib
 import errno
 import itertools
+import json
 import os
 import random
 import re
@@ -42,6 +43,8 @@ from truth import (
 
 from calcbench.bench.cli.worker import master
 from calcbench.bench.diagnosis.failures import contradiction_of_totals
+from calcbench.bench.diagnosis.littles_law import users_ratio
+from calcbench.bench.loadgen.driver.ledger import NO_CONNECTION
 from calcbench.bench.loadgen.locust.cluster import Cluster
 from calcbench.bench.loadgen.locust.messages import (
     DIED,
@@ -164,6 +167,15 @@ AS_IT_IS = {
     "no response": (leaving, "reset"),
     "silence": (silent, "timed_out"),
 }
+CAUSES = {
+    "another number": "wrong body",
+    "an octet too many": "bytes follow its end",
+    "no head": "it has not exactly one Content-Length",
+    "truncated": "the connection was closed within its body",
+    "an error": "status 500",
+    "no response": "connection closed before a response",
+    "silence": "timed out before a response",
+}
 IN_AN_OPEN_LOOP = ("right", "closing", "lingering", "truncated", "no response", "silence")
 
 
@@ -178,6 +190,9 @@ def test_counts_each_response_as_what_it_is(cluster: Cluster, what: str, rate: f
         )
 
     assert only(observation, outcome)
+    causes = {failure.cause for failure in observation.failures}
+    assert causes <= {CAUSES.get(what), NO_CONNECTION.cause}
+    assert sum(failure.count for failure in observation.failures) == observation.outcomes.failed
     assert observation.begun == observation.ended
     assert observation.unfinished == 0
 
@@ -229,7 +244,11 @@ def test_says_why_the_first_response_was_refused(cluster: Cluster) -> None:
     with truth(always(lambda number: response_to(number) + b"!")) as port:
         observation = drive(cluster, port)
 
-    assert observation.first_failures == {"wrong": "bytes follow its end: '!'"}
+    [failure] = observation.failures
+    assert (failure.outcome, failure.why) == ("wrong", "bytes follow its end: '!'")
+    assert failure.excerpt.startswith(r"HTTP/1.1 200 OK\r\nContent-Length: ")
+    assert failure.excerpt.endswith("!")
+    assert failure.first_ns >= 0
 
 
 def test_has_fewer_connections_than_workers(cluster: Cluster) -> None:
@@ -268,6 +287,49 @@ def test_asks_for_what_is_due_and_nothing_else(
     assert observation.in_flight == 0
     assert (observation.samples["sent_ns"] >= intended).all()
     assert (observation.samples["first_ns"] > observation.samples["sent_ns"]).all()
+
+
+def test_gives_every_connection_its_turn(cluster: Cluster) -> None:
+    with truth(right) as port:
+        observation = drive(
+            cluster, port, lambda seen: seen.connections_used == 10, rate=100, connections=10
+        )
+
+    assert only(observation, "ok")
+    assert (observation.connections_used, observation.unopened) == (10, 0)
+
+
+def test_says_how_many_connections_could_not_be_opened(cluster: Cluster) -> None:
+    with nobody() as port:
+        observation = drive(cluster, port, rate=100, connections=7)
+
+    assert observation.unopened == 7
+    assert only(observation, "refused")
+
+
+@pytest.mark.parametrize("keep_alive", [True, False])
+def test_users_think_before_each_request(cluster: Cluster, keep_alive: bool) -> None:
+    with truth(right if keep_alive else once(response_to)) as port:
+        observation = drive(
+            cluster,
+            port,
+            lambda seen: seen.outcomes.ok > 40,
+            think_s=0.05,
+            connections=20,
+            keep_alive=keep_alive,
+        )
+    samples = observation.samples
+    order = np.lexsort((samples["done_ns"], samples["client"]))
+    intended, done, client = (samples[name][order] for name in ("intended_ns", "done_ns", "client"))
+    thought = (intended[1:] - done[:-1])[client[1:] == client[:-1]]
+
+    assert only(observation, "ok")
+    assert observation.clients_served == 20
+    assert (thought >= 50_000_000).all()
+    assert (samples["sent_ns"] >= samples["intended_ns"]).all()
+    assert observation.busy_ns is not None
+    ratio = users_ratio(observation.busy_ns, observation.away_ns, observation.elapsed_ns, 20)
+    assert ratio == pytest.approx(1, abs=0.05)
 
 
 def test_gives_up_what_never_got_a_connection(cluster: Cluster) -> None:
@@ -360,6 +422,12 @@ def test_puts_windows_of_different_clocks_at_one_instant() -> None:
 REPORTED = to_octets(DriverReport(1, 0, 0, 0, 0, 1, 1, 0, responses=1))[MESSAGE.size :]
 
 
+def reported(count: int = 1, **changes: object) -> bytes:
+    """Return a report with *count* failures, changed in a few things."""
+    failure = {"outcome": "wrong", "cause": "wrong body", "at_ns": 5} | changes
+    return json.dumps(json.loads(REPORTED) | {"failures": [failure] * count}).encode()
+
+
 @pytest.mark.parametrize("length", [-MESSAGE.size, LARGEST_MESSAGE + 1, 2**63 - 1])
 def test_refuses_a_message_that_would_never_end(length: int) -> None:
     session = LoadSession(LoadSpec("", 0, 1, True, duration_s=1.0))
@@ -425,12 +493,10 @@ def test_shows_what_a_worker_says_of_itself_in_one_short_line() -> None:
             REPORTED.replace(b'd": {}', b'd": {"idle": {"met": -1}}'),
             "met -1 should be from 0 to",
         ),
-        (REPORT, REPORTED.replace(b's": {}', b's": {"odd": "x"}'), "['odd'] should be of outcomes"),
-        (
-            REPORT,
-            REPORTED.replace(b's": {}', b's": {"wrong": "' + b"x" * 1001 + b'"}'),
-            "a reason should have at most 1000 characters",
-        ),
+        (REPORT, reported(outcome="odd"), "outcome 'odd' should be one of ok, wrong"),
+        (REPORT, reported(detail="x" * 1001), "a reason should have at most 1000 characters"),
+        (REPORT, reported(at_ns=-1), "at_ns -1 should be from 0 to"),
+        (REPORT, reported(count=64), "failures should be at most 63"),
         (SAMPLES, b"123", "buffer size"),
         (SAMPLES, b"12345678", "reshape"),
         (SAMPLES, struct.pack("=5q", 5, 5, 5, 5, 1 << TAG_BITS), "a client that it does not have"),
@@ -616,7 +682,10 @@ def test_two_machines_load_a_third(places: Machines, tmp_path: Path) -> None:
     )
     assert SECRET not in err
     assert f"--master {places.address}:{port}" in err or places.address == "127.0.0.1"
-    assert len(re.findall(r"worker [12] on .+ \(process \d+\) has joined", err)) == 2
+    assert (
+        len(re.findall(r"worker [12] on .+ \(process \d+\) has joined; it is on this machine", err))
+        == 2
+    )
     assert "selectors" in out
     for code, worker_out, worker_err in shut_down:
         assert code == 0, worker_err

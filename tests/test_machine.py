@@ -11,7 +11,7 @@ import pytest
 
 from calcbench.bench.system import cpus
 from calcbench.bench.system.cpu_time import group_cpu_ns
-from calcbench.bench.system.cpus import Pinning, choose_cores, on_cores
+from calcbench.bench.system.cpus import Pinning, choose_cores, on_cores, shared_cores
 from calcbench.bench.system.machine import describe_machine, describe_versions, without_paths
 from calcbench.bench.system.procfs import TICK_NS
 
@@ -110,3 +110,46 @@ def test_accounts_a_server_its_living_and_its_reaped_children() -> None:
     assert used_ns >= 3 * 50_000_000 - 2 * TICK_NS
     assert group_cpu_ns(process.pid) == 0
     assert time.process_time_ns() <= group_cpu_ns(os.getpgrp())
+
+
+TWO_THREADS = Pinning(
+    (1,), (0,), "server and driver are pinned to two hardware threads of one core"
+)
+
+
+@pytest.mark.parametrize(
+    ("drivers", "pinning", "cores", "shared"),
+    [
+        (1, Pinning((1,), (0,)), 2, ""),
+        (
+            2,
+            Pinning((1,), (0,)),
+            2,
+            "2 drivers share core 0: together they make no more load than one",
+        ),
+        (2, Pinning((3,), (0, 1)), 4, ""),
+        (1, TWO_THREADS, 2, TWO_THREADS.note),
+        (1, Pinning(note="one core only"), 1, "one core only"),
+        (
+            1,
+            Pinning(),
+            1,
+            "the only core is the driver's too: a server on this machine",
+        ),
+        (1, Pinning(), 2, ""),
+        (
+            2,
+            Pinning(),
+            2,
+            "2 drivers fill the 2 cores: a server on this machine has none",
+        ),
+        (3, Pinning(), 4, ""),
+    ],
+)
+def test_says_which_drivers_share_a_core(
+    drivers: int, pinning: Pinning, cores: int, shared: str
+) -> None:
+    found = shared_cores(drivers, pinning, cores)
+
+    assert found.startswith(shared)
+    assert bool(found) == bool(shared)

@@ -10,7 +10,8 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,12 +30,14 @@ from truth import (
 )
 
 from calcbench.bench.analysis.quantiles import quantile
-from calcbench.bench.loadgen.collector import Collector, ReportReader
+from calcbench.bench.diagnosis.littles_law import users_ratio
+from calcbench.bench.loadgen.collector import Collector
 from calcbench.bench.loadgen.observation import LATE_NS, Observation
-from calcbench.bench.loadgen.protocol import WAITED, DriverReport
+from calcbench.bench.loadgen.protocol import TAG_BITS, WAITED, DriverReport
+from calcbench.bench.loadgen.report_reader import ReportReader
 from calcbench.bench.loadgen.spec import LoadSpec
-from calcbench.bench.schema.arrivals import ARRIVALS, CONSTANT, schedule
-from calcbench.bench.schema.outcomes import OK, Outcomes
+from calcbench.bench.schema.arrivals import ARRIVALS, CONSTANT, EXPONENTIAL, schedule
+from calcbench.bench.schema.outcomes import OK, TIMED_OUT, Outcomes
 from calcbench.bench.validation.truth import Freeze, freeze_during
 from calcbench.core.errors import CalcbenchError
 from calcbench.core.serving.launcher import ServerSpec, launch
@@ -226,6 +229,132 @@ def test_replaces_a_connection_that_the_server_closed_in_peace() -> None:
     assert observation.outcomes.reset <= observation.outcomes.ok / 5 + 5
 
 
+def serves_only(count: int) -> Behaviour:
+    """Return what answers on the first *count* connections, and never on others."""
+    numbers = itertools.count()
+
+    def behave(conn: socket.socket) -> None:
+        if next(numbers) < count:
+            right(conn)
+        for _ in requests(conn):
+            pass
+
+    return behave
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_gives_every_connection_its_turn(count: int) -> None:
+    with truth(right) as port:
+        observation = drive(port, count, every_one_used(10), rate=100, connections=10)
+
+    assert only(observation, "ok")
+    assert (observation.connections_used, observation.unopened) == (10, 0)
+
+
+def every_one_used(connections: int) -> "Callable[[Observation], bool]":
+    return lambda seen: seen.connections_used == connections
+
+
+def test_shows_that_most_connections_are_never_served() -> None:
+    with truth(serves_only(2)) as port:
+        observation = drive(
+            port, 1, every_one_used(10), rate=100, connections=10, timeout_s=0.5, duration_s=0.3
+        )
+
+    assert observation.connections_used == 10
+    assert observation.clients_served <= 2
+    assert observation.outcomes.timed_out > 0
+
+
+def test_uses_as_few_connections_as_possible_where_asked_to() -> None:
+    accepted: list[socket.socket] = []
+
+    def behave(conn: socket.socket) -> None:
+        accepted.append(conn)
+        right(conn)
+
+    with truth(behave) as port:
+        observation = drive(port, rate=20, connections=60, reuse_first=True, duration_s=0.3)
+
+    assert only(observation, "ok")
+    assert 1 <= observation.connections_used <= observation.outcomes.total
+    assert len(accepted) < 60  # none was opened before it was needed
+
+
+def test_opens_what_the_server_closes_while_it_is_idle() -> None:
+    numbers = itertools.count()
+
+    def behave(conn: socket.socket) -> None:
+        if next(numbers) >= 5:  # the first of each client it closes without a word
+            right(conn)
+
+    with truth(behave) as port:
+        observation = drive(
+            port, 1, every_one_used(5), rate=100, connections=5, warmup_s=0.2, duration_s=0.3
+        )
+    outcomes = observation.outcomes
+
+    assert observation.clients_served == 5
+    assert outcomes.ok > 0
+    assert outcomes.reset <= 5  # of requests that met the close on their way
+    assert outcomes.total == outcomes.ok + outcomes.reset
+
+
+def test_says_how_many_connections_could_not_be_opened() -> None:
+    with nobody() as port:
+        observation = drive(port, 2, rate=500, connections=7)
+
+    assert observation.unopened == 7
+    assert only(observation, "refused")
+
+
+@pytest.mark.parametrize("keep_alive", [True, False])
+@pytest.mark.parametrize("count", [1, 2])
+def test_users_think_before_each_request(count: int, keep_alive: bool) -> None:
+    with truth(right if keep_alive else once(response_to)) as port:
+        observation = drive(
+            port,
+            count,
+            lambda seen: seen.outcomes.ok > 40,
+            think_s=0.05,
+            connections=20,
+            duration_s=0.3,
+            keep_alive=keep_alive,
+        )
+    samples = observation.samples
+    order = np.lexsort((samples["done_ns"], samples["client"]))
+    intended, done, client = (samples[name][order] for name in ("intended_ns", "done_ns", "client"))
+    thought = (intended[1:] - done[:-1])[client[1:] == client[:-1]]
+
+    assert only(observation, "ok")
+    assert observation.clients_served == 20
+    assert observation.offered_per_s == 0
+    assert (thought >= 50_000_000).all()
+    assert (samples["sent_ns"] >= samples["intended_ns"]).all()
+    assert (samples["latency_ns"] == samples["done_ns"] - samples["intended_ns"]).all()
+    assert observation.busy_ns is not None
+    assert observation.begun == observation.ended + observation.unfinished
+    ratio = users_ratio(observation.busy_ns, observation.away_ns, observation.elapsed_ns, 20)
+    assert ratio == pytest.approx(1, abs=0.05)
+
+
+def test_shows_which_users_are_never_served() -> None:
+    with truth(serves_only(2)) as port:
+        observation = drive(
+            port,
+            1,
+            lambda seen: seen.outcomes.ok > 0 and seen.outcomes.timed_out > 0,
+            think_s=0.02,
+            thinking=EXPONENTIAL,
+            connections=6,
+            timeout_s=0.5,
+            duration_s=0.7,
+        )
+
+    assert 1 <= observation.clients_served <= 2
+    assert observation.outcomes.timed_out > 0
+
+
 def an_open_loop(**changes: object) -> Observation:
     usual = {
         "elapsed_ns": 1_000_000_000,
@@ -243,30 +372,63 @@ def an_open_loop(**changes: object) -> Observation:
 
 def test_says_that_it_could_not_keep_its_schedule() -> None:
     assert an_open_loop().driver_fault == ""
-    assert an_open_loop(late=10).driver_fault == ""
-    assert "1.1% of the requests" in an_open_loop(late=11, lateness_ns=2_000_000).driver_fault
-    assert "worst by 1.00 s" in an_open_loop(late=11, lateness_ns=1_000_000_000).driver_fault
-    assert "worst by 2.00 ms" in an_open_loop(late=11, lateness_ns=2_000_000).driver_fault
-    assert an_open_loop(late=11, offered_per_s=0).driver_fault == ""
+    assert an_open_loop(late=10).in_time
+    assert not an_open_loop(late=11).in_time
     assert an_open_loop(responses=500).driver_fault == ""  # a server that is full
     assert (
-        "500 were answered" in an_open_loop(responses=500, driver_cpu_ns=950_000_000).driver_fault
+        "500 got right responses"
+        in an_open_loop(responses=500, driver_cpu_ns=950_000_000).driver_fault
     )
     assert (
-        "500 were answered" in an_open_loop(responses=500, driver_delay_ns=300_000_000).driver_fault
+        "500 got right responses"
+        in an_open_loop(responses=500, driver_delay_ns=300_000_000).driver_fault
     )
     assert an_open_loop(responses=1000, driver_cpu_ns=950_000_000).driver_fault == ""
 
 
-def collected(samples: Iterable[tuple[int, ...]], **limits: int) -> Observation:
+def collected(
+    samples: Iterable[tuple[int, ...]], *, load: LoadSpec | None = None, **limits: Any
+) -> Observation:
     """Return what a driver saw whose window of a second had *samples*, each in a message."""
     reader = ReportReader(opened_ns=MOMENT)
-    spec = LoadSpec("", 0, 20, True, duration_s=1.0, rate=500)
+    spec = load or LoadSpec("", 0, 20, True, duration_s=1.0, rate=500)
     collector = Collector([spec], [reader], **limits)
     for *moments, tag in samples:
         collector.add(reader, struct.pack("5q", *(MOMENT + moment for moment in moments), tag))
     reader.report = DriverReport(1_000_000_000, 0, 0, 0, 0, 0, 0, 0)
     return collector.collect()
+
+
+USERS = LoadSpec("", 0, 4, True, duration_s=1.0, think_s=0.5)
+S = 1_000_000_000
+
+
+def test_adds_up_what_users_did_within_the_window() -> None:
+    """The window counts what ended in it; who was served shows in all that was out in it."""
+    client = [number << TAG_BITS for number in range(4)]
+    observation = collected(
+        [
+            (-S // 2, -S // 2, S // 4, S // 4, client[0] | OK),
+            (S // 2, S // 2 + 5_000_000, S, 2 * S, client[1] | OK),  # in flight when it closes
+            (-S, -S, S, S, client[2] | TIMED_OUT),
+            (-S, -S, -S, -S // 2, client[3] | TIMED_OUT),  # and then it thought
+        ],
+        load=USERS,
+    )
+
+    assert (observation.outcomes.ok, observation.outcomes.timed_out) == (1, 1)
+    assert observation.busy_ns == S // 4 + S // 2 + S
+    assert observation.clients_served == 3
+    assert observation.think_s == 0.5
+
+
+def test_counts_among_the_starved_who_waits_since_before_the_window() -> None:
+    stuck = [(-S // 10, -S // 10, S, S, number << TAG_BITS | TIMED_OUT) for number in range(7)]
+    observation = collected([*stuck, (0, 0, 1, 2, 7 << TAG_BITS | OK)])
+
+    assert observation.outcomes == Outcomes(ok=1)  # the others were due before it
+    assert observation.connections_used == 8
+    assert observation.clients_served == 13
 
 
 MOMENT = 5_000_000_000_000  # of the driver's clock
@@ -275,7 +437,7 @@ DELAYS = {0: 0, LATE_NS: 0, LATE_NS + 1: 0, 3_000_000: 0, 5_000_000: WAITED}
 
 @pytest.mark.parametrize(("limits", "late"), [({}, 2), ({"late_ns": -1}, 4)])
 def test_counts_as_late_what_was_sent_late_without_a_reason(
-    limits: dict[str, int], late: int
+    limits: dict[str, Any], late: int
 ) -> None:
     """What found no connection free has waited for the server."""
     samples = [(0, delay, delay + 1, delay + 2, tag) for delay, tag in DELAYS.items()]
@@ -284,7 +446,6 @@ def test_counts_as_late_what_was_sent_late_without_a_reason(
     assert (observation.late, observation.waited) == (late, 1)
     assert observation.outcomes.total == len(DELAYS)
     assert observation.lateness_ns == 3_000_000
-    assert "worst by 3.00 ms" in observation.driver_fault
 
 
 def test_makes_histograms_of_too_many_samples() -> None:
@@ -295,7 +456,7 @@ def test_makes_histograms_of_too_many_samples() -> None:
     of = observation.histograms.of
     assert observation.outcomes.ok == 100  # and what was due before the window is left out
     assert len(observation.samples["sent_ns"]) == 0
-    assert [of[name].get_total_count() for name in of] == [100] * 3
+    assert [of[name].get_total_count() for name in of] == [100] * 5
     assert of["service"].get_min_value() >= 999_000
     assert observation.columns["response_count"].sum() == 100
 
@@ -318,8 +479,7 @@ def test_refuses_windows_that_have_no_moment_in_common() -> None:
         collector.collect()
 
 
-def test_writes_no_column_that_only_an_observer_needs() -> None:
-    observation = collected([(0, 0, 1, 2, OK)])
+def test_writes_who_has_waited_for_a_connection() -> None:
+    observation = collected([(0, 0, 1, 2, OK), (0, 5, 6, 7, WAITED | OK)])
 
-    assert "waited" in observation.samples
-    assert "waited" not in observation.columns
+    assert observation.columns["waited"].tolist() == [0, 1]

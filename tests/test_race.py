@@ -98,7 +98,7 @@ def test_measures_every_condition_in_every_round(tmp_path: Path) -> None:
 
     assert [m.condition for m in run.measurements] == order
     assert [(m.status, m.reason) for m in run.measurements] == [("ok", "")] * 8
-    assert [step.condition for step in steps] == [*order, None]
+    assert [step.conditions for step in steps] == [*((one,) for one in order), ()]
     assert [step.done for step in steps] == list(range(9))
     assert steps[-1].seconds_left == 0
     for measurement in run.measurements:

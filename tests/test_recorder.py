@@ -6,9 +6,9 @@ from array import array
 
 import pytest
 
-from calcbench.bench.loadgen.collector import ReportReader
 from calcbench.bench.loadgen.driver.recorder import Recorder
 from calcbench.bench.loadgen.protocol import PACK, SAMPLE, DriverError, DriverReport, Opened
+from calcbench.bench.loadgen.report_reader import ReportReader
 from calcbench.core.errors import CalcbenchError
 
 

@@ -43,6 +43,43 @@ def test_says_what_the_response_times_of_an_open_loop_are_made_up_of() -> None:
     ]
 
 
+def test_says_how_many_connections_of_an_open_loop_carried_a_request() -> None:
+    row = make_row(SELECTORS, [500, 500], offered_per_s=500)
+    run = make_run(
+        plan(rate=500),
+        measured(SELECTORS, 1, connections_used=3, connections_unopened=0),
+        measured(SELECTORS, 2, connections_used=2, connections_unopened=1),
+    )
+    _, parts, unopened = remarks([row], run)
+
+    assert parts.endswith("; 2 of 8 connections carried a request in the window")
+    assert unopened == "selectors at 8: 1 connection could not be opened before the load began"
+
+
+def test_says_from_when_response_times_of_users_count() -> None:
+    row = make_row(SELECTORS, [500], think_s=1.0)
+
+    assert remarks([row], make_run(plan(think_s=1.0, thinking="exponential"))) == [
+        "closed loop, exponential thinks: latencies count from the end of a think"
+    ]
+
+
+def test_says_how_long_clients_paused_where_it_matters() -> None:
+    row, other = make_row(SELECTORS, [500] * 2), make_row(FORK, [500])
+    run = make_run(
+        plan(),
+        measured(SELECTORS, 1, pause_ratio=0.02),
+        measured(SELECTORS, 2, pause_ratio=0.29),
+        measured(FORK, 1, pause_ratio=0.009),
+    )
+
+    [said] = remarks([row, other], run)
+    assert said == (
+        "selectors at 8: clients that failed several times in a row waited before they connected"
+        " again, 29% of the time of all clients"
+    )
+
+
 def test_says_nothing_of_a_closed_loop_without_background_clients() -> None:
     row = make_row(SELECTORS, [1_000])
 

@@ -15,6 +15,7 @@ from calcbench.bench.analysis.summary import SUMMARY_VERSION, Summary
 from calcbench.bench.cli import doctor
 from calcbench.bench.cli.main import main
 from calcbench.bench.runner import knee, launched
+from calcbench.bench.runner.knee_try import KEPT, Try
 from calcbench.bench.runner.subject import Setup
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.reader import read_run
@@ -162,7 +163,7 @@ def test_says_where_the_result_is_of_what_ended_early(
         return make_measurement(condition, number, offered_per_s=setup.plan.rate or 0.0)
 
     # A try of which all samples are missing would end the search by itself.
-    monkeypatch.setattr(knee, "judge_try", lambda *_: knee.Try(1, knee.KEPT, ""))
+    monkeypatch.setattr(knee, "judge_try", lambda *_: Try(1, KEPT, ""))
     monkeypatch.setattr(launched, "measure", measure_with(measure))
     monkeypatch.setattr(doctor, "prepare_race", lambda *_, **__: None)
     status, stdout, stderr = call(*RUN[:3], *words, "--out", tmp_path)
@@ -296,3 +297,30 @@ def test_begins_no_line_with_the_words_of_a_result(call: Call, folder: Path) -> 
     assert r"fork\nWith evil" in out
     assert "\nWith evil" not in out
     assert status == 0, err
+
+
+def test_draws_no_charts_where_nobody_wants_any(
+    call: Call, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says which command draws them, and that one does."""
+
+    def measure(setup: Setup, condition: Condition, number: int, step: int) -> Measurement:
+        return Measurement(condition, number, "failed", "it died")
+
+    monkeypatch.setattr(launched, "measure", measure_with(measure))
+    monkeypatch.setattr(doctor, "prepare_race", lambda *_, **__: None)
+    raced = tmp_path / "raced"
+    _, from_run, _ = call(*RUN, "--rounds", "1", "--no-charts", "--out", raced)
+    [made] = raced.iterdir()
+    _, from_report, _ = call("report", folder, "--no-charts")
+
+    assert f"Charts: none; draw them with calcbench report {made}\n" in from_run
+    assert f"Charts: none; draw them with calcbench report {folder}\n" in from_report
+    for one in (made, folder):
+        assert (one / "summary.json").exists()
+        assert not (one / "charts").exists()
+
+    status, out, _ = call("report", folder)
+    assert status == 0
+    assert f"Charts: {folder / 'charts'}\n" in out
+    assert (folder / "charts" / "throughput.png").exists()

@@ -35,6 +35,18 @@ def test_shows_what_each_request_and_each_server_cost() -> None:
     assert [line.partition(":")[0] for line in lines[-1:]] == ["PSS"]
 
 
+def test_shows_instructions_where_they_could_be_counted() -> None:
+    counted = {"instructions_per_request": 41_230.0, "instructions_of": "user"}
+    some = list(resource_lines(run(measurement("selectors", 1, **counted), measurement("fork", 1))))
+
+    assert some[1].endswith("  instructions")
+    assert some[2].endswith("25%")
+    assert some[3].endswith("25%        41,200")
+    assert "for each request, which depends less" in some[-2]
+    assert some[-2].endswith("(user code)")
+    assert not any("instructions" in line for line in resource_lines(run(measurement("fork", 1))))
+
+
 def test_leaves_out_what_does_not_count_or_was_not_seen() -> None:
     failed = dataclasses.replace(measurement("fork", 1), status="failed")
     unseen = dataclasses.replace(measurement("fork", 2), resource_usage=None)

@@ -3,6 +3,7 @@
 import os
 import socket
 import threading
+import time
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -20,16 +21,10 @@ from calcbench.bench.system.procfs import (
     time_wait,
     value_of,
 )
-from calcbench.bench.system.sampler import (
-    Counters,
-    CounterSum,
-    Levels,
-    Sample,
-    Sampler,
-    Sampling,
-    between,
-)
+from calcbench.bench.system.sampler import CounterSum, Sampler, take_samples
+from calcbench.bench.system.series import Counters, Levels, Sample, between
 from calcbench.bench.system.usage import Life, jain, resource_usage
+from calcbench.bench.system.watch import NICE, PIECE_NS, Pace, Sampling, step_back
 from calcbench.core.serving.counters import Worker
 
 STATUS = """\
@@ -149,8 +144,9 @@ def test_adds_up_the_processes_of_one_group(tmp_path: Path) -> None:
             "self": "not a process",
         },
     )
-    sampler = Sampler(huge, (0, 1), proc=tmp_path)
-    seen = sampler.sample(memory=True)
+    sampler = Sampler(huge, proc=tmp_path)
+    take_samples([sampler], (0, 1), thorough=True)
+    seen = sampler.samples[0]
 
     assert seen.levels == Levels(2, 4, 12345 * 1024, 20 * 1024, 0, 85176)
     counters = seen.counters
@@ -159,24 +155,83 @@ def test_adds_up_the_processes_of_one_group(tmp_path: Path) -> None:
     assert (counters.voluntary, counters.involuntary) == (4 * 17, 4 * 4)
     assert counters.run_queue_ns == 2 * 3000
     assert counters.overflows == 141
-    assert sampler.sample().levels.pss_bytes == 0
-    assert sampler.sample().levels.pss_bytes == 20 * 1024
+    take_samples([sampler])
+    take_samples([sampler])
+    assert [one.levels.pss_bytes for one in sampler.samples[1:]] == [0, 20 * 1024]
 
 
 def test_sees_ourselves() -> None:
-    with Sampling(Sampler(os.getpgrp(), sorted(os.sched_getaffinity(0)))):
-        pass
-    with Sampling(Sampler(os.getpgrp())) as sampling:
-        threading.Event().wait(0)
-    first, last = sampling.samples[0], sampling.samples[-1]
+    sampler = Sampler(os.getpgrp())
+    with Sampling([sampler], sorted(os.sched_getaffinity(0))):
+        while not sampler.samples:
+            threading.Event().wait(0.001)
+    first, last = sampler.samples[0], sampler.samples[-1]
 
-    assert len(sampling.samples) >= 2
+    assert len(sampler.samples) >= 2
     assert last.counters.at_ns > first.counters.at_ns
     assert last.counters.cpu_ns >= first.counters.cpu_ns > 0
     assert last.levels.processes >= 1
     assert last.levels.threads >= 1
     assert last.levels.peak_bytes > 1_000_000
     assert last.levels.pss_bytes > 100_000
+
+
+def test_watches_several_servers_at_once(tmp_path: Path) -> None:
+    """Each has samples of its own, and knows what the others have used of the cores."""
+    for pid, user in ((4_190_000, 7), (4_190_001, 20), (4_190_002, 100)):
+        write(tmp_path, {f"{pid}/stat": stat(pid, pid, user, 3, 1)})
+    write(tmp_path, {"stat": STAT})
+    samplers = [Sampler(group, proc=tmp_path) for group in (4_190_000, 4_190_001, 4_190_002)]
+    take_samples(samplers, (0,))
+    seen = [sampler.samples[0].counters for sampler in samplers]
+
+    assert [one.cpu_ns // TICK_NS for one in seen] == [13, 26, 106]
+    assert [one.others_ns // TICK_NS for one in seen] == [132, 119, 39]
+    assert {one.busy_ns for one in seen} == {(23 * TICK_NS,)}
+
+
+def test_rests_between_its_steps(tmp_path: Path) -> None:
+    """After each process of the machine, the machine, each process of the server, each thread."""
+    group = 4_190_000
+    for pid in range(group, group + 3):
+        write(tmp_path, {f"{pid}/stat": stat(pid, group, 7, 3, 2)})
+        write(tmp_path, {f"{pid}/task/{pid + 10 * task}/status": STATUS for task in range(4)})
+    steps: list[int] = []
+    take_samples([Sampler(group, proc=tmp_path)], step=lambda: steps.append(1))
+
+    assert len(steps) == 3 + 2 + 3 + 3 * 4
+
+
+def test_keeps_to_its_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([0, 100_000, PIECE_NS, 1_000_000, 1_100_000, 1_000_000 + PIECE_NS, 2_000_000])
+    rests: list[float] = []
+    monkeypatch.setattr(time, "thread_time_ns", lambda: next(clock))
+    monkeypatch.setattr(time, "sleep", rests.append)
+    pace = Pace()
+    rested = []
+    for _ in range(4):
+        pace.step()
+        rested.append(len(rests))
+
+    assert rested == [0, 1, 1, 2]
+
+
+def test_steps_back_behind_everybody() -> None:
+    """The thread that samples does, and the one that started it stays as it is."""
+    seen: list[tuple[int, int]] = []
+
+    def look() -> None:
+        step_back()
+        priority = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+        seen.append((os.sched_getscheduler(0), priority))
+
+    before = os.sched_getscheduler(0), os.getpriority(os.PRIO_PROCESS, 0)
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+
+    assert seen == [(os.SCHED_BATCH, NICE)]
+    assert (os.sched_getscheduler(0), os.getpriority(os.PRIO_PROCESS, 0)) == before
 
 
 def samples(*rows: tuple[int, dict[str, Any]], **levels: int) -> list[Sample]:
@@ -203,6 +258,15 @@ def test_has_figures_even_when_no_sample_fell_into_the_window() -> None:
 
     assert between(seen, 400 * MS, 500 * MS).voluntary == 100
     assert between(seen, 1400 * MS, 1500 * MS).voluntary == 100
+
+
+def test_counts_what_was_read_late_at_the_time_when_it_was_read() -> None:
+    """One a millisecond; in the middle sample, the threads were read 300 ms after the rest."""
+    late = {"cpu_ns": 500, "voluntary": 800, "threads_at_ns": 800 * MS}
+    seen = samples((0, {}), (500, late), (1000, {"cpu_ns": 1000, "voluntary": 1000}))
+    total = between(seen, 200 * MS, 1000 * MS)
+
+    assert (total.cpu_ns, total.voluntary) == (800, 800)
 
 
 def test_never_counts_backwards() -> None:

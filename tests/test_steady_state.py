@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from calcbench.bench.diagnosis.steady_state import (
     MATTERS,
-    NO_RESPONSES,
     SURE,
     assess_series,
     assess_steadiness,
@@ -17,6 +16,7 @@ from calcbench.bench.diagnosis.steady_state import (
     mser,
 )
 from calcbench.bench.schema.arrivals import ARRIVALS, schedule
+from calcbench.bench.schema.judgements import NO_RESPONSES
 
 Series = NDArray[np.float64]
 S = 1_000_000_000

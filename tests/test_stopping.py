@@ -130,7 +130,7 @@ def test_races_on_until_it_is_precise(tmp_path: Path) -> None:
     assert max(measurement.round for measurement in loud.measurements) == 10
     assert len(loud.measurements) == 20
     assert not quiet.partial
-    assert comparison[-1].condition is None
+    assert comparison[-1].conditions == ()
     assert comparison[-1].done == comparison[-1].total == 12
     assert all(progress.done < progress.total for progress in comparison[:-1])
 

@@ -125,6 +125,34 @@ def test_has_a_table_for_each_way_of_connecting() -> None:
     assert "fork cannot run here: needs os.fork" in text
 
 
+@pytest.mark.parametrize(
+    ("users", "more", "heading"),
+    [
+        ((300,), {"think_s": 1.0}, "add: the calculator alone; 300 users who think 1 s"),
+        (
+            (30, 300),
+            {"think_s": 0.25, "thinking": "exponential"},
+            "add: the calculator alone; users who think 250 ms on average",
+        ),
+    ],
+)
+def test_says_who_asks_where_users_think(
+    users: tuple[int, ...], more: dict[str, Any], heading: str
+) -> None:
+    plan = Plan(("fork",), connections=users, **more)
+    rows = [row("fork", count, 300.0, think_s=more["think_s"]) for count in users]
+
+    assert next(iter(plain_lines(summary(*rows), run(plan)))) == heading
+
+
+def test_ranks_by_p99_where_users_think() -> None:
+    quick, slow = spread([1_000_000] * 3), spread([9_000_000] * 3)
+    rows = row("a", 8, 8.0, p99_ns=slow, think_s=1.0), row("b", 8, 7.9, p99_ns=quick, think_s=1.0)
+    lines = list(plain_lines(summary(*rows), run(Plan(("a", "b"), think_s=1.0))))
+
+    assert [line.split()[1:3] for line in lines[2:4]] == [["b", "1"], ["a", "2"]]
+
+
 def test_marks_a_partial_result() -> None:
     first = next(iter(plain_lines(summary(*ROWS, partial=True), run())))
 
@@ -227,6 +255,21 @@ def test_says_how_fairly_clients_and_workers_fared() -> None:
 
     assert text.count("fairness") == 1
     assert "fairness over clients at 32 (Jain's index; 1: all got the same): fork 0.25" in text
+
+
+def test_says_how_many_instructions_a_request_takes_where_they_could_be_counted() -> None:
+    counted = Spread(41_234.5, 41_000, 42_000, 3)
+    rows = (
+        row("fork", 1, 5, instructions_per_request=counted, instructions_of="user"),
+        row("selectors", 1, 7, instructions_per_request=counted, instructions_of="user"),
+        row("fork", 32, 5, instructions_per_request=counted, instructions_of="user"),
+        row("selectors", 32, 5),
+    )
+    lines = list(plain_lines(summary(*rows), run()))
+
+    assert "instructions per request at 1 (user code): selectors 41,200, fork 41,200" in lines
+    assert "instructions per request at 32 (user code): fork 41,200" in lines
+    assert not any("instructions" in line for line in plain_lines(summary(*ROWS), run()))
 
 
 def test_says_where_a_tier_holds_figures_that_are_far_apart() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from calcbench.bench.schema.judgements import NO_RESPONSES
 from calcbench.bench.schema.reader import read_run
 from calcbench.bench.schema.store import RESULT
 from calcbench.bench.schema.upgrade import SCHEMA_VERSION, key_of_version, upgrade
@@ -86,3 +87,15 @@ def test_reads_that_nobody_looked_at_the_resources(tmp_path: Path) -> None:
 
     seen = [one.resource_usage is None for one in read_run(tmp_path).measurements]
     assert seen == [True, True, False, False]
+
+
+def test_calls_a_silent_window_what_it_is_called_today() -> None:
+    """Whether it was one is judged by these words."""
+    values = json.loads((RECORDED / "schema-4" / RESULT).read_text())
+    values["measurements"][0]["evidence"]["settled_why"] = (
+        "in half of the window or more no response came"
+    )
+    upgraded = upgrade(values, 4)["measurements"]
+
+    assert upgraded[0]["evidence"]["settled_why"] == NO_RESPONSES
+    assert upgraded[1:] == values["measurements"][1:]

@@ -151,7 +151,7 @@ def test_knows_its_parts(capsys: pytest.CaptureFixture[str]) -> None:
 
     assert ended.value.code == 2
     assert "no part 'truht'; did you mean 'truth'?" in capsys.readouterr().err
-    assert program.chosen("") == ["driver", "truth", "wrk", "statistics"]
+    assert program.chosen("") == ["driver", "truth", "wrk", "slices", "statistics"]
     assert program.chosen("wrk, driver") == ["driver", "wrk"]
 
 
@@ -169,6 +169,21 @@ def test_requires_a_ceiling_by_cpu() -> None:
     assert held.held
     assert held.measured == "129,000/s (7.76 µs each, usually 9.00 µs); 23,400/s reached"
     assert not broken.held
+
+
+@pytest.mark.parametrize(
+    ("more_us", "held"),
+    [
+        ([0] * 9, True),
+        ([400] * 9, True),
+        ([-9_000, 9_000, 20, 7_000, 5_000, 600, 700, 800, -50], True),  # others have been at it
+        ([600] * 8 + [-9_000], False),
+    ],
+)
+def test_sees_whether_the_sampler_makes_requests_late(more_us: list[int], held: bool) -> None:
+    pairs = [(100_000, 100_000 + 1_000 * more) for more in more_us]
+
+    assert driver.disturbance(pairs).held is held
 
 
 def test_counts_the_middle_round_of_lateness() -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from calcbench.bench.analysis.inference import Comparison, adjust, compare_apart
 from calcbench.bench.analysis.metrics import FIGURES, Metric
+from calcbench.bench.analysis.ranking import held
 from calcbench.bench.analysis.summary import Row, Summary
 from calcbench.bench.analysis.thresholds import CANNOT_TELL, Judged, Threshold, too_few
 from calcbench.bench.schema.condition import Condition
@@ -136,8 +137,16 @@ def compare_pair(pair: Pair, metric: Metric, family: int) -> Comparison:
     """Compare the two of *pair* by *metric*; nothing is told where they say nothing."""
     if pair.failure_reason:
         return Comparison()
-    return compare_apart(
-        metric.spread(pair.second).values, metric.spread(pair.first).values, family
+    (first, least_first), (second, least_second) = (
+        (metric.spread(row).values, metric.prompt(row).values) for row in (pair.first, pair.second)
+    )
+    seen = compare_apart(second, first, family)
+    if not (least_first and least_second):
+        return seen
+    return held(
+        seen,
+        compare_apart(least_second, first, family),
+        compare_apart(second, least_first, family),
     )
 
 
@@ -184,4 +193,6 @@ def judge_row(threshold: Threshold, row: Row) -> Judged:
     if spread.interval is None:
         return Judged(threshold, where, CANNOT_TELL, too_few(spread.rounds))
     low, high = (end * metric.scale for end in spread.interval)
+    if least := metric.prompt(row).interval:  # without the driver's lateness
+        low = min(low, least[0] * metric.scale)
     return threshold.judged(where, metric.median(row), (low, high))

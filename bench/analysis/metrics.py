@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from calcbench.bench.analysis.summary import Row, Spread
+from calcbench.bench.analysis.summary import NOTHING, Row, Spread
 from calcbench.bench.units import format_number
 
 INTERVAL_ROUNDS = 5  # from which on a chart shows the interval
@@ -15,7 +15,8 @@ class Metric:
 
     *name* is what it is called in thresholds such as ``p99>50ms``, *file* the chart's name without
     a suffix, empty where none is drawn. *spread* finds the quantity in a row, *scale*
-    brings it from its stored unit to *unit*.
+    brings it from its stored unit to *unit*. *prompt* finds what it would be at least without the
+    driver's lateness, where that is known.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Metric:
     more_is_better: bool
     scale: float
     spread: Callable[[Row], Spread]
+    prompt: Callable[[Row], Spread] = lambda _: NOTHING
 
     def of(self, row: Row) -> tuple[float, float, float]:
         """Return the low end, the median and the high end over the rounds, in *unit*.
@@ -44,13 +46,27 @@ class Metric:
         """Return the median over the rounds, in *unit*."""
         return self.spread(row).median * self.scale
 
+    def least(self, row: Row) -> float:
+        """Return what the median would be at least, had the driver been in time, in *unit*."""
+        prompt, median = self.prompt(row), self.median(row)
+        return min(prompt.median * self.scale, median) if prompt.rounds else median
+
+    def lateness_shows(self, row: Row) -> bool:
+        """Tell whether the driver's lateness can change the median as a reader sees it."""
+        return format_number(float(self.least(row))) != format_number(float(self.median(row)))
+
     def text(self, row: Row) -> str:
         """Return the median as a reader sees it: ``41,200/s``."""
         return format_number(float(self.median(row))) + self.unit
 
 
 def latency(
-    name: str, title: str, axis: str, spread: Callable[[Row], Spread], file: str = ""
+    name: str,
+    title: str,
+    axis: str,
+    spread: Callable[[Row], Spread],
+    prompt: Callable[[Row], Spread],
+    file: str = "",
 ) -> Metric:
     """Return the metric of a time that a row has in nanoseconds, and readers see in ms."""
     return Metric(
@@ -62,6 +78,7 @@ def latency(
         more_is_better=False,
         scale=1e-6,
         spread=spread,
+        prompt=prompt,
     )
 
 
@@ -81,6 +98,7 @@ METRICS = (
         "Latency, p50: half of the responses take longer; less is better",
         "p50",
         lambda row: row.p50_ns,
+        lambda row: row.prompt_p50_ns,
         file="latency-p50",
     ),
     latency(
@@ -88,6 +106,7 @@ METRICS = (
         "Latency, p99: one response in 100 takes longer; less is better",
         "p99",
         lambda row: row.p99_ns,
+        lambda row: row.prompt_p99_ns,
         file="latency-p99",
     ),
 )
@@ -96,8 +115,14 @@ THROUGHPUT, P50, P99 = METRICS
 # All that two results can be compared by; charts show the first few.
 FIGURES = (
     *METRICS,
-    latency("p90", "Latency, p90", "p90", lambda row: row.p90_ns),
-    latency("max", "Latency, the longest", "longest", lambda row: row.max_ns),
+    latency("p90", "Latency, p90", "p90", lambda row: row.p90_ns, lambda row: row.prompt_p90_ns),
+    latency(
+        "max",
+        "Latency, the longest",
+        "longest",
+        lambda row: row.max_ns,
+        lambda row: row.prompt_max_ns,
+    ),
     Metric(
         name="cpu",
         file="",

@@ -35,8 +35,8 @@ class Control:
 
 
 def leading(rows: Iterable[Row]) -> Metric:
-    """Return what *rows* are ranked by: throughput, or p99 where the rate was offered to all."""
-    return P99 if any(row.offered_per_s for row in rows) else THROUGHPUT
+    """Return what *rows* are ranked by: throughput, or p99 where the load nearly sets the rate."""
+    return P99 if any(row.offered_per_s or row.think_s for row in rows) else THROUGHPUT
 
 
 def groups(rows: Iterable[Row]) -> list[list[Row]]:
@@ -73,17 +73,49 @@ def ranked(rows: Iterable[Row]) -> list[Row]:
 
 
 def compare(one: Row, other: Row, metric: Metric, family: int = 1) -> Comparison:
-    """Compare two rows of one run, round by round, where both have one that counts."""
-    ours, others = (by_round(row, metric) for row in (one, other))
-    both = [number for number in ours if number in others]
-    return compare_paired(
-        [ours[number] for number in both], [others[number] for number in both], family
+    """Compare two rows of one run, round by round, where both have one that counts.
+
+    A difference is clear only where it is also with the driver's lateness in favour of either.
+    """
+
+    def paired(ours: dict[int, float], others: dict[int, float]) -> Comparison:
+        both = [number for number in ours if number in others]
+        return compare_paired(
+            [ours[number] for number in both], [others[number] for number in both], family
+        )
+
+    (ours, ours_least), (others, others_least) = (
+        (by_round(row, metric), by_round(row, metric, prompt=True)) for row in (one, other)
+    )
+    seen = paired(ours, others)
+    if not (ours_least and others_least):
+        return seen
+    return held(seen, paired(ours_least, others), paired(ours, others_least))
+
+
+def held(seen: Comparison, least: Comparison, most: Comparison) -> Comparison:
+    """Return *seen* as it can be held when the truth lies anywhere between *least* and *most*."""
+    if not seen.known:
+        return seen
+    certain = (least.ratio > 1) == (most.ratio > 1)
+    gravest = max(seen.p, least.p, most.p) if certain else 1.0
+    family = seen.adjusted / seen.p if seen.p else 1.0
+    return dataclasses.replace(
+        seen,
+        low=min(seen.low, least.low),
+        high=max(seen.high, most.high),
+        p=gravest,
+        adjusted=min(gravest * family, 1.0),
+        detectable=seen.detectable * max(seen.ratio / least.ratio, most.ratio / seen.ratio),
     )
 
 
-def by_round(row: Row, metric: Metric) -> dict[int, float]:
-    """Return the figure of each round of *row*; of none where some of them have none."""
-    values = metric.spread(row).values
+def by_round(row: Row, metric: Metric, *, prompt: bool = False) -> dict[int, float]:
+    """Return the figure of each round of *row*; of none where some of them have none.
+
+    A *prompt* one is what it would be at least without the driver's lateness.
+    """
+    values = (metric.prompt if prompt else metric.spread)(row).values
     if len(values) != len(row.counted):
         return {}
     return dict(zip(row.counted, values, strict=True))

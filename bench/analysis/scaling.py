@@ -127,7 +127,7 @@ def family(line: Mapping[int, Row], run: Run) -> Family:
     """Return how the strategy with the rows *line*, by level, serves.
 
     As many at once as it has workers; where it says nothing of workers, everybody, unless some
-    clients never got a response: then as many as did, and never more at any level. Raises
+    clients got no right response: then as many as did, and never more at any level. Raises
     CalcbenchError without one connection alone.
     """
     if 1 not in line or not line[1].throughput.median:

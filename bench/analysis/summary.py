@@ -11,6 +11,8 @@ The history of `SUMMARY_VERSION`:
 2. Each figure has its rounds' values and the 95 % interval of its median, each row the numbers of
    its rounds, its judgement and how fairly its clients and workers were served.
 3. A condition names its interpreter, application and target too.
+4. A row has the instructions for each request, where they could be counted, and says how long its
+   users think. Of an open loop, what the quantiles would be at least without the driver's lateness.
 """
 
 import collections
@@ -21,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from calcbench.bench.analysis.inference import median_interval
+from calcbench.bench.analysis.lateness import least_quantiles
 from calcbench.bench.analysis.quantiles import quantile
 from calcbench.bench.schema.condition import Condition, group_by
 from calcbench.bench.schema.histogram import sorted_times
@@ -34,7 +37,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-SUMMARY_VERSION = 3
+SUMMARY_VERSION = 4
 
 
 @dataclass(frozen=True)
@@ -66,12 +69,15 @@ class Row:
     *counted* are the numbers of the rounds that count. *judgement* is what most of them were
     judged to be, empty where nobody judged. *client_fairness* and *worker_fairness* are Jain's
     index of the right responses that each client got, and that each worker gave, where that is
-    known. *driver_share* is the share of its core, 0–1, that the driver used in its busiest
+    known. Instructions are those *instructions_of* ``user and kernel`` or ``user`` code, where they
+    were counted. *driver_share* is the share of its core, 0–1, that the driver used in its busiest
     round: near 1, the driver was measured and not the server.
 
     In an open loop, where *offered_per_s* is above 0, *p50_ns* and its like are response times,
     from the moment when a request was due. They are the sum of the dispatch delay, until it was
-    sent, and of the service time, from there.
+    sent, and of the service time, from there. So they are where users think for *think_s* in
+    between, from the end of a think. As the driver's lateness is inside them, they are upper ends;
+    *prompt_p50_ns* and its like are the lower ones, had it sent everything in time.
     """
 
     condition: Condition
@@ -86,6 +92,8 @@ class Row:
     p99_ns: Spread = NOTHING
     max_ns: Spread = NOTHING
     cpu_us_per_request: Spread = NOTHING
+    instructions_per_request: Spread = NOTHING
+    instructions_of: str = ""
     outcomes: Outcomes = dataclasses.field(default_factory=Outcomes)
     clients_served: int = 0
     in_flight: int = 0
@@ -95,14 +103,19 @@ class Row:
     client_fairness: Spread = NOTHING
     worker_fairness: Spread = NOTHING
     offered_per_s: float = 0
+    think_s: float = 0
     service_p50_ns: Spread = NOTHING
     service_p99_ns: Spread = NOTHING
     dispatch_p50_ns: Spread = NOTHING
     dispatch_p99_ns: Spread = NOTHING
+    prompt_p50_ns: Spread = NOTHING
+    prompt_p90_ns: Spread = NOTHING
+    prompt_p99_ns: Spread = NOTHING
+    prompt_max_ns: Spread = NOTHING
 
     @property
     def starves(self) -> bool:
-        """Tell whether some client never got a response within a window."""
+        """Tell whether some client got no right response within a window."""
         return self.status == "ok" and self.clients_served < self.condition.connections
 
 
@@ -171,6 +184,14 @@ def summarise_condition(condition: Condition, rounds: list[Measurement], folder:
             for m in good
             if m.server_cpu_ns and m.right_responses
         ),
+        instructions_per_request=spread(
+            m.resource_usage.instructions_per_request
+            for m in good
+            if m.resource_usage and m.resource_usage.instructions_per_request is not None
+        ),
+        instructions_of=max(
+            (m.resource_usage.instructions_of for m in good if m.resource_usage), default=""
+        ),
         outcomes=added(m.outcomes for m in good),
         clients_served=min(m.clients_served for m in good),
         in_flight=sum(m.in_flight for m in good),
@@ -180,8 +201,8 @@ def summarise_condition(condition: Condition, rounds: list[Measurement], folder:
         client_fairness=spread(
             index
             for m, (_, clients) in zip(good, samples, strict=True)
-            # An open loop takes as many connections as it needs, so their shares say nothing.
-            if not m.offered_per_s
+            # In an open loop, and where users think, shares depend on the draw and on turns.
+            if not (m.offered_per_s or m.think_s)
             and (index := jain(count(clients, condition.connections))) is not None
         ),
         worker_fairness=spread(
@@ -190,6 +211,7 @@ def summarise_condition(condition: Condition, rounds: list[Measurement], folder:
             if m.resource_usage and (index := m.resource_usage.workers_jain) is not None
         ),
         offered_per_s=max(m.offered_per_s for m in good) or 0,  # 0 and not 0.0: there is no rate
+        think_s=max(m.think_s for m in good) or 0,
         **parts(good, folder),
     )
 
@@ -213,7 +235,10 @@ def why_not(measurement: Measurement) -> str:
 
 
 def parts(rounds: list[Measurement], folder: Path) -> dict[str, Spread]:
-    """Return the parts of the response time over *rounds* of an open loop; none of a closed one."""
+    """Return the parts of the response time over *rounds* of an open loop; none of a closed one.
+
+    And what it is at least without the driver's lateness.
+    """
     if not all(measurement.offered_per_s for measurement in rounds):
         return {}
     samples = [read_samples(folder, measurement) for measurement in rounds]
@@ -222,6 +247,10 @@ def parts(rounds: list[Measurement], folder: Path) -> dict[str, Spread]:
         times = [sorted_times(one, part) for one in samples]
         found[f"{part}_p50_ns"] = spread(quantile(ns, 0.5) for ns in times)
         found[f"{part}_p99_ns"] = spread(quantile(ns, 0.99) for ns in times)
+    levels = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1}
+    least = [least_quantiles(one, *levels.values()) for one in samples]
+    for name, values in zip(levels, zip(*least, strict=True), strict=True):
+        found[f"prompt_{name}_ns"] = spread(values)
     return found
 
 

@@ -128,6 +128,13 @@ def json_option(help: str = "Print JSON, for programs.") -> Callable[[Function],
     return click.option("--json", "as_json", is_flag=True, help=help)
 
 
+no_charts_option = click.option(
+    "--no-charts",
+    is_flag=True,
+    help="Draw no charts now; calcbench report DIR draws them at any time.",
+)
+
+
 def options(*several: Callable[[Any], Any]) -> Callable[[Function], Function]:
     """Return what gives a command *several* options, in their order."""
 

@@ -9,6 +9,7 @@ from calcbench.core.errors import UsageError
 
 KNEE = "the search chooses the rates, and repeats each until its results agree"
 NOT_WRK = "wrk always sends as fast as it can"
+USERS = "users ask when they have thought"
 SOCKETS = "only calcbench's own driver can use Unix sockets"
 
 APART: tuple[tuple[str, str, str], ...] = (
@@ -17,8 +18,16 @@ APART: tuple[tuple[str, str, str], ...] = (
     ("--find-knee", "--precision", KNEE),
     ("--find-knee", "--most-rounds", KNEE),
     ("--find-knee", "--control", KNEE),
+    ("--find-knee", "--interleave", KNEE),
     ("--find-knee", "--engine wrk", NOT_WRK),
+    ("--find-knee", "--no-charts", "a search draws none"),
     ("--rate", "--engine wrk", NOT_WRK),
+    ("--users", "--connections", "each user has a connection of its own"),
+    ("--users", "--rate", USERS),
+    ("--users", "--find-knee", USERS),
+    ("--users", "--engine wrk", NOT_WRK),
+    ("--users", "--precision", "the thinks already say nearly how much is answered"),
+    ("--reuse-first", "--users", "each user has a connection of its own"),
     ("--rate", "--precision", "the rate already says how much is answered"),
     ("--behaviour", "--engine wrk", "wrk runs after those clients have gone"),
     ("--behaviour", "--engine locust", "Locust has normal clients only"),
@@ -35,6 +44,13 @@ NEEDED: tuple[tuple[str, tuple[str, ...], str], ...] = (
         "it is the objective of a search; for a result see compare --fail-if",
     ),
     ("--arrivals", ("--rate", "--find-knee"), "in a closed loop the responses set the pace"),
+    ("--users", ("--think",), "how long they think, as in --think 1s; else see --connections"),
+    ("--think", ("--users",), "how many they are, as in --users 300"),
+    (
+        "--reuse-first",
+        ("--rate", "--find-knee"),
+        "in a closed loop every client has a connection of its own",
+    ),
     ("--most-rounds", ("--precision",), "it limits how long that goes on; without it see --rounds"),
     ("--join", ("--engine locust",), "only Locust's workers can be on other machines"),
     ("--join", ("--host",), "the address by which other machines reach this one"),

@@ -46,6 +46,7 @@ def contents(text: str) -> bytes:
     examples={
         "calcbench load http://127.0.0.1:8080/": "8 clients for 2 seconds, three times",
         "calcbench load http://[::1]:8080/ --rate 5000": "an open loop",
+        "calcbench load URL --users 300 --think 1s": "300 users who think in between",
         "calcbench load http://a/ http://b/": "two servers, in turns",
         "calcbench load URL --body '{\"a\":1}' --expect 201": "a POST, and which response is right",
         "calcbench load URL --unix-socket /run/app.sock": "over a Unix socket",

@@ -4,13 +4,13 @@ Every mistake is answered in one line that says what was given and what would be
 """
 
 import random
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
 
-from calcbench.bench.schema.arrivals import ARRIVALS
+from calcbench.bench.schema.arrivals import ARRIVALS, CONSTANT, EXPONENTIAL
 from calcbench.bench.schema.behaviours import parse_behaviour
 from calcbench.bench.schema.plan import ENGINES, REUSES
 from calcbench.core.app.workload import parse_workload
@@ -67,6 +67,25 @@ class Number(ParamType):
         return read_bounded(value, read, self.bounds, f"{flag} ", self.noun, example)
 
 
+class Think(Number):
+    """How long users think, within *bounds*: ``1s``, or ``exp:1s`` for one that varies.
+
+    It becomes the seconds, and one of `calcbench.bench.schema.arrivals.THINKS`.
+    """
+
+    KINDS: ClassVar[Mapping[str, str]] = {"": CONSTANT, CONSTANT: CONSTANT, "exp": EXPONENTIAL}
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the two that *value* is; raises UsageError."""
+        if not isinstance(value, str):
+            return value
+        kind, _, time = value.strip().rpartition(":")
+        if kind not in self.KINDS:
+            known = [name for name in self.KINDS if name]
+            raise UsageError(f"no think {kind!r}{nearest(kind, known)}")
+        return super().convert(time, param, ctx), self.KINDS[kind]
+
+
 class Listed(ParamType):
     """Several things with commas between them, each of the type *one*: a tuple."""
 
@@ -90,6 +109,11 @@ def whole_number(example: str, bounds: Bounds) -> Number:
 def seconds(example: str, bounds: Bounds) -> Number:
     """Return the type of a time within *bounds*: seconds, or with a unit, ``500ms``."""
     return Number(parse_seconds, TIME_NOUN, example, bounds)
+
+
+def think(example: str, bounds: Bounds) -> Think:
+    """Return the type of a time to think, on average within *bounds*."""
+    return Think(parse_seconds, TIME_NOUN, example, bounds)
 
 
 def per_second(example: str, bounds: Bounds) -> Number:

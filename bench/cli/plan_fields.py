@@ -13,21 +13,26 @@ from typing import Any
 import click
 
 from calcbench.bench.cli.param_types import choose_control, distinct
-from calcbench.bench.cli.run_options import MOST_CONNECTIONS
+from calcbench.bench.cli.run_options import OPEN_CONNECTIONS
 from calcbench.bench.cli.worker import LOCUST_PORT
+from calcbench.bench.schema.arrivals import CONSTANT
 from calcbench.core.errors import UsageError
 
-LOAD_OPTIONS = ("rate", "arrivals", "drivers", "engine", "join", "master_port")
+LOAD_OPTIONS = ("rate", "arrivals", "reuse_first", "drivers", "engine", "join", "master_port")
 PRECISION_OPTIONS = ("precision", "most_rounds", "control", "find_knee", "slo")
 
 
 @dataclass(frozen=True)
 class Output:
-    """Where a result goes: into a folder in *out*, and to the terminal as the user wants it."""
+    """Where a result goes: into a folder in *out*, and to the terminal as the user wants it.
+
+    *charts* are drawn into that folder unless the user wants none.
+    """
 
     out: Path
     as_json: bool
     quiet: bool
+    charts: bool = True
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,11 @@ def read_options(
         ctx, params, lambda text: choose_control(text, labels, rounds, seed, label_of)
     )
     load, duration_s = load_fields(ctx, params), fields["duration_s"]
+    if load["think_s"] and min(load["connections"]) * duration_s < load["think_s"]:
+        raise UsageError(
+            f"less than one request of --users {min(load['connections']):,} is due in --duration"
+            f" {duration_s:,.10g}: each thinks for {load['think_s']:,.10g} s before it"
+        )
     if load["rate"] and load["rate"] * duration_s < 1:
         raise UsageError(
             f"at --rate {load['rate']:,.10g} less than one request is due in --duration"
@@ -76,13 +86,16 @@ def measuring_fields(params: dict[str, Any]) -> tuple[dict[str, Any], Output]:
         "rounds": params.pop("rounds"),
         "seed": params.pop("seed"),
     }
-    return fields, Output(params.pop("out"), params.pop("as_json"), params.pop("quiet"))
+    out, as_json, quiet, no_charts = (
+        params.pop(name) for name in ("out", "as_json", "quiet", "no_charts")
+    )
+    return fields, Output(out, as_json, quiet, charts=not no_charts)
 
 
 def load_fields(ctx: click.Context, params: dict[str, Any]) -> dict[str, Any]:
     """Take those options out of *params*; return them as fields of a `Plan`.
 
-    The connections of an open loop for which nobody has asked are among them.
+    The connections of users, and those of an open loop for which nobody has asked, are among them.
     """
     fields: dict[str, Any] = {name: params.pop(name) for name in LOAD_OPTIONS}
     fields["timeout_s"] = params.pop("timeout")
@@ -95,7 +108,11 @@ def load_fields(ctx: click.Context, params: dict[str, Any]) -> dict[str, Any]:
     fields |= {name: fields[name] or 0 for name in ("join", "master_port")}
     fields["behaviours"] = distinct(params.pop("behaviours"))
     if fields["rate"] is not None and ctx.get_parameter_source("connections") == default:
-        fields["connections"] = (MOST_CONNECTIONS,)
+        fields["connections"] = (OPEN_CONNECTIONS,)
+    users, think = params.pop("users"), params.pop("think")
+    fields["think_s"], fields["thinking"] = think or (0, CONSTANT)
+    if users:
+        fields["connections"] = distinct(users)
     return fields
 
 
@@ -115,7 +132,7 @@ def precision_fields(
         return {**fields, "control": choose(control)}, ""
     default = click.core.ParameterSource.DEFAULT
     asked = ctx.get_parameter_source("connections") is not default
-    most = max(distinct(ctx.params["connections"])) if asked else MOST_CONNECTIONS
+    most = max(distinct(ctx.params["connections"])) if asked else OPEN_CONNECTIONS
     return {"connections": (most,)}, slo or ""
 
 

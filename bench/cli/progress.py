@@ -1,31 +1,28 @@
-"""How far a race has come: a bar with the time left on a terminal, a single line elsewhere."""
+"""How long a race will take, in a line before it; and how far it has come, a bar on a terminal."""
 
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from calcbench.bench.system.terminal import console, echo, one_line, shows_colours
+from calcbench.bench.schema.plan import Plan
+from calcbench.bench.system.terminal import console, one_line, shows_colours
 
 if TYPE_CHECKING:
     from calcbench.bench.runner.race import Progress as RaceProgress
 
 
 @contextlib.contextmanager
-def progress_on_terminal(*, quiet: bool) -> Iterator[Callable[["RaceProgress"], None]]:
-    """Yield what a race tells its progress to: on a terminal a bar, elsewhere one line at first.
+def progress_on_terminal(
+    *, quiet: bool, behind_s: float = 0
+) -> Iterator[Callable[["RaceProgress"], None]]:
+    """Yield what a race tells its progress to: on a terminal a bar, elsewhere nothing.
 
     The bar is drawn between measurements only, for drawing takes time from what is measured.
+    What comes *behind_s* later, behind the last of them, is in the time that it says is left.
     """
     if quiet or not shows_colours(sys.stderr):
-
-        def announce(progress: "RaceProgress") -> None:
-            if not quiet and not progress.done:
-                left = say_left(progress.seconds_left)
-                things = "measurement" if progress.total == 1 else "measurements"
-                echo(f"calcbench: {progress.total:,} {things}, {left}", err=True)
-
-        yield announce
+        yield lambda _: None
         return
     from rich.progress import BarColumn, Progress, TextColumn
     from rich.table import Column
@@ -48,23 +45,32 @@ def progress_on_terminal(*, quiet: bool) -> Iterator[Callable[["RaceProgress"], 
         task = bar.add_task("", left="", visible=False)
 
         def show(progress: "RaceProgress") -> None:
-            what = progress.condition
-            text = f"{what.strategy}, {what.workload}, {what.connections:,}" if what else ""
-            text = one_line(text)
+            text = ""
+            if progress.conditions:
+                names = ", ".join(condition.strategy for condition in progress.conditions)
+                first = progress.conditions[0]
+                text = one_line(f"{names}, {first.workload}, {first.connections:,}")
             bar.update(
                 task,
                 completed=progress.done,
                 total=progress.total,
                 visible=True,
                 description=text,
-                left=say_left(progress.seconds_left),
+                left=f"{say_seconds(progress.seconds_left + behind_s)} left",
             )
             bar.refresh()
 
         yield show
 
 
-def say_left(seconds: float) -> str:
-    """Return how long there is to wait: ``1 min 20 s left``."""
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{f'{minutes} min ' if minutes else ''}{rest} s left"
+def say_promise(plan: Plan, seconds: float) -> str:
+    """Say what is measured, and that it takes about so many *seconds*: as a line before a race."""
+    things = f"{plan.total:,} {'measurement' if plan.total == 1 else 'measurements'}"
+    least = "at least " if plan.precision else ""
+    return f"{least}{things}, about {say_seconds(seconds)} in all"
+
+
+def say_seconds(seconds: float) -> str:
+    """Return how long there is to wait: ``1 min 20 s``."""
+    minutes, rest = divmod(max(round(seconds), 1), 60)
+    return f"{f'{minutes} min ' if minutes else ''}{rest} s"

@@ -1,12 +1,14 @@
 """`calcbench report`: an earlier race drawn again."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
-from calcbench.bench.cli.base import Command, tell_problems
-from calcbench.bench.system.terminal import echo
+from calcbench.bench.cli.base import Command, no_charts_option, tell_problems
+from calcbench.bench.system.terminal import echo, one_line, printable_record
+from calcbench.core.errors import UsageError
 
 
 @click.command(
@@ -31,6 +33,7 @@ from calcbench.bench.system.terminal import echo
 )
 @click.option("--spent", is_flag=True, hidden=True)  # what --resources was called at first
 @click.option("--hgrm", is_flag=True, help="Write files for HdrHistogram's plotter, in hgrm/.")
+@no_charts_option
 @click.option(
     "--out",
     metavar="DIR",
@@ -38,22 +41,38 @@ from calcbench.bench.system.terminal import echo
     help="Where to write all of it, replacing what is there.  [default: what is missing, into DIR]",
 )
 def report_command(
-    folder: Path, models: bool, resources: bool, spent: bool, hgrm: bool, out: Path | None
+    folder: Path,
+    models: bool,
+    resources: bool,
+    spent: bool,
+    hgrm: bool,
+    no_charts: bool,
+    out: Path | None,
 ) -> int:
     """Draw an earlier race again.
 
     Prints its table, and writes into DIR the summary and the charts that are missing there; with
     --out DIR it writes all of them there, from the raw data. A race that was stopped is drawn as
-    far as it got. So is a damaged result, but then the exit status is 1.
+    far as it got. So is a damaged result, but then the exit status is 1. Of a search for the
+    highest rates it prints what was found, and every try.
     """
     from calcbench.bench.analysis.summary import summarise
-    from calcbench.bench.schema.reader import read_sound
+    from calcbench.bench.schema.reader import holds_search, read_sound
     from calcbench.bench.system.files import os_errors_as
-    from calcbench.bench.views.report import print_report, write_views
+    from calcbench.bench.views.failure_lines import failure_lines
+    from calcbench.bench.views.report import print_report, width_of, write_views
     from calcbench.bench.views.resource_table import resource_lines
     from calcbench.bench.views.scaling import scaling_lines
     from calcbench.bench.views.wording import panel_heading, panels
 
+    tables_of_races = {
+        "--models": models,
+        "--resources": resources or spent,
+        "--hgrm": hgrm,
+        "--out": out is not None,
+    }
+    if holds_search(folder):
+        return report_search(folder, tables_of_races)
     found = read_sound(folder)
     run, target = found.run, out or folder
     summary = summarise(run, folder)
@@ -61,16 +80,20 @@ def report_command(
         if out:
             with os_errors_as(f"cannot write to {out}"):
                 out.mkdir(parents=True, exist_ok=True)
-        write_views(summary, run, target, models=models, replace=out is not None)
+        write_views(
+            summary, run, target, models=models, replace=out is not None, charts=not no_charts
+        )
     finally:  # a folder that cannot be written can be read
-        print_report(summary, run, folder, sys.stdout, target)
+        print_report(summary, run, folder, sys.stdout, target, charts=not no_charts)
         for rows in panels(summary.rows).values() if models else ():
             echo(
                 "\n".join(
                     ["", *scaling_lines(panel_heading(rows[0].condition, run.plan), rows, run)]
                 )
             )
-        if models and not out:
+        for line in failure_lines(printable_record(run), width_of(sys.stdout)):
+            echo(line)
+        if models and not out and not no_charts:
             echo("\nFor a chart of these with the measurements, add --out DIR.")
         if hgrm:
             from calcbench.bench.views.hdr_export import FOLDER, export
@@ -79,3 +102,16 @@ def report_command(
         if resources or spent:
             echo("\n".join(["", *resource_lines(run)]))
     return tell_problems(found.problems)
+
+
+def report_search(folder: Path, of_races: Mapping[str, bool]) -> int:
+    """Print the search in *folder*; raises UsageError for options that are *of_races* alone."""
+    from calcbench.bench.runner.stored_search import search_lines
+
+    for name, is_given in of_races.items():
+        if is_given:
+            raise UsageError(f"{name} is of a race, and {folder} holds a search for rates")
+    for line in search_lines(folder):
+        echo(one_line(line))
+    echo(f"\nData:   {folder}")
+    return 0

@@ -16,14 +16,14 @@ from calcbench.bench.cli.param_types import (
     parse_strategies,
     workload,
 )
-from calcbench.bench.cli.plan_fields import read_options
+from calcbench.bench.cli.plan_fields import RunOptions, read_options
 from calcbench.bench.cli.run_options import (
     load_options,
     measuring_options,
     precision_options,
 )
 from calcbench.bench.cli.session import conduct
-from calcbench.bench.schema.plan import LOOPBACK, Plan
+from calcbench.bench.schema.plan import INTERLEAVES, LOOPBACK, SLICES, WINDOWS, Plan, why_no_slices
 
 
 @click.command(
@@ -36,6 +36,7 @@ from calcbench.bench.schema.plan import LOOPBACK, Plan
         "calcbench run --connections 1,16,256 --reuse close": "without keep-alive",
         "calcbench run --workload cpu=2ms --rounds 9": "slow responses, less noise",
         "calcbench run --rate 2000 --arrivals poisson": "an open loop, like independent users",
+        "calcbench run --users 300 --think exp:1s": "300 users who think in between",
         "calcbench run --connections 16 --behaviour idle=20": "16 clients and 20 silent ones",
         "calcbench run --precision 5%": "until differences are clear",
         "calcbench run --find-knee --slo 'p99<20ms'": "the highest rate that each sustains",
@@ -76,11 +77,22 @@ from calcbench.bench.schema.plan import LOOPBACK, Plan
     warmup="0.2",
     seed="Where the random orders and operands begin: the same seed, the same race.",
 )
+@click.option(
+    "--interleave",
+    type=click.Choice(INTERLEAVES),
+    help="slices: the servers of one workload and number of clients are up together and served by"
+    " turns, some milliseconds each, so that a disturbed machine disturbs all of them alike."
+    " windows: one server after the other.  [default: slices; windows where the load forbids it]",
+)
 @precision_options
 @load_options
 @policy_options
 def run_command(
-    strategies: tuple[str, ...], workloads: tuple[tuple[str, ...], ...], host: str, **more: Any
+    strategies: tuple[str, ...],
+    workloads: tuple[tuple[str, ...], ...],
+    host: str,
+    interleave: str | None,
+    **more: Any,
 ) -> int:
     """Race strategies, print a table, draw charts.
 
@@ -97,6 +109,7 @@ def run_command(
         workloads=distinct(workloads),
         host=host,
         policy=policy_of(more),
+        interleave=interleave or usual_interleave(asked),
         **asked.fields,
     )
     from calcbench.bench.cli.server_output import ServerOutput
@@ -109,3 +122,12 @@ def run_command(
     start = launch if asked.output.quiet else ServerOutput().launch
     subject = functools.partial(among_strategies, start=start)
     return conduct(plan, asked.slo, asked.output, subject)
+
+
+def usual_interleave(asked: RunOptions) -> str:
+    """Return how servers are measured where nobody says it: by turns, if the load allows it."""
+    fields = asked.fields
+    hindrance = why_no_slices(
+        fields["engine"], fields["drivers"], fields["behaviours"], fields["think_s"]
+    )
+    return WINDOWS if asked.slo or hindrance else SLICES

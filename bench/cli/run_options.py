@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from calcbench.bench.cli.base import Function, json_option, options
+from calcbench.bench.cli.base import Function, json_option, no_charts_option, options
 from calcbench.bench.cli.param_types import (
     ANY_CONTROL,
     Listed,
@@ -23,6 +23,7 @@ from calcbench.bench.cli.param_types import (
     reuse,
     seconds,
     share,
+    think,
     whole_number,
 )
 from calcbench.bench.cli.worker import LOCUST_PORT
@@ -38,12 +39,13 @@ from calcbench.bench.schema.bounds import (
     RATE,
     ROUNDS,
     SEED,
+    THINK,
     TIMEOUT,
     WARMUP,
 )
 from calcbench.bench.schema.plan import ENGINES, KEEP_ALIVE, OURS, REUSES
 
-MOST_CONNECTIONS = 256  # of an open loop and of a search, where nobody says: so many as it needs
+OPEN_CONNECTIONS = 256  # of an open loop and of a search, where nobody says
 
 
 def measuring_options(
@@ -58,7 +60,7 @@ def measuring_options(
             multiple=True,
             default=[connections],
             show_default=True,
-            help="How many clients at once. Repeats.",
+            help="How many clients at once, each with a connection of its own. Repeats.",
         ),
         click.option(
             "--reuse",
@@ -111,6 +113,7 @@ def measuring_options(
             show_default=True,
             help="Folder in which the run gets a folder of its own.",
         ),
+        no_charts_option,
         json_option("Print the whole result as JSON."),
         click.option("-q", "--quiet", is_flag=True, help="Print nothing but where the result is."),
     )
@@ -129,9 +132,9 @@ load_options = options(
         "--rate",
         type=per_second("5000", RATE),
         metavar="R",
-        help="An open loop: R requests per second, due at fixed times whatever the server does,"
-        " over as many connections as they need, at most those of --connections"
-        f" ({MOST_CONNECTIONS} where that is not given).  [default: a closed loop]",
+        help="An open loop: R requests per second, due at fixed times whatever the server does."
+        f" Its connections, those of --connections ({OPEN_CONNECTIONS} where that is not given),"
+        " are opened before and take turns.  [default: a closed loop]",
     ),
     click.option(
         "--arrivals",
@@ -141,6 +144,27 @@ load_options = options(
         show_default=True,
         shell_complete=complete_words(*ARRIVALS),
         help="With --rate or --find-knee: constant, or poisson for independent users.",
+    ),
+    click.option(
+        "--reuse-first",
+        is_flag=True,
+        help="With --rate or --find-knee: use as few connections as possible, the one that was used"
+        " last first; others are opened only when all are busy.",
+    ),
+    click.option(
+        "--users",
+        type=Listed(whole_number("300", CONNECTIONS)),
+        metavar="N,…",
+        multiple=True,
+        help="A closed loop of N users, each with a connection of its own, who think for --think"
+        " before each request. Repeats.",
+    ),
+    click.option(
+        "--think",
+        type=think("1s", THINK),
+        metavar="HOW",
+        help="With --users: for how long, such as 1s; or exp:1s for exponentially distributed"
+        " thinks of 1 s on average. Response times count from the end of a think.",
     ),
     click.option(
         "--behaviour",

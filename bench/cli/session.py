@@ -4,7 +4,9 @@ What has been measured is safe before anything is shown of it.
 """
 
 import contextlib
+import functools
 import json
+import os
 import resource
 import shlex
 import signal
@@ -15,10 +17,11 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from calcbench.bench.cli.plan_fields import Output
-from calcbench.bench.cli.progress import progress_on_terminal
+from calcbench.bench.cli.progress import progress_on_terminal, say_promise
 from calcbench.bench.loadgen.locust.secret import need_locust
 from calcbench.bench.schema.behaviours import mix
 from calcbench.bench.schema.plan import LOCUST, Plan
+from calcbench.bench.system.cpus import shared_cores
 from calcbench.bench.system.terminal import echo, echo_json
 from calcbench.core.errors import CalcbenchError, UsageError
 
@@ -52,7 +55,7 @@ def conduct(plan: Plan, slo: str, output: Output, subject_of: "Callable[[Plan], 
 
 def run_search(plan: Plan, subject: "Subject", slo: str, output: Output) -> int:
     """Search the knees of the *subject* as *plan* says and show them; return the exit status."""
-    from calcbench.bench.cli.doctor import prepare_race
+    from calcbench.bench.cli.doctor import prepare_race, recalibrate
     from calcbench.bench.loadgen.locust.cluster import cluster_of
     from calcbench.bench.runner import knee
     from calcbench.bench.schema.store import SEARCH
@@ -62,6 +65,8 @@ def run_search(plan: Plan, subject: "Subject", slo: str, output: Output) -> int:
         folder_of_result(output) as folder,
         cluster_of(plan, announce, address_of(plan, subject)) as cluster,
     ):
+        if not output.quiet:
+            warn_of_shared_cores(plan, subject)
         knees = knee.find_knees(
             plan,
             subject,
@@ -70,6 +75,7 @@ def run_search(plan: Plan, subject: "Subject", slo: str, output: Output) -> int:
             (lambda _: None) if output.quiet else announce,
             prepare=lambda: prepare_race(plan.engine, quiet=output.quiet),
             cluster=cluster,
+            recalibrate=functools.partial(recalibrate, quiet=output.quiet),
         )
     if output.as_json:
         echo_json(json.loads((folder / SEARCH).read_text(encoding="utf-8")))
@@ -86,17 +92,24 @@ def run_plan(plan: Plan, subject: "Subject", output: Output) -> int:
     Raises KeyboardInterrupt after showing what there is of an interrupted race.
     """
     from calcbench.bench.analysis.summary import summarise
-    from calcbench.bench.cli.doctor import prepare_race
+    from calcbench.bench.cli.doctor import prepare_race, recalibrate, seconds_to_calibrate
     from calcbench.bench.loadgen.locust.cluster import cluster_of
+    from calcbench.bench.runner.forecast import seconds_behind, seconds_of_race
     from calcbench.bench.runner.race import Interrupted, race
     from calcbench.bench.views.report import print_report, write_views
 
+    behind_s = seconds_behind(plan, charts=output.charts)
     interrupted = False
     with folder_of_result(output) as folder:
+        if not output.quiet:
+            calibration_s = seconds_to_calibrate(plan.engine)
+            seconds = seconds_of_race(plan, calibration_s=calibration_s, charts=output.charts)
+            announce(say_promise(plan, seconds))
+            warn_of_shared_cores(plan, subject)
         try:
             with (
                 cluster_of(plan, announce, address_of(plan, subject)) as cluster,
-                progress_on_terminal(quiet=output.quiet) as progress,
+                progress_on_terminal(quiet=output.quiet, behind_s=behind_s) as progress,
             ):
                 run = race(
                     plan,
@@ -106,6 +119,7 @@ def run_plan(plan: Plan, subject: "Subject", output: Output) -> int:
                     shlex.join(["calcbench", *sys.argv[1:]]),
                     lambda: prepare_race(plan.engine, quiet=output.quiet),
                     cluster,
+                    functools.partial(recalibrate, quiet=output.quiet),
                 )
         except Interrupted as stopped:
             run, interrupted = stopped.run, True
@@ -113,20 +127,30 @@ def run_plan(plan: Plan, subject: "Subject", output: Output) -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     summary = summarise(run, folder)
     try:
-        write_views(summary, run, folder)
+        write_views(summary, run, folder, charts=output.charts)
     finally:  # a disk that is too full for charts takes nothing from the table
         if output.as_json:
             echo_json(whole_result(summary, run))
         if output.quiet:
             echo(str(folder), err=output.as_json)
         else:
-            print_report(summary, run, folder, sys.stderr if output.as_json else sys.stdout)
+            stream = sys.stderr if output.as_json else sys.stdout
+            print_report(summary, run, folder, stream, charts=output.charts)
     if interrupted:
         raise KeyboardInterrupt
     why = "the reasons are below the table"
     if output.quiet:
         why = f"{shlex.join(['calcbench', 'report', str(folder)])} says why"
     return exit_status_of(summary, run, why)
+
+
+def warn_of_shared_cores(plan: Plan, subject: "Subject") -> None:
+    """Say which drivers will share a core, with one another or with the server, if any do."""
+    from calcbench.bench.runner.race import pinning_of
+
+    cores = len(os.sched_getaffinity(0))
+    if not plan.join and (shared := shared_cores(plan.drivers, pinning_of(plan, subject), cores)):
+        announce(shared)
 
 
 def address_of(plan: Plan, subject: "Subject") -> str:
@@ -140,13 +164,13 @@ def address_of(plan: Plan, subject: "Subject") -> str:
 @contextlib.contextmanager
 def folder_of_result(output: Output) -> Iterator[Path]:
     """Give a folder for a result; where something ends it early, say that there is one."""
-    from calcbench.bench.schema.store import RESULT, SEARCH, claimed_folder
+    from calcbench.bench.schema.store import JOURNAL, RESULT, SEARCH, claimed_folder
 
     with claimed_folder(output.out) as folder:
         try:
             yield folder
         except BaseException:
-            if any((folder / name).exists() for name in (RESULT, SEARCH)):
+            if any((folder / name).exists() for name in (RESULT, JOURNAL, SEARCH)):
                 announce(f"what was measured until then is in {folder}")
             raise
 

@@ -2,10 +2,11 @@
 
 ============== =================================================================================
 `server-bound`  the server's own, whether it computes or waits: nothing else held it up
-`driver-bound`  the driver was busy nearly all the time, or near the ceiling that
+`driver-bound`  the driver was busy nearly all the time, waited for its core for a quarter of it,
+                was so late that the figures changed, or came near the ceiling that
                 `calcbench calibrate` found: the server may be faster than it looks
-`silent`        in half of the window or more no response came: the server hung, was stopped or
-                got no core
+`silent`        in half of the window or more no right response came: the server hung, failed, was
+                stopped or got no core
 `contended`     another program took time from the cores, or the host did (steal)
 `unsteady`      the rate never settled within the window
 `invalid`       the measurement contradicts itself, or there is none
@@ -18,7 +19,6 @@ result can be judged again.
 
 from dataclasses import dataclass
 
-from calcbench.bench.diagnosis.steady_state import NO_RESPONSES
 from calcbench.bench.schema.evidence import Evidence
 from calcbench.bench.schema.judgements import (
     CONTENDED,
@@ -26,6 +26,7 @@ from calcbench.bench.schema.judgements import (
     GRAVEST_FIRST,
     INVALID,
     JUDGEMENTS,
+    NO_RESPONSES,
     SERVER_BOUND,
     SILENT,
     UNSTEADY,
@@ -36,7 +37,10 @@ from calcbench.bench.schema.judgements import (
 BUSY = 0.9
 STEAL = 0.02  # of a core, taken by the host
 OTHER_LOAD = 0.10  # of a core, used by strangers; a window of 0.6 s has 60 ticks to see it by
+NEIGHBOUR = 0.02  # of a core, used by a server that took turns with this one, in others' turns
 DELAY = 0.05  # of the time, ready to run and not running
+# A driver that is not there for so much of the time keeps everybody waiting, the server too.
+ABSENT = 0.25
 LITTLE = 0.05  # what N may differ by from X · (R + Z)
 OFFERED = 0.02  # of an open loop's requests that may leave too late to be in the window
 
@@ -77,15 +81,20 @@ def classify(evidence: Evidence, reason: str = "") -> Judgement:
     how = f", {waited:.0%} of it waiting for its core" if waited > DELAY else ""
     busy = "the driver was busy {:.0%} of the time" + how
     note(DRIVER_BOUND, evidence.driver_busy_ratio, BUSY, busy)
+    absent = "the driver waited for its core {:.0%} of the time"
+    note(DRIVER_BOUND, evidence.driver_delay_ratio, ABSENT, absent)
     note(DRIVER_BOUND, evidence.ceiling_ratio, BUSY, "{:.0%} of the driver's ceiling")
     if evidence.driver_fault:
         found[DRIVER_BOUND].append(evidence.driver_fault)
     sent = evidence.sent_ratio
-    if sent is not None and sent < 1 - OFFERED and not evidence.waited_ratio:
+    unjudged = evidence.lateness_error_ratio is None  # of an older file, which has no fault for it
+    if unjudged and sent is not None and sent < 1 - OFFERED and not evidence.waited_ratio:
         found[DRIVER_BOUND].append(f"the driver sent {sent:.1%} of what was due")
 
     note(CONTENDED, evidence.steal_ratio, STEAL, "the host took {:.0%} of a core (steal)")
     note(CONTENDED, evidence.other_load_ratio, OTHER_LOAD, "other programs used {:.0%} of a core")
+    loud = f"{evidence.neighbour} used {{:.0%}} of a core while it was not its turn"
+    note(CONTENDED, evidence.neighbour_cpu_ratio, NEIGHBOUR, loud)
     for who, delay in (
         ("driver", evidence.driver_delay_ratio),
         ("server", evidence.server_delay_ratio),
@@ -97,5 +106,5 @@ def classify(evidence: Evidence, reason: str = "") -> Judgement:
         found[name].append(evidence.settled_why or "it never settled")
 
     holds = tuple(name for name in GRAVEST_FIRST if found[name])
-    why = tuple(sentence for name in holds for sentence in found[name])
+    why = tuple(dict.fromkeys(sentence for name in holds for sentence in found[name]))
     return Judgement(holds[0] if holds else SERVER_BOUND, holds or (SERVER_BOUND,), why)

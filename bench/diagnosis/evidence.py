@@ -1,39 +1,48 @@
 """Assess one measurement: cut off its warm-up, gather evidence, classify it, add up its cost."""
 
 import dataclasses
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from calcbench.bench.analysis.quantiles import quantile
 from calcbench.bench.diagnosis import littles_law
 from calcbench.bench.diagnosis.classify import Judgement, classify
-from calcbench.bench.diagnosis.steady_state import Steadiness, assess_steadiness
-from calcbench.bench.loadgen.observation import Observation, count_late
+from calcbench.bench.diagnosis.closed_loop import of_a_closed_loop
+from calcbench.bench.diagnosis.lateness import lateness_error
+from calcbench.bench.diagnosis.steady_state import Steadiness
+from calcbench.bench.diagnosis.warmup import steadiness_of, without_warmup
+from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.schema.calibration import Calibration
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.evidence import Evidence
-from calcbench.bench.schema.outcomes import OK, OUTCOMES, Outcomes
-from calcbench.bench.schema.plan import KEEP_ALIVE
+from calcbench.bench.schema.lateness import lateness, overdue_ns
 from calcbench.bench.system.cpus import Pinning
-from calcbench.bench.system.sampler import Sample, between
+from calcbench.bench.system.series import Sample, between
 from calcbench.bench.system.usage import Life, ResourceUsage, resource_usage
 from calcbench.core.serving.counters import Worker
 
 if TYPE_CHECKING:
-    from calcbench.bench.schema.samples import Samples
+    pass
 
 
-UNANSWERED = "no request that was due in the second part of the window was answered"
-MOMENTS = ("intended_ns", "sent_ns", "first_ns", "done_ns")  # columns that count from the opening
+UNANSWERED = "no request that was due in the second part of the window got a right response"
 
 
 @dataclass(frozen=True)
 class ServerWatch:
-    """What was seen of the server from outside while drivers loaded it."""
+    """What was seen of the server from outside while drivers loaded it.
+
+    *neighbours* are the servers that were up at the same time, each with the part of a core that it
+    used while it was not its turn. *instructions_of* is ``user and kernel`` or ``user``, and empty
+    where none were counted.
+    """
 
     usage_samples: Sequence[Sample]
     workers: Sequence[Worker]
     life: Life
+    instructions_of: str = ""
+    neighbours: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -72,6 +81,7 @@ def assess(
     evidence = gather(
         observation, condition, pinning, watch.usage_samples, steadiness, ceiling_per_s
     )
+    evidence = of_the_turns(evidence, observation, watch.neighbours)
     judgement = classify(evidence, reason)
     evidence = dataclasses.replace(evidence, judgements=judgement.all, reasons=judgement.why)
     if observation.responses_seen >= 0 and watch.workers:
@@ -84,6 +94,8 @@ def assess(
         observation.server_cpu_ns,
         watch.workers,
         watch.life,
+        watch.instructions_of,
+        counted_share=observation.counted_share,
     )
     return Assessment(observation, judgement, evidence, usage, steadiness.warmup_ns)
 
@@ -143,33 +155,59 @@ def of_the_cores(
     """Return *evidence* with what others took from the cores of server and driver, if it was seen.
 
     *usage_samples* list the busy time of the server's cores, then of the driver's; where nobody is
-    pinned, of all cores once, and both are ours there. A server of many threads waits for its
-    cores because of itself, so only that of a single one says anything.
+    pinned, of all cores once, and both are ours there; so are other servers that are watched at the
+    same time. A server of many threads waits for its cores because of itself, so only that of a
+    single one says anything.
     """
     if len(usage_samples) < 2:
         return evidence
-    server_cpu_ns, driver_cpu_ns = observation.server_cpu_ns, observation.driver_cpu_ns
     total = between(usage_samples, observation.opened_ns, observation.closed_ns)
+    elapsed_ns, slices = observation.elapsed_ns, observation.slices
+    span_ns = own_ns = elapsed_ns
+    server_cpu_ns, driver_cpu_ns = observation.server_cpu_ns, observation.driver_cpu_ns
+    if slices and observation.turns:  # what was used with all that was not counted
+        span_ns, own_ns = slices.span_ns, slices.own_ns
+        server_cpu_ns, driver_cpu_ns = total.cpu_ns, observation.turns.driver_cpu_ns
+    servers_cpu_ns = server_cpu_ns + total.others_ns
     servers = len(pinning.server)
-    busy, elapsed_ns = total.busy_ns, observation.elapsed_ns
+    busy = total.busy_ns
     if pinning.driver:
         drivers = busy[servers:]
         other = max(
-            (sum(busy[:servers]) - server_cpu_ns) / max(servers, 1),
+            (sum(busy[:servers]) - servers_cpu_ns) / max(servers, 1),
             (sum(drivers) - driver_cpu_ns) / len(drivers),
         )
     else:
         # A server with a core of its own and drivers with none: they are on other machines.
         drivers_here = 0 if pinning.server else driver_cpu_ns
-        other = (sum(busy) - server_cpu_ns - drivers_here) / max(len(busy), 1)
+        other = (sum(busy) - servers_cpu_ns - drivers_here) / max(len(busy), 1)
     levels = [sample.levels for sample in usage_samples]
     alone = all(level.threads == level.processes == 1 for level in levels)
+    used = observation.server_cpu_ns / elapsed_ns / max(servers, 1)
     return dataclasses.replace(
         evidence,
-        server_busy_ratio=round(server_cpu_ns / elapsed_ns / max(servers, 1), 4),
-        server_delay_ratio=round(total.run_queue_ns / elapsed_ns, 4) if alone else None,
-        steal_ratio=round(max(total.steal_ns, default=0) / elapsed_ns, 4),
-        other_load_ratio=round(max(other / elapsed_ns, 0.0), 4) if busy else None,
+        server_busy_ratio=round(used, 4),
+        server_delay_ratio=round(total.run_queue_ns / own_ns, 4) if alone else None,
+        steal_ratio=round(max(total.steal_ns, default=0) / span_ns, 4),
+        other_load_ratio=round(max(other / span_ns, 0.0), 4) if busy else None,
+    )
+
+
+def of_the_turns(
+    evidence: Evidence, observation: Observation, neighbours: Mapping[str, float]
+) -> Evidence:
+    """Return *evidence* with how it took turns with its *neighbours*, if it did."""
+    if not observation.turns:
+        return evidence
+    slices = observation.slices
+    loudest = max(neighbours, key=lambda label: neighbours[label], default="")
+    return dataclasses.replace(
+        evidence,
+        slices=len(slices.turns) if slices else 1,
+        slice_ns=observation.elapsed_ns // (len(slices.turns) if slices else 1),
+        idle_cpu_ratio=round(observation.idle_cpu_ratio, 4),
+        neighbour=loudest,
+        neighbour_cpu_ratio=round(neighbours[loudest], 4) if loudest else None,
     )
 
 
@@ -185,103 +223,36 @@ def of_the_requests(evidence: Evidence, observation: Observation, condition: Con
         )
         evidence = dataclasses.replace(evidence, unaccounted=unaccounted)
     if not rate:
-        little_ratio = littles_law.little_ratio(
-            observation.samples,
-            elapsed_ns,
-            condition.connections,
-            observation.in_flight,
-            keep_alive=condition.reuse == KEEP_ALIVE,
-        )
-        return dataclasses.replace(evidence, little_ratio=little_ratio)
+        return of_a_closed_loop(evidence, observation, condition)
     due = max(observation.outcomes.total, 1)
     return dataclasses.replace(
-        evidence,
-        driver_fault=observation.driver_fault,
+        of_the_lateness(evidence, observation),
         sent_ratio=littles_law.sent_ratio(observation.samples, elapsed_ns),
         achieved_ratio=round(observation.responses * 1e9 / elapsed_ns / rate, 4),
         late_ratio=round(observation.late / due, 4),
         waited_ratio=round(observation.waited / due, 4),
         lateness_ns=observation.lateness_ns,
+        connections_used=observation.connections_used,
+        connections_unopened=observation.unopened,
     )
 
 
-def steadiness_of(observation: Observation) -> Steadiness:
-    """Return whether the right responses of an *observation* settled."""
-    samples, elapsed_ns = observation.samples, observation.elapsed_ns
-    right = samples["outcome"] == OK
-    sent, done = (column[right] for column in littles_law.sent_and_done(samples))
-    inside = done < elapsed_ns
-    return assess_steadiness(
-        done[inside],
-        (done - sent)[inside],
-        elapsed_ns,
-        offered_per_s=observation.offered_per_s,
+def of_the_lateness(evidence: Evidence, observation: Observation) -> Evidence:
+    """Return *evidence* with what the driver's lateness does to the figures of an open loop."""
+    samples, histograms = observation.samples, observation.histograms
+    error = lateness_error(histograms.columns() if histograms else samples)
+    evidence = dataclasses.replace(
+        evidence,
+        driver_fault=observation.driver_fault or error.fault,
+        lateness_error_ratio=round(error.ratio, 4),
     )
-
-
-def without_warmup(
-    observation: Observation, cut_ns: int, usage_samples: Sequence[Sample]
-) -> Observation:
-    """Return *observation* as if its window had opened *cut_ns* later.
-
-    The CPU time of the rest is shared out as the samples of the server have it, the driver's
-    by the requests, each of which costs it about the same.
-    """
+    if not len(samples["outcome"]):  # histograms do not say what came when
+        return evidence
     import numpy as np
 
-    open_loop = observation.offered_per_s > 0
-    samples = begin_later(observation.samples, cut_ns, open_loop=open_loop)
-    ways = np.bincount(samples["outcome"], minlength=len(OUTCOMES))
-    outcomes = Outcomes(*(int(count) for count in ways))
-    opened_ns, closed_ns = observation.opened_ns, observation.closed_ns
-    left = (observation.elapsed_ns - cut_ns) / observation.elapsed_ns
-    server = left
-    if len(usage_samples) >= 2 and (whole := between(usage_samples, opened_ns, closed_ns).cpu_ns):
-        server = min(between(usage_samples, opened_ns + cut_ns, closed_ns).cpu_ns / whole, 1)
-    requests = outcomes.total / max(observation.outcomes.total, 1)
-    right = samples["outcome"] == OK
-    done = littles_law.sent_and_done(observation.samples)[1]
-    responses = (
-        (observation.samples["outcome"] == OK) & (done >= cut_ns) & (done <= observation.elapsed_ns)
-    )
-    served = len(np.unique(samples["client"][right]))
-    if open_loop:
-        served = observation.clients_served + in_vain(observation.samples) - in_vain(samples)
-        late, lateness_ns, waited = count_late(samples)
-        observation = dataclasses.replace(
-            observation, late=late, lateness_ns=lateness_ns, waited=waited
-        )
+    late, elapsed_ns = np.sort(lateness(samples)), observation.elapsed_ns
     return dataclasses.replace(
-        observation,
-        opened_ns=opened_ns + cut_ns,
-        elapsed_ns=observation.elapsed_ns - cut_ns,
-        outcomes=outcomes,
-        responses=int(np.count_nonzero(responses)),
-        clients_served=served,
-        server_cpu_ns=round(observation.server_cpu_ns * server),
-        driver_cpu_ns=round(observation.driver_cpu_ns * requests),
-        driver_delay_ns=round(observation.driver_delay_ns * left),
-        samples=samples,
+        evidence,
+        lateness_p99_ns=quantile(late, 0.99),
+        overdue_ratio=round(overdue_ns(samples, elapsed_ns) / elapsed_ns, 4),
     )
-
-
-def in_vain(samples: "Samples") -> int:
-    """Return how many clients asked in *samples* and never got a right response."""
-    import numpy as np
-
-    clients, right = samples["client"], samples["outcome"] == OK
-    asked = np.unique(clients[clients >= 0])
-    return len(np.setdiff1d(asked, clients[right]))
-
-
-def begin_later(samples: "Samples", by_ns: int, *, open_loop: bool = False) -> "Samples":
-    """Return *samples* as if the window had opened *by_ns* later.
-
-    What had ended by then is gone; of an open loop, what had been due.
-    """
-    moments = samples["intended_ns"] if open_loop else littles_law.sent_and_done(samples)[1]
-    left = moments >= by_ns
-    return {
-        name: column[left] - by_ns if name in MOMENTS else column[left]
-        for name, column in samples.items()
-    }

@@ -3,6 +3,7 @@
 from dataclasses import asdict
 
 from calcbench.bench.diagnosis.classify import classify
+from calcbench.bench.loadgen.causes import came_first
 from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.schema.judgements import INVALID
 from calcbench.bench.schema.result import Measurement
@@ -52,8 +53,8 @@ def failure_reason_of_responses(observation: Observation) -> str:
 
 def first_failure(observation: Observation, way: str) -> str:
     """Return why the first response of an *observation* that ended this *way* was not right."""
-    why = observation.first_failures.get(way)
-    return f" (the first: {why})" if why else ""
+    found = [one for one in observation.failures if one.outcome == way]
+    return f" (the first: {min(found, key=came_first).why})" if found else ""
 
 
 def is_servers_failure(measurement: Measurement) -> bool:

@@ -7,6 +7,7 @@
 - In an open loop, what was sent is what was offered.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,7 +23,13 @@ def sent_and_done(samples: "Samples") -> tuple["np.ndarray", "np.ndarray"]:
 
 
 def clients_accounted(
-    samples: "Samples", elapsed_ns: int, connections: int, in_flight: int, *, keep_alive: bool
+    samples: "Samples",
+    elapsed_ns: int,
+    connections: int,
+    in_flight: int,
+    *,
+    keep_alive: bool,
+    slice_ends: Sequence[int] = (),
 ) -> float | None:
     """Return how many clients the samples of a closed loop account for, or None for no samples.
 
@@ -31,6 +38,10 @@ def clients_accounted(
     last, which after a failure counts whole. That is X · (R + Z) without its edges. With
     *keep_alive* a pause is the driver's own, so one as long as a request is taken for the usual
     one: there a request is missing. Otherwise, and after a failure, it is as long as it is.
+
+    Where the window is of slices (`calcbench.bench.loadgen.slices`) with *slice_ends*, the last
+    request of one reaches into the next, and at the beginning of that there is a part of one that
+    is not counted. Over all slices the two are equally long, so both stand as they are.
     """
     import numpy as np
 
@@ -42,13 +53,16 @@ def clients_accounted(
     requests = np.clip(np.minimum(done, elapsed_ns) - np.maximum(sent, 0), 0, None).sum()
 
     same = client[1:] == client[:-1]
+    slices = np.searchsorted(np.array(slice_ends, np.int64), sent, "right")
+    apart = (slices[1:] != slices[:-1])[same]
     gaps = (sent[1:] - done[:-1])[same]
     if keep_alive:
-        smooth = (samples["outcome"][order][:-1] == 0)[same]
+        smooth = (samples["outcome"][order][:-1] == 0)[same] & ~apart
         usual = float(np.median(gaps[smooth])) if smooth.any() else 0.0
         longest = usual + float(np.median(done - sent))
         gaps = np.where(smooth & (gaps > longest), usual, gaps)
-    pauses = np.clip(gaps, 0, None).sum()  # below 0 two requests of one client were out at once
+    # Within a slice, below 0 two requests of one client were out at once.
+    pauses = np.where(apart, gaps, np.clip(gaps, 0, None)).sum()
 
     ends = np.append(~same, True)
     first = np.append(True, ~same)
@@ -61,13 +75,33 @@ def clients_accounted(
 
 
 def little_ratio(
-    samples: "Samples", elapsed_ns: int, connections: int, in_flight: int, *, keep_alive: bool
+    samples: "Samples",
+    elapsed_ns: int,
+    connections: int,
+    in_flight: int,
+    *,
+    keep_alive: bool,
+    slice_ends: Sequence[int] = (),
 ) -> float | None:
     """Return X · (R + Z) / N of a closed loop, 1 where all is well; None where nothing ended."""
     accounted = clients_accounted(
-        samples, elapsed_ns, connections, in_flight, keep_alive=keep_alive
+        samples,
+        elapsed_ns,
+        connections,
+        in_flight,
+        keep_alive=keep_alive,
+        slice_ends=slice_ends,
     )
     return None if accounted is None else round(accounted / connections, 4)
+
+
+def users_ratio(busy_ns: int, away_ns: int, elapsed_ns: int, users: int) -> float:
+    """Return X · (R + Z) / N of *users* who think, 1 where all is well.
+
+    All their requests together were out for *busy_ns* within the window, X · R of them, as samples
+    have it; and they thought for *away_ns*, X · Z, as the driver has counted apart from samples.
+    """
+    return round((busy_ns + away_ns) / elapsed_ns / users, 4)
 
 
 def unaccounted(begun: int, ended: int, in_flight: int) -> int:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from calcbench.bench.analysis.rank_tests import rank_sum_p_of_many, theil_slope
+from calcbench.bench.schema.judgements import NO_RESPONSES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,7 +23,7 @@ RESPONSES_PER_BIN = 20  # so that chance alone moves a bin by a quarter, and not
 LATENCIES_PER_BIN = 4  # clients in lockstep answer in bursts, one in each latency
 GAPS = 10  # usual ones, after which chance alone has nobody ask: once in 20,000
 MATTERS = 0.10  # a change of the rate by less than this is what machines do
-NO_RESPONSES = "in half of the window or more no response came"
+TOO_SHORT = "responses take longer than the warm-up: the rate is too low, --warmup too short"
 SURE = 0.001  # chance of seeing a change where none is: the split was chosen after looking
 
 
@@ -76,6 +77,29 @@ def assess_steadiness(
     bin_ns = elapsed_ns // bins
     shown = tuple(round(float(value), 1) for value in series)
     return Steadiness(settled, why, cut * bin_ns, bin_ns, shown)
+
+
+def begin_of_flow(done_ns: "NDArray[np.int64]", elapsed_ns: int, offered_per_s: float) -> int:
+    """Return from when on responses, at *done_ns* of an open loop's window, came at a steady rate.
+
+    A response comes as long after its request as it takes, so in a load that has just begun fewer
+    come than are asked for. The rate is too low where the first comes later than chance has it, or
+    where what `mser` would cut off is surely below the rest.
+    """
+    import numpy as np
+
+    first = int(done_ns.min()) if len(done_ns) else elapsed_ns
+    by_chance_ns = -math.log(SURE) * 1e9 / offered_per_s  # nobody asks for longer than that
+    begin = first if first > by_chance_ns else 0
+    bins = min(MOST_BINS, len(done_ns) // RESPONSES_PER_BIN)
+    if bins < FEWEST_BINS:
+        return begin
+    place = np.clip(done_ns * bins // elapsed_ns, 0, bins - 1)
+    counts = np.bincount(place, minlength=bins).astype(float)
+    cut = mser(counts)
+    front, rest = counts[:cut], counts[cut:]
+    low = differs(front, rest) and bool(np.median(front) < np.median(rest))
+    return max(begin, cut * elapsed_ns // bins if low else 0)
 
 
 def is_silent(

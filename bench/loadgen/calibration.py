@@ -6,6 +6,10 @@ then how fast that server is, or whether somebody else used the cores meanwhile.
 how long after it was due a request left, in an open loop at a quarter of that.
 
 A calibration is kept in a cache for each machine, Python and driver, and every run refers to it.
+Others who compute at the same time make each request cost the driver more, by what they leave of
+the caches. So it is measured how much of its core they had: a calibration that was disturbed is
+good until there is a better one, which is tried for again after a while. One that a point of a run
+has gone beyond is wrong, and not kept.
 """
 
 import contextlib
@@ -15,17 +19,19 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import calcbench
 from calcbench.bench.loadgen.spec import LoadSpec, ring
-from calcbench.bench.schema.calibration import Calibration, Lateness, WayCalibration
+from calcbench.bench.schema.calibration import Calibration, Lateness, WayCalibration, parse_time
 from calcbench.bench.schema.plan import LOOPBACK
 from calcbench.bench.system.cpus import Pinning, choose_cores
 from calcbench.bench.system.files import read_below, whole_file
 from calcbench.bench.system.machine import describe_machine, python_name, timestamp
+from calcbench.bench.system.procfs import PROC, core_times, read_text
 from calcbench.core.errors import CalcbenchError
 from calcbench.core.serving.listeners import listen
 
@@ -39,11 +45,13 @@ MOST_BYTES = 100_000  # of what is kept, about 1,000
 WAYS = {"keep-alive": 32, "close": 8}  # way of connecting → clients that keep the driver busy
 ROUNDS = 3
 DURATION_S, WARMUP_S = 0.3, 0.1
+TRY_AGAIN_S = 600  # after a calibration that was disturbed
+TAKES_S = 4.0  # all of it, about
 LATENESS_SHARE = 0.25  # of the ceiling
 # The driver is what these say.
 SOURCES = (
     *(f"driver/{name}.py" for name in ("process", "loop", "open_loop", "client")),
-    *(f"driver/{name}.py" for name in ("recorder", "response")),
+    *(f"driver/{name}.py" for name in ("recorder", "response", "ledger")),
     "protocol.py",
     "spec.py",
     "../schema/arrivals.py",
@@ -77,7 +85,23 @@ def cache_file() -> Path:
 
 
 def load_calibration() -> Calibration | None:
-    """Return the calibration that is kept for here and now, None if there is no whole one."""
+    """Return the calibration that is to be used here and now, None if one is to be made first.
+
+    That is where none is kept, or only one that was disturbed, some time ago.
+    """
+    known = kept_calibration()
+    if known and known.contended and age_s(known) > TRY_AGAIN_S:
+        return None
+    return known
+
+
+def age_s(calibration: Calibration) -> float:
+    """Return how long ago *calibration* was measured, in seconds."""
+    return (datetime.now(UTC) - parse_time(calibration.measured)).total_seconds()
+
+
+def kept_calibration() -> Calibration | None:
+    """Return the calibration that is kept, None if there is no whole one."""
     import msgspec
 
     try:
@@ -100,6 +124,12 @@ def save_calibration(calibration: Calibration) -> bool:
         # A home that cannot be written: the next run calibrates again.
         return False
     return True
+
+
+def forget_calibration() -> None:
+    """Keep no calibration any more."""
+    with contextlib.suppress(OSError, RuntimeError):  # there is none, or not even a home
+        cache_file().unlink()
 
 
 def drive_null(spec: LoadSpec, pinning: Pinning) -> "Observation":
@@ -141,14 +171,18 @@ def measure_way(
     drive: Drive = drive_null,
 ) -> WayCalibration:
     """Return the driver's cost and ceiling with *clients*, the median of *rounds*."""
-    costs, rates, delays = [], [], []
+    costs, rates, delays, contended = [], [], [], []
     for _ in range(rounds):
         spec = LoadSpec("", 0, clients, keep_alive, duration_s, WARMUP_S, variety=1)
+        stolen = stolen_ns(pinning.driver)
         observation = drive(spec, pinning)
+        stolen = stolen_ns(pinning.driver) - stolen
         requests = max(observation.outcomes.ok, 1)
         costs.append(observation.driver_cpu_ns / requests)
         rates.append(requests * 1e9 / observation.elapsed_ns)
         delays.append(observation.driver_delay_ns / observation.elapsed_ns)
+        around_ns = observation.elapsed_ns + WARMUP_S * 1e9
+        contended.append(delays[-1] + stolen / around_ns)
     cost_ns = sorted(costs)[len(costs) // 2]
     return WayCalibration(
         clients=clients,
@@ -158,7 +192,13 @@ def measure_way(
         ceiling_per_s=round(1e9 / cost_ns),
         reached_per_s=round(max(rates)),
         delay_ratio=round(max(delays), 4),
+        contended_ratio=round(min(sorted(contended)[len(contended) // 2], 1.0), 4),
     )
+
+
+def stolen_ns(cores: Sequence[int]) -> int:
+    """Return how long the host has had *cores*, the most of them, while we could have run there."""
+    return max(core_times(read_text(PROC / "stat"), cores)[1], default=0)
 
 
 def measure_lateness(
@@ -179,7 +219,7 @@ def measure_lateness(
         p50_ns=p50,
         p99_ns=p99,
         max_ns=most,
-        kept=not observation.driver_fault,
+        kept=observation.in_time and not observation.driver_fault,
     )
 
 

@@ -1,86 +1,30 @@
 """Collect what drivers report: read their messages, merge their samples, count."""
 
 from collections import Counter
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from calcbench.bench.loadgen.observation import LATE_NS, Observation, count_late
+from calcbench.bench.loadgen.causes import merge
+from calcbench.bench.loadgen.observation import LATE_NS, Observation
 from calcbench.bench.loadgen.protocol import (
-    LARGEST_MESSAGE,
-    MESSAGE,
+    CAUSE_BITS,
+    CAUSE_SHIFT,
+    MOST_CAUSES,
     SAMPLE,
-    SAMPLES,
     TAG_BITS,
     WAITED,
-    DriverError,
     DriverReport,
-    Message,
-    Opened,
-    Ready,
-    ReportError,
-    from_octets,
+    TurnsReport,
 )
+from calcbench.bench.loadgen.report_reader import ReportReader
+from calcbench.bench.loadgen.slices import Slices, slices_of
 from calcbench.bench.loadgen.spec import LoadSpec
-from calcbench.bench.schema.outcomes import OK, OUTCOMES, Outcomes
+from calcbench.bench.loadgen.tally import Tally
 from calcbench.bench.schema.samples import MAX_SAMPLES
 from calcbench.core.errors import CalcbenchError
 
 if TYPE_CHECKING:
     from calcbench.bench.schema.histogram import Histograms
     from calcbench.bench.schema.samples import Samples
-
-
-@dataclass
-class ReportReader:
-    """The messages of one driver, and what it has reported until now: *report* comes last."""
-
-    data: bytearray = field(default_factory=bytearray)
-    is_ready: bool = False
-    opened_ns: int = 0
-    ahead_ns: int = 0  # how much more its clock shows than ours
-    report: DriverReport | None = None
-
-    def put_at(self, moment_ns: int) -> None:
-        """Have its window open at *moment_ns* of our clock: its own is another machine's."""
-        self.ahead_ns = self.opened_ns - moment_ns
-        self.opened_ns = moment_ns
-
-    def messages(self) -> "list[bytes]":
-        """Take in the whole messages that are there; return the samples among them.
-
-        Raises CalcbenchError when the driver says that it cannot drive, ReportError when it makes
-        no sense.
-        """
-        samples = []
-        while len(self.data) >= MESSAGE.size:
-            kind, length = MESSAGE.unpack_from(self.data)
-            if not 0 <= length <= LARGEST_MESSAGE:  # it would be kept until it is whole
-                raise ReportError(f"a driver reports a message of {length:,} bytes")
-            end = MESSAGE.size + length
-            if len(self.data) < end:
-                break
-            content = bytes(memoryview(self.data)[MESSAGE.size : end])
-            del self.data[:end]
-            if kind == SAMPLES:
-                samples.append(content)
-            else:
-                self.on_message(from_octets(kind, content))
-        return samples
-
-    def on_message(self, message: Message) -> None:
-        """Take in *message*; raises CalcbenchError when it says that the driver cannot drive."""
-        untimely = Opened if self.opened_ns else DriverReport
-        if self.report or isinstance(message, untimely):
-            raise ReportError("a driver reports twice, or before its window has opened")
-        match message:
-            case Ready():
-                self.is_ready = True
-            case Opened():
-                self.opened_ns = message.opened_ns
-            case DriverReport():
-                self.report = message
-            case DriverError():
-                raise CalcbenchError(f"the driver cannot drive: {message.error}")
 
 
 class Collector:
@@ -100,10 +44,14 @@ class Collector:
         late_ns: int = LATE_NS,
     ) -> None:
         self.specs, self.readers = specs, readers
-        self.max_samples, self.late_ns = max_samples, late_ns
+        self.all_readers = tuple(readers)  # those too that are forgotten
+        self.max_samples = max_samples
         self.pieces: list[tuple[ReportReader, bytes]] = []
         self.samples = 0
-        self.tally = Tally()
+        self.tally = Tally(specs[0], late_ns)
+        self.turns: TurnsReport | None = None
+        self.idle_cpu_ratio = 0.0
+        self.slices: Slices | None = None
         self.histograms: Histograms | None = None
 
     def add(self, reader: ReportReader, samples: bytes) -> None:
@@ -111,8 +59,13 @@ class Collector:
         self.pieces.append((reader, samples))
         self.samples += len(samples) // (8 * SAMPLE)
         opened = all(one.opened_ns for one in self.readers)
-        if self.samples > self.max_samples and opened:
+        if self.samples > self.max_samples and opened and not self.by_turns:
             self.fold()
+
+    @property
+    def by_turns(self) -> bool:
+        """Whether what counts is only known at the end, by the turns that there were."""
+        return any(reader.by_turns for reader in self.readers)
 
     def forget(self, reader: ReportReader) -> None:
         """Leave out a driver that will never report; what is folded already stays."""
@@ -124,10 +77,19 @@ class Collector:
         """Take all samples that are held into the histograms, and let go of them."""
         from calcbench.bench.schema.histogram import Histograms
 
-        self.histograms = self.histograms or Histograms()
+        open_loop = self.specs[0].rate > 0
+        self.histograms = self.histograms or Histograms(open_loop=open_loop)
         for piece in self.pieces:
-            self.histograms.add(self.tally.add(self, self.columns([piece])))
+            self.histograms.add(self.count(self.columns([piece])))
         self.pieces.clear()
+
+    def count(self, columns: "Samples") -> "Samples":
+        """Count what is in *columns*; return those of them that are samples of the window."""
+        if self.slices:
+            placed = self.slices.place(columns)
+            return self.tally.add(placed, self.slices.elapsed_ns, in_slices=True)
+        opened, closed = self.window()
+        return self.tally.add(columns, closed - opened, in_slices=False)
 
     def window(self) -> tuple[int, int]:
         """Return when the common window opens and closes.
@@ -158,12 +120,13 @@ class Collector:
             array[:, :4] -= reader.ahead_ns
             number = offsets[self.readers.index(reader)]
             array[array[:, 4] >= 0, 4] += number << TAG_BITS
-            arrays.append(array)
-        whole = np.concatenate(arrays) if arrays else np.empty((0, SAMPLE), np.int64)
+            driver = np.full(len(array), self.all_readers.index(reader))
+            arrays.append(np.column_stack((array, driver)))
+        whole = np.concatenate(arrays) if arrays else np.empty((0, SAMPLE + 1), np.int64)
         if len(self.readers) > 1:
             whole = whole[np.argsort(whole[:, 3], kind="stable")]
         whole[:, :4] -= self.window()[0]
-        intended, sent, first, done, tag = whole.T
+        intended, sent, first, done, tag, driver = whole.T
         return {
             "sent_ns": sent,
             "latency_ns": done - intended,
@@ -173,19 +136,42 @@ class Collector:
             "first_ns": first,
             "done_ns": done,
             "waited": (tag & WAITED) // WAITED,
+            "cause": driver << CAUSE_BITS | tag >> CAUSE_SHIFT & MOST_CAUSES,
         }
+
+    def take_turns(self) -> None:
+        """Take note of the turns that the driver reports; a single one is a window."""
+        [reader] = self.readers
+        report = reader.report
+        assert report
+        assert report.turns
+        self.turns = report.turns
+        others_ns = report.turns.closed_ns - reader.opened_ns - own_ns(report.turns)
+        self.idle_cpu_ratio = report.turns.idle_cpu_ns / max(others_ns, 1)
+        if len(report.turns.turns) == 1:
+            reader.opened_ns = report.turns.turns[0][1]
+        else:
+            self.slices = slices_of(report.turns, reader.opened_ns)
 
     def collect(self) -> Observation:
         """Return all of it, when every driver has reported."""
-        folded = self.histograms is not None
-        if folded:
+        if self.by_turns:
+            self.take_turns()
+        if self.histograms or self.samples > self.max_samples:
             self.fold()
-        samples = self.tally.add(self, self.columns(self.pieces))
+        samples = self.count(self.columns(self.pieces))
         reports = [reader.report for reader in self.readers if reader.report]
         opened, closed = self.window()
         if closed <= opened:
             raise CalcbenchError("the drivers' windows did not overlap; make them longer")
-        elapsed_ns = closed - opened
+        elapsed_ns = self.slices.elapsed_ns if self.slices else closed - opened
+        share = self.share_counted(len(samples["outcome"]))
+        reported = [
+            (opened + one.ahead_ns, one.report.failures if one.report else ())
+            for one in self.all_readers
+        ]
+        failures, places = merge(reported, self.tally.causes)
+        samples["cause"] = places[samples["cause"]]
         background: dict[str, Counter[str]] = {}
         for report, spec in zip(reports, self.specs, strict=True):
             for name, clients in spec.background.items():
@@ -198,8 +184,8 @@ class Collector:
             outcomes=self.tally.outcomes(),
             clients_served=self.clients_served(),
             in_flight=sum(one.in_flight for one in reports),
-            server_cpu_ns=max(scaled(one.server_cpu_ns, one, elapsed_ns) for one in reports),
-            driver_cpu_ns=sum(scaled(one.driver_cpu_ns, one, elapsed_ns) for one in reports),
+            server_cpu_ns=max(scaled(one.server_cpu_ns, one, elapsed_ns, share) for one in reports),
+            driver_cpu_ns=sum(scaled(one.driver_cpu_ns, one, elapsed_ns, share) for one in reports),
             samples=samples,
             responses=self.tally.responses,
             offered_per_s=float(self.specs[0].rate),  # as it is read from a file
@@ -207,66 +193,62 @@ class Collector:
             lateness_ns=self.tally.lateness_ns,
             waited=self.tally.waited,
             drivers=len(self.specs),
-            driver_delay_ns=sum(scaled(one.driver_delay_ns, one, elapsed_ns) for one in reports),
-            background={name: dict(met) for name, met in background.items()},
-            first_failures=dict(
-                why for one in reversed(reports) for why in one.first_failures.items()
+            driver_delay_ns=sum(
+                scaled(one.driver_delay_ns, one, elapsed_ns, self.share_of_time())
+                for one in reports
             ),
+            background={name: dict(met) for name, met in background.items()},
+            failures=failures,
             histograms=self.histograms,
             begun=sum(one.begun for one in reports),
             ended=sum(one.ended for one in reports),
             unfinished=sum(one.unfinished for one in reports),
+            connections_used=len(self.tally.asked),
+            unopened=sum(one.unopened for one in reports),
+            think_s=float(self.specs[0].think_s),
+            away_ns=sum(scaled(one.away_ns, one, elapsed_ns) for one in reports),
+            busy_ns=self.tally.busy_ns if self.specs[0].think_s else None,
+            turns=self.turns,
+            slices=self.slices,
+            idle_cpu_ratio=self.idle_cpu_ratio,
+            counted_share=share if self.slices else 1.0,
+            carried_ns=tuple(self.tally.carried_ns),
+            warmup_ns=min(one.warmup_ns for one in reports),
         )
 
+    def share_of_time(self) -> float:
+        """Return which part of a server's turns was counted: all of a window."""
+        if not self.turns:
+            return 1.0
+        counted_ns = sum(closed - opened for _, opened, closed, _ in self.turns.turns)
+        return counted_ns / own_ns(self.turns)
+
+    def share_counted(self, counted: int) -> float:
+        """Return which part of the work in a server's turns was for the *counted* requests.
+
+        All requests cost about the same. A window has too few of them outside to go by them.
+        """
+        if not self.slices:
+            return self.share_of_time()
+        return counted / max(self.samples, 1)
+
     def clients_served(self) -> int:
-        """Return how many clients got a response; in an open loop, all that did not ask in vain."""
-        if not self.specs[0].rate:
+        """Return how many clients got a right response.
+
+        In an open loop it is all who did not ask in vain. So do users who think: who thought all
+        the time has missed nothing.
+        """
+        if not (self.specs[0].rate or self.specs[0].think_s):
             return len(self.tally.served)
         connections = sum(spec.connections for spec in self.specs)
         return connections - len(self.tally.asked - self.tally.served)
 
 
-def scaled(time_ns: int, report: DriverReport, elapsed_ns: int) -> int:
-    """Return *time_ns* of the window of a *report*, as for one of *elapsed_ns*."""
-    return round(time_ns * elapsed_ns / report.elapsed_ns)
+def own_ns(report: TurnsReport) -> int:
+    """Return how long a server's own turns were, with what is not counted of them."""
+    return sum(rested - began for began, _, _, rested in report.turns)
 
 
-@dataclass
-class Tally:
-    """What is counted of samples, piece by piece."""
-
-    ways: "list[int]" = field(default_factory=lambda: [0] * len(OUTCOMES))
-    served: set[int] = field(default_factory=set)
-    asked: set[int] = field(default_factory=set)
-    responses: int = 0
-    late: int = 0
-    lateness_ns: int = 0
-    waited: int = 0
-
-    def add(self, collector: Collector, columns: "Samples") -> "Samples":
-        """Count what is in *columns*; return those of them that are samples of the window."""
-        import numpy as np
-
-        opened, closed = collector.window()
-        open_loop = collector.specs[0].rate > 0
-        right = columns["outcome"] == OK
-        ended = (columns["done_ns"] >= 0) & (columns["done_ns"] <= closed - opened)
-        counted = ended
-        if open_loop:
-            counted = (columns["intended_ns"] >= 0) & (columns["intended_ns"] < closed - opened)
-        self.responses += int(np.count_nonzero(right & ended))
-        inside = {name: column[counted] for name, column in columns.items()}
-        client, outcome = inside["client"], inside["outcome"]
-        ways = np.bincount(outcome, minlength=len(OUTCOMES))
-        self.ways = [have + int(new) for have, new in zip(self.ways, ways, strict=True)]
-        self.served |= set(np.unique(client[outcome == OK]).tolist())
-        self.asked |= set(np.unique(client[client >= 0]).tolist())
-        if open_loop:
-            late, lateness_ns, waited = count_late(inside, collector.late_ns)
-            self.late, self.waited = self.late + late, self.waited + waited
-            self.lateness_ns = max(self.lateness_ns, lateness_ns)
-        return inside
-
-    def outcomes(self) -> Outcomes:
-        """Return how many requests ended in each way."""
-        return Outcomes(*self.ways)
+def scaled(time_ns: int, report: DriverReport, elapsed_ns: int, share: float = 1.0) -> int:
+    """Return a *share* of *time_ns* of the window of a *report*, as for one of *elapsed_ns*."""
+    return round(time_ns * share * elapsed_ns / report.elapsed_ns)

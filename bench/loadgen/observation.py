@@ -3,10 +3,12 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from calcbench.bench.loadgen.protocol import TurnsReport
+from calcbench.bench.loadgen.slices import Slices
 from calcbench.bench.schema.evidence import WrkFigures
+from calcbench.bench.schema.failures import Failure
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.samples import compact
-from calcbench.bench.units import format_ns
 
 if TYPE_CHECKING:
     from calcbench.bench.schema.histogram import Histograms
@@ -14,7 +16,8 @@ if TYPE_CHECKING:
 
 # A request of an open loop is late when it is sent so long after it was due although a connection
 # was free: only the driver can have been slow. It is a little more than what a busy machine takes
-# to wake a process. With more than one in a hundred late, the driver is in the 99th percentile.
+# to wake a process. With more than one in a hundred late, the driver is in the 99th percentile of a
+# server that answers at once; what it does to a figure, `calcbench.bench.diagnosis.lateness` says.
 LATE_NS = 1_000_000
 LATE_SHARE = 0.01
 BUSY_SHARE = 0.9  # of a core: a driver that needs more may be what a request has waited for
@@ -43,14 +46,24 @@ class Observation:
     *opened_ns* is when the window opened, of the monotonic clock. *responses* counts the right
     responses that came within the window; in an open loop *outcomes* are those of the requests that
     were due within it. *late* of those were sent more than `LATE_NS` after they were due though a
-    connection was free, the worst by *lateness_ns*, and *waited* found none free.
-    *driver_delay_ns* is for how long the drivers waited for a core of theirs. *background* is what
-    the others have met, by behaviour. *begun* requests, of which *ended* have an outcome and
-    *unfinished* have not, are all since the drivers started. *histograms* take the place of
-    *samples* when there are too many. *wrk* is what it saw, where it was asked.
-    *responses_seen* counts every response since the drivers started, -1 where nobody does, and
-    *lost* says which of them died and what is lost with it. *first_failures* says, by outcome, why
-    the first response was not right.
+    connection was free, the worst by *lateness_ns*, and *waited* found none free. *driver_delay_ns*
+    is for how long the drivers waited for a core of theirs. *background* is what the others have
+    met, by behaviour. *begun* requests, of which *ended* have an outcome and *unfinished* have not,
+    are all since the drivers started. *histograms* take the place of *samples* when there are too
+    many. *wrk* is what it saw, where it was asked. Of an open loop's connections *connections_used*
+    had a request in the window, and *unopened* could not be opened before the load
+    began. In a closed loop its clients paused or thought for *away_ns* in the window, added up.
+    They are users who think for *think_s* before they ask, where that is above 0, and for *busy_ns*
+    their requests were out, None where nobody knows. *responses_seen* counts every response since
+    the drivers started, -1 where nobody does, and *lost* says which of them died and what is lost
+    with it. *failures* are why requests failed: the ``cause`` of a sample is a place among them,
+    from 1. *carried_ns* is when right responses came to what was due before the window, and
+    *warmup_ns* how long the load had lasted by its opening, 0 where nobody says.
+
+    A server that took turns with others has *turns*, and *slices* where they were more than one:
+    what was measured is those, and all moments are of that time. It used *idle_cpu_ratio* of a core
+    in the turns of others, and of what it did from the opening to the end, *counted_share* was for
+    the requests that are counted.
     """
 
     elapsed_ns: int
@@ -76,7 +89,18 @@ class Observation:
     unfinished: int = 0
     responses_seen: int = -1
     lost: str = ""
-    first_failures: dict[str, str] = field(default_factory=dict)
+    connections_used: int = 0
+    unopened: int = 0
+    think_s: float = 0.0
+    away_ns: int = 0
+    busy_ns: int | None = None
+    failures: tuple[Failure, ...] = ()
+    carried_ns: "tuple[int, ...]" = ()
+    warmup_ns: int = 0
+    turns: TurnsReport | None = None
+    slices: Slices | None = None
+    idle_cpu_ratio: float = 0.0
+    counted_share: float = 1.0
 
     @property
     def right_responses(self) -> int:
@@ -90,19 +114,17 @@ class Observation:
 
     @property
     def closed_ns(self) -> int:
-        """When the window closed."""
-        return self.opened_ns + self.elapsed_ns
+        """When the window closed, or the last of all turns ended."""
+        return self.opened_ns + (self.slices.span_ns if self.slices else self.elapsed_ns)
+
+    @property
+    def in_time(self) -> bool:
+        """Whether the drivers sent nearly everything when it was due."""
+        return self.late <= LATE_SHARE * self.outcomes.total
 
     @property
     def driver_fault(self) -> str:
         """Why this is not what was asked for, because a driver could not keep its schedule."""
-        total = self.outcomes.total
-        if self.offered_per_s and self.late > LATE_SHARE * total:
-            return (
-                f"the driver could not keep its schedule: {self.late / total:.1%} of the requests"
-                f" were sent more than {format_ns(LATE_NS)} after they were due, the worst by"
-                f" {format_ns(self.lateness_ns)}"
-            )
         whole = self.elapsed_ns * self.drivers
         busy = self.driver_cpu_ns + self.driver_delay_ns > BUSY_SHARE * whole
         busy = busy or self.driver_delay_ns > DELAYED_SHARE * whole
@@ -110,6 +132,6 @@ class Observation:
         if self.offered_per_s and busy and kept < KEPT_SHARE * self.offered_per_s:
             return (
                 "the driver could not keep its schedule: it was busy or waited for a core, and of"
-                f" {self.offered_per_s:,.0f} requests each second {kept:,.0f} were answered"
+                f" {self.offered_per_s:,.0f} requests each second {kept:,.0f} got right responses"
             )
         return ""

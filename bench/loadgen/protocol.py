@@ -14,17 +14,21 @@ from typing import IO, Any
 from calcbench.bench.schema.outcomes import OUTCOMES
 from calcbench.core.errors import CalcbenchError
 
-# A sample is these integers of 64 bits: intended, sent, first, done, and the client, whether it
-# had to wait for a free connection, and the outcome in one: client << TAG_BITS | waited | outcome.
+# A sample is these integers of 64 bits: intended, sent, first, done, and in one the client, why it
+# failed, whether it had to wait for a free connection, and the outcome:
+# client << TAG_BITS | cause << CAUSE_SHIFT | waited | outcome.
 SAMPLE = 5
 WAITED = 8
-TAG_BITS = 4
+CAUSE_SHIFT = 4
+CAUSE_BITS = 6
+TAG_BITS = CAUSE_SHIFT + CAUSE_BITS
+MOST_CAUSES = (1 << CAUSE_BITS) - 1  # 0 is that of a right response
 NOBODY = -1  # the client of a request that never got a connection
 PACK = 256  # samples that are packed at once: 20 µs in which nobody is served
 MESSAGE = struct.Struct("=cq")
 READY, OPENED, SAMPLES, REPORT, ERROR = b"r", b"o", b"s", b"j", b"e"
 LARGEST = 2**63 - 1  # as a sample's integers
-LONGEST_REASON = 1000  # characters; ours quote 60 bytes twice, at most four characters for each
+LONGEST_REASON = 1000  # characters; ours quote 200 bytes, at most four characters for each
 LARGEST_MESSAGE = 1 << 24  # bytes of the content; drivers send ten times less at once
 
 
@@ -47,6 +51,48 @@ class Opened:
         check_range("opened_ns", self.opened_ns)
 
 
+Turn = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class TurnsReport:
+    """The turns of one server among several (`calcbench.bench.loadgen.driver.turns`).
+
+    Of each turn, of the driver's clock: when it began, when its slice opened and closed, and since
+    when nobody began a request. The last turn of all servers ended at *closed_ns*, until when the
+    driver had computed for *driver_cpu_ns* since the window opened, and this server for
+    *idle_cpu_ns* in the turns of the others.
+    """
+
+    turns: tuple[Turn, ...]
+    closed_ns: int
+    driver_cpu_ns: int
+    idle_cpu_ns: int
+
+
+@dataclass(frozen=True)
+class FirstFailure:
+    """The first request of a window that failed with an *outcome*, of `OUTCOMES`, for a *cause*.
+
+    That was at *at_ns* of the driver's clock; *detail* and *excerpt* as those of
+    `calcbench.bench.schema.failures.Failure`.
+    """
+
+    outcome: str
+    cause: str
+    at_ns: int
+    detail: str = ""
+    excerpt: str = ""
+
+    def __post_init__(self) -> None:
+        check_range("at_ns", self.at_ns)
+        if self.outcome not in OUTCOMES:
+            outcome, words = self.outcome[:LONGEST_REASON], ", ".join(OUTCOMES)
+            raise ValueError(f"outcome {outcome!r} should be one of {words}")
+        if max(map(len, (self.cause, self.detail, self.excerpt))) > LONGEST_REASON:
+            raise ValueError(f"a reason should have at most {LONGEST_REASON} characters")
+
+
 @dataclass(frozen=True)
 class DriverReport:
     """What one driver's window of *elapsed_ns* showed, apart from the samples themselves.
@@ -54,11 +100,15 @@ class DriverReport:
     The driver computed for *driver_cpu_ns* and was ready to, but waited for its core, for
     *driver_delay_ns*; the server computed for *server_cpu_ns*, 0 where the driver does not look.
     *in_flight* requests had not ended when the window closed. *background* counts what clients
-    beside those that are measured have met in it, by behaviour, and *first_failures* says, by
-    outcome, why the first response in it was not right.
+    beside those that are measured have met in it, by behaviour, and *failures* are the first for
+    each cause, in the order of the causes' numbers.
+
+    Of its connections *unopened* could not be opened before the load began, and the clients of a
+    closed loop paused or thought for *away_ns* in the window, added up.
 
     *begun* requests, of which *ended* have an outcome and *unfinished* have not, are all since the
-    driver started, and so are *responses*, None where it does not count them.
+    driver started, and so are *responses*, None where it does not count them. The load had lasted
+    for *warmup_ns* when the window opened, 0 where the driver does not say.
     """
 
     elapsed_ns: int
@@ -70,8 +120,12 @@ class DriverReport:
     ended: int
     unfinished: int
     responses: int | None = None
+    unopened: int = 0
+    away_ns: int = 0
+    warmup_ns: int = 0
     background: dict[str, dict[str, int]] = dataclasses.field(default_factory=dict)
-    first_failures: dict[str, str] = dataclasses.field(default_factory=dict)
+    failures: tuple[FirstFailure, ...] = ()
+    turns: TurnsReport | None = None
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -80,10 +134,8 @@ class DriverReport:
         for counts in self.background.values():
             for name, value in counts.items():
                 check_range(name, value)
-        if not set(self.first_failures) <= set(OUTCOMES):
-            raise ValueError(f"first_failures {list(self.first_failures)} should be of outcomes")
-        if max(map(len, self.first_failures.values()), default=0) > LONGEST_REASON:
-            raise ValueError(f"a reason should have at most {LONGEST_REASON} characters")
+        if len(self.failures) > MOST_CAUSES:
+            raise ValueError(f"failures should be at most {MOST_CAUSES}")
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,10 @@ class LoadSpec:
 
     In a closed loop, *rate* 0, each asks again when it has its response. In an open loop requests
     are due *rate* times a second, as `calcbench.bench.schema.arrivals` draws them from the *seed*,
-    and go out over as many connections as they need, up to *connections*.
+    and the connections take turns: all of them are opened before. With *reuse_first* whichever was
+    used last is used next, and they are as few as are needed. With *think_s*, in a closed loop,
+    each client is a user who thinks for so long before each request, on average where *thinking*
+    is not constant.
 
     A share *post_share*, 0–1, of the requests are POSTs of JSON; *variety* of them are made in
     advance, and then they repeat. With *ask*, that is asked instead. *address* is the one of *host*
@@ -63,6 +66,9 @@ class LoadSpec:
     server_group: int = 0
     rate: float = 0
     arrivals: str = CONSTANT
+    reuse_first: bool = False
+    think_s: float = 0
+    thinking: str = CONSTANT
     address: str = ""
     unix: str = ""
     ask: Ask | None = None
@@ -101,6 +107,9 @@ def load_spec_of(plan: Plan, condition: Condition, **target: Any) -> LoadSpec:
         seed=plan.seed,
         rate=plan.rate or 0,
         arrivals=plan.arrivals,
+        reuse_first=plan.reuse_first,
+        think_s=plan.think_s,
+        thinking=plan.thinking,
         background=mix(plan.behaviours, condition.connections),
         **target,
     )
@@ -111,14 +120,42 @@ def part(whole: int, number: int, parts: int) -> int:
     return (whole + parts - 1 - number) // parts
 
 
-def load_spec_from_json(text: bytes) -> LoadSpec | None:
-    """Return the load spec that a line of JSON holds, None for an empty one."""
+@dataclass(frozen=True)
+class TurnSpec:
+    """Several *loads* that one driver makes by turns, in slices of *slice_ns*.
+
+    What is seen of each goes to the descriptor of the same place in *outputs*. The order of the
+    turns is drawn from *seed*.
+    """
+
+    loads: tuple[LoadSpec, ...]
+    outputs: tuple[int, ...]
+    slice_ns: int
+    seed: str
+
+
+def spec_from_json(text: bytes) -> LoadSpec | TurnSpec | None:
+    """Return the load, or the loads by turns, that a line of JSON holds, None for an empty one."""
     values = json.loads(text or b"null")
     if values is None:
         return None
+    if "loads" in values:
+        loads = tuple(load_spec_of_values(load) for load in values["loads"])
+        return TurnSpec(**{**values, "loads": loads, "outputs": tuple(values["outputs"])})
+    return load_spec_of_values(values)
+
+
+def load_spec_of_values(values: dict[str, Any]) -> LoadSpec:
+    """Return the load spec that *values* of JSON are."""
     ask = values.get("ask")
-    values["ask"] = Ask(**ask) if ask else None
-    return LoadSpec(**{**values, "cpus": tuple(values["cpus"])})
+    ask = Ask(**ask) if ask else None
+    return LoadSpec(**{**values, "ask": ask, "cpus": tuple(values["cpus"])})
+
+
+def load_spec_from_json(text: bytes) -> LoadSpec | None:
+    """Return the load spec that a line of JSON holds, None for an empty one."""
+    values = json.loads(text or b"null")
+    return None if values is None else load_spec_of_values(values)
 
 
 def host_field(spec: LoadSpec) -> str:

@@ -3,8 +3,9 @@
 An open loop at one rate either keeps the objective or does not. The rate is doubled until it is
 not kept, or halved until it is, and then bisected (by ratio) until what is kept and what is not
 lie close together. Each rate is tried until two tries agree, so that one hiccup decides nothing.
-A try in which the driver could not keep its own schedule says nothing of the server: once a rate
-was kept, the search ends there, and the knee is only known to be no lower.
+A try whose failure may be the driver's says nothing of the server: once a rate was kept, the search
+ends there, and the knee is only known to be no lower. It ends, too, where the driver is as late at
+half the rate: its lateness is not the load's.
 """
 
 import dataclasses
@@ -16,14 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from calcbench.bench.analysis.summary import summarise_condition
 from calcbench.bench.analysis.thresholds import Threshold, parse_threshold
-from calcbench.bench.diagnosis.failures import is_servers_failure
+from calcbench.bench.diagnosis.ceiling import Recalibrate, once, reconsider
+from calcbench.bench.runner.knee_try import KEPT, NOT_KEPT, UNKNOWN, Try, judge_try
 from calcbench.bench.runner.race import pinning_of
 from calcbench.bench.runner.subject import Setup, Subject
 from calcbench.bench.schema.calibration import Calibration
 from calcbench.bench.schema.condition import Condition
-from calcbench.bench.schema.judgements import SILENT, UNRANKED
 from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Measurement
 from calcbench.bench.schema.store import SEARCH, as_bytes, prepare_folder
@@ -41,22 +41,11 @@ CLOSE_RATIO = 1.1  # ratio of what is not kept to what is, at which the search e
 AGREE = 2  # tries that decide a rate
 MOST_TRIES = 5  # of one rate; without agreement it is not kept
 MOST_RATES = 16  # of one search
-ACHIEVED_RATIO = 0.95  # of what is offered must be answered in time
-FAILED_RATIO = 0.001  # of what is asked may fail
 START = 0.5  # of what a closed loop reaches
+FALLS = 0.7  # lateness at half the rate that is more than this part of what it was has not fallen
 LOWER = 8  # so far below the start a rate is sought at which the driver keeps its schedule
 
-KEPT, NOT_KEPT, UNKNOWN = "kept", "not kept", "cannot tell"
 UNFINISHED = "the search was stopped before its end"
-
-
-@dataclass(frozen=True)
-class Try:
-    """One measurement at *rate*, what came of it, and why, in words."""
-
-    rate: float
-    outcome: str
-    why: str
 
 
 @dataclass(frozen=True)
@@ -91,15 +80,18 @@ def search(attempt: Callable[[float], Try], start: float) -> tuple[float, float,
 
     *attempt* tries a rate; the first one is *start*.
     """
-    kept, broken = 0.0, math.inf
+    kept, broken, late_ns = 0.0, math.inf, 0
     rate = start
     for _ in range(MOST_RATES):
-        outcome, why = decide(attempt, rate)
-        if outcome == UNKNOWN and (kept or rate < start / LOWER):
-            return kept, broken, f"at {format_rate(rate)}: {why}"
-        if outcome == KEPT:
+        one = decide(attempt, rate)
+        if one.outcome == UNKNOWN:
+            stays = late_ns and one.late_ns > FALLS * late_ns
+            late_ns = one.late_ns
+            if stays or kept or rate < start / LOWER:
+                return kept, broken, cannot_tell(one, stays=bool(stays))
+        elif one.outcome == KEPT:
             kept = rate
-        elif outcome == NOT_KEPT:
+        else:
             broken = rate
         if kept and broken <= kept * CLOSE_RATIO:
             return kept, broken, ""
@@ -112,40 +104,24 @@ def search(attempt: Callable[[float], Try], start: float) -> tuple[float, float,
     return kept, broken, f"{MOST_RATES} rates were tried"
 
 
-def decide(attempt: Callable[[float], Try], rate: float) -> tuple[str, str]:
-    """Try *rate* until tries agree; return what they agree on, and why."""
+def cannot_tell(one: Try, *, stays: bool) -> str:
+    """Say why *one* try tells nothing, and where the lateness comes from; it *stays* or falls."""
+    found = f"at {format_rate(one.rate)}: {one.why}"
+    if stays:
+        found += "; the driver is as late as at twice the rate, so lower rates will not help"
+    return f"{found}; its lateness comes from {one.whose}" if one.whose else found
+
+
+def decide(attempt: Callable[[float], Try], rate: float) -> Try:
+    """Try *rate* until tries agree; return the last of them, which is what they agree on."""
     votes: Counter[str] = Counter()
     last = Try(rate, NOT_KEPT, "")
     for _ in range(MOST_TRIES):
-        last = attempt(rate)
+        last = dataclasses.replace(attempt(rate), rate=rate)
         votes[last.outcome] += 1
         if votes[last.outcome] == AGREE:
-            return last.outcome, last.why
-    return NOT_KEPT, last.why
-
-
-def judge_try(measurement: Measurement, objective: Threshold, folder: Path) -> Try:
-    """Return whether *measurement*, of an open loop, kept the *objective*."""
-    rate, outcomes = measurement.offered_per_s, measurement.outcomes
-    if measurement.status == "unavailable":
-        return Try(rate, UNKNOWN, measurement.reason)
-    if is_servers_failure(measurement):
-        return Try(rate, NOT_KEPT, measurement.reason)
-    if not outcomes.ok or outcomes.failed > FAILED_RATIO * outcomes.total:
-        what = f"{outcomes.failed:,} of {outcomes.total:,} failed"
-        # A server that is not there fails too; that is for the reason to say.
-        return Try(rate, NOT_KEPT if outcomes.total else UNKNOWN, measurement.reason or what)
-    # A server that falls silent under a rate has not kept it: its figures say so.
-    unknown = measurement.judgement in UNRANKED and measurement.judgement != SILENT
-    if measurement.status != "ok" or unknown:
-        return Try(rate, UNKNOWN, measurement.reason or measurement.judgement)
-    row = summarise_condition(measurement.condition, [measurement], folder)
-    due = rate * measurement.elapsed_ns / 1e9
-    if measurement.right_responses + 1 < ACHIEVED_RATIO * due:  # one may fall beside the window
-        return Try(rate, NOT_KEPT, f"only {format_rate(row.throughput.median)} were answered")
-    value = objective.metric.median(row)
-    seen = f"{objective.metric.name} {objective.metric.text(row)}"
-    return Try(rate, KEPT if value < objective.limit else NOT_KEPT, seen)
+            return last
+    return dataclasses.replace(last, outcome=NOT_KEPT)
 
 
 def find_knees(
@@ -156,6 +132,7 @@ def find_knees(
     announce: Callable[[str], None] = lambda _: None,
     prepare: Callable[[], Calibration | None] = lambda: None,
     cluster: "Cluster | None" = None,
+    recalibrate: Recalibrate = lambda *_: None,
 ) -> list[Knee]:
     """Find the knee of every condition of *plan*, and write them to *folder*, try by try.
 
@@ -165,6 +142,7 @@ def find_knees(
     prepare_folder(folder)
     pinning = pinning_of(plan, subject)
     units, calibration = subject.calibrate(plan, pinning), prepare()
+    recalibrate = once(recalibrate)
     steps = itertools.count()
     where = axes_in_words(list(plan.conditions()))
     found: list[Knee] = []
@@ -177,12 +155,15 @@ def find_knees(
     }
 
     def measure(condition: Condition, rate: float | None) -> Measurement:
+        nonlocal calibration
         one = dataclasses.replace(plan, rate=rate)
         if rate is not None:
             one = dataclasses.replace(one, warmup_s=warmup_of(plan, objective))
         setup = Setup(one, folder, pinning, units, calibration, cluster)
         step = next(steps)
-        return subject.measure(setup, condition, step + 1, step)
+        measured = subject.measure(setup, condition, step + 1, step)
+        [measured], calibration = reconsider([measured], calibration, recalibrate)
+        return measured
 
     def knee_of(condition: Condition) -> Knee:
         tries: list[Try] = []

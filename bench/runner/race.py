@@ -1,7 +1,8 @@
 """The race: every condition in every round.
 
 The order within a round is drawn anew from the seed, so that strategies are interleaved and a
-disturbance of the machine does not always hit the same one. Whatever goes wrong with a server
+disturbance of the machine does not always hit the same one. Those that differ in the strategy alone
+may be measured together, by turns. Whatever goes wrong with a server
 makes a failed measurement with a reason; only a result that cannot be written ends the race. Each
 measurement is safe on disk when the next one begins, so whatever ends a race takes none of them.
 """
@@ -15,6 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from calcbench.bench.analysis.stopping import enough
+from calcbench.bench.diagnosis.ceiling import Recalibrate, reconsider
+from calcbench.bench.diagnosis.classify import NEIGHBOUR
+from calcbench.bench.runner.forecast import seconds_of_measurement
 from calcbench.bench.runner.subject import Setup, Subject
 from calcbench.bench.schema.calibration import Calibration
 from calcbench.bench.schema.condition import Condition
@@ -36,16 +40,13 @@ if TYPE_CHECKING:
     from calcbench.bench.loadgen.locust.cluster import Cluster
 
 
-AROUND_S = 0.5  # to start and stop a server and its driver: a first guess, until it is known
-
-
 @dataclass(frozen=True)
 class Progress:
-    """Where a race is: *done* of *total* measurements, and which one is next, None at the end."""
+    """Where a race is: *done* of *total* measurements, and which are next, none at the end."""
 
     done: int
     total: int
-    condition: Condition | None
+    conditions: tuple[Condition, ...]
     round: int
     seconds_left: float
 
@@ -68,13 +69,15 @@ def race(
     command: str = "",
     prepare: Callable[[], Calibration | None] = lambda: None,
     cluster: "Cluster | None" = None,
+    recalibrate: Recalibrate = lambda *_: None,
 ) -> Run:
     """Race the *subject* as *plan* says, write the result to the folder *out*, and return it.
 
     *progress* is called before each measurement and once at the end; *command* is recorded.
     *prepare* is called when nothing can stand against the race any more; it returns the driver's
-    calibration, by which it is seen how near it comes to its ceiling, or None. A *cluster* drives
-    instead of drivers of each measurement's own.
+    calibration, by which it is seen how near it comes to its ceiling, or None. Where a point goes
+    beyond that, *recalibrate* is called at the end, and all are judged by what it returns. A
+    *cluster* drives instead of drivers of each measurement's own.
     Raises UsageError for a plan that names what does not exist, CalcbenchError when *out*
     cannot be written (before the race, if that can be known), and Interrupted for a Ctrl-C.
     Whatever else ends it leaves a result of what was measured, too.
@@ -112,9 +115,12 @@ def race(
             cpu_units |= subject.calibrate(plan, pinning)
             journal.begin(so_far())
             setup = Setup(plan, out, pinning, cpu_units, calibration, cluster)
-            for step, condition, number in announced(plan, progress, measurements):
-                measurements.append(subject.measure(setup, condition, number, step))
-                journal.keep(measurements[-1])
+            for conditions, number in announced(plan, progress, measurements):
+                step = len(measurements)
+                for measurement in measure_group(subject, setup, conditions, number, step):
+                    measurements.append(measurement)
+                    journal.keep(measurement)
+            measurements[:], calibration = reconsider(measurements, calibration, recalibrate)
             whole = True
             run = so_far()
             write_run(run, out)
@@ -138,24 +144,46 @@ def pinning_of(plan: Plan, subject: Subject) -> Pinning:
     return dataclasses.replace(pinning, driver=()) if plan.join else pinning
 
 
+def measure_group(
+    subject: Subject, setup: Setup, conditions: Sequence[Condition], number: int, step: int
+) -> list[Measurement]:
+    """Return the measurements of *conditions* in round *number*; several take turns."""
+    if len(conditions) > 1 and subject.measure_together:
+        return subject.measure_together(setup, conditions, number, step)
+    return [
+        subject.measure(setup, condition, number, step + place)
+        for place, condition in enumerate(conditions)
+    ]
+
+
 def announced(
     plan: Plan, progress: Callable[[Progress], None], measurements: Sequence[Measurement]
-) -> Iterator[tuple[int, Condition, int]]:
-    """Yield each measurement to make, as its number, condition and round; tell *progress*.
+) -> Iterator[tuple[list[Condition], int]]:
+    """Yield what to measure next, the conditions that take turns and the round; tell *progress*.
 
     *measurements* are those that have been made by then: a plan with a precision goes on, round
-    after round, until they are enough.
+    after round, until they are enough. A strategy that computes while it is not its turn has
+    disturbed the others, and takes no more turns from the next round on.
     """
     begin = time.monotonic()
-    each_s = plan.warmup_s + plan.duration_s + AROUND_S
+    each_s = seconds_of_measurement(plan)
     done = number = 0
     while number < plan.rounds or not enough(plan, measurements):
         number += 1
         total = max(plan.total, len(plan.conditions()) * number)
-        for condition in plan.order(number):
+        for conditions in plan.groups(number, alone=restless(measurements)):
             if done:
                 each_s = (time.monotonic() - begin) / done
-            progress(Progress(done, total, condition, number, (total - done) * each_s))
-            yield done, condition, number
-            done += 1
-    progress(Progress(done, done, None, number, 0))
+            progress(Progress(done, total, tuple(conditions), number, (total - done) * each_s))
+            yield conditions, number
+            done += len(conditions)
+    progress(Progress(done, done, (), number, 0))
+
+
+def restless(measurements: Sequence[Measurement]) -> set[str]:
+    """Return the variants that were seen to compute while it was not their turn."""
+    return {
+        measurement.condition.variant
+        for measurement in measurements
+        if (measurement.evidence.idle_cpu_ratio or 0) > NEIGHBOUR
+    }

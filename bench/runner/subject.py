@@ -6,7 +6,7 @@ one of them.
 """
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,11 +60,16 @@ def drive(drivers: "Drivers | Cluster", spec: LoadSpec) -> Observation:
         raise LoadError(str(error)) from error
 
 
+# For a setup, the conditions, the number of the round, and that of the first of the measurements.
+MeasureTogether = Callable[[Setup, Sequence[Condition], int, int], list[Measurement]]
+
+
 @dataclass(frozen=True)
 class Subject:
     """What is raced: how one of them is measured, and what is recorded of all, by their labels.
 
-    *pinned* says whether servers and drivers are given cores of their own.
+    *pinned* says whether servers and drivers are given cores of their own. Where several can take
+    turns, *measure_together* measures them.
     """
 
     measure: Callable[[Setup, Condition, int, int], Measurement]
@@ -72,6 +77,7 @@ class Subject:
     policy: Mapping[str, Any] = field(default_factory=dict)
     calibrate: Callable[[Plan, Pinning], dict[str, int]] = lambda *_: {}
     pinned: bool = False
+    measure_together: MeasureTogether | None = None
 
 
 def failed(condition: Condition, number: int, error: Exception) -> Measurement:
@@ -97,7 +103,6 @@ def conclude(
     """
     plan, pinning = setup.plan, setup.pinning
     assessed = assess(observation, watch, condition, pinning, setup.calibration, reason)
-    reason = reason or assessed.observation.driver_fault
     if assessed.judgement.name == INVALID:
         reason = reason or assessed.judgement.why[0]
     observation = assessed.observation
@@ -112,6 +117,7 @@ def conclude(
         outcomes=observation.outcomes,
         responses_in_window=observation.responses if observation.offered_per_s else None,
         clients_served=observation.clients_served,
+        failures=observation.failures,
         in_flight=observation.in_flight,
         samples=name,
         server_cpu_ns=observation.server_cpu_ns,
@@ -119,7 +125,8 @@ def conclude(
         judgement=assessed.judgement.name,
         evidence=assessed.evidence,
         resource_usage=assessed.resource_usage,
-        warmup_ns=round(plan.warmup_s * 1e9) + assessed.cut_ns,
+        warmup_ns=(observation.warmup_ns or round(plan.warmup_s * 1e9)) + assessed.cut_ns,
         offered_per_s=observation.offered_per_s,
         samples_sha256=sha256,
+        think_s=observation.think_s,
     )

@@ -19,6 +19,7 @@ DRIVERS = Bounds(1, 256)
 JOINING = Bounds(1, 256)
 PORT = Bounds(1, 65_535)
 RATE = Bounds(0.001, DRIVERS.most * MOST_RATE, "requests per second")
+THINK = Bounds(0.001, DAY_S, "seconds")  # who thinks for less does not think
 PRECISION = Bounds(0.001, 0.99, "%")
 
 # The fields of a plan, each with its name in words. Those in the second table may be left out,
@@ -35,5 +36,6 @@ OPTIONAL: Mapping[str, tuple[str, Bounds]] = {
     "precision": ("precision", PRECISION),
     "most_rounds": ("most rounds", ROUNDS),
     "join": ("join", JOINING),
+    "think_s": ("think", THINK),
     "master_port": ("master port", PORT),
 }

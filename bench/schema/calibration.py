@@ -1,6 +1,11 @@
 """What the driver can do on a machine: for each way of connecting its cost and its ceiling."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from calcbench.bench.schema.plan import KEEP_ALIVE
+
+CONTENDED = 0.1  # of the time in which the driver was measured, had by others
 
 
 @dataclass(frozen=True)
@@ -10,7 +15,7 @@ class WayCalibration:
     *cost_ns* of CPU time, the middle one of a few rounds, beside the lowest and the highest of
     them. *ceiling_per_s* is what one core has room for at that cost, and *reached_per_s* the most
     that was reached. For *delay_ratio* of the time, 0–1, others had the driver's core in the worst
-    round.
+    round, and for *contended_ratio* in the middle one, the host of a virtual machine included.
     """
 
     clients: int
@@ -20,6 +25,7 @@ class WayCalibration:
     ceiling_per_s: int
     reached_per_s: int
     delay_ratio: float
+    contended_ratio: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -58,7 +64,41 @@ class Calibration:
     ways: dict[str, WayCalibration]
     lateness: Lateness
 
+    @property
+    def contended_ratio(self) -> float:
+        """For which share of the time, 0–1, others had the driver's core, in the worse way."""
+        return max((way.contended_ratio for way in self.ways.values()), default=0.0)
+
+    @property
+    def contended(self) -> bool:
+        """Whether that was so much that the ceiling may well be too low."""
+        return self.contended_ratio > CONTENDED
+
+    def better_of(self, other: "Calibration | None") -> "Calibration":
+        """Return this one or the *other*, if that says more about what the driver can do.
+
+        An undisturbed one does, and the later of two; of two that were disturbed, the one with the
+        higher ceiling, since others only ever lower it.
+        """
+        if other is None or (other.contended and not self.contended):
+            return self
+        if self.contended and not other.contended:
+            return other
+        if not self.contended:
+            return self if parse_time(self.measured) >= parse_time(other.measured) else other
+        ceiling, others = (one.ceiling_per_s(KEEP_ALIVE) or 0 for one in (self, other))
+        return self if ceiling >= others else other
+
     def ceiling_per_s(self, way: str) -> int | None:
         """Return the most requests each second in that *way* of connecting, None if unknown."""
         known = self.ways.get(way)
         return known.ceiling_per_s if known else None
+
+
+def parse_time(text: str) -> datetime:
+    """Return the moment that *text* names in ISO 8601, or one long ago if it names none."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return datetime.min.replace(tzinfo=UTC)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

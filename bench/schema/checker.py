@@ -13,6 +13,7 @@ from typing import Any
 
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.judgements import JUDGEMENTS
+from calcbench.bench.schema.outcomes import OUTCOMES
 from calcbench.bench.schema.result import STATUSES, Measurement, Run
 from calcbench.bench.schema.upgrade import SCHEMA_VERSION, key_of_version, may_lack, upgrade
 from calcbench.bench.system.files import is_inside
@@ -123,6 +124,7 @@ def problems_of_measurement(one: Measurement) -> Iterator[str]:
         ("status", one.status, STATUSES),
         ("judgement", one.judgement, ("", *JUDGEMENTS)),
         *(("evidence.judgements", word, JUDGEMENTS) for word in one.evidence.judgements),
+        *(("failures.outcome", failure.outcome, OUTCOMES) for failure in one.failures),
     ):
         if word not in words:
             yield f"{key} {word!r} should be one of {', '.join(filter(None, words))}"
@@ -130,6 +132,7 @@ def problems_of_measurement(one: Measurement) -> Iterator[str]:
     counts = {f"outcomes.{name}": count for name, count in dataclasses.asdict(one.outcomes).items()}
     counts |= {name: getattr(one, name) or 0 for name in COUNTS}
     counts["condition.connections"] = one.condition.connections
+    counts |= {"failures.count": min(each.count for each in one.failures)} if one.failures else {}
     positive = {"round", "condition.connections"} | (WHERE_OK if good else set())
     for key, count in counts.items():
         least = int(key in positive)

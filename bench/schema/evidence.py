@@ -33,16 +33,27 @@ class Evidence:
     *settled* says whether the rate settled, with *settled_why*, as judged from *series*, the
     responses in each bin of *series_bin_ns*, or in an open loop the median latency.
 
-    *little_ratio* is X · (R + Z) / N of a closed loop. In an open loop *sent_ratio* of what was due
-    in the window was sent within it, *achieved_ratio* of what was offered was answered,
-    *late_ratio* of the requests were sent late by the driver's fault, and *waited_ratio* found no
-    connection free; the latest was sent *lateness_ns* after it was due. *unaccounted*
-    requests were started and neither ended nor are in flight.
+    *little_ratio* is X · (R + Z) / N of a closed loop, with the thinks of its users in Z. In an
+    open loop *sent_ratio* of what was due in the window was sent within it, *achieved_ratio* of
+    what was offered was answered, *late_ratio* of the requests were sent late by the driver's
+    fault, and *waited_ratio* found no connection free; the latest was sent *lateness_ns* after it
+    was due, and 99 in 100 at most *lateness_p99_ns* after that. For *overdue_ratio* of the time the
+    driver owed somebody a request. *lateness_error_ratio* is the largest part that lateness may be
+    of a reported quantile. *unaccounted* requests were started and neither ended nor are in flight.
+
+    Of an open loop's connections *connections_used* carried a request that was due in the window;
+    and *connections_unopened*, also of users who think, could not be opened before the load began.
+    The clients of a closed loop spent *pause_ratio* of their time waiting, because they had failed
+    several times in a row, before they connected again.
 
     *background_clients* counts what the others met, by behaviour. *histograms* says that there
     were too many samples to keep. *lost* says which driver died, and what is lost with it. Where
     drivers count since their start, *requests_begun* and *responses_seen* are theirs, and
     *server_responses* the server's.
+
+    A server that took turns with others was measured in so many *slices* of *slice_ns* on average,
+    1 for a window, and used *idle_cpu_ratio* of a core while it was not its turn; of the others,
+    *neighbour* used most, *neighbour_cpu_ratio*. None where it was alone.
     """
 
     judgements: tuple[str, ...] = ()
@@ -66,7 +77,13 @@ class Evidence:
     late_ratio: float | None = None
     waited_ratio: float | None = None
     lateness_ns: int | None = None
+    lateness_p99_ns: int | None = None
+    lateness_error_ratio: float | None = None
+    overdue_ratio: float | None = None
     unaccounted: int | None = None
+    connections_used: int | None = None
+    connections_unopened: int | None = None
+    pause_ratio: float | None = None
     background_clients: dict[str, dict[str, int]] = field(default_factory=dict)
     histograms: bool = False
     wrk: WrkFigures | None = None
@@ -74,6 +91,11 @@ class Evidence:
     requests_begun: int | None = None
     responses_seen: int | None = None
     server_responses: int | None = None
+    slices: int | None = None
+    slice_ns: int | None = None
+    idle_cpu_ratio: float | None = None
+    neighbour: str = ""
+    neighbour_cpu_ratio: float | None = None
 
 
 NO_EVIDENCE = Evidence()

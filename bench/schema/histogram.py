@@ -12,8 +12,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast, overload
 
+from calcbench.bench.schema.lateness import own_lateness, prompt_times
 from calcbench.bench.schema.outcomes import OK
-from calcbench.bench.schema.samples import COLUMNS, TIMES
+from calcbench.bench.schema.samples import COLUMNS, LATENESS, TIMES
 from calcbench.bench.system.files import whole_file
 
 if TYPE_CHECKING:
@@ -31,16 +32,23 @@ HGRM_TICKS = 5  # lines between one half and the next of what is left to 100 %
 
 
 class Histograms:
-    """The response time, service time and dispatch delay of right responses."""
+    """The response time, service time and dispatch delay of right responses.
 
-    def __init__(self) -> None:
-        self.of = {name: new_histogram() for name in TIMES}
+    Of an open loop also what each took at least, had the driver been in time: ``prompt``; and how
+    late requests left: ``late``.
+    """
+
+    def __init__(self, *, open_loop: bool = False) -> None:
+        names = (*TIMES, *LATENESS) if open_loop else TIMES
+        self.of = {name: new_histogram() for name in names}
 
     def add(self, columns: "Samples") -> None:
         """Add samples, given as the columns of `calcbench.bench.schema.samples.Samples`."""
         right = columns["outcome"] == OK
-        for name, values in times(columns).items():
-            count_values(self.of[name], values[right])
+        for name, histogram in self.of.items():
+            late = name == "late"
+            values = own_lateness(columns) if late else time_of(columns, name)[right]
+            count_values(histogram, values)
 
     def columns(self) -> "Samples":
         """Return them as columns for a file: ``response_value_ns``, ``response_count``, ...
@@ -56,27 +64,49 @@ class Histograms:
         return found
 
 
-def times(columns: "Samples") -> "Samples":
-    """Return the three times of each request, which are never mixed, by the names in `TIMES`."""
-    intended, sent, done = (columns[f"{name}_ns"] for name in ("intended", "sent", "done"))
-    return {"response": done - intended, "service": done - sent, "dispatch": sent - intended}
+def time_of(columns: "Samples", name: str) -> "NDArray[np.int64]":
+    """Return one of the times of each request, which are never mixed: *name* is one of `TIMES`.
+
+    Or it is ``prompt``, the least that a response time may have been without the driver's lateness;
+    an older file does not say who was late, so there it is the response time.
+    """
+    intended, sent, done = (columns[f"{moment}_ns"] for moment in ("intended", "sent", "done"))
+    if name == "prompt" and "waited" in columns:
+        return prompt_times(columns)
+    found: NDArray[np.int64] = {"service": done - sent, "dispatch": sent - intended}.get(
+        name, done - intended
+    )
+    return found
 
 
 def sorted_times(samples: "Samples", name: str) -> "Sequence[int]":
-    """Return one of the `TIMES` of right responses, ascending, in nanoseconds.
+    """Return a `time_of` right responses, ascending, in nanoseconds.
 
     *samples* are those of a file: samples, or histograms in place of them, or, of an older file,
     latencies that are both response and service times.
     """
     if "response_count" in samples:
+        name = name if f"{name}_count" in samples else "response"  # of an older file
         return Ranked(samples[f"{name}_value_ns"], samples[f"{name}_count"])
-    latency = samples["latency_ns"]
-    found = {"response": latency, "service": latency, "dispatch": latency * 0}
     if "intended_ns" in samples:
-        found = times(samples)
-    values = found[name][samples["outcome"] == OK]
+        found = time_of(samples, name)
+    else:
+        found = samples["latency_ns"] * (name != "dispatch")
+    values = found[samples["outcome"] == OK]
     values.sort()
     return cast("Sequence[int]", values)
+
+
+def sorted_lateness(samples: "Samples") -> "Sequence[int]":
+    """Return how late each request of an open loop left, ascending; none of an older file."""
+    import numpy as np
+
+    if "response_count" in samples:
+        if "late_count" not in samples:
+            return ()
+        return Ranked(samples["late_value_ns"], samples["late_count"])
+    late = own_lateness(samples) if "waited" in samples else np.empty(0, np.int64)
+    return cast("Sequence[int]", np.sort(late))
 
 
 def new_histogram() -> "HdrHistogram":

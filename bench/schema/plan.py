@@ -7,9 +7,10 @@ of connections, the whole of it once in each round.
 import itertools
 import random
 from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from calcbench.bench.schema.arrivals import ARRIVALS, CONSTANT
+from calcbench.bench.schema.arrivals import ARRIVALS, CONSTANT, THINKS
 from calcbench.bench.schema.behaviours import mix
 from calcbench.bench.schema.bounds import CONNECTIONS, MOST_RATE, OPTIONAL, RATE, REQUIRED
 from calcbench.bench.schema.condition import AGAIN, Condition
@@ -23,6 +24,10 @@ OURS = "calcbench"
 WRK = "wrk"
 LOCUST = "locust"
 ENGINES = (OURS, WRK, LOCUST)
+WINDOWS = "windows"  # one server after the other, each measured in one piece
+SLICES = "slices"  # the servers of one condition by turns, some milliseconds each
+INTERLEAVES = (SLICES, WINDOWS)
+MOST_BY_TURNS = 128  # connections to each of the servers that take turns: more cost a driver time
 LOOPBACK = "127.0.0.1"
 EVERY_ADDRESS = ("0.0.0.0", "::", "")  # where a server listens at all addresses of its machine
 
@@ -33,16 +38,18 @@ class Plan:
 
     Each measurement warms up for *warmup_s*, whose responses are thrown away, and then counts for
     *duration_s*. A request that has waited *timeout_s* is given up. *control* is the one of the
-    strategies that is raced against itself, at the most connections: an A/A control.
-    With a *precision*, a ratio, there are *rounds* at least and *most_rounds* at most, and no more
-    once every difference is known that well (`calcbench.bench.analysis.stopping`).
-    *rate* is requests per second in an open loop, over as many connections as they need up to those
-    of the condition, None for a closed loop, and *arrivals* how they come. They are made by so many
-    *drivers*; with *engine* wrk, that drives as well, and with locust they are its workers. With
-    *join* these are as many from other machines, which reach its master at *master_port*, 0 for a
-    free one, and our servers at *host*. *behaviours* are texts like ``idle=20``
-    (`calcbench.bench.schema.behaviours`). Raises UsageError when it is made with values that cannot
-    be raced.
+        strategies that is raced against itself, at the most connections: an A/A control. With a
+    *precision*, a ratio, there are *rounds* at least and *most_rounds* at most, and no more once
+    every difference is known that well (`calcbench.bench.analysis.stopping`). *rate* is requests
+    per second in an open loop, None for a closed loop, and *arrivals* how they come. Its
+    connections take turns, or with *reuse_first* the one that was used last is used next. With
+    *think_s* the clients of a closed loop are users who think for so long before each request, on
+    average or always, as *thinking* says. The load is made by so many *drivers*; with *engine* wrk,
+    that drives as well, and with locust they are its workers. With *join* these are as many from
+    other machines, which reach its master at *master_port*, 0 for a free one, and our servers at
+    *host*. *behaviours* are texts like ``idle=20`` (`calcbench.bench.schema.behaviours`). With
+    *interleave* slices, servers that differ in nothing else are up together and take turns, where
+    they can. Raises UsageError when it is made with values that cannot be raced.
     """
 
     strategies: tuple[str, ...]
@@ -60,12 +67,16 @@ class Plan:
     most_rounds: int = 0
     rate: float | None = None
     arrivals: str = CONSTANT
+    reuse_first: bool = False
+    think_s: float = 0
+    thinking: str = CONSTANT
     drivers: int = 1
     behaviours: tuple[str, ...] = ()
     engine: str = OURS
     join: int = 0
     host: str = LOOPBACK
     master_port: int = 0
+    interleave: str = WINDOWS
 
     def __post_init__(self) -> None:
         for name in ("strategies", "workloads", "reuses", "connections"):
@@ -89,8 +100,21 @@ class Plan:
             raise UsageError(f"no arrivals {self.arrivals!r}{nearest(self.arrivals, ARRIVALS)}")
         if self.rate is not None:
             check("rate", self.rate, Bounds(RATE.least, MOST_RATE * self.drivers, self.rate_unit))
+        if self.thinking not in THINKS:
+            raise UsageError(f"no thinking {self.thinking!r}{nearest(self.thinking, THINKS)}")
+        if self.think_s and self.rate is not None:
+            raise UsageError("users who think and a rate do not go together: thinks set the pace")
+        if self.think_s and self.engine == WRK:
+            raise UsageError("users who think and --engine wrk do not go together: wrk never waits")
         if self.engine not in ENGINES:
             raise UsageError(f"no engine {self.engine!r}{nearest(self.engine, ENGINES)}")
+        if self.interleave not in INTERLEAVES:
+            raise UsageError(
+                f"no interleave {self.interleave!r}{nearest(self.interleave, INTERLEAVES)}"
+            )
+        hindrance = why_no_slices(self.engine, self.drivers, self.behaviours, self.think_s)
+        if self.interleave == SLICES and hindrance:
+            raise UsageError(f"--interleave slices: {hindrance}")
         if self.engine == LOCUST and self.behaviours:
             raise UsageError("with --engine locust every client is a normal one: no --behaviour")
         if self.engine != LOCUST and (self.join or self.master_port):
@@ -160,6 +184,20 @@ class Plan:
             )
         )
 
+    def groups(self, number: int, alone: Collection[str] = ()) -> list[list[Condition]]:
+        """Return the points in the order of round *number*, those together that take turns.
+
+        The variants that are measured *alone* never do. Without slices each point is a group.
+        """
+        groups: dict[object, list[Condition]] = {}
+        for condition in self.order(number):
+            key: object = condition
+            together = self.interleave == SLICES and condition.connections <= MOST_BY_TURNS
+            if together and condition.variant not in alone:
+                key = condition.workload, condition.reuse, condition.connections
+            groups.setdefault(key, []).append(condition)
+        return list(groups.values())
+
     def order(self, number: int) -> list[Condition]:
         """Return the points in the order of round *number*, counted from 1.
 
@@ -169,6 +207,19 @@ class Plan:
         conditions = self.conditions()
         random.Random(f"{self.seed}/{number}").shuffle(conditions)
         return conditions
+
+
+def why_no_slices(engine: str, drivers: int, behaviours: Sequence[str], think_s: float) -> str:
+    """Return why servers cannot take turns under such a load, or nothing where they can."""
+    if engine != OURS:
+        return "only calcbench's own driver can turn from one server to the next"
+    if drivers > 1:
+        return f"{drivers} drivers cannot turn from one server to the next at one moment"
+    if behaviours:
+        return "the clients of --behaviour would disturb a server while it is not its turn"
+    if think_s:
+        return "users would think while it is not their server's turn"
+    return ""
 
 
 def check(name: str, number: float, bounds: Bounds) -> None:

@@ -87,6 +87,15 @@ def read_records(folder: Path) -> ReadRun:
     raise UsageError(f"{folder} is not a result: {what_else(folder)}")
 
 
+def holds_search(folder: Path) -> bool:
+    """Tell whether *folder* holds a search for the highest rates, and no race."""
+    try:
+        here = {name for name in (SEARCH, RESULT, JOURNAL) if (folder / name).exists()}
+    except OSError:
+        return False
+    return here == {SEARCH}
+
+
 def what_else(folder: Path) -> str:
     """Say what *folder* is, which holds no result."""
     try:

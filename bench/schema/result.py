@@ -11,6 +11,7 @@ from typing import Any
 from calcbench.bench.schema.calibration import Calibration
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.evidence import NO_EVIDENCE, Evidence
+from calcbench.bench.schema.failures import Failure
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.plan import Plan
 from calcbench.bench.system.cpus import Pinning
@@ -35,7 +36,9 @@ class Measurement:
     `calcbench.bench.schema.judgements.JUDGEMENTS` or nothing where nobody judged, and *evidence*
     what that rests on. *resource_usage* is what the server used, None where nobody sampled it.
     *warmup_ns* went before the window; *offered_per_s* is the rate of an open loop, 0 for a closed
-    one. *printed* is the beginning of what the server printed.
+    one, and *think_s* for how long users think before they ask, 0 where clients do not. *printed*
+    is the beginning of what the server printed. *failures* are why requests did not get the right
+    response.
     """
 
     condition: Condition
@@ -57,6 +60,8 @@ class Measurement:
     responses_in_window: int | None = None
     printed: str = ""
     samples_sha256: str = ""
+    think_s: float = 0.0
+    failures: tuple[Failure, ...] = ()
 
     @property
     def right_responses(self) -> int:

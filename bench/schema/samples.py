@@ -26,11 +26,14 @@ if TYPE_CHECKING:
 
 COLUMNS = ("sent_ns", "latency_ns", "client", "outcome")
 DERIVED = ("intended_ns", "first_ns", "done_ns")
-UNKEPT = "waited"  # 1 where no connection was free; only who observes needs to know
+WAITED = "waited"  # 1 where no connection was free, which is not the driver's fault
+CAUSE = "cause"  # which of the causes of failure, from 1; only who observes needs to know
 DISTANCES = ("dispatch_ns", "tail_ns")
 TIMES = ("response", "service", "dispatch")  # intended to done, sent to done, intended to sent
 HISTOGRAMS = tuple(f"{name}_{part}" for name in TIMES for part in ("value_ns", "count"))
-KNOWN = frozenset((*COLUMNS, *DERIVED, *DISTANCES, *HISTOGRAMS))
+LATENESS = ("prompt", "late")  # of an open loop: see calcbench.bench.schema.lateness
+LATE = tuple(f"{name}_{part}" for name in LATENESS for part in ("value_ns", "count"))
+KNOWN = frozenset((*COLUMNS, WAITED, *DERIVED, *DISTANCES, *HISTOGRAMS, *LATE))
 MAX_SAMPLES = 20_000_000  # kept of one measurement, 40 bytes each; beyond there are histograms
 MOST_BUCKETS = 100_000  # of a histogram up to an hour with three digits there are 67,584
 NPY_HEADER = 10_000  # bytes that numpy takes at most for one
@@ -38,7 +41,7 @@ NPY_HEADER = 10_000  # bytes that numpy takes at most for one
 
 def compact(samples: "Samples") -> "Samples":
     """Return *samples* as a file keeps them."""
-    kept = {name: column for name, column in samples.items() if name not in (*DERIVED, UNKEPT)}
+    kept = {name: column for name, column in samples.items() if name not in (*DERIVED, CAUSE)}
     kept["dispatch_ns"] = samples["sent_ns"] - samples["intended_ns"]
     kept["tail_ns"] = samples["done_ns"] - samples["first_ns"]
     return kept
@@ -86,8 +89,9 @@ def read_samples(folder: Path, measurement: Measurement) -> "Samples":
     (negative: sent during the warm-up), ``latency_ns`` from the moment for which the request was
     intended, in a closed loop that one, to the last octet of the response, ``client`` from 0, and
     ``outcome`` is a place in `calcbench.bench.schema.outcomes.OUTCOMES`.
-    Columns that the file has beyond those come after them: ``intended_ns``, ``first_ns`` and
-    ``done_ns``, or the histograms of `calcbench.bench.schema.histogram` and no samples at all.
+    Columns that the file has beyond those come after them: ``intended_ns``, ``first_ns``,
+    ``done_ns`` and ``waited``, 1 where no connection was free when it was due; or the histograms
+    of `calcbench.bench.schema.histogram` and no samples at all.
     Raises CalcbenchError when the file is missing or broken, or is not what was counted.
     """
     import numpy as np
@@ -131,7 +135,7 @@ def read_columns(content: bytes, rows: int) -> "dict[str, NDArray[Any]]":
             name = entry.filename.removesuffix(".npy")
             if name not in KNOWN or name in found:
                 raise ValueError(f"column {name!r} is not known, or is there twice")
-            most = MOST_BUCKETS if name in HISTOGRAMS else rows
+            most = MOST_BUCKETS if name in (*HISTOGRAMS, *LATE) else rows
             if entry.file_size > 8 * most + NPY_HEADER:
                 raise ValueError(f"column {name!r} has more than the {most:,} values counted")
             column = io.BytesIO(file.read(entry))
@@ -151,16 +155,17 @@ def problem_of_columns(found: "dict[str, NDArray[Any]]", open_loop: bool) -> str
     """Return which column of a file is missing, of no integers, or too short; or nothing."""
     import numpy as np
 
-    for kind in (COLUMNS, DERIVED, DISTANCES, HISTOGRAMS):
+    for kind in (COLUMNS, DERIVED, DISTANCES, HISTOGRAMS, LATE):
         missing = [name for name in kind if name not in found]
         if missing and (kind is COLUMNS or len(missing) < len(kind)):
             return f"no column {missing[0]!r}"
     if open_loop and not any(kind[0] in found for kind in (DERIVED, DISTANCES, HISTOGRAMS)):
         return f"no column {DISTANCES[0]!r}"
+    counts = (*HISTOGRAMS, *LATE)
     for name, column in found.items():
         if column.dtype == np.uint64:
             return f"column {name!r} may not fit into 64 bits with a sign"
-        beside = name.replace("_count", "_value_ns") if name in HISTOGRAMS else COLUMNS[0]
+        beside = name.replace("_count", "_value_ns") if name in counts else COLUMNS[0]
         if len(column) != len(found[beside]):
             return f"column {name!r} is not as long as {beside!r}"
     return ""
@@ -179,7 +184,9 @@ def problem_of_values(found: "Samples", measurement: Measurement) -> str:
         return f"a client should be 0 to {connections - 1:,}"
     if bool(np.any(found["latency_ns"][outcome == OK] < 0)):
         return "a latency should be 0 or more"
-    for name in TIMES if HISTOGRAMS[0] in found else ():
+    if WAITED in found and not fits(found[WAITED], 1):
+        return f"{WAITED!r} should be 0 or 1"
+    for name in (name for name in (*TIMES, *LATENESS) if f"{name}_count" in found):
         values, counts = found[f"{name}_value_ns"], found[f"{name}_count"]
         if not bool(np.all(values[1:] > values[:-1])) or not bool(np.all(counts > 0)):
             return f"{name!r} is not a histogram"

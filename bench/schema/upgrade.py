@@ -9,13 +9,24 @@
    seen is null, and no key is left out.
 4. A measurement says what its server printed, and has the SHA-256 of its file of samples. A run is
    written as it is measured, a line for each measurement, so that one without an end can be read.
+5. A plan says whether servers take turns, how its connections do, and how long users think; a
+   measurement in how many slices it was made, which connections were used or could not be opened,
+   how long clients paused after failures, why requests failed and how the first response of each
+   cause began, and in an open loop what the driver's lateness may be of a quantile; samples, which
+   requests found no connection free. Resource usage has the instructions for each request, where
+   the kernel lets us count them. A calibration says how much others disturbed it.
 """
 
 import re
 from collections.abc import Mapping
 from typing import Any
 
-SCHEMA_VERSION = 4
+from calcbench.bench.schema.judgements import NO_RESPONSES
+
+SCHEMA_VERSION = 5
+
+# What version 4 called a silent window, errors in it or not.
+NO_RESPONSES_IN_VERSION_4 = "in half of the window or more no response came"
 
 # What version 2 called the parts of its evidence and of its resources.
 EVIDENCE = {
@@ -52,6 +63,15 @@ MISSING_UNTIL = {
         r"|measurements\[\d+\]\.condition\.(interpreter|application|target)"
     ),
     3: re.compile(r"measurements\[\d+\]\.(samples_sha256|printed)"),
+    4: re.compile(
+        r"plan\.(interleave|reuse_first|think_s|thinking)"
+        r"|measurements\[\d+\]\.(think_s|failures)"
+        r"|measurements\[\d+\]\.evidence\.(slices|slice_ns|idle_cpu_ratio|neighbour\w*)"
+        r"|measurements\[\d+\]\.evidence\.(connections_used|connections_unopened|pause_ratio)"
+        r"|measurements\[\d+\]\.evidence\.(lateness_p99_ns|lateness_error_ratio|overdue_ratio)"
+        r"|measurements\[\d+\]\.resource_usage\.instructions_(per_request|of)"
+        r"|calibration\.ways\..*\.contended_ratio"
+    ),
 }
 
 
@@ -63,7 +83,17 @@ def upgrade(values: Mapping[str, Any], version: int) -> dict[str, Any]:
     run = dict(values)
     if version < 3 and isinstance(run.get("measurements"), list):
         run["measurements"] = [from_version_2(one) for one in run["measurements"]]
+    if version < 5 and isinstance(run.get("measurements"), list):
+        run["measurements"] = [from_version_4(one) for one in run["measurements"]]
     return run
+
+
+def from_version_4(measurement: Any) -> Any:
+    """Return a *measurement* of version 4, or one before it, in the words of version 5."""
+    evidence = measurement.get("evidence") if isinstance(measurement, dict) else None
+    if not isinstance(evidence, dict) or evidence.get("settled_why") != NO_RESPONSES_IN_VERSION_4:
+        return measurement
+    return measurement | {"evidence": evidence | {"settled_why": NO_RESPONSES}}
 
 
 def from_version_2(measurement: Any) -> Any:

@@ -34,6 +34,24 @@ def choose_cores() -> Pinning:
     return Pinning((server,), (cores[0],), note)
 
 
+def shared_cores(drivers: int, pinning: Pinning, cores: int) -> str:
+    """Say what *drivers* on this machine share with one another or with a server; or nothing.
+
+    *cores* are those that we may use, of which *pinning* has taken some or none.
+    """
+    found = [pinning.note] if pinning.note else []
+    if len(pinning.driver) < drivers and pinning.driver:
+        found.append(
+            f"{drivers:,} drivers share core {pinning.driver[0]}: together they make no more load"
+            " than one"
+        )
+    elif not pinning.driver and drivers >= cores and not found:
+        taken = "the only core is the driver's too" if cores == 1 else f"{drivers:,} drivers fill"
+        taken += "" if cores == 1 else f" the {cores:,} cores"
+        found.append(f"{taken}: a server on this machine has none to itself")
+    return "; ".join(found)
+
+
 def siblings(core: int) -> set[int]:
     """Return the hardware threads that share a physical core with *core*, itself included."""
     path = Path(f"/sys/devices/system/cpu/cpu{core}/topology/thread_siblings_list")

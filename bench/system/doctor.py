@@ -1,22 +1,18 @@
-"""Whether this machine is fit for a race: facts first, then what each of them means for a run.
+"""Whether this machine is fit for a race: what each fact of it means for a run.
 
-`read_facts` reads the facts, and `examine` is a function of them alone. A finding is ``ok``, or
-``warn`` with the command that mends it: what it warns of bends the figures or ends a run early.
+`examine` is a function of the facts alone. A finding is ``ok``, or ``warn`` with the command that
+mends it: what it warns of bends the figures or ends a run early.
 """
 
-import os
-import resource
+import errno
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from calcbench.bench.system.cpus import siblings
-from calcbench.bench.system.procfs import cpu_times, read_text, time_wait
+from calcbench.bench.system.facts import Facts
+from calcbench.bench.system.perf import FORBIDDEN, WITH_KERNEL
 from calcbench.core.serving.listeners import BACKLOG
 
-WATCH_S = 0.3  # for how long the cores are watched
 BUSY = 0.10  # of all cores, used by others before the race has begun
 STEAL = 0.02  # of all cores, taken by the host
 MANY_FILES = 4096  # two for each client of a large race, and some
@@ -25,30 +21,9 @@ GOOD_CLOCKS = ("tsc", "kvm-clock", "hyperv_clocksource_tsc_page", "arch_sys_coun
 SLOW_CLOCK_NS = 200  # a reading through the kernel costs more, and the driver reads twice a request
 TIME_WAIT_S = 60  # of Linux, not to be changed
 
+PARANOID = 2  # beyond this, nobody without privileges may count anything
+
 OK, WARN = "ok", "warn"
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What was seen; None and empty stand for what this machine does not tell."""
-
-    cores: int
-    apart: bool = True  # whether two of them do not share one physical core
-    quota_cores: float | None = None  # what the control group may use
-    governors: frozenset[str] = frozenset()
-    load: float = 0.0
-    busy_ratio: float = 0.0
-    steal_ratio: float = 0.0
-    files: int = 1_048_576
-    files_most: int = 1_048_576
-    ports: int | None = None
-    reuses_ports: bool = True  # on loopback, of connections in TIME_WAIT
-    time_wait: int = 0
-    somaxconn: int | None = None
-    clock: str = ""
-    clock_ns: float = 0.0
-    gil: bool = True
-    delays_seen: bool = True  # whether the kernel tells how long a thread waits for a core
 
 
 @dataclass(frozen=True)
@@ -60,76 +35,6 @@ class Finding:
     value: str
     meaning: str
     remedy: str = ""
-
-
-def read_facts(root: Path = Path("/"), watch_s: float = WATCH_S) -> Facts:
-    """Return the facts of this machine, of which *root* is the file system."""
-    usable = sorted(os.sched_getaffinity(0))
-    before = cpu_times(read_text(root / "proc/stat"))
-    time.sleep(watch_s)
-    after = cpu_times(read_text(root / "proc/stat"))
-    used = {name: after[name] - before.get(name, 0) for name in after}
-    total = sum(used.values()) or 1
-    idle = used.get("idle", 0) + used.get("iowait", 0)
-    steal = used.get("steal", 0)
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    low, high = numbers(root, "proc/sys/net/ipv4/ip_local_port_range", 2) or (None, None)
-    reuse = numbers(root, "proc/sys/net/ipv4/tcp_tw_reuse", 1)
-    backlog = numbers(root, "proc/sys/net/core/somaxconn", 1)
-    return Facts(
-        cores=len(usable),
-        apart=len(usable) < 2 or any(core not in siblings(usable[-1]) for core in usable[:-1]),
-        quota_cores=quota(root),
-        governors=governors(root, usable),
-        load=os.getloadavg()[0],
-        busy_ratio=max(total - idle - steal, 0) / total,
-        steal_ratio=steal / total,
-        files=sys.maxsize if soft == resource.RLIM_INFINITY else soft,
-        files_most=sys.maxsize if hard == resource.RLIM_INFINITY else hard,
-        ports=high - low + 1 if low is not None and high is not None else None,
-        reuses_ports=not reuse or reuse[0] > 0,
-        time_wait=time_wait(read_text(root / "proc/net/sockstat")),
-        somaxconn=backlog[0] if backlog else None,
-        clock=read_text(root / "sys/devices/system/clocksource/clocksource0/current_clocksource"),
-        clock_ns=clock_cost_ns(),
-        gil=getattr(sys, "_is_gil_enabled", lambda: True)(),
-        delays_seen=bool(read_text(root / "proc/self/schedstat")),
-    )
-
-
-def numbers(root: Path, path: str, count: int) -> tuple[int, ...]:
-    """Return the *count* integers in the file *path*, or none where it holds anything else."""
-    words = read_text(root / path).split()
-    right = len(words) == count and all(word.lstrip("-").isdecimal() for word in words)
-    return tuple(map(int, words)) if right else ()
-
-
-def quota(root: Path) -> float | None:
-    """Return how many cores the control group may use, or None for as many as there are."""
-    words = read_text(root / "sys/fs/cgroup/cpu.max").split()  # version 2: quota and period
-    if len(words) == 2 and words[0].isdecimal():
-        return int(words[0]) / int(words[1])
-    allowed = numbers(root, "sys/fs/cgroup/cpu/cpu.cfs_quota_us", 1)  # version 1
-    period = numbers(root, "sys/fs/cgroup/cpu/cpu.cfs_period_us", 1)
-    return allowed[0] / period[0] if allowed and period and allowed[0] > 0 else None
-
-
-def governors(root: Path, cores: Sequence[int]) -> frozenset[str]:
-    """Return what decides on the frequency of each of *cores*; nothing where nobody tells."""
-    paths = [f"sys/devices/system/cpu/cpu{core}/cpufreq/scaling_governor" for core in cores]
-    return frozenset(name for path in paths if (name := read_text(root / path)))
-
-
-def clock_cost_ns(readings: int = 2000) -> float:
-    """Return what a reading of the clock costs; the cheapest of some trials."""
-    clock = time.perf_counter_ns
-    trials = []
-    for _ in range(5):
-        begin = clock()
-        for _ in range(readings):
-            clock()
-        trials.append((clock() - begin) / readings)
-    return round(min(trials), 1)
 
 
 def examine(facts: Facts) -> list[Finding]:
@@ -144,6 +49,7 @@ def examine(facts: Facts) -> list[Finding]:
         of_ports(facts),
         of_backlog(facts),
         of_delays(facts),
+        of_instructions(facts),
         of_gil(facts),
     ]
 
@@ -279,6 +185,35 @@ def of_delays(facts: Facts) -> Finding:
         remedy = "grep SCHED_INFO /boot/config-$(uname -r)   # a kernel with it"
     value = "reported" if facts.delays_seen else "not reported"
     return finding("run-queue delay", value, "contention can be seen", problem, remedy)
+
+
+def of_instructions(facts: Facts) -> Finding:
+    """Say whether the instructions of a server can be counted; a race does without, so no fault."""
+    name, value = "instructions", "cannot be counted"
+    without = ": results have the CPU time for each request, but not its instructions"
+    allow = "sudo sysctl -w kernel.perf_event_paranoid=1"
+    if facts.counted_of == WITH_KERNEL:
+        return Finding(name, OK, "can be counted", "they stand beside CPU time in the results")
+    if facts.counted_of:
+        meaning = "those that the kernel executes for a server are left out"
+        return Finding(name, OK, "can be counted, but not the kernel's", meaning, allow)
+    if facts.count_error == errno.ENOSYS:
+        return Finding(name, OK, value, "the kernel has no call for it" + without)
+    if facts.count_error not in FORBIDDEN:
+        why = "the processor's counters are not available here, as in most virtual machines"
+        return Finding(
+            name,
+            OK,
+            value,
+            why + without,
+            "qemu … -cpu host,pmu=on   # on the host, if it is yours",
+        )
+    if facts.paranoid is not None and facts.paranoid > PARANOID:
+        why = f"the kernel forbids it: kernel.perf_event_paranoid is {facts.paranoid}"
+        return Finding(name, OK, value, why + without, allow)
+    why = "the container forbids it"
+    remedy = "docker run --cap-add PERFMON …   # if it is Docker's"
+    return Finding(name, OK, value, why + without, remedy)
 
 
 def of_gil(facts: Facts) -> Finding:

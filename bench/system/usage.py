@@ -5,15 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from calcbench.bench.system.procfs import TICK_NS
-from calcbench.bench.system.sampler import (
-    LEAST_TICKS,
-    LISTED_WORKERS,
-    SEEN_RATIO,
-    SEEN_SLACK,
-    Sample,
-    between,
-)
+from calcbench.bench.system.series import Sample, between
 from calcbench.core.serving.counters import Worker
+
+LISTED_WORKERS = 64  # that a result names; the others are in the figures
+LEAST_TICKS = 10  # that tell user from system time
+SEEN_RATIO, SEEN_SLACK = 0.9, 100  # of all switches: beyond this, threads came and went unseen
 
 
 @dataclass(frozen=True)
@@ -29,7 +26,9 @@ class WorkerUsage:
 class ResourceUsage:
     """What a server used, from *samples* of it; None is what could not be seen.
 
-    The CPU time is exact, its parts come in ticks of the kernel. Switches are counted over
+    The CPU time is exact, its parts come in ticks of the kernel. Instructions are those
+    *instructions_of* ``user and kernel`` or ``user`` code, or of nothing where they could not be
+    counted. Switches are counted over
     *switches_from*, ``every thread`` or ``the whole life`` of the server, where threads came and
     went unseen; then the run-queue delay is not *complete* either, but a lower bound.
     *pss_bytes* is the most memory of all processes, shared pages divided, *peak_bytes* the most
@@ -62,6 +61,8 @@ class ResourceUsage:
     workers: tuple[WorkerUsage, ...]
     workers_counted: int
     workers_jain: float | None
+    instructions_per_request: float | None = None
+    instructions_of: str = ""
 
 
 def children_switches() -> tuple[int, int]:
@@ -100,23 +101,36 @@ def resource_usage(
     cpu_ns: int = 0,
     workers: Sequence[Worker] = (),
     life: Life | None = None,
+    instructions_of: str = "",
+    *,
+    counted_share: float = 1.0,
 ) -> ResourceUsage | None:
     """Return what the server used from *opened_ns* to *closed_ns*, while it gave *responses*.
 
-    *cpu_ns* is its CPU time where that is known more exactly than by *samples*. None for fewer
-    than two samples. What each of *workers* gave is counted from its start, warm-up included.
+    *cpu_ns* is its CPU time where that is known more exactly than by *samples*, whose instructions
+    are *instructions_of* what `ResourceUsage` says. None for fewer than two samples. What each of
+    *workers* gave is counted from its start, warm-up included. Where the server also did what is
+    not counted, *counted_share* is the part of its work that is.
     """
     if len(samples) < 2:
         return None
     total = between(samples, opened_ns, closed_ns)
     inside = [s for s in samples if opened_ns <= s.counters.at_ns <= closed_ns] or list(samples)
     cpu_ns = cpu_ns or total.cpu_ns
+    instructions = None
+    if responses and total.instructions and total.cpu_ns:
+        # Both were read at the same moments, so their ratio needs no other account of the window.
+        instructions = round(total.instructions / total.cpu_ns * cpu_ns / responses, 1)
     ticks_ns = total.user_ns + total.system_ns
     user_ns = system_ns = None
     if ticks_ns >= max(LEAST_TICKS * TICK_NS, cpu_ns / 2):
         user_ns = round(cpu_ns * total.user_ns / ticks_ns)
         system_ns = cpu_ns - user_ns
-    voluntary, involuntary, complete = total.voluntary, total.involuntary, True
+    voluntary, involuntary = (
+        round(total.voluntary * counted_share),
+        round(total.involuntary * counted_share),
+    )
+    complete = True
     if life:
         last = samples[-1].counters
         seen = last.voluntary + last.involuntary + SEEN_SLACK
@@ -134,10 +148,12 @@ def resource_usage(
         cpu_user_ns=user_ns,
         cpu_system_ns=system_ns,
         cpu_us_per_request=round(cpu_ns / 1000 / responses, 3) if responses else None,
+        instructions_per_request=instructions,
+        instructions_of=instructions_of if instructions is not None else "",
         voluntary_switches=voluntary,
         involuntary_switches=involuntary,
         switches_from="every thread" if complete else "the whole life",
-        run_queue_ns=total.run_queue_ns,
+        run_queue_ns=round(total.run_queue_ns * counted_share),
         run_queue_complete=complete,
         pss_bytes=max(sample.levels.pss_bytes for sample in samples) or None,
         peak_bytes=max(sample.levels.peak_bytes for sample in samples),

@@ -1,8 +1,8 @@
 """``make validate``: a table of what is required, what was measured here, and whether it held.
 
 The exit status is 1 when a requirement is broken. Parts: `driver` (what it can do, and that it adds
-up), `truth` (servers about which the truth is known), `wrk` (a cross-check), `statistics`
-(simulated with this machine's noise).
+up), `truth` (servers about which the truth is known), `wrk` (a cross-check), `slices` (against
+windows), `statistics` (simulated with this machine's noise).
 """
 
 import argparse
@@ -15,7 +15,7 @@ from calcbench.bench.names import parse_names
 from calcbench.bench.system.machine import describe_machine, python_name
 from calcbench.bench.system.program import run_program
 from calcbench.bench.system.terminal import echo
-from calcbench.bench.validation import driver, statistics, truth, wrk
+from calcbench.bench.validation import driver, slices, statistics, truth, wrk
 from calcbench.bench.validation.requirement import Requirement, print_requirements
 from calcbench.core.errors import CalcbenchError
 
@@ -23,6 +23,7 @@ PARTS: dict[str, Callable[[], Iterator[Requirement]]] = {
     "driver": driver.requirements,
     "truth": truth.requirements,
     "wrk": wrk.requirements,
+    "slices": slices.requirements,
     "statistics": statistics.requirements,
 }
 

@@ -17,16 +17,19 @@ from calcbench.bench.analysis.summary import Row
 from calcbench.bench.schema.judgements import DRIVER_BOUND, SERVER_BOUND
 from calcbench.bench.schema.result import Run
 from calcbench.bench.units import format_seconds
+from calcbench.bench.views.lateness import TAIL
 from calcbench.bench.views.standing import are_close, figures, share_one_round, too_little
 from calcbench.bench.views.wording import (
     DOUBTS,
     NO_BREAK,
     REUSE,
+    clients_noun,
     cut_line,
     describe_processor,
     enumerate_few,
     plural,
     served,
+    users_in_words,
 )
 
 REASON_LENGTH = 160  # characters of it on a chart; all of it is below the table and in the files
@@ -45,7 +48,7 @@ def headline(metric: Metric, rows: Sequence[Row]) -> str:
     most = max(row.condition.connections for row in measured)
     last = rankable(row for row in measured if row.condition.connections == most)
     fair = [row for row in last if not row.starves]
-    at = f"at {most:,} {plural(most, 'connection')}"
+    at = f"at {most:,} {plural(most, clients_noun(rows))}"
     if not last:
         bound = all(row.judgement == DRIVER_BOUND for row in measured)
         return f"{at}, " + ("the driver was the limit" if bound else "no point can be ranked")
@@ -87,8 +90,8 @@ def level_or_ahead(row: Row, best: Row, metric: Metric) -> bool:
     return not (comparison.ahead if metric.more_is_better else comparison.behind)
 
 
-def notes(rows: Sequence[Row]) -> list[str]:
-    """Say, in one sentence each, what the lines of a panel leave out or must not hide.
+def notes(rows: Sequence[Row], metric: Metric) -> list[str]:
+    """Say, in one sentence each, what the lines of a *metric* leave out or must not hide.
 
     They begin in upper case, but for a strategy's name, which stays as it is typed.
     """
@@ -107,6 +110,8 @@ def notes(rows: Sequence[Row]) -> list[str]:
         who = "every point" if whole else enumerate_few(points)
         what = DOUBTS[judgement][1] if judgement in DOUBTS else judgement
         found.append(f"{who[0].upper()}{who[1:]}: {what}" if whole else f"{who}: {what}")
+    if any(metric.lateness_shows(row) for row in rows if row.status == "ok"):
+        found.insert(0, TAIL)
     if starved:
         who = enumerate_few([f"{name}{NO_BREAK}{count}" for name, count in starved.items()])
         found.insert(0, f"Open marker: only some clients got a right response ({who}).")
@@ -172,6 +177,8 @@ def footer(run: Run) -> str:
         load.append(
             f"an open loop of {plan.rate:,.10g} requests per second, {plan.arrivals} arrivals"
         )
+    if plan.think_s:
+        load.append(users_in_words(plan))
     if plan.behaviours:
         load.append(f"with background clients {', '.join(plan.behaviours)}")
     parts = [

@@ -109,7 +109,7 @@ def draw(summary: Summary, run: Run, metric: Metric, *, models: bool = False) ->
     dashes = {curve.dash for one in beside for drawn in one.values() for curve in drawn}
     words = " ".join([footer(run), *(what for dash, what in MODELS.items() if dash in dashes)])
     labels = measure_labels(styles(row.condition.strategy for row in summary.rows))
-    page = lay_out(shown, labels, [headline(metric, rows) for rows in shown], words)
+    page = lay_out(shown, labels, metric, words)
     figure = Figure(figsize=(WIDTH, page.height), dpi=DPI)
     FigureCanvasAgg(figure)
 
@@ -172,10 +172,8 @@ class Page:
     footer_top: float
 
 
-def lay_out(
-    panels: list[list[Row]], labels: dict[str, Label], headlines: list[str], footer: str
-) -> Page:
-    """Return a page with room for all *panels*, with the *labels* of each and all the words."""
+def lay_out(panels: list[list[Row]], labels: dict[str, Label], metric: Metric, footer: str) -> Page:
+    """Return a page with room for all *panels* of a *metric*, with their *labels* and words."""
     across = min(len(panels), 2)
     down = -(-len(panels) // across)
     cell = (WIDTH - 2 * MARGIN) / across
@@ -190,8 +188,8 @@ def lay_out(
         tall = 0.4 + sum(max(label.height * 1.3, 0.62) for label in labels.values())
 
     # From the top down: first how far below the upper edge everything ends.
-    found = [wrap_to_width([text], cell - 0.3, MIDDLE) for text in headlines]
-    noted = [wrap_to_width(notes(rows), cell - 0.3, SMALL) for rows in panels]
+    found = [wrap_to_width([headline(metric, rows)], cell - 0.3, MIDDLE) for rows in panels]
+    noted = [wrap_to_width(notes(rows, metric), cell - 0.3, SMALL) for rows in panels]
     depth, tops, bottoms = HEADER, [], []
     for first in range(0, len(panels), across):
         row = slice(first, first + across)

@@ -12,7 +12,7 @@ from calcbench.bench.schema.result import Run
 from calcbench.bench.units import format_number, format_rate, format_seconds
 from calcbench.bench.views.export import as_json
 from calcbench.bench.views.text_table import aligned, places_of
-from calcbench.bench.views.wording import mark, marks
+from calcbench.bench.views.wording import mark, marks, users_in_words
 
 HEADINGS = ("clients", "strategy", "metric", "A", "B", "typical change", "95% interval", "verdict")
 LARGEST = 1e6  # a ratio beyond it is no figure any more
@@ -91,7 +91,12 @@ def setting_differences(first: Run, second: Run) -> Iterator[str]:
 
 def describe_load(plan: Plan) -> str:
     """Say what a *plan* offers beside its connections: two loads are two questions."""
-    loop = f"{format_rate(plan.rate)}, {plan.arrivals}" if plan.rate else "a closed loop"
+    loop = "a closed loop"
+    if plan.rate:
+        turns = ", as few connections as possible" if plan.reuse_first else ""
+        loop = f"{format_rate(plan.rate)}, {plan.arrivals}{turns}"
+    elif plan.think_s:
+        loop = users_in_words(plan)
     return " with ".join([loop, *([listed(plan.behaviours)] if plan.behaviours else [])])
 
 

@@ -35,7 +35,7 @@ from calcbench.bench.views.standing import (
     sure_ratio,
     too_little,
 )
-from calcbench.bench.views.wording import panels
+from calcbench.bench.views.wording import clients_noun, panels, plural
 
 FAILURES = {  # what happened to a row's rounds, by its status
     "ok": "Some rounds of {} do not count.",
@@ -62,11 +62,11 @@ def verdict(summary: Summary) -> list[str]:
     ]
     for setting, workloads in zip(settings, by_workload, strict=True):
         leads = [f"{workload}: {leader(found)}" for workload, found in workloads.items()]
-        clients = "1 connection" if top == 1 else f"{format_number(top)} connections"
+        clients = f"{format_number(top)} {plural(top, clients_noun(rows))}"
         way = f" ({setting.reuse})" if len(settings) > 1 else ""
         sentences.append(f"With {clients}{way}, {'; '.join(leads)}.")
     for workloads in by_workload:
-        if not any(row.offered_per_s for found in workloads.values() for row in found):
+        if leading([row for found in workloads.values() for row in found]) is THROUGHPUT:
             sentences += flip(workloads)
     sentences += control_sentences(controls(summary.rows))
     sentences += unranked(rows) + starvation(rows, top) + failures(summary.rows)

@@ -14,6 +14,7 @@ from calcbench.bench.analysis.scaling import lines_of
 from calcbench.bench.analysis.summary import Row
 from calcbench.bench.views.palette import Style
 from calcbench.bench.views.scaling import Curve
+from calcbench.bench.views.wording import clients_noun
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -57,10 +58,10 @@ def draw_lines(
     lines = lines_of(rows)
     models = [(name, curve) for name, found in (beside or {}).items() for curve in found]
     modelled = [value for _, curve in models for value in curve.points.values()]
-    shown = [value for row in with_figures(rows) for value in metric.of(row)]
+    shown = [value for row in with_figures(rows) for value in ends_of(row, metric)]
     scale_values(ax.yaxis, shown + modelled)
     at = scale_levels(ax, levels, width)
-    ax.set_xlabel("connections at once")
+    ax.set_xlabel(f"{clients_noun(rows)}s at once")
     # The title of the vertical axis lies above it: nobody has to turn their head.
     title_at = (-AXIS_ROOM / width, 1 + 0.2 / height)
     ax.text(*title_at, metric.axis + scale_note(ax.yaxis), transform=ax.transAxes)
@@ -82,6 +83,7 @@ def draw_lines(
         for level, row in line.items():
             x, (low, median, high) = at[level] + aside, metric.of(row)
             ax.plot([x, x], [low, high], color=style.colour, linewidth=5, alpha=0.35, zorder=2)
+            draw_tail(ax, ([x, x], [metric.least(row), median]), style)
             draw_marker(ax, x, median, row, style)
         last = max(line)
         ends[name] = label_end(ax, at[last] + aside, metric.median(line[last]))
@@ -93,8 +95,18 @@ def with_figures(rows: Iterable[Row]) -> list[Row]:
     return [row for row in rows if row.status == "ok"]
 
 
+def ends_of(row: Row, metric: Metric) -> tuple[float, ...]:
+    """Return all that is drawn of a figure of *row*: its spread, and its least without lateness."""
+    return (*metric.of(row), metric.least(row))
+
+
+def draw_tail(ax: "Axes", ends: tuple[Sequence[float], Sequence[float]], style: Style) -> None:
+    """Draw, between two *ends*, what may be the driver's lateness; it is mostly nothing."""
+    ax.plot(*ends, color=style.ink, linewidth=2.2, linestyle=":", zorder=3.5)
+
+
 def draw_marker(ax: "Axes", x: float, y: float, row: Row, style: Style) -> None:
-    """Draw the marker of *row*: open when some clients never got a response."""
+    """Draw the marker of *row*: open when some clients got no right response."""
     ax.plot(
         [x],
         [y],
@@ -192,7 +204,7 @@ def draw_bars(
 ) -> None:
     """Draw a bar with its spread for each strategy of *rows* that was measured, best on top."""
     bars = sorted(with_figures(rows), key=metric.median, reverse=not metric.more_is_better)
-    scale_values(ax.xaxis, [value for row in bars for value in metric.of(row)])
+    scale_values(ax.xaxis, [value for row in bars for value in ends_of(row, metric)])
     start = ax.get_xlim()[0]
     # In points. Without a zero, a bar's length means nothing.
     width = 2 if scale_note(ax.xaxis) else 11
@@ -218,6 +230,7 @@ def draw_bars(
             markersize=14,
             zorder=3,
         )
+        draw_tail(ax, ([metric.least(row), median], level), style)
         draw_marker(ax, median, place, row, style)
         ax.annotate(
             metric.text(row),
@@ -264,9 +277,8 @@ def round_numbers(low: float, high: float) -> list[float]:
     """Return the numbers 1, 2 and 5 times a power of ten that enclose *low* to *high*."""
     power = math.floor(math.log10(low)) - 1  # one more on both sides, since logarithms are inexact
     last = math.ceil(math.log10(high)) + 1
-    steps = [
-        float(f"{digit}e{exponent}") for exponent in range(power, last + 1) for digit in (1, 2, 5)
-    ]
+    powers = range(power, last + 1)
+    steps = [float(f"{digit}e{power}") for power in powers for digit in (1, 2, 5)]
     first = max(index for index, step in enumerate(steps) if step <= low)
     final = min(index for index, step in enumerate(steps) if step >= high)
     return steps[first : final + 1]

@@ -1,4 +1,4 @@
-"""What stands below a table: the parts of a response time, and what background clients met."""
+"""What stands below a table: parts of a response time, what background clients met, fairness."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,10 +8,13 @@ from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.evidence import WrkFigures
 from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Measurement, Run
-from calcbench.bench.units import format_number, format_rate
+from calcbench.bench.units import format_ns, format_number, format_rate, format_seconds
+from calcbench.bench.views.interleaving import window_remarks
 from calcbench.bench.views.wording import plural
 
+PAUSED = 0.01  # of the clients' time: below it no figure that is shown changes by their pauses
 IDLE = "idle"  # the behaviour of clients that ask nothing
+LONGER, SHORT_NS = 1.1, 50_000_000  # a warm-up that ends later than this is worth a remark
 # What a background client has met, as a sentence says it; whatever else is counted is an outcome.
 MET = {
     "connections": "{} connections",
@@ -31,29 +34,100 @@ def remarks(rows: Sequence[Row], run: Run) -> list[str]:
     conditions = {row.condition for row in rows}
     shown = [measurement for measurement in run.measurements if measurement.condition in conditions]
     return [
-        *schedule_remarks(rows, run.plan),
+        *schedule_remarks(rows, run.plan, shown),
+        *unopened_remarks(shown),
+        *warmup_remarks(shown, run.plan),
+        *pause_remarks(shown),
+        *window_remarks(shown, run),
         *background_remarks(shown),
         *wrk_remarks(shown),
         *folded_remark(shown),
         *printed_remarks(shown),
+        *fairness(rows),
     ]
 
 
-def schedule_remarks(rows: Sequence[Row], plan: Plan) -> list[str]:
-    """Say what was offered in an open loop, and what the response times are made up of."""
+def schedule_remarks(
+    rows: Sequence[Row], plan: Plan, measurements: Iterable[Measurement]
+) -> list[str]:
+    """Say what was offered, what the response times are made up of, and over how many connections.
+
+    That is of an open loop; of users who think, from when their response times count.
+    """
     offered = [row for row in rows if row.status == "ok" and row.offered_per_s]
+    if any(row.status == "ok" and row.think_s for row in rows):
+        return [f"closed loop, {plan.thinking} thinks: latencies count from the end of a think"]
     if not offered:
         return []
     rate = format_rate(offered[0].offered_per_s)
     how = f"open loop, {rate} offered, {plan.arrivals} arrivals"
     found = [f"{how}: latencies count from when a request was due"]
+    used = connections_used(measurements)
     for row in offered:
         name = f"{row.condition.strategy} at {row.condition.connections:,}"
         found.append(
             f"{name}: service time {two_quantiles(row.service_p50_ns, row.service_p99_ns)};"
             f" dispatch delay {two_quantiles(row.dispatch_p50_ns, row.dispatch_p99_ns)}"
+            f"{used.get(row.condition, '')}"
         )
     return found
+
+
+def connections_used(measurements: Iterable[Measurement]) -> dict[Condition, str]:
+    """Say, as the end of a sentence, how many connections carried a request in any round, at least.
+
+    Older results do not know it.
+    """
+    used: dict[Condition, int] = {}
+    for one in measurements:
+        count = one.evidence.connections_used
+        if one.status == "ok" and count is not None:
+            used[one.condition] = min(used.get(one.condition, count), count)
+    return {
+        at: f"; {count:,} of {at.connections:,} connections carried a request in the window"
+        for at, count in used.items()
+    }
+
+
+def unopened_remarks(measurements: Iterable[Measurement]) -> list[str]:
+    """Say how many connections could not be opened before the load, in the worst round."""
+    worst: dict[Condition, int] = {}
+    for one in measurements:
+        if count := one.evidence.connections_unopened:
+            worst[one.condition] = max(count, worst.get(one.condition, 0))
+    return [
+        f"{at.strategy} at {at.connections:,}: {count:,} {plural(count, 'connection')} could not be"
+        " opened before the load began"
+        for at, count in worst.items()
+    ]
+
+
+def pause_remarks(measurements: Iterable[Measurement]) -> list[str]:
+    """Say whose clients spent much of their time in pauses after failures, in the worst round."""
+    worst: dict[Condition, float] = {}
+    for one in measurements:
+        share = one.evidence.pause_ratio or 0
+        if share >= PAUSED:
+            worst[one.condition] = max(share, worst.get(one.condition, 0))
+    return [
+        f"{at.strategy} at {at.connections:,}: clients that failed several times in a row waited"
+        f" before they connected again, {share:.0%} of the time of all clients"
+        for at, share in worst.items()
+    ]
+
+
+def warmup_remarks(measurements: Iterable[Measurement], plan: Plan) -> list[str]:
+    """Say which open loops warmed up for much longer than *plan* says, as they had to."""
+    longest: dict[str, int] = {}
+    for one in measurements:
+        if one.offered_per_s and one.warmup_ns > LONGER * plan.warmup_s * 1e9 + SHORT_NS:
+            name = f"{one.condition.strategy} at {one.condition.connections:,}"
+            longest[name] = max(longest.get(name, 0), one.warmup_ns)
+    return [
+        f"{name} warmed up for {format_ns(ns)} in place of {format_seconds(plan.warmup_s)}:"
+        " the load had not settled before"
+        for name, ns in longest.items()
+    ]
 
 
 def two_quantiles(p50: Spread, p99: Spread) -> str:
@@ -118,3 +192,23 @@ def printed_remarks(measurements: Iterable[Measurement]) -> list[str]:
             line = measurement.printed.partition("\n")[0]
             first.setdefault(measurement.condition.strategy, line)
     return [f"{strategy} printed: {line}" for strategy, line in first.items()]
+
+
+def fairness(rows: Sequence[Row]) -> list[str]:
+    """Say how evenly the most clients of *rows* were served, and how evenly workers served them."""
+    most = max((row.condition.connections for row in rows if row.status == "ok"), default=0)
+    served = [row for row in rows if row.status == "ok" and row.condition.connections == most]
+    if most < 2:
+        return []
+    found = []
+    for whom, fared in (
+        ("clients", {row.condition.strategy: row.client_fairness for row in served}),
+        ("workers", {row.condition.strategy: row.worker_fairness for row in served}),
+    ):
+        shares = [f"{name} {one.median:.2f}" for name, one in fared.items() if one.rounds]
+        if shares:
+            found.append(
+                f"fairness over {whom} at {most:,} (Jain's index; 1: all got the same):"
+                f" {', '.join(shares)}"
+            )
+    return found

@@ -1,5 +1,6 @@
 """Write what people and programs read of a result: the summary as JSON and CSV, and the charts."""
 
+import shlex
 import shutil
 import textwrap
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import TextIO
 from calcbench.bench.analysis.stopping import by_condition, settled
 from calcbench.bench.analysis.summary import Summary
 from calcbench.bench.schema.result import Run
+from calcbench.bench.system.cpus import shared_cores
 from calcbench.bench.system.files import make_folder, whole_file
 from calcbench.bench.system.terminal import echo, printable_record
 from calcbench.bench.units import format_ns, format_rate
@@ -21,54 +23,77 @@ CHARTS = "charts"
 
 
 def write_views(
-    summary: Summary, run: Run, folder: Path, *, models: bool = False, replace: bool = True
+    summary: Summary,
+    run: Run,
+    folder: Path,
+    *,
+    models: bool = False,
+    replace: bool = True,
+    charts: bool = True,
 ) -> list[Path]:
     """Write ``summary.json``, ``summary.csv`` and ``charts/`` into *folder*; return the charts.
 
     They *replace* those of an earlier time, or only join them; *models* as for
-    `calcbench.bench.views.charts`. Raises CalcbenchError when they cannot be written or drawn.
+    `calcbench.bench.views.charts`. Without *charts* none is drawn. Raises CalcbenchError when they
+    cannot be written or drawn.
     """
     as_json = to_json(summary, ranking_as_json(summary))
     for name, text in (("summary.json", as_json), ("summary.csv", to_csv(summary))):
         if replace or not (folder / name).exists():
             with whole_file(folder / name) as file:
                 file.write(text.encode())
-    if not summary.rows:  # a race that was stopped before its first measurement
+    if not charts or not summary.rows:  # no rows: it was stopped before its first measurement
         return []
-    charts = folder / CHARTS
-    make_folder(charts)
+    target = folder / CHARTS
+    make_folder(target)
     # With it comes matplotlib: only when there is something to draw.
     from calcbench.bench.views.charts import draw_charts
 
     try:
-        return draw_charts(summary, run, charts, models=models, replace=replace)
+        return draw_charts(summary, run, target, models=models, replace=replace)
     except CalcbenchError:
         raise
     except Exception as error:  # matplotlib fails in its own ways, and takes no measured data
         what = " ".join(str(error).split()) or type(error).__name__
-        raise CalcbenchError(f"cannot draw the charts in {charts}: {what}") from error
+        raise CalcbenchError(f"cannot draw the charts in {target}: {what}") from error
 
 
 def print_report(
-    summary: Summary, run: Run, folder: Path, file: TextIO | None, views: Path | None = None
+    summary: Summary,
+    run: Run,
+    folder: Path,
+    file: TextIO | None,
+    views: Path | None = None,
+    *,
+    charts: bool = True,
 ) -> None:
     """Print the table of *summary*, what it says in words, and where everything lies.
 
-    The data is in *folder*, and so are the *views* unless they are said to be elsewhere.
+    The data is in *folder*, and so are the *views* unless they are said to be elsewhere. Without
+    *charts* it says what draws them.
     """
     # A newline in a label of somebody's result begins no line of ours.
     summary, run = printable_record(summary), printable_record(run)
     print_table(summary, run, file)
-    width = shutil.get_terminal_size().columns if file and file.isatty() else 0
+    width = width_of(file)
     echo(file=file)
     for sentence in filter(None, (*verdict(summary), note(run))):
         echo(fill(sentence, width), file=file)
     echo(file=file)
     if driver := reference(run):
         echo(fill(f"Load generator: {driver}", width), file=file)
+    if shared := cores_shared(run):
+        echo(fill(f"Cores: {shared}", width), file=file)
     if summary.rows:
-        echo(f"Charts: {(views or folder) / CHARTS}", file=file)
+        drawn = (views or folder) / CHARTS
+        later = shlex.join(["calcbench", "report", str(folder)])
+        echo(f"Charts: {drawn if charts else f'none; draw them with {later}'}", file=file)
     echo(f"Data:   {folder}", file=file)
+
+
+def width_of(file: TextIO | None) -> int:
+    """Return in how many columns *file* shows a line, 0 where it is no terminal."""
+    return shutil.get_terminal_size().columns if file and file.isatty() else 0
 
 
 def fill(text: str, width: int) -> str:
@@ -89,7 +114,21 @@ def reference(run: "Run") -> str:
         f"{format_rate(ways[way].ceiling_per_s)} ({way}, {format_ns(ways[way].cost_ns)} each)"
         for way in used
     )
-    return f"at most {can} on one core; it was at most {max(near):.0%} busy"
+    known = run.calibration
+    doubt = ""
+    if known and known.contended:
+        doubt = (
+            f" (or more: other programs had {known.contended_ratio:.0%} of it in the calibration)"
+        )
+    return f"at most {can} on one core{doubt}; it was at most {max(near):.0%} busy"
+
+
+def cores_shared(run: Run) -> str:
+    """Say which drivers of *run* shared a core with one another or with a server; or nothing."""
+    cores = run.machine.get("usable_cores")  # as a file has it: anything
+    if not isinstance(cores, int) or run.plan.join:
+        return ""
+    return shared_cores(run.plan.drivers, run.pinning, cores)
 
 
 def note(run: Run) -> str:

@@ -6,10 +6,10 @@ count, so it is one that was measured.
 """
 
 import statistics
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from calcbench.bench.analysis.summary import counted
-from calcbench.bench.schema.condition import group_by
+from calcbench.bench.analysis.summary import Row, counted
+from calcbench.bench.schema.condition import Condition, group_by
 from calcbench.bench.schema.result import Measurement, Run
 from calcbench.bench.system.usage import ResourceUsage
 from calcbench.bench.units import format_number
@@ -23,6 +23,11 @@ TIME_LEGEND = (
     "CPU µs, waits (voluntary context switches) and preemptions (involuntary) are for each request;"
     " user, system: shares of the CPU time; delay: time that threads were ready to run and waited"
     " for a core, as a share of the window (≥: short-lived threads may be missing)"
+)
+INSTRUCTIONS = "instructions"
+INSTRUCTIONS_LEGEND = (
+    "instructions: how many the processor executed for each request, which depends less on the"
+    " machine's other load than the CPU time does"
 )
 THINGS_LEGEND = (
     "PSS: memory, shared pages divided among their users; peak: the most of one process, in MB;"
@@ -41,6 +46,7 @@ def resource_lines(run: Run) -> Iterator[str]:
         if one.resource_usage and one.right_responses
     )
     points = group_by(sampled, lambda one: one.condition)
+    time, legend = time_columns(points)
     if not points:
         yield "What the servers used was not recorded."
         return
@@ -48,13 +54,29 @@ def resource_lines(run: Run) -> Iterator[str]:
     sections = group_by(shown, lambda condition: condition, "strategy", "connections")
     for at, conditions in sections.items():
         yield f"{at.workload}, {REUSE[at.reuse]}"
-        for headings, cells_of in ((TIME, times_of), (THINGS, things_of)):
+        for headings, cells_of in ((time, times_of), (THINGS, things_of)):
             rows = [
-                [f"{at.connections:,}", at.strategy, *cells_of(points[at])] for at in conditions
+                [f"{at.connections:,}", at.strategy, *cells_of(points[at])][: len(headings)]
+                for at in conditions
             ]
             yield from aligned([headings, *rows], places_of(headings, "strategy"))
             yield ""
-    yield from (TIME_LEGEND, THINGS_LEGEND)
+    yield from (legend, THINGS_LEGEND)
+
+
+def time_columns(points: Mapping[Condition, Sequence[Measurement]]) -> tuple[tuple[str, ...], str]:
+    """Return the headings of the table of time, and its legend.
+
+    There is a column of instructions where they could be counted.
+    """
+    used = [usage for rounds in points.values() for _, usage in usages(rounds)]
+    counted_of = sorted({usage.instructions_of for usage in used if usage.instructions_of})
+    if not counted_of:
+        return TIME, TIME_LEGEND
+    return (
+        *TIME,
+        INSTRUCTIONS,
+    ), f"{TIME_LEGEND}; {INSTRUCTIONS_LEGEND} ({' or '.join(counted_of)} code)"
 
 
 def usages(rounds: Sequence[Measurement]) -> list[tuple[Measurement, ResourceUsage]]:
@@ -86,6 +108,7 @@ def times_of(rounds: Sequence[Measurement]) -> list[str]:
         middle(usage.voluntary_switches / one.right_responses for one, usage in used),
         middle(usage.involuntary_switches / one.right_responses for one, usage in used),
         f"{at_least}{statistics.median_low(delays):.0%}",
+        middle(usage.instructions_per_request for _, usage in used),
     ]
 
 
@@ -104,4 +127,18 @@ def things_of(rounds: Sequence[Measurement]) -> list[str]:
         middle((usage.peak_bytes for usage in used), 1e6),
         *(f"{statistics.median_low(values):,}" for values in counts),
         middle(usage.workers_jain for usage in used),
+    ]
+
+
+def instructions(rows: Sequence[Row]) -> list[str]:
+    """Say what a request costs the processor by each of *rows*, where that could be counted."""
+    each: dict[tuple[int, str], list[str]] = {}
+    for row in rows:
+        if row.instructions_per_request.rounds:
+            figure = format_number(float(row.instructions_per_request.median))
+            shown = each.setdefault((row.condition.connections, row.instructions_of), [])
+            shown.append(f"{row.condition.strategy} {figure}")
+    return [
+        f"instructions per request at {at:,} ({of} code): {', '.join(shown)}"
+        for (at, of), shown in each.items()
     ]

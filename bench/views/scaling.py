@@ -26,8 +26,8 @@ def curves(rows: Iterable[Row], run: Run) -> dict[str, list[Curve]]:
     """Return what can be drawn beside the lines of *rows*, `PREDICTED` and `FITTED`."""
     found: dict[str, list[Curve]] = {}
     rows = list(rows)
-    if any(row.offered_per_s for row in rows):
-        return found  # the models are of a closed loop
+    if any(row.offered_per_s or row.think_s for row in rows):
+        return found  # the models are of a closed loop of clients who never think
     for strategy, line in lines_of(rows).items():
         drawn = found.setdefault(strategy, [])
         # What is missing for either, the text below the table says.
@@ -44,6 +44,9 @@ def scaling_lines(heading: str, rows: Sequence[Row], run: Run) -> Iterator[str]:
     """Yield lines that show measured and predicted rates of *rows*, and the law fitted."""
     if any(row.offered_per_s for row in rows):
         yield f"Models, {heading}: none: they describe a closed loop, and this one is open"
+        return
+    if any(row.think_s for row in rows):
+        yield f"Models, {heading}: none: they describe clients who never think"
         return
     yield f"Models, {heading}"
     for strategy, line in lines_of(rows).items():

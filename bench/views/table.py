@@ -5,21 +5,37 @@ number of clients. Figures are medians of the rounds; ``±`` is the 95 % interva
 Between strategies of one tier no difference could be measured.
 """
 
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
+from calcbench.bench.analysis.metrics import P50, P99
 from calcbench.bench.analysis.ranking import leading, numbered_tiers, rankable, tier_numbers
 from calcbench.bench.analysis.summary import Row, Spread, Summary
 from calcbench.bench.schema.condition import Condition
+from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Run
 from calcbench.bench.system.terminal import console, echo, one_line, painted
 from calcbench.bench.units import format_number
 from calcbench.bench.views.captions import doubts, failure_notes
+from calcbench.bench.views.failure_lines import failure_remarks
+from calcbench.bench.views.interleaving import interleaving_legend
+from calcbench.bench.views.lateness import AT_MOST, AT_MOST_LEGEND, lateness_notes, show_latency
 from calcbench.bench.views.remarks import remarks
+from calcbench.bench.views.resource_table import instructions
 from calcbench.bench.views.standing import are_close, figures
 from calcbench.bench.views.text_table import aligned, places_of
-from calcbench.bench.views.wording import break_name, mark, marks, panel_heading, panels, served
+from calcbench.bench.views.wording import (
+    break_name,
+    cut_line,
+    mark,
+    marks,
+    panel_heading,
+    panels,
+    served,
+    users_in_words,
+)
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -28,12 +44,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Section:
-    """One table: the *rows*' cells, the *sources* that they show, and the *notes* below."""
+    """One table: the *rows*' cells, the *sources* that they show, and the *notes* below.
+
+    Below those stands what was wrong with requests: *failures*, each cut to fit into one line.
+    """
 
     heading: str
     sources: list[Row]
     rows: list[list[str]]
     notes: list[str]
+    failures: list[str]
 
 
 HEADINGS = (
@@ -76,9 +96,20 @@ def sections(summary: Summary, run: Run) -> list[Section]:
             for row in shown
         ]
         below = [*failure_notes(rows), *marks(doubts(rows)), *wide_tiers(rows)]
-        below += [*remarks(shown, run), *fairness(rows)]
-        found.append(Section(panel_heading(rows[0].condition, run.plan), shown, cells, below))
+        below += lateness_notes(shown)
+        below += [*remarks(shown, run), *instructions(shown)]
+        conditions = {row.condition for row in rows}
+        failures = failure_remarks([m for m in run.measurements if m.condition in conditions])
+        heading = table_heading(rows, run.plan)
+        found.append(Section(heading, shown, cells, below, failures))
     return found
+
+
+def table_heading(rows: Sequence[Row], plan: Plan) -> str:
+    """Return the heading of the table of *rows*: what is asked, and by which users, if by any."""
+    heading = panel_heading(rows[0].condition, plan)
+    levels = {row.condition.connections for row in rows}
+    return f"{heading}; {users_in_words(plan, levels)}" if plan.think_s else heading
 
 
 def wide_tiers(rows: Sequence[Row]) -> list[str]:
@@ -96,28 +127,8 @@ def wide_tiers(rows: Sequence[Row]) -> list[str]:
 
 def rank(row: Row) -> tuple[int, bool, float]:
     """Return what sorts rows by clients, and then the best first, failures last."""
-    best = row.p99_ns.median if row.offered_per_s else -row.throughput.median
+    best = row.p99_ns.median if row.offered_per_s or row.think_s else -row.throughput.median
     return row.condition.connections, row.status != "ok", best
-
-
-def fairness(rows: Sequence[Row]) -> list[str]:
-    """Say how evenly the most clients of *rows* were served, and how evenly workers served them."""
-    most = max((row.condition.connections for row in rows if row.status == "ok"), default=0)
-    served = [row for row in rows if row.status == "ok" and row.condition.connections == most]
-    if most < 2:
-        return []
-    found = []
-    for whom, fared in (
-        ("clients", {row.condition.strategy: row.client_fairness for row in served}),
-        ("workers", {row.condition.strategy: row.worker_fairness for row in served}),
-    ):
-        shares = [f"{name} {one.median:.2f}" for name, one in fared.items() if one.rounds]
-        if shares:
-            found.append(
-                f"fairness over {whom} at {most:,} (Jain's index; 1: all got the same):"
-                f" {', '.join(shares)}"
-            )
-    return found
 
 
 def cells_of_row(row: Row, tier: str, *, lost: bool) -> list[str]:
@@ -132,8 +143,8 @@ def cells_of_row(row: Row, tier: str, *, lost: bool) -> list[str]:
         *start,
         mark(row) + format_number(float(row.throughput.median)),
         show_spread(row.throughput),
-        format_number(row.p50_ns.median / 1e6),
-        format_number(row.p99_ns.median / 1e6),
+        show_latency(row, P50),
+        show_latency(row, P99),
         show_median(row.cpu_us_per_request),
         served(row),
         format_number(row.outcomes.failed),
@@ -193,22 +204,28 @@ def plain_lines(summary: Summary, run: Run) -> Iterator[str]:
     if summary.partial:
         yield partial_note(run)
         yield ""
+    width = shutil.get_terminal_size().columns
     shown = sections(summary, run)
     for section in shown:
         yield section.heading
         yield from aligned([HEADINGS, *section.rows], places_of(HEADINGS, *LEFT))
         yield from section.notes
+        yield from (cut_line(failure, width) for failure in section.failures)
         yield ""
-    yield from legends(shown)
+    yield from legends(shown, run)
 
 
-def legends(shown: Sequence[Section]) -> list[str]:
-    """Return what the columns of the tables that are *shown* mean."""
+def legends(shown: Sequence[Section], run: Run) -> list[str]:
+    """Return what the columns of the tables that are *shown* mean, and how *run* measured."""
     if not shown:
         return []
     signs = {cells[HEADINGS.index("tier")] for section in shown for cells in section.rows}
     beside = ((NO_TIER, NO_TIER_LEGEND), (CONTROL, AGAIN_LEGEND))
-    return [LEGEND, *(legend for sign, legend in beside if sign in signs)]
+    said = [legend for sign, legend in beside if sign in signs]
+    cells = (cell for section in shown for row in section.rows for cell in row)
+    if any(cell.startswith(AT_MOST) for cell in cells):
+        said.append(AT_MOST_LEGEND)
+    return [line for line in (LEGEND, *said, interleaving_legend(run)) if line]
 
 
 def partial_note(run: Run) -> str:
@@ -232,8 +249,10 @@ def print_colourful(summary: Summary, run: Run, file: TextIO) -> None:
         drawing.print(table)
         for note in section.notes:
             drawing.print(painted(note, "yellow"))
+        for failure in section.failures:
+            drawing.print(painted(cut_line(failure, drawing.width), "red"))
         drawing.print()
-    for legend in legends(shown):
+    for legend in legends(shown, run):
         drawing.print(painted(legend, "dim"))
 
 

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from calcbench.bench.analysis.summary import Row
+from calcbench.bench.schema.arrivals import CONSTANT
 from calcbench.bench.schema.condition import Condition, group_by
 from calcbench.bench.schema.judgements import CONTENDED, DRIVER_BOUND, SILENT, UNSTEADY
 from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, Plan
@@ -21,7 +22,7 @@ ABOUT = {
 # What stands before the rate of a point that may not be the server's own, and what it says.
 DOUBTS = {
     DRIVER_BOUND: ("‡", "the driver was the limit, so not ranked"),
-    SILENT: ("§", "no response came in half of the window or more, so not ranked"),
+    SILENT: ("§", "no right response came in half of the window or more, so not ranked"),
     CONTENDED: ("*", "another program was using the cores"),
     UNSTEADY: ("†", "the rate did not settle within the window"),
 }
@@ -46,6 +47,19 @@ def panel_heading(condition: Condition, plan: Plan) -> str:
     if len(plan.reuses) > 1:
         return f"{condition.workload}, {REUSE[condition.reuse]}"
     return about(condition.workload)
+
+
+def users_in_words(plan: Plan, levels: Collection[int] = ()) -> str:
+    """Say who asks where users think: ``300 users who think 1 s``, at *levels* of them if given."""
+    number = f"{next(iter(levels)):,} " if len(levels) == 1 else ""
+    average = "" if plan.thinking == CONSTANT else " on average"
+    length = f"{plan.think_s:.10g} s" if plan.think_s >= 1 else f"{1000 * plan.think_s:.10g} ms"
+    return f"{number}users who think {length}{average}"
+
+
+def clients_noun(rows: Iterable[Row]) -> str:
+    """Return what counts the clients of *rows*, in the singular: users, or connections."""
+    return "user" if any(row.think_s for row in rows) else "connection"
 
 
 def mark(row: Row) -> str:

@@ -7,6 +7,7 @@ its name, cannot run, and says in one line what is wrong, where, and what would 
 import contextlib
 import importlib
 import importlib.util
+import io
 import re
 import sys
 from collections.abc import Callable
@@ -110,10 +111,11 @@ def names() -> list[str]:
     return list(files())
 
 
-def load(name: str) -> Strategy:
+def load(name: str, *, aloud: bool = False) -> Strategy:
     """Return the strategy called *name*; raises UsageError with the nearest name for no such.
 
-    One whose file is broken is returned as one that cannot run.
+    One whose file is broken is returned as one that cannot run. What it prints while it is imported
+    is heard only *aloud*, on standard error.
     """
     known = files()
     if name not in known:
@@ -122,7 +124,9 @@ def load(name: str) -> Strategy:
     if fault := fault_of_name(file):
         return broken_strategy(name, fault)
     try:
-        with contextlib.redirect_stdout(sys.stderr):  # what it prints is no part of our output
+        # What it prints is no part of our output; its server says it, once.
+        output = sys.stderr if aloud else io.StringIO()
+        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
             module = importlib.import_module(f"{PACKAGE}.{file.removesuffix('.py')}")
     except KeyboardInterrupt:
         raise

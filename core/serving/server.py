@@ -37,7 +37,7 @@ def main(config: dict[str, Any]) -> None:
 
     if config["cpus"]:
         os.sched_setaffinity(0, config["cpus"])
-    strategy = load(config["strategy"])
+    strategy = load(config["strategy"], aloud=True)
     if strategy.unavailable:  # to this interpreter; our launcher's may be another
         sys.exit(strategy.broken or f"it {strategy.unavailable}")
     options = parse_options(strategy.options_type, config["options"])

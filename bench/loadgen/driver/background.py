@@ -17,7 +17,7 @@ from select import EPOLLIN, EPOLLOUT
 from socket import SO_LINGER, SO_RCVBUF, SO_SNDBUF, SOL_SOCKET, socket
 from typing import TYPE_CHECKING, Protocol
 
-from calcbench.bench.loadgen.driver.client import PAUSE_NS
+from calcbench.bench.loadgen.driver.client import PAUSE_NS, pause_after
 from calcbench.bench.loadgen.driver.framing import FramingError, Incoming
 from calcbench.bench.schema.outcomes import OUTCOMES, WRONG
 
@@ -84,6 +84,7 @@ class BackgroundClient:
     def __init__(self, host: ClientHost, tally: Counter[str], number: int) -> None:
         self.host, self.tally, self.number = host, tally, number
         self.sock: socket | None = None
+        self.came_ns = self.failures = 0  # when it connected last; how often in a row in vain
         self.unsent = b""
         self.expected: bytes | None = None
         self.incoming: Incoming | None = None
@@ -91,6 +92,7 @@ class BackgroundClient:
     def come(self) -> None:
         """Connect."""
         self.unsent, self.incoming = b"", None
+        self.came_ns = self.host.now()
         try:
             self.sock = self.dial()
         except OSError as error:
@@ -107,14 +109,20 @@ class BackgroundClient:
         """Do what comes first on a new connection."""
         self.host.enter(self, sock, EPOLLIN)
 
-    def leave(self, why: str, pause_ns: int = PAUSE_NS) -> None:
-        """Count *why* the connection ends, if that is anything, and come again."""
+    def leave(self, why: str, pause_ns: int = 0) -> None:
+        """Count *why* the connection ends, if that is anything, and come again after *pause_ns*.
+
+        Whose connections end at once, again and again, pauses longer, as those who are measured.
+        """
+        now = self.host.now()
         if why:
             self.tally[why] += 1
+        in_vain = why and now - self.came_ns < PAUSE_NS
+        self.failures = self.failures + 1 if in_vain else 0
         if self.sock is not None:
             self.host.depart(self.sock)
             self.sock = None
-        self.host.later(self.host.now() + pause_ns, self.come)
+        self.host.later(now + max(pause_ns, pause_after(self.failures)), self.come)
 
     def ready(self) -> None:
         """Do what can be done now."""

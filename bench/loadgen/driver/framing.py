@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from calcbench.bench.loadgen.driver.quoting import quote, quote_list
 from calcbench.core.http.parser import TCHAR
 
 STATUS_LINE = re.compile(rb"HTTP/1\.([0-9]) ([0-9]{3})(?: [\t -\xff]*)?")  # RFC 9112 §4
@@ -24,7 +25,7 @@ HEAD_END = b"\r\n\r\n"
 ANY_HEAD_END = re.compile(rb"\r?\n\r?\n")  # RFC 9112 §2.2: a line may end in LF alone
 BEGINNING = b"HTTP/"
 MAX_HEAD = 64 * 1024  # bytes; a longer head is no response to a calculator's client
-QUOTED = 60  # bytes that a reason shows of what was wrong
+EXCERPT = 200  # bytes of the beginning of a response that are kept, for whoever asks what was wrong
 CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION = (
     b"content-length",
     b"transfer-encoding",
@@ -36,8 +37,13 @@ UNKNOWN = -1
 class FramingError(Exception):
     """Where this response ends cannot be known, so nothing behind it can be trusted.
 
-    Its text says why, as the end of a sentence about the response.
+    *cause* says why, as a sentence about the response, and *detail* what of this one shows it;
+    *data* are the bytes that do, where they are no part of an `Incoming`.
     """
+
+    def __init__(self, cause: str, detail: str = "", data: bytes = b"") -> None:
+        super().__init__(f"{cause}: {detail}" if detail else cause)
+        self.cause, self.detail, self.data = cause, detail, data
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +78,7 @@ def parse_head(head: bytes) -> Head:
         raise FramingError("it has a Transfer-Encoding instead of a Content-Length")
     lengths = lists.get(CONTENT_LENGTH, [])
     if len(lengths) != 1 or not LENGTH.fullmatch(lengths[0]):
-        raise FramingError(f"it has not exactly one Content-Length: {quote_list(lengths)}")
+        raise FramingError("it has not exactly one Content-Length", quote_list(lengths))
     return Head(status, int(lengths[0]), persists(minor, lists))
 
 
@@ -99,7 +105,7 @@ def parse_any_head(head: bytes, *, method: str = "GET") -> Head:
     if CONTENT_LENGTH not in lists:
         return Head(status, UNKNOWN, keep_alive=False)
     if not lengths or not all(map(LENGTH.fullmatch, lengths)) or len(set(map(int, lengths))) > 1:
-        raise FramingError(f"its Content-Length is not one number: {quote_list(lengths)}")
+        raise FramingError("its Content-Length is not one number", quote_list(lengths))
     return Head(status, int(lengths[0]), keep_alive)
 
 
@@ -107,7 +113,7 @@ def parse_status_line(line: bytes) -> tuple[int, int]:
     """Return the minor version and the status in *line*; raises FramingError."""
     found = STATUS_LINE.fullmatch(line)
     if not found:
-        raise FramingError(f"its first line is not a status line of HTTP/1.1: {quote(line)}")
+        raise FramingError("its first line is not a status line of HTTP/1.1", quote(line))
     return int(found[1]), int(found[2])
 
 
@@ -120,7 +126,7 @@ def parse_lists(lines: list[bytes], form: "re.Pattern[bytes]") -> dict[bytes, li
     for line in lines:
         field = form.fullmatch(line)
         if not field:
-            raise FramingError(f"a line of its head is not a header field: {quote(line)}")
+            raise FramingError("a line of its head is not a header field", quote(line))
         name = field[1].lower()
         if name in (CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION):
             elements = (element.strip(b"\t ").lower() for element in field[2].split(b","))
@@ -141,32 +147,24 @@ def is_chunked(codings: list[bytes]) -> bool:
     """
     names = [coding.partition(b";")[0].rstrip(b"\t ") for coding in codings]
     if names.count(b"chunked") > 1 or codings.count(b"chunked") != names.count(b"chunked"):
-        raise FramingError(f"its Transfer-Encoding makes no sense: {quote_list(codings)}")
+        raise FramingError("its Transfer-Encoding makes no sense", quote_list(codings))
     return names[-1:] == [b"chunked"]
-
-
-def quote(data: bytes) -> str:
-    """Return *data* as a reason shows it: printable, in quotes, and not too long."""
-    return repr(data[:QUOTED])[1:] + ("..." if len(data) > QUOTED else "")
-
-
-def quote_list(elements: list[bytes]) -> str:
-    """Return the *elements* of a field as a reason shows them."""
-    return quote(b", ".join(elements)) if elements else "there is none"
 
 
 class Incoming:
     """A response that comes in pieces; its *head* is None until all of that is there.
 
     *parse* makes a `Head` of bytes; *lenient*, lines of a head may end in LF alone. At *most* so
-    many bytes of the body are kept, in `body`; `size` says how many have come.
+    many bytes of the body are kept, in `body`; `size` says how many have come. `start` is that
+    of the whole response, with its head.
     """
 
-    __slots__ = ("chunks", "head", "lenient", "most", "parse", "pending", "size", "taken")
+    __slots__ = ("chunks", "head", "lenient", "most", "parse", "pending", "size", "start", "taken")
 
     def __init__(self, parse: Callable[[bytes], Head], *, most: int, lenient: bool = True) -> None:
         self.parse, self.most, self.lenient = parse, most, lenient
         self.head: Head | None = None
+        self.start = b""
         self.pending = b""  # what cannot be understood yet
         self.taken: list[bytes] = []
         self.size = 0  # bytes of the body that have come
@@ -179,6 +177,8 @@ class Incoming:
 
     def feed(self, data: bytes) -> bool:
         """Take the next bytes; tell whether the response is whole. Raises FramingError."""
+        if len(self.start) < EXCERPT:
+            self.start += data[: EXCERPT - len(self.start)]
         while self.head is None:
             searched = 0
             if self.pending:
@@ -186,7 +186,7 @@ class Incoming:
                 data = self.pending + data
             start, end, behind = self.split(data, searched)
             if not end and not data.startswith(BEGINNING[: len(data)]):
-                raise FramingError(f"it does not begin with HTTP/: {quote(data)}")
+                raise FramingError("it does not begin with HTTP/", quote(data))
             if len(start) > MAX_HEAD:
                 raise FramingError(f"its head is longer than {MAX_HEAD:,} bytes")
             if not end:
@@ -203,7 +203,7 @@ class Incoming:
         self.take(data)
         if self.size > self.head.length >= 0:
             behind = data[self.head.length - self.size :]
-            raise FramingError(f"bytes follow its end: {quote(behind)}")
+            raise FramingError("bytes follow its end", quote(behind))
         return self.size == self.head.length
 
     def split(self, data: bytes, searched: int) -> tuple[bytes, bytes, bytes]:
@@ -230,14 +230,14 @@ class Incoming:
         """Tell whether the response is whole now that the server has closed (RFC 9112 §8)."""
         return self.head is not None and self.head.length == UNKNOWN and not self.head.chunked
 
-    def shortfall(self) -> str:
-        """Return what is missing now that the server has closed, and it is not whole."""
+    def shortfall(self) -> FramingError:
+        """Return what is wrong now that the server has closed, and it is not whole."""
         if self.head is None:
-            return f"the connection was closed in the middle of its head: {quote(self.pending)}"
+            return FramingError("the connection was closed within its head", quote(self.pending))
         if self.head.chunked:
-            return "the connection was closed before its last chunk"
-        size, length = f"{self.size:,}", f"{self.head.length:,}"
-        return f"the connection was closed after {size} of the {length} bytes of its body"
+            return FramingError("the connection was closed before its last chunk")
+        read = f"after {self.size:,} of {self.head.length:,} bytes"
+        return FramingError("the connection was closed within its body", read)
 
 
 class Chunks:
@@ -281,17 +281,15 @@ class Chunks:
             if self.inside:
                 size = CHUNK.fullmatch(line)
                 if not size:
-                    raise FramingError(f"a chunk does not begin with a size: {quote(line)}")
+                    raise FramingError("a chunk does not begin with a size", quote(line))
                 self.left = int(size[1], 16)
                 self.inside = self.left > 0
                 self.left += 2 if self.left else 0
             elif line:
                 if not (ANY_FIELD.fullmatch(line) or FOLDED.fullmatch(line)):
-                    raise FramingError(
-                        f"a line after its last chunk is not a trailer: {quote(line)}"
-                    )
+                    raise FramingError("a line after its last chunk is not a trailer", quote(line))
             elif start < len(data):
-                raise FramingError(f"bytes follow its end: {quote(data[start:])}")
+                raise FramingError("bytes follow its end", quote(data[start:]))
             else:
                 return True
         self.pending = data[start:]

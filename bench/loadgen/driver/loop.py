@@ -33,19 +33,30 @@ from calcbench.bench.loadgen.driver.client import (
     CLOSING,
     CUT_OFF,
     IDLE,
-    PAUSE_NS,
     PAUSING,
     READING,
     SENDING,
     Client,
+    is_connected,
+    is_connecting,
+    pause_after,
 )
 from calcbench.bench.loadgen.driver.framing import FramingError
-from calcbench.bench.loadgen.driver.open_loop import due_times, give_up
+from calcbench.bench.loadgen.driver.ledger import (
+    Fault,
+    Ledger,
+    closed_early,
+    fault_of_error,
+    fault_of_framing,
+    timed_out,
+)
+from calcbench.bench.loadgen.driver.open_loop import due_times, give_up, think_times
+from calcbench.bench.loadgen.driver.quoting import quote
 from calcbench.bench.loadgen.driver.recorder import Recorder
 from calcbench.bench.loadgen.driver.response import Checker
 from calcbench.bench.loadgen.protocol import PACK, SAMPLE, WAITED
 from calcbench.bench.loadgen.spec import LoadSpec, Ring
-from calcbench.bench.schema.outcomes import REFUSED, RESET, TIMED_OUT
+from calcbench.bench.schema.outcomes import OK, REFUSED, RESET, TIMED_OUT, WRONG
 
 clock = time.perf_counter_ns  # CLOCK_MONOTONIC: nanoseconds that never run backwards
 
@@ -54,6 +65,9 @@ BODY_SIZE = 256 * 1024  # bytes asked where more of a response is known to come
 SWEEPS = 8  # searches for requests that have timed out, in the time that one may take
 SPIN_NS = 20_000  # about what it takes to fall asleep and to wake: for less we look again at once
 NEVER = 1 << 62
+CONNECT_AT_ONCE = 64  # connections before the load: half of the shortest backlog that is usual
+CONNECT_NS = 2_000_000_000  # for all of them, at most: a lost SYN comes again after one second
+LOOK_NS = 1_000_000  # between two looks whether they have come about
 # What the epoll entry of a client with a connection waits for: only a new one, or one that sends.
 EVENTS = {
     SENDING: select.EPOLLIN | select.EPOLLOUT,
@@ -83,7 +97,7 @@ class Loop:
         self.spec, self.recorder = spec, recorder
         self.family, self.address = find(spec)
         self.ring, self.checker = Ring(spec), Checker(spec.ask, keep_alive=spec.keep_alive)
-        self.take = self.ring.take
+        self.take, self.ledger = self.ring.take, Ledger()
         # Those of background clients are not counted, and have a checker of their own.
         self.request = itertools.cycle(self.ring.requests).__next__
         beside = Checker(spec.ask, keep_alive=spec.keep_alive)
@@ -108,16 +122,60 @@ class Loop:
         self.watches_closing = False  # whether a timer looks for servers that do not close
         self.server_lingers = False  # whether there was one
         self.never_begun = 0  # requests that were given up before they got a connection
+        self.unopened = 0  # connections that could not be opened before the load began
+        self.away = self.away_ns = 0  # clients that pause or think now; see `away_until`
 
-        # Of an open loop: when the next request is due, the requests that wait for a connection,
-        # the clients that have one and no request, and those that have none.
-        self.open_loop = spec.rate > 0
+        # Of an open loop, and of users who think: when the next request is due.
+        self.open_loop, self.thinks = spec.rate > 0, spec.think_s > 0
+        self.keeps_schedule = self.open_loop or self.thinks
         self.next_due = NEVER
         self.spun = 0  # nanoseconds in which it only looked again and again: it needs no such CPU
+        # Of an open loop: the requests that wait for a connection, and the clients that have no
+        # request, in the order of their turns. Those that are not IDLE have no connection either.
         self.waiting: deque[int] = deque()
-        self.idle: list[Client] = []
-        self.vacant = self.everyone[::-1] if self.open_loop else []
-        self.after_response = self.release if self.open_loop else self.ask_again
+        self.free: deque[Client] = deque(self.everyone if self.open_loop else ())
+        self.put_back = self.free.appendleft if spec.reuse_first else self.free.append
+        # Users who think: a heap of when they will ask, and their clients.
+        self.thinking: list[tuple[int, int, Client]] = []
+        self.after_response, self.send_due = self.ask_again, self.send_what_is_due
+        if self.open_loop:
+            self.after_response = self.release
+        elif self.thinks:
+            self.after_response, self.send_due = self.think, self.wake_users
+
+    def connect_all(self) -> None:
+        """Open the connections that clients keep, before the load begins, as far as that is so.
+
+        For a moment it waits until they have come about. Who is refused tries again with a request.
+        """
+        keeps = self.thinks or (self.open_loop and not self.spec.reuse_first)
+        if not (keeps and self.spec.keep_alive):
+            return
+        until = clock() + CONNECT_NS
+        for start in range(0, len(self.everyone), CONNECT_AT_ONCE):
+            some = self.everyone[start : start + CONNECT_AT_ONCE]
+            for client in some:
+                self.connect(client)
+            while any(is_connecting(client.sock) for client in some):
+                if self.run_until(clock() + LOOK_NS) >= until or self.stopped:
+                    break
+        self.unopened = sum(not is_connected(client.sock) for client in self.everyone)
+
+    def connect(self, client: Client) -> None:
+        """Open a connection for *client*, who asks later."""
+        try:
+            sock = self.dial()
+        except OSError as error:
+            self.failure(error)
+            return
+        self.attach(client, sock)
+        client.state = IDLE
+        self.epoll.register(sock.fileno(), select.EPOLLIN)
+
+    def attach(self, client: Client, sock: socket) -> None:
+        """Give *client* its connection *sock*."""
+        client.sock, client.recv, client.send = sock, sock.recv, sock.send
+        self.clients[sock.fileno()] = client
 
     def begin_all(self, start_ns: int) -> None:
         """Let the background clients come, and at *start_ns*, of the clock, the load begin."""
@@ -128,6 +186,10 @@ class Loop:
         if self.open_loop:
             self.due = due_times(self.spec, start_ns)
             self.next_due = next(self.due)
+        elif self.thinks:
+            for client, times in zip(self.everyone, think_times(self.spec), strict=False):
+                client.next_think = times.__next__
+                self.think_from(client, start_ns)
         else:
             for client in self.everyone:
                 self.begin_now(client)
@@ -135,6 +197,14 @@ class Loop:
     def unfinished(self) -> int:
         """Return how many requests have been sent and have not ended."""
         return sum(client.state not in (PAUSING, IDLE) for client in self.everyone)
+
+    def away_until(self, now: int) -> int:
+        """Return for how long clients have paused or thought until *now*, added up.
+
+        Only the difference of two of them means something: of each who is away, *away_ns* holds
+        minus the moment since when, and of each who is back the whole time.
+        """
+        return self.away_ns + self.away * now
 
     def owes(self, closed: int) -> bool:
         """Tell whether a request that was due before *closed* has not ended."""
@@ -146,6 +216,7 @@ class Loop:
     def run_until(self, due: int) -> int:
         """Drive until a batch of events ends at *due* or later; return when that was."""
         poll, clients, after_response = self.epoll.poll, self.clients, self.after_response
+        send_due = self.send_due
         is_right_at_sight = self.checker.is_right_at_sight
         recorder, add, fresh = self.recorder, self.recorder.add, self.recorder.fresh
         epolls, most = [self.epoll.fileno()], len(self.everyone) + len(self.background) + 1
@@ -154,9 +225,9 @@ class Loop:
             if now >= self.next_check:
                 self.check_times(now)
             if now >= self.next_due:
-                self.send_what_is_due(now)
+                send_due(now)
             wait_ns = min(due, self.next_check, self.next_due) - now
-            if self.open_loop:
+            if self.keeps_schedule:
                 if wait_ns > SPIN_NS:
                     select.select(epolls, (), (), wait_ns / 1e9)  # epoll waits whole milliseconds
                 batch = poll(0, most)
@@ -184,7 +255,7 @@ class Loop:
                     else:
                         self.read(client, data, now)
                     if now >= self.next_due:
-                        self.send_what_is_due(now)
+                        send_due(now)
             if len(fresh) >= SAMPLE * PACK:
                 recorder.tidy()
             now = clock()
@@ -193,15 +264,13 @@ class Loop:
     def send_what_is_due(self, now: int) -> None:
         """Send every request of an open loop that is due at *now*, as far as there are clients."""
         while self.waiting or self.next_due <= now:
-            if self.idle:
-                client, begin = self.idle.pop(), self.ask
-            elif self.vacant:
-                client, begin = self.vacant.pop(), self.begin
-            else:
+            if not self.free:
                 while self.next_due <= now:
                     self.waiting.append(self.next_due)
                     self.next_due = next(self.due)
                 return
+            client = self.free.popleft()
+            begin = self.ask if client.state == IDLE else self.begin
             if self.waiting:
                 client.tag = client.base | WAITED
                 begin(client, self.waiting.popleft())
@@ -215,21 +284,47 @@ class Loop:
         if self.waiting:
             client.tag = client.base | WAITED
             self.ask(client, self.waiting.popleft())
-        else:
+            return
+        client.state = IDLE
+        self.put_back(client)
+
+    def think(self, client: Client) -> None:
+        """Have the user of *client* think before it asks again."""
+        if client.state != PAUSING:
             client.state = IDLE
-            self.idle.append(client)
+        self.think_from(client, clock())
+
+    def think_from(self, client: Client, now: int) -> None:
+        """Have the user of *client* think from *now* on."""
+        self.away += 1
+        self.away_ns -= now
+        heapq.heappush(self.thinking, (now + client.next_think(), client.base, client))
+        self.next_due = self.thinking[0][0]
+
+    def wake_users(self, now: int) -> None:
+        """Send the request of every user who has thought enough at *now*."""
+        while self.next_due <= now:
+            intended, _, client = heapq.heappop(self.thinking)
+            self.next_due = self.thinking[0][0] if self.thinking else NEVER
+            self.away -= 1
+            self.away_ns += intended
+            if client.state == IDLE:
+                self.ask(client, intended)
+            else:
+                self.begin(client, intended)
 
     def start_over(self, client: Client) -> None:
         """Let *client* go on whose connection has ended, as it had to."""
         if self.open_loop:
             self.vacate(client)
+        elif self.thinks:
+            self.think(client)
         else:
             self.begin_now(client)
 
     def vacate(self, client: Client) -> None:
         """Have *client* without a connection ready for a request of an open loop."""
-        client.state = PAUSING
-        self.vacant.append(client)
+        self.free.append(client)
         if self.waiting:
             self.later(0, lambda: self.send_what_is_due(clock()))  # not here: it may fail again
 
@@ -252,19 +347,17 @@ class Loop:
 
     def begin(self, client: Client, intended: int) -> None:
         """Begin a request that needs a connection first; *intended* 0: in a closed loop."""
-        client.sent = clock()
+        client.opened = client.sent = clock()
         client.intended = intended or client.sent
         client.incoming = None
         client.unsent, client.expected = self.take()
         try:
             sock = self.dial()
         except OSError as error:
-            client.state = PAUSING
-            self.fail(client, self.failure(error), clock())
+            self.fail(client, self.fault_of(client, error), clock())
             return
-        client.sock, client.recv, client.send = sock, sock.recv, sock.send
+        self.attach(client, sock)
         client.state = SENDING
-        self.clients[sock.fileno()] = client
         if self.push(client):  # on loopback the connection is mostly there by now
             self.epoll.register(sock.fileno(), EVENTS[client.state])
 
@@ -276,9 +369,10 @@ class Loop:
             self.epoll.modify(client.sock.fileno(), EVENTS[SENDING])
 
     def ask(self, client: Client, intended: int) -> None:
-        """Begin a request of an open loop on the connection that is there."""
+        """Begin a request that was due, *intended*, on the connection that is there."""
         client.unsent, client.expected = self.take()
         client.intended = intended
+        client.state = SENDING  # no more IDLE: what goes wrong now goes wrong with a request
         client.sent = clock()
         if self.push(client) and client.state == SENDING:
             self.epoll.modify(client.sock.fileno(), EVENTS[SENDING])
@@ -301,7 +395,7 @@ class Loop:
 
     def advance(self, client: Client | BackgroundClient) -> None:
         """Do what *client* can do now, off the fast path."""
-        if isinstance(client, BackgroundClient):
+        if not isinstance(client, Client):
             client.ready()
             return
         if client.state == SENDING:
@@ -322,19 +416,20 @@ class Loop:
         """Take in *data*, what was read at *now*; empty: the server has closed."""
         if client.state == CLOSING:
             if data:
-                self.fail(client, self.checker.refuse("bytes follow its end"), now)
+                self.fail(client, Fault(WRONG, "bytes follow its end", quote(data), data), now)
             else:
                 self.finish(client)
             return
         if client.state == IDLE:  # closed, perhaps behind a 408: nobody has asked for anything
             self.disconnect(client)
-            self.idle.remove(client)
-            self.vacate(client)
+            if self.spec.reuse_first:  # else it keeps its turn, and connects again when it has it
+                self.free.remove(client)
+                self.free.append(client)
             return
         incoming = client.incoming
         if incoming is None:
             if not data:
-                self.fail(client, RESET, now)
+                self.fail(client, closed_early(), now)
                 return
             client.first = now
             client.incoming = incoming = self.checker.incoming(client.expected)
@@ -342,12 +437,13 @@ class Loop:
             if data and not incoming.feed(data):
                 return
             if not data and not incoming.ends_here():
-                raise FramingError(incoming.shortfall())
+                raise incoming.shortfall()
         except FramingError as error:
-            self.fail(client, self.checker.refuse(str(error)), now)
+            self.fail(client, fault_of_framing(error), now)
             return
         assert incoming.head
-        outcome = self.checker.outcome_of(incoming, client.expected)
+        fault = self.checker.fault_of(incoming, client.expected)
+        outcome = self.ledger.ending(fault, now, incoming) if fault else OK
         client.incoming = None
         whole_request = client.state == READING
         if incoming.head.keep_alive and self.spec.keep_alive and whole_request:
@@ -365,6 +461,7 @@ class Loop:
         """Close the connection of *client*, whose response is whole, and let it go on."""
         self.record(client, client.outcome, client.done)
         self.disconnect(client)
+        client.failures = 0
         self.start_over(client)
 
     def check_closing(self) -> None:
@@ -381,7 +478,7 @@ class Loop:
                 self.finish(client)
 
     def record(self, client: Client, outcome: int, now: int) -> None:
-        """Record how and when the request of *client* ended."""
+        """Record when the request of *client* ended, and how: as the *outcome* of a tag says."""
         first = client.first if client.first >= client.sent else now
         self.recorder.add((client.intended, client.sent, first, now, client.tag | outcome))
 
@@ -389,13 +486,17 @@ class Loop:
         """Take *error*, which a call on the socket of *client* has raised."""
         if isinstance(error, BlockingIOError):
             return  # nothing to read after all, as select(2) warns: the epoll will tell
-        outcome = self.failure(error)
+        fault = self.fault_of(client, error)
         if client.state == CLOSING:  # the response was whole: how the server closes is its affair
             self.finish(client)
         elif client.state == IDLE:
             self.read(client, b"", clock())
         else:
-            self.fail(client, outcome, clock())
+            self.fail(client, fault, clock())
+
+    def fault_of(self, client: Client, error: OSError) -> Fault:
+        """Return why the request of *client* fails; raises *error* where it is ours."""
+        return fault_of_error(self.failure(error), error, client.incoming)
 
     def failure(self, error: OSError) -> int:
         """Return the outcome that *error* is; raises it where it is ours and not the server's."""
@@ -403,23 +504,32 @@ class Loop:
             raise error
         return FAILURES[error.errno]
 
-    def fail(self, client: Client, outcome: int, now: int) -> None:
-        """End the request and the connection of *client*, which pauses before it tries again.
+    def fail(self, client: Client, fault: Fault, now: int) -> None:
+        """End the request and the connection of *client*, and let it go on.
 
-        In an open loop it does not: the next request comes when it is due.
+        In a closed loop without thinks, it pauses before where it has failed again and again.
         """
-        self.record(client, outcome, now)
+        self.record(client, self.ledger.ending(fault, now, client.incoming), now)
         if client.state != PAUSING:
             self.disconnect(client)
-        if self.open_loop:
-            self.vacate(client)
-        else:
-            client.state = PAUSING
-            self.later(now + PAUSE_NS, lambda: self.begin_now(client))
+        if self.keeps_schedule:
+            self.start_over(client)
+            return
+        client.failures = client.failures + 1 if client.sent == client.opened else 1
+        self.away += 1
+        self.away_ns -= now
+        self.later(now + pause_after(client.failures), lambda: self.come_back(client))
+
+    def come_back(self, client: Client) -> None:
+        """Begin the next request of *client*, which has failed and paused."""
+        self.away -= 1
+        self.away_ns += clock()
+        self.begin_now(client)
 
     def disconnect(self, client: Client) -> None:
         """Close the socket of *client*; the epoll forgets it by that."""
         client.incoming = None
+        client.state = PAUSING
         self.depart(client.sock)
 
     def enter(self, client: BackgroundClient, sock: socket, events: int) -> None:
@@ -441,15 +551,19 @@ class Loop:
         heapq.heappush(self.timers, (when, next(self.order), call))
         self.next_check = min(self.next_check, when)
 
+    def waited_ns(self, client: Client, now: int) -> int:
+        """Return for how long the request of *client* has waited at *now*."""
+        return now - client.intended
+
     def check_times(self, now: int) -> None:
         """Give up the requests that have timed out; wake those who have paused enough."""
         if now >= self.next_sweep:
             self.next_sweep = now + self.timeout_ns // SWEEPS
             for client in self.everyone:
                 busy = client.state not in (PAUSING, IDLE, CLOSING)
-                if busy and now - client.intended >= self.timeout_ns:
-                    self.fail(client, TIMED_OUT, now)
-            for sample in give_up(self.waiting, now, self.timeout_ns):
+                if busy and self.waited_ns(client, now) >= self.timeout_ns:
+                    self.fail(client, timed_out(client.incoming), now)
+            for sample in give_up(self.waiting, now, self.timeout_ns, self.ledger):
                 self.recorder.add(sample)
                 self.never_begun += 1
         while self.timers and self.timers[0][0] <= now:

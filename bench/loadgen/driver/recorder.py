@@ -34,6 +34,11 @@ class Recorder:
         self.counting = False  # before the window everything is forgotten
         self.pending = memoryview(b"")  # what standard output did not take yet
 
+    @property
+    def has_any(self) -> bool:
+        """Whether any request has ended until now."""
+        return bool(self.recorded or self.fresh)
+
     def tidy(self) -> None:
         """Pack what is fresh; call it often, at moments when nobody waits for us."""
         self.recorded += len(self.fresh) // SAMPLE

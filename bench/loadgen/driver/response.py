@@ -16,9 +16,10 @@ from calcbench.bench.loadgen.driver.framing import (
     Incoming,
     parse_any_head,
     parse_head,
-    quote,
 )
-from calcbench.bench.schema.outcomes import HTTP_ERROR, OK, OUTCOMES, WRONG
+from calcbench.bench.loadgen.driver.ledger import Fault
+from calcbench.bench.loadgen.driver.quoting import quote
+from calcbench.bench.schema.outcomes import HTTP_ERROR, OK, WRONG
 
 if TYPE_CHECKING:
     from calcbench.bench.loadgen.spec import Ask
@@ -53,15 +54,13 @@ class Checker:
     """What the right responses to a load are; without an *ask*, those of a calculator.
 
     *lengths* holds the heads of right responses that need no second look, with the length of the
-    body behind them, where the connection stays. *first_failures* says of each outcome why the
-    first response that had it was not right.
+    body behind them, where the connection stays.
     """
 
     def __init__(self, ask: "Ask | None", *, keep_alive: bool) -> None:
         self.ask, self.keep_alive = ask, keep_alive
         self.heads: dict[bytes, Head] = {}
         self.lengths: dict[bytes, int] = {}
-        self.first_failures: dict[str, str] = {}
 
     def is_right_at_sight(self, data: bytes, expected: bytes | None) -> bool:
         """Tell whether *data* is the whole of a right response whose head was seen before."""
@@ -80,22 +79,22 @@ class Checker:
 
     def outcome_of(self, incoming: Incoming, expected: bytes | None) -> int:
         """Return the outcome of a whole response where *expected* is the right body, None: any."""
+        fault = self.fault_of(incoming, expected)
+        return fault.outcome if fault else OK
+
+    def fault_of(self, incoming: Incoming, expected: bytes | None) -> Fault | None:
+        """Return why a whole response is not right, None for one that is, as for `outcome_of`."""
         assert incoming.head
         if not self.is_right_status(incoming.head.status):
-            return self.refuse(f"its status is {incoming.head.status:03}", HTTP_ERROR)
+            return Fault(HTTP_ERROR, f"status {incoming.head.status:03}")
         if expected is None:
-            return OK
+            return None
         body = incoming.body
         if body == expected:
-            return OK
+            return None
         if not self.ask and incoming.size <= MAX_NUMBER and is_right(body, expected):
-            return OK
-        return self.refuse(f"its body is {quote(body)} and should be {quote(expected)}")
-
-    def refuse(self, why: str, outcome: int = WRONG) -> int:
-        """Return *outcome*, of a response that is not right; remember *why* if it is the first."""
-        self.first_failures.setdefault(OUTCOMES[outcome], why)
-        return outcome
+            return None
+        return Fault(WRONG, "wrong body", f"{quote(body)} should be {quote(expected)}")
 
     def is_right_status(self, status: int) -> bool:
         """Tell whether *status* is what was to be expected.

@@ -6,23 +6,21 @@ greenlet may be written as if it were alone: where it waits, gevent's hub runs t
 
 import errno
 import os
-from collections import deque
-from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any
 
 import gevent
-from gevent.event import Event
 from gevent.hub import Waiter
 from gevent.monkey import get_original
 
-from calcbench.bench.loadgen.driver.client import CLOSE_NS, PAUSE_NS
-from calcbench.bench.loadgen.driver.framing import FramingError
+from calcbench.bench.loadgen.driver.client import CLOSE_NS, pause_after
+from calcbench.bench.loadgen.driver.framing import FramingError, Incoming
+from calcbench.bench.loadgen.driver.ledger import Fault, fault_of_error, fault_of_framing
 from calcbench.bench.loadgen.driver.loop import FAILURES, NEVER, READ_SIZE, clock
-from calcbench.bench.loadgen.driver.response import Checker
-from calcbench.bench.loadgen.locust.reporter import Reporter
+from calcbench.bench.loadgen.driver.quoting import quote
+from calcbench.bench.loadgen.locust.client_loop import ClientLoop
 from calcbench.bench.loadgen.locust.timerfd import READABLE
 from calcbench.bench.loadgen.protocol import TAG_BITS, WAITED
-from calcbench.bench.loadgen.spec import LoadSpec, Request
 from calcbench.bench.schema.outcomes import OK
 
 # The plain socket, which Locust has replaced: we wait ourselves, before we read and not after.
@@ -30,39 +28,6 @@ Socket = get_original("socket", "socket")
 SOCK_STREAM, SOCK_NONBLOCK = 1, os.O_NONBLOCK
 IPPROTO_TCP, TCP_NODELAY, MSG_PEEK = 6, 1, 2
 WRITABLE = 2  # of gevent's watchers
-
-
-class ClientLoop(Protocol):
-    """What the loop of a worker offers to its clients; `calcbench.bench.loadgen.locust.loop`.
-
-    So much because clients are greenlets of one process that share the load: they read and change
-    its state themselves, without a call for each request. Only `fail` and `leave` ask it to act.
-    """
-
-    spec: LoadSpec
-    checker: Checker
-    target: tuple[int, Any]
-    reporter: Reporter
-    begun: Event
-    due: Iterator[int] | None
-    server_lingers: bool
-    is_over: bool
-    waiting: deque[int]
-    idle: "list[Client]"
-    vacant: "list[Client]"
-
-    @property
-    def take(self) -> Callable[[], Request]:
-        """Return the next request and its right response, when it is called."""
-        ...
-
-    def fail(self, error: Exception) -> None:
-        """End all of it because of *error*, which is ours and not the server's."""
-        ...
-
-    def leave(self) -> None:
-        """Take note that this client has ended."""
-        ...
 
 
 class Client:
@@ -77,18 +42,22 @@ class Client:
         self.either: Any = None
         self.waits_for: Any = None
         self.first = 0
+        self.incoming: Incoming | None = None  # what has come of the response
         self.intended = NEVER  # when the request that is out was due; NEVER between two
         self.waiter = Waiter(self.hub)
+        self.next_think: Callable[[], int] = int  # how long its user thinks, in nanoseconds
 
     def run(self) -> None:
         """Ask until the load is over; an error that is ours ends it for everybody."""
         loop = self.loop
         try:
             loop.begun.wait()
-            if loop.due is None:
-                self.ask_again_and_again()
-            else:
+            if loop.due is not None:
                 self.ask_when_due()
+            elif loop.spec.think_s:
+                self.ask_after_thinking()
+            else:
+                self.ask_again_and_again()
         except OSError as error:
             loop.fail(error)
         except Exception as error:  # a mistake of ours: Locust would go on without it
@@ -99,10 +68,25 @@ class Client:
             loop.leave()
 
     def ask_again_and_again(self) -> None:
-        """Be a client of a closed loop, which pauses after a failure."""
+        """Be a client of a closed loop, which pauses where it fails again and again."""
+        loop, failures = self.loop, 0
+        while not loop.is_over:
+            failures = 0 if self.ask(0) else failures + 1
+            if failures:
+                loop.away += 1
+                loop.away_ns -= clock()
+                gevent.sleep(pause_after(failures) / 1e9)
+                loop.away -= 1
+                loop.away_ns += clock()
+
+    def ask_after_thinking(self) -> None:
+        """Be a user, who thinks before each request."""
         while not self.loop.is_over:
-            if not self.ask(0):
-                gevent.sleep(PAUSE_NS / 1e9)
+            self.loop.think(self, clock())
+            due = self.waiter.get()
+            self.waiter.clear()
+            if due:
+                self.ask_afresh(due)
 
     def ask_when_due(self) -> None:
         """Be a client of an open loop."""
@@ -111,13 +95,20 @@ class Client:
             if loop.waiting:
                 self.ask(loop.waiting.popleft(), WAITED)
                 continue
-            (loop.idle if self.sock else loop.vacant).append(self)
+            if self.sock and loop.spec.reuse_first:
+                loop.free.appendleft(self)
+            else:
+                loop.free.append(self)
             due = self.waiter.get()
             self.waiter.clear()
             if due:
-                if self.sock and not self.is_quiet():
-                    self.hang_up()
-                self.ask(due)
+                self.ask_afresh(due)
+
+    def ask_afresh(self, due: int) -> None:
+        """Ask what was *due*, on the connection that there is unless the server has closed it."""
+        if self.sock and not self.is_quiet():
+            self.hang_up()
+        self.ask(due)
 
     def ask(self, intended: int, waited: int = 0) -> bool:
         """Ask one request and record it; tell whether the connection has not failed.
@@ -127,8 +118,8 @@ class Client:
         loop = self.loop
         request, expected = loop.take()
         sent = clock()
-        self.intended, self.first = intended or sent, 0
-        failed = False
+        self.intended, self.first, self.incoming = intended or sent, 0, None
+        fault, failed = None, False
         try:
             sock = self.sock or self.dial()
             whole_request = self.send(request)
@@ -136,55 +127,68 @@ class Client:
             data = sock.recv(READ_SIZE)
             done = clock()
             if whole_request and loop.checker.is_right_at_sight(data, expected):
-                self.first, outcome = done, OK
+                self.first = done
             else:
-                outcome, done = self.read(data, done, expected, whole_request)
+                fault, done = self.read(data, done, expected, whole_request)
         except FramingError as error:
-            outcome, done, failed = loop.checker.refuse(str(error)), clock(), True
+            fault, done, failed = fault_of_framing(error), clock(), True
         except OSError as error:
             if error.errno not in FAILURES:
                 raise
-            outcome, done, failed = FAILURES[error.errno], clock(), True
+            fault = fault_of_error(FAILURES[error.errno], error, self.incoming)
+            done, failed = clock(), True
         if failed:
             self.hang_up()
-        tag = self.base | waited | outcome
+        ending = loop.ledger.ending(fault, done, self.incoming) if fault else OK
+        tag = self.base | waited | ending
+        outcome = fault.outcome if fault else OK
         loop.reporter.add((self.intended, sent, self.first or done, done, tag), outcome)
         self.intended = NEVER
         return not failed
 
     def read(
         self, data: bytes, now: int, expected: bytes | None, whole_request: bool
-    ) -> tuple[int, int]:
-        """Read a response of which *data* came at *now*; return its outcome and when it was whole.
+    ) -> tuple[Fault | None, int]:
+        """Read a response of which *data* came at *now*; return its fault and when it was whole.
 
         Closes a connection that is not to be kept; so is one without *whole_request* on it. Raises
         OSError and FramingError.
         """
         loop = self.loop
         if not data:
-            raise ConnectionResetError(errno.ECONNRESET, "closed without a response")
+            raise ConnectionResetError(errno.ECONNRESET, "connection closed")
         self.first = now
-        incoming = loop.checker.incoming(expected)
+        self.incoming = incoming = loop.checker.incoming(expected)
         while data and not incoming.feed(data):
             data, now = self.receive()
         if not data and not incoming.ends_here():
-            raise FramingError(incoming.shortfall())
+            raise incoming.shortfall()
         assert incoming.head
-        outcome = loop.checker.outcome_of(incoming, expected)
+        fault = loop.checker.fault_of(incoming, expected)
         if not (incoming.head.keep_alive and loop.spec.keep_alive and whole_request):
             if data and whole_request and not loop.server_lingers:
                 self.wait_for_close()
             self.hang_up()
-        return outcome, now
+        return fault, now
 
     def wait_for_close(self) -> None:
         """Leave it for a moment to the server to close (RFC 9112 §9.6)."""
         try:
             with gevent.Timeout(CLOSE_NS / 1e9, TimeoutError(errno.ETIMEDOUT, "still open")):
-                if self.receive()[0]:
-                    raise FramingError("bytes after the end of the response")
+                if data := self.receive()[0]:
+                    self.incoming = None
+                    raise FramingError("bytes follow its end", quote(data), data)
         except OSError as error:  # the response was whole: how the server closes is its affair
             self.loop.server_lingers |= error.errno == errno.ETIMEDOUT
+
+    def connect(self) -> None:
+        """Open a connection for later; it is none where the server refuses."""
+        try:
+            self.dial()
+        except OSError as error:
+            self.hang_up()
+            if error.errno not in FAILURES:
+                raise
 
     def dial(self) -> Any:
         """Return a socket that is connecting; what is sent waits for that. Raises OSError."""
@@ -235,17 +239,14 @@ class Client:
 
     def expire(self) -> None:
         """Have the request time out that is out."""
-        self.hub.cancel_wait(self.waits_for, TimeoutError(errno.ETIMEDOUT, "no response in time"))
+        self.hub.cancel_wait(self.waits_for, TimeoutError(errno.ETIMEDOUT, "timed out"))
 
     def is_quiet(self) -> bool:
         """Tell whether the connection stands and nothing has come on it unasked."""
         try:
-            self.sock.recv(1)
-        except BlockingIOError:
-            return True
+            return not self.can_read()
         except OSError:
             return False
-        return False
 
     def hang_up(self) -> None:
         """Close the connection, if there is one."""

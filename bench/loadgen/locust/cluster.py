@@ -34,6 +34,7 @@ from calcbench.bench.loadgen.locust.messages import (
     Strangers,
     message_from_json,
     place,
+    plain,
 )
 from calcbench.bench.loadgen.locust.secret import VARIABLE, given_secret, new_secret
 from calcbench.bench.loadgen.locust.session import SPARE_S, LoadSession, needed_s
@@ -60,6 +61,9 @@ class WorkerProcess:
     name: str
     pid: int
     gone: str = ""
+
+
+ON_THIS_MACHINE = "; it is on this machine, and takes time from a server here"
 
 
 class Cluster:
@@ -259,7 +263,8 @@ class Cluster:
                 name = f"worker {number + 1} on {host} (process {pid})"
                 self.members[number] = WorkerProcess(name, pid)
                 if self.join:
-                    self.announce(f"{name} has joined")
+                    here = host == plain(socket.gethostname())
+                    self.announce(f"{name} has joined{ON_THIS_MACHINE if here else ''}")
             case Refused(host, why):
                 self.announce(f"a worker on {host} was turned away: {why}")
             case Strangers(1):

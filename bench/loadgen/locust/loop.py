@@ -1,7 +1,7 @@
 """One load in one worker: its clients, when their requests are due, and its window."""
 
 import gc
-import itertools
+import heapq
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -10,9 +10,18 @@ import gevent
 from gevent.event import Event
 
 from calcbench.bench.loadgen.driver.address import find
-from calcbench.bench.loadgen.driver.loop import NEVER, SWEEPS, clock
-from calcbench.bench.loadgen.driver.open_loop import due_times, give_up
-from calcbench.bench.loadgen.driver.process import DRAIN_NS, run_delay_ns
+from calcbench.bench.loadgen.driver.client import is_connected, is_connecting
+from calcbench.bench.loadgen.driver.ledger import Ledger
+from calcbench.bench.loadgen.driver.loop import (
+    CONNECT_AT_ONCE,
+    CONNECT_NS,
+    LOOK_NS,
+    NEVER,
+    SWEEPS,
+    clock,
+)
+from calcbench.bench.loadgen.driver.open_loop import due_times, give_up, think_times
+from calcbench.bench.loadgen.driver.process import DRAIN_NS
 from calcbench.bench.loadgen.driver.response import Checker
 from calcbench.bench.loadgen.locust.client import Client
 from calcbench.bench.loadgen.locust.reporter import Reporter
@@ -20,6 +29,7 @@ from calcbench.bench.loadgen.locust.timerfd import Alarm
 from calcbench.bench.loadgen.protocol import DriverError, DriverReport, Opened
 from calcbench.bench.loadgen.spec import LoadSpec, Ring
 from calcbench.bench.schema.outcomes import HTTP_ERROR, OK, TIMED_OUT, WRONG
+from calcbench.bench.system.procfs import own_run_delay_ns
 
 TAIL_S = 0.1  # of load behind the window: that of another worker may close a little later
 
@@ -31,7 +41,7 @@ class Loop:
         self.spec = spec
         self.target = find(spec)
         self.ring, self.checker = Ring(spec), Checker(spec.ask, keep_alive=spec.keep_alive)
-        self.take = self.ring.take
+        self.take, self.ledger = self.ring.take, Ledger()
         self.reporter = Reporter()
         self.begun, self.all_left = Event(), Event()
         self.is_over = False
@@ -41,13 +51,17 @@ class Loop:
         self.server_lingers = False  # whether it has once not closed what it should have
         self.never_begun = 0  # requests that were given up before they got a connection
 
+        self.unopened = 0  # connections that could not be opened before the load began
+        self.away = self.away_ns = 0  # clients that pause or think now, as in our driver's loop
+
         # Of an open loop: when requests are due, the next of them, those that wait for a
-        # connection, and the clients that have one and no request, or neither.
+        # connection, and the clients that have no request, in the order of their turns. Of users:
+        # a heap of when they will have thought, and their clients.
         self.due: Iterator[int] | None = None
         self.next_due = NEVER
         self.waiting: deque[int] = deque()
-        self.idle: list[Client] = []
-        self.vacant: list[Client] = []
+        self.free: deque[Client] = deque()
+        self.thinking: list[tuple[int, int, Client]] = []
         self.alarm: Alarm | None = None
 
     def perform(self) -> None:
@@ -84,20 +98,26 @@ class Loop:
             self.due = due_times(spec, start_ns)
             self.next_due = next(self.due)
             self.alarm = Alarm(self.send_what_is_due)
+        elif spec.think_s:
+            self.alarm = Alarm(self.wake_users)
+            for client, times in zip(self.clients, think_times(spec), strict=False):
+                client.next_think = times.__next__
         self.begun.set()
-        if self.alarm:
+        if self.due:
+            assert self.alarm
             self.alarm.set(self.next_due)
         self.all_left.wait(spec.warmup_s)
 
         reporter.tidy()
         reporter.counting = True
-        self.checker.first_failures.clear()
-        cpu, delay, opened = time.process_time_ns(), run_delay_ns(), clock()
+        self.ledger.renew()
+        cpu, delay, opened = time.process_time_ns(), own_run_delay_ns(), clock()
         reporter.send(Opened(opened))
+        away = self.away_until(opened)
         self.all_left.wait(spec.duration_s)
         closed = clock()
-        cpu, delay = time.process_time_ns() - cpu, run_delay_ns() - delay
-        in_flight = self.unfinished()
+        cpu, delay = time.process_time_ns() - cpu, own_run_delay_ns() - delay
+        in_flight, away = self.unfinished(), self.away_until(closed) - away
         self.all_left.wait(TAIL_S)
         while self.owes(closed) and not self.is_over:
             gevent.sleep(DRAIN_NS / 1e9)
@@ -114,16 +134,40 @@ class Loop:
             ended=sum(ways) - self.never_begun,
             unfinished=self.unfinished(),
             responses=ways[OK] + ways[WRONG] + ways[HTTP_ERROR],
-            first_failures=self.checker.first_failures,
+            failures=tuple(self.ledger.firsts),
+            unopened=self.unopened,
+            away_ns=away,
         )
+
+    def connect_all(self) -> None:
+        """Open the connections that clients keep, as `connect_all` of our driver's loop does."""
+        spec = self.spec
+        keeps = spec.think_s > 0 or (spec.rate > 0 and not spec.reuse_first)
+        if not (keeps and spec.keep_alive):
+            return
+        until = clock() + CONNECT_NS
+        for start in range(0, len(self.clients), CONNECT_AT_ONCE):
+            some = self.clients[start : start + CONNECT_AT_ONCE]
+            for client in some:
+                client.connect()
+            while any(client.sock and is_connecting(client.sock) for client in some):
+                if clock() >= until:
+                    break
+                gevent.sleep(LOOK_NS / 1e9)
+        opened = [client for client in self.clients if client.sock and is_connected(client.sock)]
+        self.unopened = len(self.clients) - len(opened)
 
     def unfinished(self) -> int:
         """Return how many requests have been sent and have not ended."""
         return sum(client.intended != NEVER for client in self.clients)
 
+    def away_until(self, now: int) -> int:
+        """Return for how long clients have paused or thought, as our driver's loop does."""
+        return self.away_ns + self.away * now
+
     def owes(self, closed: int) -> bool:
-        """Tell whether a request of an open loop that was due before *closed* has not ended."""
-        if not self.spec.rate:
+        """Tell whether a request that was due before *closed* has not ended, and must have."""
+        if not (self.spec.rate or self.spec.think_s):
             return False
         first = self.waiting[0] if self.waiting else NEVER
         return min(self.next_due, first, *(client.intended for client in self.clients)) < closed
@@ -134,13 +178,33 @@ class Loop:
         assert self.alarm
         while self.next_due <= clock() and not self.is_over:
             intended, self.next_due = self.next_due, next(self.due)
-            if self.idle:
-                self.idle.pop().waiter.switch(intended)
-            elif self.vacant:
-                self.vacant.pop().waiter.switch(intended)
+            if self.free:
+                self.free.popleft().waiter.switch(intended)
             else:
                 self.waiting.append(intended)
         if not self.is_over:  # or it would ring without end
+            self.alarm.set(self.next_due)
+
+    def think(self, client: Client, now: int) -> None:
+        """Have the user of *client* think from *now* on: its waiter gets the moment of the end."""
+        assert self.alarm
+        self.away += 1
+        self.away_ns -= now
+        heapq.heappush(self.thinking, (now + client.next_think(), client.base, client))
+        if self.thinking[0][0] != self.next_due:
+            self.next_due = self.thinking[0][0]
+            self.alarm.set(self.next_due)
+
+    def wake_users(self) -> None:
+        """Have every user ask who has thought enough."""
+        assert self.alarm
+        while self.next_due <= clock() and not self.is_over:
+            intended, _, client = heapq.heappop(self.thinking)
+            self.next_due = self.thinking[0][0] if self.thinking else NEVER
+            self.away -= 1
+            self.away_ns += intended
+            client.waiter.switch(intended)
+        if not self.is_over:
             self.alarm.set(self.next_due)
 
     def sweep(self) -> None:
@@ -152,7 +216,7 @@ class Loop:
             for client in self.clients:
                 if now - client.intended >= timeout_ns:
                     client.expire()
-            for sample in give_up(self.waiting, now, timeout_ns):
+            for sample in give_up(self.waiting, now, timeout_ns, self.ledger):
                 self.reporter.add(sample, TIMED_OUT)
                 self.never_begun += 1
 
@@ -164,10 +228,10 @@ class Loop:
     def end(self) -> None:
         """Begin no more requests; what waits for a connection now was due after the window."""
         self.is_over = True
-        for client in itertools.chain(self.idle, self.vacant):
+        for client in (*self.free, *(client for _, _, client in self.thinking)):
             gevent.get_hub().loop.run_callback(client.waiter.switch, 0)
-        self.idle.clear()
-        self.vacant.clear()
+        self.free.clear()
+        self.thinking.clear()
 
     def leave(self) -> None:
         """Take note that one of the clients has ended."""

@@ -11,8 +11,9 @@ LONGEST = 100  # of what is shown of a stranger's text; a name of a host has 64 
 # What the messages hold. It changes when they do, for versions change with a release only.
 # 1 had no number; with 2 `drive` became `spec`, and `answers` `responses`; with 3 a plan is called
 # a load spec, and a report holds no `opened_ns`, which its worker has sent before; with 4 there is
-# a secret, and reports are messages of their own.
-PROTOCOL = 4
+# a secret, and reports are messages of their own; with 5 a load spec has turns and thinks, and a
+# sample a number for its cause.
+PROTOCOL = 5
 
 # Messages of Locust's, from worker to master and back.
 HELLO = "calcbench-hello"  # who I am; the first thing that a worker says

@@ -5,13 +5,14 @@ import dataclasses
 import time
 from collections.abc import Iterator, Mapping
 
-from calcbench.bench.loadgen.collector import Collector, ReportReader
+from calcbench.bench.loadgen.collector import Collector
 from calcbench.bench.loadgen.locust.messages import plain
 from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.loadgen.protocol import NOBODY, SAMPLE, TAG_BITS, WAITED, ReportError
+from calcbench.bench.loadgen.report_reader import ReportReader
 from calcbench.bench.loadgen.spec import LoadSpec
 from calcbench.bench.schema.outcomes import OUTCOMES
-from calcbench.bench.system.cpu_time import group_cpu_ns
+from calcbench.bench.system.cpu_time import ServerClock
 from calcbench.core.errors import CalcbenchError
 
 NEVER = float("inf")
@@ -53,6 +54,7 @@ class LoadSession:
         self.lost: dict[int, str] = {}  # how those have gone whose report has not come
         self.collector = Collector([], [])
         self.opens = NEVER  # of `time.perf_counter_ns`
+        self.server_clock = ServerClock(spec.server_group)
         self.cpu_readings: list[tuple[int, int]] = []  # when, and the server's CPU until then
 
     def assign(self, shares: Mapping[int, int]) -> None:
@@ -148,8 +150,7 @@ class LoadSession:
     def read_cpu(self) -> None:
         """See what the server has used until now, if it is time to."""
         if time.perf_counter_ns() >= self.next_reading:
-            group = self.spec.server_group
-            self.cpu_readings.append((time.perf_counter_ns(), group_cpu_ns(group) if group else 0))
+            self.cpu_readings.append((time.perf_counter_ns(), self.server_clock.read()))
 
     def result(self, names: Mapping[int, str]) -> Observation:
         """Return what was seen together; *names* are those of the workers.

@@ -107,8 +107,9 @@ class JoinedWorker:
             spec = dataclasses.replace(spec, cpus=(), address="")
         self.reporter = Reporter()
         try:
-            prepare_process(spec)
+            prepare_process([spec])
             self.loop = Loop(spec)
+            self.loop.connect_all()
         except OSError as error:
             self.reporter.send(DriverError(str(error)))
             return
@@ -127,7 +128,7 @@ class JoinedWorker:
         if self.performing:
             self.performing.kill()
         while not ConnectionUser.clients.empty():
-            ConnectionUser.clients.get()
+            ConnectionUser.clients.get().hang_up()
         self.loop = self.performing = None
 
     def report(self, **_: Any) -> None:

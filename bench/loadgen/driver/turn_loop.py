@@ -1,0 +1,128 @@
+"""A driver's loop that rests between its turns: nobody begins a request, nobody is forgotten."""
+
+import select
+import sys
+
+from calcbench.bench.loadgen.driver.client import IDLE, PAUSING, Client
+from calcbench.bench.loadgen.driver.loop import NEVER, SWEEPS, Loop, clock
+from calcbench.bench.loadgen.driver.open_loop import due_times
+from calcbench.bench.loadgen.driver.recorder import Recorder
+from calcbench.bench.loadgen.spec import LoadSpec
+
+SETTLE_NS = 5_000_000  # between two looks whether all that was due in a window has ended
+
+
+class Neighbour:
+    """Another loop in whose turn responses of *loop* may come: it reads them at once."""
+
+    state = -1  # none of a client's: the loop calls `ready`
+
+    def __init__(self, loop: "TurnLoop") -> None:
+        self.loop = loop
+
+    def ready(self) -> None:
+        """Read what has come."""
+        self.loop.catch_up()
+
+
+class TurnLoop(Loop):
+    """A loop that rests between its turns; meanwhile its clients are *free*."""
+
+    def __init__(self, spec: LoadSpec, recorder: Recorder) -> None:
+        super().__init__(spec, recorder)
+        self.asks_next = self.after_response
+        # Who waits on between turns: for which request, and for how long that was not our turn.
+        self.absences: dict[Client, tuple[int, int]] = {}
+        self.rested = self.left = clock()  # since when nobody begins a request; the end of a turn
+        self.free.clear()
+        self.free.extend(self.everyone)
+        self.shift = 0  # by how much an open loop's schedule is behind
+        self.due_later = 0
+        if self.open_loop:
+            self.due = (due + self.shift for due in due_times(spec, self.left))
+            self.due_later = next(self.due)
+        self.epoll.register(sys.stdin.fileno(), select.EPOLLIN)
+        self.resting = False
+        self.rest()
+
+    def rest(self) -> None:
+        """Have nobody begin a request any more."""
+        self.resting, self.after_response, self.rested = True, self.park, clock()
+        if self.next_due != NEVER:
+            self.due_later, self.next_due = self.next_due, NEVER
+
+    def park(self, client: Client) -> None:
+        """Keep *client*, which has a connection and no request, for the next turn."""
+        client.state = IDLE
+        self.put_back(client)
+
+    def begin_now(self, client: Client) -> None:
+        """Begin a request of a closed loop on a new connection, or in the next turn."""
+        if self.resting:
+            self.free.append(client)
+        else:
+            super().begin_now(client)
+
+    def vacate(self, client: Client) -> None:
+        """Have *client* without a connection ready for a request of an open loop."""
+        if self.resting:
+            self.free.append(client)
+        else:
+            super().vacate(client)
+
+    def resume(self) -> None:
+        """Begin a turn."""
+        self.catch_up()  # a server may have closed a connection meanwhile
+        now = clock()
+        for client in self.busy():
+            self.absences[client] = client.intended, self.absent_ns(client) + now - self.left
+        self.resting, self.after_response = False, self.asks_next
+        if self.open_loop:
+            pause = now - self.rested
+            self.shift += pause
+            self.next_due = self.due_later + pause
+            self.waiting.extend([self.waiting.popleft() + pause for _ in range(len(self.waiting))])
+            self.send_what_is_due(now)
+            return
+        rested = list(self.free)
+        self.free.clear()
+        for client in rested:
+            begin = self.ask_again if client.state == IDLE else self.begin_now
+            begin(client)
+
+    def drain(self, since: int, until: int, look_ns: int) -> None:
+        """Ask no more; wait until what was begun *since* has ended, or *until* then."""
+        self.rest()
+        while (now := clock()) < until and not self.stopped:
+            if all(client.sent < since for client in self.busy()):
+                break
+            self.run_until(min(now + look_ns, until))
+        self.left = clock()
+
+    def finish_window(self, closed: int) -> None:
+        """Go on until all that an open loop had due before *closed* has ended, or timed out."""
+        until = closed + self.timeout_ns + self.timeout_ns // SWEEPS
+        while self.open_loop and not self.stopped and self.owes(closed) and clock() < until:
+            self.run_until(clock() + SETTLE_NS)
+
+    def busy(self) -> list[Client]:
+        """Return the clients whose request is out."""
+        return [client for client in self.everyone if client.state not in (PAUSING, IDLE)]
+
+    def catch_up(self) -> None:
+        """Read what came while another one has the turn."""
+        for fd, _ in self.epoll.poll(0):
+            client = self.clients.get(fd)
+            if client is not None:
+                self.advance(client)
+            elif fd == 0:
+                self.stopped = True
+
+    def absent_ns(self, client: Client) -> int:
+        """Return for how long of the present request of *client* it was not our turn."""
+        intended, away_ns = self.absences.get(client, (0, 0))
+        return away_ns if intended == client.intended else 0
+
+    def waited_ns(self, client: Client, now: int) -> int:
+        """Return for how long the request of *client* has waited at *now* in its own turns."""
+        return now - client.intended - self.absent_ns(client)

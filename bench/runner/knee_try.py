@@ -1,0 +1,90 @@
+"""One try of a search for the highest rate: whether it kept the objective, or cannot tell.
+
+A response time counts from when a request was due. So a try that keeps the objective keeps it
+however late the driver was; one that does not says nothing of the server where that may be the
+driver's doing.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+from calcbench.bench.analysis.summary import summarise_condition, why_not
+from calcbench.bench.analysis.thresholds import Threshold
+from calcbench.bench.diagnosis.classify import classify
+from calcbench.bench.diagnosis.failures import is_servers_failure
+from calcbench.bench.diagnosis.lateness import MOST_RATIO, whose_lateness
+from calcbench.bench.schema.evidence import Evidence
+from calcbench.bench.schema.judgements import CONTENDED, DRIVER_BOUND, INVALID
+from calcbench.bench.schema.result import Measurement
+from calcbench.bench.units import format_rate
+from calcbench.bench.views.lateness import show_range
+
+ACHIEVED_RATIO = 0.95  # of what is offered must be answered in time
+FAILED_RATIO = 0.001  # of what is asked may fail
+
+KEPT, NOT_KEPT, UNKNOWN = "kept", "not kept", "cannot tell"
+
+
+@dataclass(frozen=True)
+class Try:
+    """One measurement at *rate*, what came of it, and why, in words.
+
+    Where that cannot be told because the driver was late, *late_ns* is how late 99 in 100 of its
+    requests left at most, and *whose* says by whose doing.
+    """
+
+    rate: float
+    outcome: str
+    why: str
+    late_ns: int = 0
+    whose: str = ""
+
+
+def judge_try(measurement: Measurement, objective: Threshold, folder: Path) -> Try:
+    """Return whether *measurement*, of an open loop, kept the *objective*."""
+    rate, outcomes = measurement.offered_per_s, measurement.outcomes
+    if measurement.status == "unavailable":
+        return Try(rate, UNKNOWN, measurement.reason)
+    if is_servers_failure(measurement):
+        return Try(rate, NOT_KEPT, measurement.reason)
+    if not outcomes.ok or outcomes.failed > FAILED_RATIO * outcomes.total:
+        what = f"{outcomes.failed:,} of {outcomes.total:,} failed"
+        if causes := sorted(measurement.failures, key=lambda failure: -failure.count):
+            what += f", most by {causes[0].why}"
+        # A server that is not there fails too; that is for the reason to say.
+        return Try(rate, NOT_KEPT if outcomes.total else UNKNOWN, measurement.reason or what)
+    if measurement.status != "ok" or measurement.judgement == INVALID:
+        return Try(rate, UNKNOWN, why_not(measurement))
+    row = summarise_condition(measurement.condition, [measurement], folder)
+    due = rate * measurement.elapsed_ns / 1e9
+    # One may fall beside the window.
+    answered = measurement.right_responses + 1 >= ACHIEVED_RATIO * due
+    metric = objective.metric
+    if answered and metric.median(row) < objective.limit:
+        return Try(rate, KEPT, f"{metric.name} {metric.text(row)}")
+    judgeable = answered and bound_by_lateness(measurement.evidence)  # by the lower end
+    if measurement.judgement == DRIVER_BOUND and not judgeable:
+        return late_try(measurement, why_not(measurement))
+    if answered and metric.least(row) < objective.limit:
+        seen = f"{metric.name} {show_range(row, metric)}, for the driver was late"
+        return late_try(measurement, seen)
+    reasons = measurement.evidence.reasons[: measurement.judgement == CONTENDED]
+    seen = f"{metric.name} {metric.text(row)}"
+    if not answered:
+        seen = f"only {format_rate(row.throughput.median)} got right responses"
+    return Try(rate, NOT_KEPT, "; ".join([seen, *reasons]))
+
+
+def late_try(measurement: Measurement, why: str) -> Try:
+    """Return that *measurement* tells nothing, *why*, and the driver's lateness if that counts."""
+    evidence, rate = measurement.evidence, measurement.offered_per_s
+    if (evidence.lateness_error_ratio or 0) <= MOST_RATIO:
+        return Try(rate, UNKNOWN, why)
+    return Try(rate, UNKNOWN, why, evidence.lateness_p99_ns or 0, whose_lateness(evidence))
+
+
+def bound_by_lateness(evidence: Evidence) -> bool:
+    """Tell whether nothing but its lateness makes a measurement the driver's."""
+    late = (evidence.lateness_error_ratio or 0) > MOST_RATIO
+    return late and classify(dataclasses.replace(evidence, driver_fault="")).name != DRIVER_BOUND

@@ -1,0 +1,56 @@
+"""Say how servers were measured: by turns in slices, or each in one window."""
+
+from collections.abc import Iterable
+
+from calcbench.bench.schema.condition import Condition
+from calcbench.bench.schema.plan import SLICES
+from calcbench.bench.schema.result import Measurement, Run
+from calcbench.bench.units import format_ns
+from calcbench.bench.views.wording import plural
+
+WINDOWS_LEGEND = "windows: each server was measured in one piece, one server after the other"
+SLICES_LEGEND = (
+    "slices: the servers of one workload and number of clients were up together and took turns, in"
+    " an order drawn anew each time, {} of each turn counted; what disturbs the machine disturbs"
+    " all of them alike"
+)
+
+
+def interleaving_legend(run: Run) -> str:
+    """Return how the servers of *run* were measured, in a sentence; nothing for a single one."""
+    lengths = sorted(
+        measurement.evidence.slice_ns
+        for measurement in run.measurements
+        if in_slices(measurement) and measurement.evidence.slice_ns
+    )
+    if not lengths:
+        servers = {measurement.condition.strategy for measurement in run.measurements}
+        return WINDOWS_LEGEND if len(servers) > 1 else ""
+    shortest, longest = format_ns(lengths[0]), format_ns(lengths[-1])
+    return SLICES_LEGEND.format(shortest if shortest == longest else f"{shortest} to {longest}")
+
+
+def in_slices(measurement: Measurement) -> bool:
+    """Tell whether *measurement* was made in slices."""
+    return (measurement.evidence.slices or 1) > 1
+
+
+def window_remarks(measurements: Iterable[Measurement], run: Run) -> list[str]:
+    """Say which of *measurements* were made in windows though the others took turns."""
+    if run.plan.interleave != SLICES:
+        return []
+    made: dict[Condition, list[bool]] = {}
+    for measurement in measurements:
+        if measurement.elapsed_ns:
+            made.setdefault(measurement.condition, []).append(in_slices(measurement))
+    if not any(map(any, made.values())):
+        return []
+    found = []
+    for condition, sliced in made.items():
+        windows = sliced.count(False)
+        if windows:
+            rounds = "" if windows == len(sliced) else f" ({windows} {plural(windows, 'round')})"
+            found.append(f"{condition.strategy} at {condition.connections:,}{rounds}")
+    if not found:
+        return []
+    return [f"in one window and not in slices: {', '.join(sorted(found))}"]

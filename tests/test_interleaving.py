@@ -1,0 +1,185 @@
+"""Who takes turns with whom, what is said of it, and a whole race by turns."""
+
+import dataclasses
+import itertools
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import pytest
+from builders import make_condition, make_measurement, make_run
+
+from calcbench.bench.diagnosis.classify import classify
+from calcbench.bench.diagnosis.failures import is_servers_failure
+from calcbench.bench.runner.launched import among_strategies
+from calcbench.bench.runner.race import race
+from calcbench.bench.runner.subject import Setup, Subject
+from calcbench.bench.schema.condition import Condition
+from calcbench.bench.schema.evidence import Evidence
+from calcbench.bench.schema.judgements import CONTENDED, SERVER_BOUND
+from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, LOCUST, SLICES, WRK, Plan
+from calcbench.bench.schema.reader import read_run
+from calcbench.bench.schema.result import Measurement, Run
+from calcbench.bench.views.interleaving import interleaving_legend, window_remarks
+from calcbench.core.errors import CalcbenchError, UsageError
+from calcbench.core.serving.launcher import Server, ServerSpec, launch
+
+PLAN = Plan(
+    ("fork", "selectors", "threadpool:workers=4"),
+    ("add", "wait=10ms"),
+    (KEEP_ALIVE, CLOSE),
+    (8, 200),
+    interleave=SLICES,
+    control="fork",
+)
+
+
+def in_order(groups: Iterable[list[Condition]]) -> list[Condition]:
+    return list(itertools.chain.from_iterable(groups))
+
+
+def test_lets_those_take_turns_that_differ_in_the_strategy_alone() -> None:
+    groups = PLAN.groups(1)
+
+    assert sorted(in_order(groups), key=str) == sorted(PLAN.conditions(), key=str)
+    for group in groups:
+        assert len({(one.workload, one.reuse, one.connections) for one in group}) == 1
+        few = group[0].connections == 8
+        assert len(group) == (3 if few else 1)  # many connections cost a driver too much
+    assert [len(group) for group in groups] != sorted(len(group) for group in groups)
+    assert groups != PLAN.groups(2)
+
+
+def test_leaves_those_out_that_would_disturb_the_others() -> None:
+    plan = dataclasses.replace(PLAN, connections=(8,), workloads=("add",), reuses=(CLOSE,))
+    groups = plan.groups(1, alone=["fork"])
+    names = sorted(sorted(one.strategy for one in group) for group in groups)
+
+    assert names == [["fork"], ["fork (again)"], ["selectors", "threadpool:workers=4"]]
+
+
+def test_lets_nobody_take_turns_in_windows() -> None:
+    plan = dataclasses.replace(PLAN, interleave="windows")
+
+    assert [[one] for one in plan.order(3)] == plan.groups(3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"engine": WRK}, "own driver"),
+        ({"engine": LOCUST}, "own driver"),
+        ({"drivers": 2}, "2 drivers"),
+        ({"behaviours": ("idle=3",)}, "--behaviour"),
+        ({"interleave": "slice"}, "did you mean 'slices'"),
+    ],
+)
+def test_refuses_turns_where_they_would_mislead(changes: dict[str, object], word: str) -> None:
+    with pytest.raises(UsageError, match=word):
+        dataclasses.replace(PLAN, **changes)  # type: ignore[arg-type]
+
+
+def race_of(folder: Path, idle: dict[str, float]) -> tuple[Run, list[list[str]]]:
+    """Race where each computes *idle* of a core out of its turn; also return who took turns."""
+    together: list[list[str]] = []
+
+    def one(condition: Condition, number: int, ratio: float | None) -> Measurement:
+        return make_measurement(condition, number, evidence=Evidence(idle_cpu_ratio=ratio))
+
+    def alone(_: Setup, condition: Condition, number: int, __: int) -> Measurement:
+        together.append([condition.strategy])
+        return one(condition, number, None)
+
+    def by_turns(
+        _: Setup, conditions: Sequence[Condition], number: int, __: int
+    ) -> list[Measurement]:
+        together.append(sorted(condition.strategy for condition in conditions))
+        return [one(condition, number, idle[condition.strategy]) for condition in conditions]
+
+    plan = Plan(tuple(idle), connections=(8,), rounds=3, interleave=SLICES)
+    subject = Subject(alone, {}, measure_together=by_turns)
+    return race(plan, subject, folder / "run"), together
+
+
+def test_measures_a_restless_server_alone_from_the_next_round_on(tmp_path: Path) -> None:
+    idle = {"blocking": 0.001, "fork": 0.3, "selectors": 0.0}
+    run, together = race_of(tmp_path, idle)
+
+    assert together[0] == sorted(idle)
+    assert sorted(together[1:3]) == sorted(together[3:]) == [["blocking", "selectors"], ["fork"]]
+    assert len(run.measurements) == 9
+
+
+def test_says_who_disturbed_whom() -> None:
+    seen = Evidence(neighbour="busy", neighbour_cpu_ratio=0.31, settled=True)
+
+    judgement = classify(seen)
+    assert judgement.name == CONTENDED
+    assert judgement.why == ("busy used 31% of a core while it was not its turn",)
+    quiet = dataclasses.replace(seen, neighbour_cpu_ratio=0.01)
+    assert classify(quiet).name == SERVER_BOUND
+
+
+def measured(strategy: str, slices: int | None, number: int = 1) -> Measurement:
+    seen = Evidence(slices=slices, slice_ns=600_000_000 // slices if slices else None)
+    return make_measurement(make_condition(strategy), number, evidence=seen)
+
+
+def test_says_how_it_was_measured() -> None:
+    slices = make_run(PLAN, measured("fork", 60), measured("selectors", 6), measured("a", 1))
+    windows = make_run(PLAN, measured("fork", None), measured("selectors", 1))
+
+    assert "10.0 ms to 100 ms of each turn" in interleaving_legend(slices)
+    assert interleaving_legend(windows).startswith("windows: ")
+    assert interleaving_legend(make_run(PLAN, measured("fork", None))) == ""  # in place of what?
+
+
+def test_says_who_was_too_slow_for_slices() -> None:
+    mixed = [
+        measured("fork", 60),
+        measured("blocking", 1),
+        measured("fork", 60, 2),
+        measured("blocking", 1, 2),
+        measured("selectors", 60),
+        measured("selectors", 1, 2),
+    ]
+
+    assert window_remarks(mixed, make_run(PLAN)) == [
+        "in one window and not in slices: blocking at 8, selectors at 8 (1 round)"
+    ]
+    assert window_remarks(mixed[1:2], make_run(PLAN)) == []
+    in_windows = make_run(dataclasses.replace(PLAN, interleave="windows"))
+    assert window_remarks(mixed, in_windows) == []
+
+
+@pytest.mark.slow
+def test_races_by_turns_past_a_server_that_does_not_start(tmp_path: Path) -> None:
+    def start(spec: ServerSpec, host: str) -> Server:
+        if spec.strategy == "fork":
+            raise CalcbenchError("no")
+        return launch(spec, host)
+
+    plan = Plan(
+        ("selectors", "fork", "threadpool"),
+        connections=(3,),
+        duration_s=0.2,
+        warmup_s=0.05,
+        rounds=2,
+        timeout_s=5.0,
+        interleave=SLICES,
+        control="selectors",
+    )
+    run = race(plan, among_strategies(plan, start), tmp_path / "run")
+
+    assert read_run(tmp_path / "run") == run
+    assert [one.condition for one in run.measurements] == in_order(plan.groups(1) + plan.groups(2))
+    for one in run.measurements:
+        if one.condition.strategy == "fork":
+            assert is_servers_failure(one)
+        else:
+            assert one.status == "ok", one.reason
+            assert one.evidence.slices is not None
+            assert one.evidence.idle_cpu_ratio is not None
+            assert one.evidence.unaccounted == 0
+            assert one.server_cpu_ns > 0
+            assert one.driver_cpu_ns > 0
+            assert one.resource_usage is not None

@@ -1,0 +1,347 @@
+"""The driver's lateness: what it does to each figure, where it decides one, and whose it is."""
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from builders import make_condition, make_measurement, make_observation, make_row, make_run
+from numpy.typing import NDArray
+from truth import LONG_S, always, response_to, truth, until
+
+from calcbench.bench.analysis.compare import Pair, compare_all, judge_change, judge_row
+from calcbench.bench.analysis.lateness import least_quantiles
+from calcbench.bench.analysis.metrics import P50, P99
+from calcbench.bench.analysis.quantiles import quantile
+from calcbench.bench.analysis.ranking import compare, tiers
+from calcbench.bench.analysis.summary import Row, Summary, spread, summarise
+from calcbench.bench.analysis.thresholds import BROKEN, CANNOT_TELL, parse_threshold
+from calcbench.bench.diagnosis.evidence import Assessment, ServerWatch, assess
+from calcbench.bench.diagnosis.lateness import lateness_error, whose_lateness
+from calcbench.bench.loadgen.observation import Observation
+from calcbench.bench.loadgen.pool import Drivers
+from calcbench.bench.loadgen.spec import LoadSpec
+from calcbench.bench.schema.evidence import Evidence
+from calcbench.bench.schema.histogram import Histograms, sorted_times
+from calcbench.bench.schema.judgements import DRIVER_BOUND, SERVER_BOUND
+from calcbench.bench.schema.lateness import lateness, overdue_ns, prompt_times
+from calcbench.bench.schema.outcomes import Outcomes
+from calcbench.bench.schema.plan import Plan
+from calcbench.bench.schema.samples import compact, expand, write_samples
+from calcbench.bench.schema.store import prepare_folder
+from calcbench.bench.system.cpus import Pinning
+from calcbench.bench.system.usage import Life
+from calcbench.bench.views.captions import notes
+from calcbench.bench.views.charts import draw
+from calcbench.bench.views.lateness import TAIL
+from calcbench.bench.views.table import plain_lines
+
+MS = 1_000_000
+S = 1000 * MS
+Column = NDArray[np.int64]
+Samples = dict[str, Column]
+
+
+def open_loop(due: Column, late: Column, took: Column, waited: Column | None = None) -> Samples:
+    """Return the samples of requests that were *late* and then *took* so long."""
+    sent = due + late
+    return {
+        "intended_ns": due,
+        "sent_ns": sent,
+        "first_ns": sent + took,
+        "done_ns": sent + took,
+        "latency_ns": late + took,
+        "client": np.arange(len(due)) % 8,
+        "outcome": np.zeros(len(due), np.int64),
+        "waited": np.zeros(len(due), np.int64) if waited is None else waited,
+    }
+
+
+def every(count: int, gap_ns: int) -> Column:
+    return np.arange(count, dtype=np.int64) * gap_ns
+
+
+def one_at_a_time(sent: Column, took_ns: int) -> Column:
+    """Return when a server that does one thing at a time is done with what is *sent* to it."""
+    done, free = [], 0
+    for moment in sent.tolist():
+        free = max(free, moment) + took_ns
+        done.append(free)
+    return np.array(done)
+
+
+def judged(samples: Samples, rate: float) -> Assessment:
+    count = len(samples["intended_ns"])
+    elapsed_ns = round(count / rate * 1e9)
+    seen = make_observation(
+        elapsed_ns=elapsed_ns,
+        outcomes=Outcomes(ok=count),
+        responses=int((samples["done_ns"] <= elapsed_ns).sum()),
+        carried_ns=tuple(range(0, int(samples["latency_ns"].min()), round(1e9 / rate))),
+        offered_per_s=rate,
+        samples=samples,
+        driver_cpu_ns=elapsed_ns // 100,
+    )
+    return assess(seen, ServerWatch([], (), Life(0, 0, 0)), make_condition(), Pinning(), None)
+
+
+@pytest.mark.parametrize(
+    ("rate", "late_ms", "each", "took_ms", "counts"),
+    [
+        (42, 3, 20, 900, True),  # one in 20 is 3 ms late, and all take 900 ms
+        (42, 30, 4, 900, True),  # even 30 ms are little of it
+        (42, 300, 20, 900, False),
+        (1_000, 0.9, 2, 0.1, True),  # as long as a machine takes to wake a process
+        (1_000, 5, 20, 1, False),
+        (42, 30, 100, 900, True),  # the last of few leaves behind the window
+        (1_000, 5, 1_000, 1, True),  # too few to be in any quantile that is reported
+    ],
+)
+def test_refuses_a_round_only_where_lateness_changes_a_figure(
+    rate: int, late_ms: float, each: int, took_ms: float, counts: bool
+) -> None:
+    due = every(4_200, S // rate)
+    late = np.where(np.arange(4_200) % each == 0, round(late_ms * MS), 0)
+    result = judged(open_loop(due, late, np.full(4_200, round(took_ms * MS))), rate)
+
+    assert result.judgement.name == (SERVER_BOUND if counts else DRIVER_BOUND)
+    assert bool(result.evidence.driver_fault) == (not counts)
+    if not counts:
+        assert "the driver was late" in result.judgement.why[0]
+
+
+def test_blames_nobody_but_the_server_for_a_wait_for_a_connection() -> None:
+    due = every(1_000, MS)
+    waits = np.full(1_000, 50 * MS)
+    samples = open_loop(due, waits, np.full(1_000, MS), waited=np.ones(1_000, np.int64))
+
+    assert not lateness(samples).any()
+    assert (prompt_times(samples) == 51 * MS).all()
+    assert judged(samples, 1_000).evidence.lateness_error_ratio == 0
+
+
+@pytest.mark.parametrize("took_ns", [MS // 10, MS, 19 * MS // 10])
+def test_encloses_what_a_driver_that_is_in_time_would_have_seen(took_ns: int) -> None:
+    """It is away for 100 ms, and then 50 requests stand in line behind each other."""
+    due = every(2_000, 2 * MS)
+    away, back = 1 * S, 1 * S + 100 * MS
+    late = np.where((due >= away) & (due < back), back - due, 0)
+    samples = open_loop(due, late, one_at_a_time(due + late, took_ns) - due - late)
+    in_time = one_at_a_time(due, took_ns) - due
+    burst = late > 0
+
+    assert lateness(samples)[burst].tolist() == [100 * MS] * 50
+    assert (prompt_times(samples)[burst] <= in_time[burst]).all()
+    assert (in_time <= samples["latency_ns"]).all()
+    # Less what each one itself was late would not be enough: it has waited for those before it.
+    service = samples["done_ns"] - samples["sent_ns"]
+    assert (service[burst][1:] > in_time[burst][1:]).all()
+
+
+@pytest.mark.parametrize("share", [0.002, 0.05, 0.3])
+@pytest.mark.parametrize("level", [0.5, 0.9, 0.99])
+def test_allows_for_reading_as_late_as_sending(level: float, share: float) -> None:
+    draw = np.random.default_rng(3)
+    count = 20_000
+
+    usual = 20_000  # ns that every send and every read takes
+
+    def away() -> Column:
+        stall = draw.uniform(5 * MS, 15 * MS, count)
+        return np.where(draw.random(count) < share, stall, usual).astype(np.int64)
+
+    truth_ns = draw.exponential(2 * MS, count).astype(np.int64) + MS
+    samples = open_loop(every(count, 20 * MS), away(), truth_ns + away())
+    [least] = least_quantiles(samples, level)
+    most = quantile(np.sort(samples["latency_ns"]), level)
+    right = quantile(np.sort(truth_ns), level) + usual
+
+    assert least <= right <= most
+    # What is seldom does not make the bar useless where it cannot matter.
+    assert share > 0.1 or level > 0.9 or least > 0.7 * right
+
+
+def test_counts_a_burst_as_late_as_its_first_also_where_connections_run_out() -> None:
+    due = every(10, MS)
+    sent = np.array([9, 9, 9, 10, 11, 12, 13, 14, 15, 16]) * MS
+    waited = np.array([0, 0, 0, 1, 1, 1, 1, 1, 1, 1])
+    samples = open_loop(due, sent - due, np.full(10, MS), waited)
+
+    assert lateness(samples).tolist() == [9 * MS] * 10
+
+
+def test_adds_up_for_how_long_the_driver_was_missed() -> None:
+    due = np.array([0, 10, 20, 500]) * MS
+    late = np.array([30, 20, 10, 100]) * MS
+    samples = open_loop(due, late, np.full(4, MS))
+
+    assert overdue_ns(samples, S) == (30 + 100) * MS
+    assert overdue_ns(samples, 550 * MS) == (30 + 50) * MS
+
+
+def test_knows_no_lateness_of_older_files() -> None:
+    samples = open_loop(every(100, MS), np.full(100, 5 * MS), np.full(100, MS))
+    del samples["waited"]
+
+    assert sorted_times(samples, "prompt") == pytest.approx([6 * MS] * 100)
+    assert lateness_error(samples).ratio == 0
+
+
+def test_keeps_the_lower_ends_of_what_it_folds_and_writes() -> None:
+    late = np.where(np.arange(3_000) % 10 == 0, 8 * MS, 0)
+    samples = open_loop(every(3_000, MS), late, np.full(3_000, 5 * MS))
+    folded = Histograms(open_loop=True)
+    for start in (0, 1_000, 2_000):
+        folded.add({name: column[start : start + 1_000] for name, column in samples.items()})
+    for kept in (folded.columns(), expand(compact(samples))):
+        for q in (0.5, 0.9, 0.99):
+            found = quantile(sorted_times(kept, "prompt"), q)
+
+            assert found == pytest.approx(quantile(np.sort(prompt_times(samples)), q), rel=0.001)
+            assert least_quantiles(kept, q) == pytest.approx(least_quantiles(samples, q), rel=0.001)
+        assert lateness_error(kept).matters
+
+
+@pytest.mark.parametrize(
+    ("seen", "word"),
+    [
+        (
+            {"driver_delay_ratio": 0.15},
+            "other programs on the driver's core, for which it waited 15%",
+        ),
+        ({"steal_ratio": 0.12}, "the host of this machine, which gave a core to others for 12%"),
+        ({"driver_cpu_ratio": 0.9}, "the driver itself, which was computing for 90%"),
+        (
+            {"driver_delay_ratio": 0.01, "steal_ratio": 0.01},
+            "this machine's timer, which woke the driver too late",
+        ),
+    ],
+)
+def test_says_whose_the_lateness_is(seen: dict[str, Any], word: str) -> None:
+    assert word in whose_lateness(Evidence(overdue_ratio=0.2, **seen))
+
+
+def race_row(strategy: str, p99_ms: float, least_ms: float) -> Row:
+    shaken = [0.99, 1.0, 1.01, 0.995, 1.005, 1.0, 0.99, 1.01, 1.0, 0.995]
+    return make_row(
+        make_condition(strategy),
+        [100.0] * len(shaken),
+        offered_per_s=100.0,
+        p50_ns=spread(MS * one for one in shaken),
+        p99_ns=spread(p99_ms * MS * one for one in shaken),
+        prompt_p50_ns=spread(MS * one for one in shaken),
+        prompt_p99_ns=spread(least_ms * MS * one for one in reversed(shaken)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("least_ms", "clear"),
+    [
+        (20.0, True),  # of the slower one nothing is lateness
+        (13.0, True),
+        (9.0, False),  # without its lateness the slower one is faster
+        (10.0, False),
+    ],
+)
+def test_puts_in_order_only_what_lateness_cannot_turn(least_ms: float, clear: bool) -> None:
+    fast, slow = race_row("fork", 10, 10), race_row("selectors", 20, least_ms)
+    comparison = compare(fast, slow, P99)
+
+    assert comparison.behind == clear
+    assert not comparison.ahead
+    assert len(tiers([fast, slow], P99)) == (2 if clear else 1)
+    assert comparison.low <= comparison.ratio <= comparison.high
+    assert compare(fast, slow, P50).ratio == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("least_ms", "held"), [(20.0, True), (9.0, False)])
+def test_tells_a_change_only_where_lateness_cannot_turn_it(least_ms: float, held: bool) -> None:
+    pair = Pair(race_row("fork", 10, 10), race_row("fork", 20, least_ms))
+    changes = {one.metric.name: one.verdict for one in compare_all([pair])}
+    rises, high = (parse_threshold(text) for text in ("p99>50%", "p99>15ms"))
+    broken = BROKEN if held else CANNOT_TELL
+
+    assert changes["p99"].startswith("worse" if held else "no clear difference")
+    assert judge_change(rises, pair).status == broken
+    assert judge_row(high, pair.second).status == broken
+
+
+def test_shows_how_much_of_a_latency_may_be_lateness() -> None:
+    late, prompt = race_row("fork", 12.4, 9.1), race_row("selectors", 20, 20)
+    condition = late.condition
+    plan = Plan(("fork", "selectors"), connections=(8,), rate=100.0)
+    run = make_run(plan, make_measurement(condition))
+    summary = Summary(4, "run", partial=False, rows=(late, prompt))
+    text = "\n".join(plain_lines(summary, run))
+    figure = draw(summary, run, P99)
+    tails = [line for line in figure.axes[0].lines if line.get_linestyle() == ":"]
+
+    assert "≤12.4" in text
+    assert "fork at 8, without the driver's lateness and with it: p99 9.10 to 12.4 ms" in text
+    assert text.count("≤:") == 1
+    assert "selectors at 8, without" not in text
+    assert TAIL in notes([late, prompt], P99)
+    assert TAIL not in notes([prompt], P99)
+    assert TAIL not in notes([late, prompt], P50)
+    assert tails[1].get_xdata() == pytest.approx([9.1, 12.4])
+    assert tails[0].get_xdata() == pytest.approx([20.0, 20.0])
+
+
+def test_summarises_both_ends(tmp_path: Path) -> None:
+    prepare_folder(tmp_path)
+    late = np.where(np.arange(1_000) % 20 == 0, 8 * MS, 0)
+    samples = open_loop(every(1_000, MS), late, np.full(1_000, 5 * MS))
+    write_samples(tmp_path, "samples/1.npz", compact(samples))
+    condition = make_condition("fork")
+    one = make_measurement(condition, samples="samples/1.npz", offered_per_s=1_000.0)
+    plan = Plan(("fork",), connections=(8,), rate=1_000.0)
+    [row] = summarise(make_run(plan, one), tmp_path).rows
+
+    assert (row.p99_ns.median, row.prompt_p99_ns.median) == (13 * MS, 5 * MS)
+    assert row.prompt_p50_ns.median == row.p50_ns.median == 5 * MS
+    assert (row.max_ns.median, row.prompt_max_ns.median) == (13 * MS, 5 * MS)
+
+
+@pytest.mark.slow
+def test_finds_late_what_was_due_while_the_driver_stood_still() -> None:
+    """Whatever else this machine does: nobody sends while stopped, so every bound is certain."""
+
+    def measure(duration_s: float) -> tuple[Observation, int, int]:
+        with truth(always(response_to)) as port, Drivers() as drivers:
+            pid = drivers.processes[0].process.pid
+            load = LoadSpec("127.0.0.1", port, 8, True, duration_s, 0.1, LONG_S, rate=200)
+            times: list[int] = []
+
+            def stop() -> None:
+                time.sleep(load.warmup_s + duration_s / 3)
+                os.kill(pid, signal.SIGSTOP)
+                os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOWAIT)
+                times.append(time.perf_counter_ns())
+                time.sleep(0.2)
+                times.append(time.perf_counter_ns())
+                os.kill(pid, signal.SIGCONT)
+
+            thread = threading.Thread(target=stop)
+            thread.start()
+            observation = drivers.drive(load)
+            thread.join()
+        stopped_ns, went_on_ns = (moment - observation.opened_ns for moment in times)
+        return observation, stopped_ns, went_on_ns
+
+    observation, stopped_ns, went_on_ns = until(
+        lambda seen: seen[1] > 0 and seen[2] < 0.9 * seen[0].elapsed_ns, measure, 1.0
+    )
+    samples = observation.samples
+    due = samples["intended_ns"]
+    meanwhile = (due > stopped_ns) & (due < went_on_ns)
+
+    assert meanwhile.sum() >= (went_on_ns - stopped_ns) * 200 // S - 1
+    assert (lateness(samples)[meanwhile] >= (went_on_ns - due[meanwhile])).all()
+    # They went out together, so each may have waited for all of them.
+    assert lateness(samples)[meanwhile].min() >= went_on_ns - due[meanwhile].min()
+    assert not observation.in_time
+    assert lateness_error(samples).quantile in ("p50", "p90", "p99")
