@@ -96,7 +96,7 @@ def test_survives_json() -> None:
         ({"rate": 1e300}, "rate 1e.300 should be from 0.001 to 400,000 requests per second"),
         ({"rate": 0.0}, "rate 0 should be from"),
         ({"think_s": 1e-9}, "think 1e-09 should be from 0.001 to 86,400 seconds"),
-        ({"thinking": "constan"}, "no thinking 'constan'; did you mean 'constant'"),
+        ({"thinking": "constat"}, "no thinking 'constat'; did you mean 'constant'"),
         ({"think_s": 1.0, "rate": 5.0}, "users who think and a rate do not go together"),
         ({"think_s": 1.0, "engine": "wrk"}, "users who think and --engine wrk do not go together"),
         ({"rate": 500_000.0, "drivers": 0}, "drivers 0 should be from 1 to 256"),
