@@ -15,13 +15,14 @@ The history of `SUMMARY_VERSION`:
 
 import collections
 import dataclasses
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from calcbench.bench.analysis.inference import median_interval
-from calcbench.bench.analysis.quantiles import quantile
+from calcbench.bench.analysis.quantiles import Reading, quantile
 from calcbench.bench.schema.condition import Condition, group_by
 from calcbench.bench.schema.histogram import sorted_times
 from calcbench.bench.schema.judgements import DRIVER_BOUND, UNRANKED
@@ -42,7 +43,9 @@ class Spread:
     """One figure over the rounds: the median, the lowest and the highest; all 0 for no rounds.
 
     *interval* is where the median lies with 95 % confidence, None for fewer than three rounds.
-    *values* are the figure of each round, in the order of the rounds.
+    *values* are the figure of each round, in the order of the rounds. Of some rounds only a lower
+    bound may be known: *censored* says of which, and is empty where of none. Such a *median* is
+    *at_least* what it says, and the interval has no upper end.
     """
 
     median: float = 0
@@ -51,6 +54,8 @@ class Spread:
     rounds: int = 0
     interval: tuple[float, float] | None = None
     values: tuple[float, ...] = ()
+    at_least: bool = False
+    censored: tuple[bool, ...] = ()
 
 
 NOTHING = Spread()
@@ -120,14 +125,32 @@ class Summary:
         return next((row for row in self.rows if row.condition == condition), None)
 
 
-def spread(values: Iterable[float]) -> Spread:
-    """Return the lower median, the lowest and the highest of *values*, one for each round."""
-    values = tuple(values)
-    ordered = sorted(values)
-    if not ordered:
+def spread(values: Iterable[float | Reading]) -> Spread:
+    """Return the lower median, the lowest and the highest of *values*, one for each round.
+
+    Of *values* that are only known to be *at_least* so large, the median of the bounds is a bound
+    of the median; it is more where none of those up to it is such a one.
+    """
+    readings = [one if isinstance(one, Reading) else Reading(one) for one in values]
+    if not readings:
         return NOTHING
-    median = ordered[(len(ordered) - 1) // 2]
-    return Spread(median, ordered[0], ordered[-1], len(ordered), median_interval(values), values)
+    ordered = sorted(readings)
+    middle = (len(ordered) - 1) // 2
+    plain = tuple(one.value for one in readings)
+    interval = median_interval(plain)
+    censored = tuple(one.at_least for one in readings)
+    if interval and any(censored):
+        interval = (interval[0], math.inf)
+    return Spread(
+        ordered[middle].value,
+        ordered[0].value,
+        ordered[-1].value,
+        len(ordered),
+        interval,
+        plain,
+        any(one.at_least for one in ordered[: middle + 1]),
+        censored if any(censored) else (),
+    )
 
 
 def summarise(run: Run, folder: Path) -> Summary:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Samples = dict[str, NDArray[np.int64]]  # equally long columns, one place for each request
+    Counts = tuple[NDArray[np.int64], NDArray[np.int64]]  # values, and how often each is there
 
 COLUMNS = ("sent_ns", "latency_ns", "client", "outcome")
 DERIVED = ("intended_ns", "first_ns", "done_ns")
