@@ -19,7 +19,7 @@ from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.reader import read_run
 from calcbench.bench.schema.samples import write_samples
 from calcbench.bench.schema.store import prepare_folder, write_run
-from calcbench.bench.views.compare_table import change_interval, percent
+from calcbench.bench.views.gate import change_interval, percent
 from calcbench.core.errors import UsageError
 
 NOISE = (1.00, 0.98, 1.02, 0.99, 1.01, 0.97, 1.03, 1.005)
@@ -178,8 +178,10 @@ def test_warns_where_more_than_the_strategy_differs(
     text = compare(first, second, capsys=capsys)[1]
 
     assert "Not the same Python: None and 3.13.1" in text
-    assert "Not the same load: a closed loop and 500/s, constant with idle=3" in text
-    assert "Not the same limits and deadlines: the defaults and max_body=9" in text
+    assert text.splitlines()[0] == (
+        "Not a whole comparison: not the same load: a closed loop and 500/s, constant with idle=3;"
+        " not the same limits and deadlines: the defaults and max_body=9"
+    )
     assert "one result" not in text
     assert "A and B are the same result" in compare(first, first, capsys=capsys)[1]
 

@@ -80,6 +80,7 @@ class Waits:
         self.times = times[~leaves]
         self.reached = (self.total - waiting * shares.cumprod())[~leaves]
         self.last = len(places)
+        self.in_vain = int(counts[~leaves][self.last :].sum())  # of those at the end
 
     def quantile(self, q: float) -> Reading:
         """Return the smallest time within which at least a fraction *q* of requests ended.

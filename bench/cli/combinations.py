@@ -17,6 +17,7 @@ APART: tuple[tuple[str, str, str], ...] = (
     ("--find-knee", "--precision", KNEE),
     ("--find-knee", "--most-rounds", KNEE),
     ("--find-knee", "--control", KNEE),
+    ("--find-knee", "--fail-if", "its objective is that of --slo"),
     ("--find-knee", "--engine wrk", NOT_WRK),
     ("--rate", "--engine wrk", NOT_WRK),
     ("--rate", "--precision", "the rate already says how much is answered"),
@@ -32,7 +33,7 @@ NEEDED: tuple[tuple[str, tuple[str, ...], str], ...] = (
     (
         "--slo",
         ("--find-knee",),
-        "it is the objective of a search; for a result see compare --fail-if",
+        "it is the objective of a search; for a race see --fail-if",
     ),
     ("--arrivals", ("--rate", "--find-knee"), "in a closed loop the responses set the pace"),
     ("--most-rounds", ("--precision",), "it limits how long that goes on; without it see --rounds"),

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,17 +17,24 @@ from calcbench.bench.cli.run_options import MOST_CONNECTIONS
 from calcbench.bench.cli.worker import LOCUST_PORT
 from calcbench.core.errors import UsageError
 
+if TYPE_CHECKING:
+    from calcbench.bench.analysis.thresholds import Threshold
+
 LOAD_OPTIONS = ("rate", "arrivals", "drivers", "engine", "join", "master_port")
 PRECISION_OPTIONS = ("precision", "most_rounds", "control", "find_knee", "slo")
 
 
 @dataclass(frozen=True)
 class Output:
-    """Where a result goes: into a folder in *out*, and to the terminal as the user wants it."""
+    """Where a result goes: into a folder in *out*, and to the terminal as the user wants it.
+
+    The exit status says what comes of the *thresholds*.
+    """
 
     out: Path
     as_json: bool
     quiet: bool
+    thresholds: "tuple[Threshold, ...]" = ()
 
 
 @dataclass(frozen=True)
@@ -76,7 +83,17 @@ def measuring_fields(params: dict[str, Any]) -> tuple[dict[str, Any], Output]:
         "rounds": params.pop("rounds"),
         "seed": params.pop("seed"),
     }
-    return fields, Output(params.pop("out"), params.pop("as_json"), params.pop("quiet"))
+    thresholds = limits(params.pop("thresholds"))
+    return fields, Output(params.pop("out"), params.pop("as_json"), params.pop("quiet"), thresholds)
+
+
+def limits(texts: Sequence[str]) -> "tuple[Threshold, ...]":
+    """Return the thresholds that *texts* state; raises UsageError."""
+    if not texts:
+        return ()
+    from calcbench.bench.analysis.thresholds import parse_limits  # it takes numpy's time to load
+
+    return parse_limits(texts)
 
 
 def load_fields(ctx: click.Context, params: dict[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from calcbench.bench.cli.progress import progress_on_terminal
 from calcbench.bench.loadgen.locust.secret import need_locust
 from calcbench.bench.schema.behaviours import mix
 from calcbench.bench.schema.plan import LOCUST, Plan
-from calcbench.bench.system.terminal import echo, echo_json
+from calcbench.bench.system.terminal import echo, echo_json, one_line
 from calcbench.core.errors import CalcbenchError, UsageError
 
 if TYPE_CHECKING:
@@ -85,10 +85,13 @@ def run_plan(plan: Plan, subject: "Subject", output: Output) -> int:
 
     Raises KeyboardInterrupt after showing what there is of an interrupted race.
     """
+    from calcbench.bench.analysis.compare import judge_rows
     from calcbench.bench.analysis.summary import summarise
+    from calcbench.bench.analysis.thresholds import BROKEN, exit_status
     from calcbench.bench.cli.doctor import prepare_race
     from calcbench.bench.loadgen.locust.cluster import cluster_of
     from calcbench.bench.runner.race import Interrupted, race
+    from calcbench.bench.views.gate import judged_as_json, judged_lines
     from calcbench.bench.views.report import print_report, write_views
 
     interrupted = False
@@ -115,18 +118,22 @@ def run_plan(plan: Plan, subject: "Subject", output: Output) -> int:
     try:
         write_views(summary, run, folder)
     finally:  # a disk that is too full for charts takes nothing from the table
+        judged = judge_rows(output.thresholds, summary)
         if output.as_json:
-            echo_json(whole_result(summary, run))
+            echo_json(whole_result(summary, run) | (judged_as_json(judged) if judged else {}))
         if output.quiet:
             echo(str(folder), err=output.as_json)
         else:
             print_report(summary, run, folder, sys.stderr if output.as_json else sys.stdout)
+            for line in judged_lines(judged):
+                echo(one_line(line), err=output.as_json)
     if interrupted:
         raise KeyboardInterrupt
     why = "the reasons are below the table"
     if output.quiet:
         why = f"{shlex.join(['calcbench', 'report', str(folder)])} says why"
-    return exit_status_of(summary, run, why)
+    status = exit_status(judged)
+    return status if status == BROKEN else exit_status_of(summary, run, why) or status
 
 
 def address_of(plan: Plan, subject: "Subject") -> str:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from calcbench.bench.schema.evidence import WrkFigures
 from calcbench.bench.schema.outcomes import Outcomes
-from calcbench.bench.schema.samples import compact
+from calcbench.bench.schema.samples import IN_FLIGHT, compact
 from calcbench.bench.units import format_ns
 
 if TYPE_CHECKING:
@@ -41,9 +41,11 @@ class Observation:
     """What drivers have seen in their window; most names are those of `Measurement`.
 
     *opened_ns* is when the window opened, of the monotonic clock. *responses* counts the right
-    responses that came within the window; in an open loop *outcomes* are those of the requests that
-    were due within it. *late* of those were sent more than `LATE_NS` after they were due though a
-    connection was free, the worst by *lateness_ns*, and *waited* found none free.
+    responses that came within the window, and *in_flight_ns* says for how long each request of a
+    closed loop had waited that had not ended when it closed; in an open loop *outcomes* are those
+    of the requests that were due within it. *late* of those were sent more than `LATE_NS` after
+    they were due though a connection was free, the worst by *lateness_ns*, and *waited* found none
+    free.
     *driver_delay_ns* is for how long the drivers waited for a core of theirs. *background* is what
     the others have met, by behaviour. *begun* requests, of which *ended* have an outcome and
     *unfinished* have not, are all since the drivers started. *histograms* take the place of
@@ -56,7 +58,7 @@ class Observation:
     elapsed_ns: int
     outcomes: Outcomes
     clients_served: int
-    in_flight: int
+    in_flight_ns: tuple[int, ...]
     server_cpu_ns: int
     driver_cpu_ns: int
     samples: "Samples"
@@ -86,7 +88,15 @@ class Observation:
     @property
     def columns(self) -> "Samples":
         """What a file of samples holds of it."""
-        return self.histograms.columns() if self.histograms else compact(self.samples)
+        import numpy as np
+
+        columns = self.histograms.columns() if self.histograms else compact(self.samples)
+        return columns | {IN_FLIGHT: np.array(self.in_flight_ns, np.int64)}
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests of a closed loop had not ended when the window closed."""
+        return len(self.in_flight_ns)
 
     @property
     def closed_ns(self) -> int:

@@ -53,7 +53,8 @@ class DriverReport:
 
     The driver computed for *driver_cpu_ns* and was ready to, but waited for its core, for
     *driver_delay_ns*; the server computed for *server_cpu_ns*, 0 where the driver does not look.
-    *in_flight* requests had not ended when the window closed. *background* counts what clients
+    Of the requests that had not ended when the window closed, *in_flight_ns* says for how long
+    each had waited by then. *background* counts what clients
     beside those that are measured have met in it, by behaviour, and *first_failures* says, by
     outcome, why the first response in it was not right.
 
@@ -65,7 +66,7 @@ class DriverReport:
     driver_cpu_ns: int
     driver_delay_ns: int
     server_cpu_ns: int
-    in_flight: int
+    in_flight_ns: tuple[int, ...]
     begun: int
     ended: int
     unfinished: int
@@ -77,6 +78,8 @@ class DriverReport:
         for name, value in vars(self).items():
             if isinstance(value, int):
                 check_range(name, value, least=int(name == "elapsed_ns"))
+        for waited_ns in self.in_flight_ns:
+            check_range("in_flight_ns", waited_ns)
         for counts in self.background.values():
             for name, value in counts.items():
                 check_range(name, value)

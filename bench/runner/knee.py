@@ -145,7 +145,9 @@ def judge_try(measurement: Measurement, objective: Threshold, folder: Path) -> T
         return Try(rate, NOT_KEPT, f"only {format_rate(row.throughput.median)} were answered")
     value = objective.metric.median(row)
     seen = f"{objective.metric.name} {objective.metric.text(row)}"
-    return Try(rate, KEPT if value < objective.limit else NOT_KEPT, seen)
+    # Of a value that is a lower bound nobody knows that it is below the limit.
+    kept = value < objective.limit and not objective.metric.is_bound(row)
+    return Try(rate, KEPT if kept else NOT_KEPT, seen)
 
 
 def find_knees(

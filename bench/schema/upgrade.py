@@ -9,13 +9,15 @@
    seen is null, and no key is left out.
 4. A measurement says what its server printed, and has the SHA-256 of its file of samples. A run is
    written as it is measured, a line for each measurement, so that one without an end can be read.
+5. A file of samples has for how long the requests that were in flight at the end had waited, and
+   one of histograms has those of the requests that got no right response.
 """
 
 import re
 from collections.abc import Mapping
 from typing import Any
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 # What version 2 called the parts of its evidence and of its resources.
 EVIDENCE = {

@@ -5,7 +5,7 @@ Pure functions of the summary. They claim only what the numbers hold.
 
 from collections.abc import Sequence
 
-from calcbench.bench.analysis.metrics import INTERVAL_ROUNDS, Metric
+from calcbench.bench.analysis.metrics import INTERVAL_ROUNDS, THROUGHPUT, Metric
 from calcbench.bench.analysis.ranking import (
     Contests,
     compare,
@@ -29,6 +29,7 @@ from calcbench.bench.views.wording import (
     served,
 )
 
+ARROW = "Arrow: more than that, for the requests that got no right response took longer."
 REASON_LENGTH = 160  # characters of it on a chart; all of it is below the table and in the files
 DRIVER_LIMIT = 0.95  # share of its core from which the driver may have been what was measured
 
@@ -87,8 +88,8 @@ def level_or_ahead(row: Row, best: Row, metric: Metric) -> bool:
     return not (comparison.ahead if metric.more_is_better else comparison.behind)
 
 
-def notes(rows: Sequence[Row]) -> list[str]:
-    """Say, in one sentence each, what the lines of a panel leave out or must not hide.
+def notes(rows: Sequence[Row], metric: Metric = THROUGHPUT) -> list[str]:
+    """Say, in one sentence each, what a panel's lines of *metric* leave out or must not hide.
 
     They begin in upper case, but for a strategy's name, which stays as it is typed.
     """
@@ -110,6 +111,8 @@ def notes(rows: Sequence[Row]) -> list[str]:
     if starved:
         who = enumerate_few([f"{name}{NO_BREAK}{count}" for name, count in starved.items()])
         found.insert(0, f"Open marker: only some clients got a right response ({who}).")
+    if any(row.status == "ok" and metric.is_bound(row) for row in rows):
+        found.insert(0, ARROW)
     return found
 
 

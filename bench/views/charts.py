@@ -109,7 +109,7 @@ def draw(summary: Summary, run: Run, metric: Metric, *, models: bool = False) ->
     dashes = {curve.dash for one in beside for drawn in one.values() for curve in drawn}
     words = " ".join([footer(run), *(what for dash, what in MODELS.items() if dash in dashes)])
     labels = measure_labels(styles(row.condition.strategy for row in summary.rows))
-    page = lay_out(shown, labels, [headline(metric, rows) for rows in shown], words)
+    page = lay_out(shown, labels, [headline(metric, rows) for rows in shown], words, metric)
     figure = Figure(figsize=(WIDTH, page.height), dpi=DPI)
     FigureCanvasAgg(figure)
 
@@ -173,7 +173,11 @@ class Page:
 
 
 def lay_out(
-    panels: list[list[Row]], labels: dict[str, Label], headlines: list[str], footer: str
+    panels: list[list[Row]],
+    labels: dict[str, Label],
+    headlines: list[str],
+    footer: str,
+    metric: Metric,
 ) -> Page:
     """Return a page with room for all *panels*, with the *labels* of each and all the words."""
     across = min(len(panels), 2)
@@ -191,7 +195,7 @@ def lay_out(
 
     # From the top down: first how far below the upper edge everything ends.
     found = [wrap_to_width([text], cell - 0.3, MIDDLE) for text in headlines]
-    noted = [wrap_to_width(notes(rows), cell - 0.3, SMALL) for rows in panels]
+    noted = [wrap_to_width(notes(rows, metric), cell - 0.3, SMALL) for rows in panels]
     depth, tops, bottoms = HEADER, [], []
     for first in range(0, len(panels), across):
         row = slice(first, first + across)

@@ -27,6 +27,8 @@ TICK_APART = 0.45  # inches that two numbers below the horizontal axis need
 EDGE = 0.4  # inches from the ends of a horizontal axis to the first and the last number on it
 ASIDE = 0.07  # inches between strategies at the same number of connections
 MARKER = 10  # points
+ARROW = 30  # points, from a marker to where its true place may be
+ARROW_ROOM = 1.4  # for it on an axis, as a ratio of the value
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def draw_lines(
     lines = lines_of(rows)
     models = [(name, curve) for name, found in (beside or {}).items() for curve in found]
     modelled = [value for _, curve in models for value in curve.points.values()]
-    shown = [value for row in with_figures(rows) for value in metric.of(row)]
+    shown = values_of(rows, metric)
     scale_values(ax.yaxis, shown + modelled)
     at = scale_levels(ax, levels, width)
     ax.set_xlabel("connections at once")
@@ -83,6 +85,9 @@ def draw_lines(
             x, (low, median, high) = at[level] + aside, metric.of(row)
             ax.plot([x, x], [low, high], color=style.colour, linewidth=5, alpha=0.35, zorder=2)
             draw_marker(ax, x, median, row, style)
+            if metric.is_bound(row):
+                draw_arrow(ax, (x, median), (0, ARROW), style)
+                write_beside(ax, metric.text(row), (x, median), (8, ARROW / 2))
         last = max(line)
         ends[name] = label_end(ax, at[last] + aside, metric.median(line[last]))
     name_lines(ax, ends, labels, size)
@@ -91,6 +96,42 @@ def draw_lines(
 def with_figures(rows: Iterable[Row]) -> list[Row]:
     """Return those of *rows* that hold figures."""
     return [row for row in rows if row.status == "ok"]
+
+
+def values_of(rows: Iterable[Row], metric: Metric) -> list[float]:
+    """Return what an axis must have room for that shows *metric* of *rows*."""
+    known = with_figures(rows)
+    values = [value for row in known for value in metric.of(row)]
+    return values + [ARROW_ROOM * metric.median(row) for row in known if metric.is_bound(row)]
+
+
+def draw_arrow(
+    ax: "Axes", start: tuple[float, float], reach: tuple[float, float], style: Style
+) -> None:
+    """Draw an arrow from the point *start* that goes so many points across and up."""
+    ax.annotate(
+        "",
+        start,
+        xytext=reach,
+        textcoords="offset points",
+        arrowprops={"arrowstyle": "<|-", "color": style.colour, "linewidth": 2, "shrinkA": 0},
+        annotation_clip=False,
+        zorder=4,
+    )
+
+
+def write_beside(
+    ax: "Axes", text: str, point: tuple[float, float], offset: tuple[float, float]
+) -> None:
+    """Write *text* so many points across and up from *point*."""
+    ax.annotate(
+        text,
+        point,
+        xytext=offset,
+        textcoords="offset points",
+        va="center",
+        annotation_clip=False,
+    )
 
 
 def draw_marker(ax: "Axes", x: float, y: float, row: Row, style: Style) -> None:
@@ -192,7 +233,7 @@ def draw_bars(
 ) -> None:
     """Draw a bar with its spread for each strategy of *rows* that was measured, best on top."""
     bars = sorted(with_figures(rows), key=metric.median, reverse=not metric.more_is_better)
-    scale_values(ax.xaxis, [value for row in bars for value in metric.of(row)])
+    scale_values(ax.xaxis, values_of(bars, metric))
     start = ax.get_xlim()[0]
     # In points. Without a zero, a bar's length means nothing.
     width = 2 if scale_note(ax.xaxis) else 11
@@ -219,14 +260,10 @@ def draw_bars(
             zorder=3,
         )
         draw_marker(ax, median, place, row, style)
-        ax.annotate(
-            metric.text(row),
-            (high, place),
-            xytext=(14, 0),
-            textcoords="offset points",
-            va="center",
-            annotation_clip=False,
-        )
+        if metric.is_bound(row):
+            draw_arrow(ax, (high, place), (ARROW, 0), style)
+        gap = 14 + ARROW * metric.is_bound(row)
+        write_beside(ax, metric.text(row), (high, place), (gap, 0))
     ax.set_xlabel(metric.axis + scale_note(ax.xaxis))
     ax.set_ylim(-0.6, max(len(bars), 1) - 0.4)
     names = [row.condition.strategy for row in bars]

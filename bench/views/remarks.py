@@ -3,13 +3,14 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+from calcbench.bench.analysis.metrics import show_bound
 from calcbench.bench.analysis.summary import Row, Spread
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.evidence import WrkFigures
 from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Measurement, Run
 from calcbench.bench.units import format_number, format_rate
-from calcbench.bench.views.wording import plural
+from calcbench.bench.views.wording import describe_failures, plural
 
 IDLE = "idle"  # the behaviour of clients that ask nothing
 # What a background client has met, as a sentence says it; whatever else is counted is an outcome.
@@ -31,11 +32,22 @@ def remarks(rows: Sequence[Row], run: Run) -> list[str]:
     conditions = {row.condition for row in rows}
     shown = [measurement for measurement in run.measurements if measurement.condition in conditions]
     return [
+        *failed_remarks(rows),
         *schedule_remarks(rows, run.plan),
         *background_remarks(shown),
         *wrk_remarks(shown),
         *folded_remark(shown),
         *printed_remarks(shown),
+    ]
+
+
+def failed_remarks(rows: Iterable[Row]) -> list[str]:
+    """Say of whom requests failed, which part of all, and in which way."""
+    return [
+        f"failed with {row.condition.strategy} at {row.condition.connections:,}:"
+        f" {describe_failures(row.all_outcomes)}"
+        for row in rows
+        if row.all_outcomes.failed
     ]
 
 
@@ -58,7 +70,10 @@ def schedule_remarks(rows: Sequence[Row], plan: Plan) -> list[str]:
 
 def two_quantiles(p50: Spread, p99: Spread) -> str:
     """Return two quantiles in milliseconds."""
-    return f"p50 {format_number(p50.median / 1e6)} ms, p99 {format_number(p99.median / 1e6)} ms"
+    return ", ".join(
+        f"{name} {show_bound(one)}{format_number(one.median / 1e6)} ms"
+        for name, one in (("p50", p50), ("p99", p99))
+    )
 
 
 def background_remarks(measurements: Iterable[Measurement]) -> list[str]:

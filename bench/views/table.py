@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
+from calcbench.bench.analysis.metrics import P50, P99, show_bound
 from calcbench.bench.analysis.ranking import leading, numbered_tiers, rankable, tier_numbers
 from calcbench.bench.analysis.summary import Row, Spread, Summary
 from calcbench.bench.schema.condition import Condition
@@ -19,7 +20,15 @@ from calcbench.bench.views.captions import doubts, failure_notes
 from calcbench.bench.views.remarks import remarks
 from calcbench.bench.views.standing import are_close, figures
 from calcbench.bench.views.text_table import aligned, places_of
-from calcbench.bench.views.wording import break_name, mark, marks, panel_heading, panels, served
+from calcbench.bench.views.wording import (
+    break_name,
+    mark,
+    marks,
+    panel_heading,
+    panels,
+    percent_of,
+    served,
+)
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -50,8 +59,11 @@ HEADINGS = (
 )
 LEGEND = (
     "all figures: medians of the rounds; req/s: right responses per second; ±: 95% interval of the"
-    " median; served: clients that got a right response; tier: each is measurably better than the"
-    " next; same tier: no measurable difference"
+    " median; served: clients that got a right response; errors: share of the requests that failed;"
+    " tier: each is measurably better than the next; same tier: no measurable difference"
+)
+BOUND_LEGEND = (
+    ">: longer than that, and nobody knows how much: so many requests got no right response"
 )
 NO_TIER_LEGEND = (
     "–: not ranked, because some clients got no right response, only one round counts, or a mark"
@@ -132,11 +144,11 @@ def cells_of_row(row: Row, tier: str, *, lost: bool) -> list[str]:
         *start,
         mark(row) + format_number(float(row.throughput.median)),
         show_spread(row.throughput),
-        format_number(row.p50_ns.median / 1e6),
-        format_number(row.p99_ns.median / 1e6),
+        show_bound(row.p50_ns) + format_number(row.p50_ns.median / 1e6),
+        show_bound(row.p99_ns) + format_number(row.p99_ns.median / 1e6),
         show_median(row.cpu_us_per_request),
         served(row),
-        format_number(row.outcomes.failed),
+        percent_of(row.outcomes.failed_ratio) if row.outcomes.failed else "0",
     ]
 
 
@@ -208,7 +220,11 @@ def legends(shown: Sequence[Section]) -> list[str]:
         return []
     signs = {cells[HEADINGS.index("tier")] for section in shown for cells in section.rows}
     beside = ((NO_TIER, NO_TIER_LEGEND), (CONTROL, AGAIN_LEGEND))
-    return [LEGEND, *(legend for sign, legend in beside if sign in signs)]
+    found = [LEGEND, *(legend for sign, legend in beside if sign in signs)]
+    rows = [row for section in shown for row in section.sources]
+    if any(metric.is_bound(row) for row in rows for metric in (P50, P99)):
+        found.append(BOUND_LEGEND)
+    return found
 
 
 def partial_note(run: Run) -> str:

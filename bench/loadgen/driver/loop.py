@@ -136,6 +136,14 @@ class Loop:
         """Return how many requests have been sent and have not ended."""
         return sum(client.state not in (PAUSING, IDLE) for client in self.everyone)
 
+    def waited_ns(self, now: int) -> tuple[int, ...]:
+        """Return for how long each request that is sent and has not ended has waited at *now*."""
+        return tuple(
+            (client.done if client.state == CLOSING else now) - client.intended
+            for client in self.everyone
+            if client.state not in (PAUSING, IDLE)
+        )
+
     def owes(self, closed: int) -> bool:
         """Tell whether a request that was due before *closed* has not ended."""
         if self.waiting and self.waiting[0] < closed:

@@ -29,9 +29,8 @@ words of a result mean:
   more than N connections. The response is right all the same, and was *done* with its last byte.
 - The window opens and closes between two batches of events, at times that are measured and not
   assumed. In a closed loop it counts the requests that end within it, also those that began
-  before it. A request *in flight* when it closes is neither counted nor sampled: a client that is
-  never served and whose time-out is longer than the window shows only in how many clients were
-  served.
+  before it. A request *in flight* when it closes is not counted: for how long it had waited by
+  then is reported, and that is the least that it would have taken.
 - In an open loop it counts the requests that are intended for it, whenever they end; the load goes
   on until the last of them has. None is in flight then: nothing that was due is left out.
 """
@@ -79,7 +78,7 @@ def run(spec: LoadSpec, loop: Loop, start_ns: int) -> DriverReport:
     closed = loop.run_until(opened + round(spec.duration_s * 1e9))
     driver_cpu = max(time.process_time_ns() - driver_cpu - loop.spun, 0)
     driver_delay = run_delay_ns() - driver_delay
-    in_flight = loop.unfinished()
+    in_flight_ns = () if loop.open_loop else loop.waited_ns(closed)
     for name, tally in loop.tallies.items():
         tallies[name] = tally - tallies[name]
     while loop.open_loop and not loop.stopped and loop.owes(closed):
@@ -92,7 +91,7 @@ def run(spec: LoadSpec, loop: Loop, start_ns: int) -> DriverReport:
         driver_cpu_ns=driver_cpu,
         driver_delay_ns=driver_delay,
         server_cpu_ns=round(max(server_cpu, 0) * (closed - opened) / (ended - read)),
-        in_flight=0 if loop.open_loop else in_flight,
+        in_flight_ns=in_flight_ns,
         background={name: dict(tally) for name, tally in tallies.items()},
         first_failures=loop.checker.first_failures,
         begun=loop.ring.begun(),

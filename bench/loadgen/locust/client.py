@@ -76,7 +76,7 @@ class Client:
         self.readable: Any = None
         self.either: Any = None
         self.waits_for: Any = None
-        self.first = 0
+        self.first = self.done = 0  # done: of a whole response, whose connection is still there
         self.intended = NEVER  # when the request that is out was due; NEVER between two
         self.waiter = Waiter(self.hub)
 
@@ -127,7 +127,7 @@ class Client:
         loop = self.loop
         request, expected = loop.take()
         sent = clock()
-        self.intended, self.first = intended or sent, 0
+        self.intended, self.first, self.done = intended or sent, 0, 0
         failed = False
         try:
             sock = self.sock or self.dial()
@@ -170,7 +170,7 @@ class Client:
         if not data and not incoming.ends_here():
             raise FramingError(incoming.shortfall())
         assert incoming.head
-        outcome = loop.checker.outcome_of(incoming, expected)
+        outcome, self.done = loop.checker.outcome_of(incoming, expected), now
         if not (incoming.head.keep_alive and loop.spec.keep_alive and whole_request):
             if data and whole_request and not loop.server_lingers:
                 self.wait_for_close()

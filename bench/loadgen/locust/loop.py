@@ -97,7 +97,7 @@ class Loop:
         self.all_left.wait(spec.duration_s)
         closed = clock()
         cpu, delay = time.process_time_ns() - cpu, run_delay_ns() - delay
-        in_flight = self.unfinished()
+        waited_ns = () if spec.rate else self.waited_ns(closed)
         self.all_left.wait(TAIL_S)
         while self.owes(closed) and not self.is_over:
             gevent.sleep(DRAIN_NS / 1e9)
@@ -109,7 +109,7 @@ class Loop:
             driver_cpu_ns=cpu,
             driver_delay_ns=delay,
             server_cpu_ns=0,
-            in_flight=0 if spec.rate else in_flight,
+            in_flight_ns=waited_ns,
             begun=self.ring.begun(),
             ended=sum(ways) - self.never_begun,
             unfinished=self.unfinished(),
@@ -120,6 +120,11 @@ class Loop:
     def unfinished(self) -> int:
         """Return how many requests have been sent and have not ended."""
         return sum(client.intended != NEVER for client in self.clients)
+
+    def waited_ns(self, now: int) -> tuple[int, ...]:
+        """Return for how long each request that is sent and has not ended has waited at *now*."""
+        busy = (client for client in self.clients if client.intended != NEVER)
+        return tuple((client.done or now) - client.intended for client in busy)
 
     def owes(self, closed: int) -> bool:
         """Tell whether a request of an open loop that was due before *closed* has not ended."""
