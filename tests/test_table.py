@@ -40,7 +40,7 @@ def run(plan: Plan = PLAN) -> Run:
 ROWS = (
     row("fork", 1, 8_531.7),
     row("selectors", 1, 10_234.5),
-    row("fork", 32, 9_520, clients_served=8, outcomes=Outcomes(ok=9_520, reset=1_234)),
+    row("fork", 32, 9_520, clients_served=8, all_outcomes=Outcomes(ok=9_520, reset=1_234)),
     row("selectors", 32, 0, status="failed", reason="the server died", failed_rounds=3, rounds=0),
 )
 CODES = re.compile(r"\x1b\[[0-9;]*m")  # of colours

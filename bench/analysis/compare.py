@@ -168,13 +168,12 @@ def judge_all(
     """Return what comes of each of *thresholds*.
 
     One of a change looks at all *pairs*, one of a figure at all rows of the *second* result. Of
-    what is *missing* there neither can tell, nor of a comparison with *losses* as a whole: what
-    changed in one of its pairs may come from them.
+    what is *missing* there neither can tell, nor of a comparison with *losses* as a whole.
     """
     judged: list[Judged] = []
     for threshold in thresholds:
         if threshold.relative:
-            judged += [judge_change(threshold, pair) for pair in (() if losses else pairs)]
+            judged += [judge_change(threshold, pair) for pair in pairs]
         else:
             judged += judge_rows([threshold], second, "B")
     unknown = [*((WHOLE, loss) for loss in losses), *((where, "not in B") for where in missing)]

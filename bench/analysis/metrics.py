@@ -95,14 +95,14 @@ METRICS = (
     ),
     latency(
         "p50",
-        "Latency, p50: half of the responses take longer; less is better",
+        "Latency, p50: half of the requests take longer; less is better",
         "p50",
         lambda row: row.p50_ns,
         file="latency-p50",
     ),
     latency(
         "p99",
-        "Latency, p99: one response in 100 takes longer; less is better",
+        "Latency, p99: one request in 100 takes longer; less is better",
         "p99",
         lambda row: row.p99_ns,
         file="latency-p99",

@@ -10,7 +10,12 @@ from calcbench.bench.analysis.thresholds import exit_status, parse_threshold
 from calcbench.bench.cli.base import Command, json_option, tell_problems
 from calcbench.bench.schema.reader import read_sound
 from calcbench.bench.system.terminal import echo, echo_json, one_line
-from calcbench.bench.views.compare_table import compare_lines, comparison_as_json, losses
+from calcbench.bench.views.compare_table import (
+    compare_lines,
+    comparison_as_json,
+    losses,
+    other_settings,
+)
 
 
 @click.command(
@@ -49,7 +54,8 @@ def compare_command(first: Path, second: Path, thresholds: tuple[str, ...], as_j
     summaries = summarise(runs[0], first), summarise(runs[1], second)
     pairs = matched(*summaries)
     changes, missing = compare_all(pairs), lacking(summaries[0], pairs)
-    judged = judge_all(parsed, pairs, summaries[1], missing, losses(*runs))
+    alike = [] if other_settings(*runs) else pairs
+    judged = judge_all(parsed, alike, summaries[1], missing, losses(*runs))
     if as_json:
         echo_json(comparison_as_json(runs, changes, judged, missing))
     else:

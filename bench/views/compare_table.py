@@ -71,18 +71,23 @@ def failed_lines(changes: Iterable[Change]) -> list[str]:
 
 
 def losses(first: Run, second: Run) -> list[str]:
-    """Say what two runs lack to be compared as a whole: rounds, or the same question.
-
-    What is not the same of the machine and its programs is not among it, for that may be what is
-    compared.
-    """
+    """Say what two runs lack to be compared as a whole: rounds, or the same question."""
     parts = [
         f"{label} is only a part of its race"
         for label, run in zip("AB", (first, second), strict=True)
         if run.partial
     ]
+    return parts + other_settings(first, second)
+
+
+def other_settings(first: Run, second: Run) -> list[str]:
+    """Say what was not asked alike of two runs, so that nobody knows what changed a figure.
+
+    What is not the same of the machine and its programs is not among it, for that may be what is
+    compared.
+    """
     plans = first.plan, second.plan
-    return parts + different(
+    return different(
         ("length of a measurement", [format_seconds(plan.duration_s) for plan in plans]),
         ("time-out", [format_seconds(plan.timeout_s) for plan in plans]),
         ("load", [describe_load(plan) for plan in plans]),

@@ -45,7 +45,7 @@ def seen(judged: Judged) -> str:
     if low == high:
         return f"{format_number(judged.value)}{unit}"
     if math.isinf(high):
-        return f"{format_number(judged.value)}{unit} or more, at least {format_number(low)}{unit}"
+        return f"> {format_number(low)}{unit}"
     return (
         f"{format_number(judged.value)}{unit}, {format_number(low)} to {format_number(high)}{unit}"
     )

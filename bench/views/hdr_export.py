@@ -22,9 +22,7 @@ if TYPE_CHECKING:
     from hdrh.histogram import HdrHistogram
 
 FOLDER = "hgrm"
-AT_LEAST = (
-    "the longest {:,} of {:,} got no right response; they are counted with what they had waited"
-)
+AT_LEAST = "the longest {:,} of {:,} got no right response: they took longer than it says"
 
 
 def export(run: Run, folder: Path, out: Path) -> list[Path]:

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,14 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 from calcbench.bench.analysis.metrics import Metric
 from calcbench.bench.analysis.scaling import lines_of
 from calcbench.bench.analysis.summary import Row
+from calcbench.bench.views.markers import (
+    ARROW,
+    draw_arrow,
+    draw_marker,
+    values_of,
+    with_figures,
+    write_beside,
+)
 from calcbench.bench.views.palette import Style
 from calcbench.bench.views.scaling import Curve
 
@@ -26,9 +34,6 @@ LABEL_LEAD = 1.12  # height of a name with the space it needs, as a ratio
 TICK_APART = 0.45  # inches that two numbers below the horizontal axis need
 EDGE = 0.4  # inches from the ends of a horizontal axis to the first and the last number on it
 ASIDE = 0.07  # inches between strategies at the same number of connections
-MARKER = 10  # points
-ARROW = 30  # points, from a marker to where its true place may be
-ARROW_ROOM = 1.4  # for it on an axis, as a ratio of the value
 
 
 @dataclass(frozen=True)
@@ -91,62 +96,6 @@ def draw_lines(
         last = max(line)
         ends[name] = label_end(ax, at[last] + aside, metric.median(line[last]))
     name_lines(ax, ends, labels, size)
-
-
-def with_figures(rows: Iterable[Row]) -> list[Row]:
-    """Return those of *rows* that hold figures."""
-    return [row for row in rows if row.status == "ok"]
-
-
-def values_of(rows: Iterable[Row], metric: Metric) -> list[float]:
-    """Return what an axis must have room for that shows *metric* of *rows*."""
-    known = with_figures(rows)
-    values = [value for row in known for value in metric.of(row)]
-    return values + [ARROW_ROOM * metric.median(row) for row in known if metric.is_bound(row)]
-
-
-def draw_arrow(
-    ax: "Axes", start: tuple[float, float], reach: tuple[float, float], style: Style
-) -> None:
-    """Draw an arrow from the point *start* that goes so many points across and up."""
-    ax.annotate(
-        "",
-        start,
-        xytext=reach,
-        textcoords="offset points",
-        arrowprops={"arrowstyle": "<|-", "color": style.colour, "linewidth": 2, "shrinkA": 0},
-        annotation_clip=False,
-        zorder=4,
-    )
-
-
-def write_beside(
-    ax: "Axes", text: str, point: tuple[float, float], offset: tuple[float, float]
-) -> None:
-    """Write *text* so many points across and up from *point*."""
-    ax.annotate(
-        text,
-        point,
-        xytext=offset,
-        textcoords="offset points",
-        va="center",
-        annotation_clip=False,
-    )
-
-
-def draw_marker(ax: "Axes", x: float, y: float, row: Row, style: Style) -> None:
-    """Draw the marker of *row*: open when some clients never got a response."""
-    ax.plot(
-        [x],
-        [y],
-        marker=style.marker,
-        markersize=MARKER,
-        markeredgecolor=style.colour,
-        markerfacecolor="white" if row.starves else style.colour,
-        markeredgewidth=2,
-        clip_on=False,
-        zorder=4,
-    )
 
 
 def label_end(ax: "Axes", x: float, y: float) -> tuple[float, float]:

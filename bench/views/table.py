@@ -148,7 +148,7 @@ def cells_of_row(row: Row, tier: str, *, lost: bool) -> list[str]:
         show_bound(row.p99_ns) + format_number(row.p99_ns.median / 1e6),
         show_median(row.cpu_us_per_request),
         served(row),
-        percent_of(row.outcomes.failed_ratio) if row.outcomes.failed else "0",
+        percent_of(row.all_outcomes.failed_ratio) if row.all_outcomes.failed else "0",
     ]
 
 
@@ -291,6 +291,6 @@ def paint(row: Row, cells: Sequence[str], *, repeated: bool) -> Iterator["Text"]
             style = "bold" if row.status == "ok" else "red"
         elif title == "served" and row.starves:
             style = "yellow"
-        elif title == "errors" and row.outcomes.failed:
+        elif title == "errors" and row.all_outcomes.failed:
             style = "red"
         yield painted(cell, style)
