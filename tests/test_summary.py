@@ -211,7 +211,7 @@ def test_replays_a_recorded_race() -> None:
 
 
 def test_the_committed_summary_of_the_reference_run_is_fresh() -> None:
-    """After a change of its form: `calcbench report results/reference`."""
+    """After a change of its form: `calcbench report results/reference --out results/reference`."""
     summary = summarise(read_run(REFERENCE), REFERENCE)
 
     assert to_json(summary, ranking_as_json(summary)) == (REFERENCE / "summary.json").read_text()
