@@ -111,7 +111,7 @@ def make_observation(**more: Any) -> Observation:
         "elapsed_ns": 1_000_000_000,
         "outcomes": Outcomes(ok=7_000),
         "clients_served": 8,
-        "in_flight": 8,
+        "in_flight_ns": (100_000,) * 8,
         "server_cpu_ns": 900_000_000,
         "driver_cpu_ns": 400_000_000,
         "samples": {},

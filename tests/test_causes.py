@@ -145,7 +145,7 @@ Sample = tuple[int, int]  # when it was done, and the rest of the tag
 
 
 def report_of(*failures: FirstFailure) -> DriverReport:
-    return DriverReport(S, 0, 0, 0, 0, 0, 0, 0, failures=failures)
+    return DriverReport(S, 0, 0, 0, (), 0, 0, 0, failures=failures)
 
 
 def collector_of(

@@ -371,7 +371,7 @@ def test_begins_a_window_after_the_warm_up_that_it_finds() -> None:
         elapsed_ns=2 * S,
         outcomes=Outcomes(ok=len(samples["client"])),
         clients_served=8,
-        in_flight=8,
+        in_flight_ns=(0,) * 8,
         server_cpu_ns=S,
         driver_cpu_ns=S,
         samples=samples,

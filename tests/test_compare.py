@@ -19,7 +19,8 @@ from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.reader import read_run
 from calcbench.bench.schema.samples import write_samples
 from calcbench.bench.schema.store import prepare_folder, write_run
-from calcbench.bench.views.compare_table import change_interval, describe_load, percent
+from calcbench.bench.views.compare_table import describe_load
+from calcbench.bench.views.gate import change_interval, percent
 from calcbench.core.errors import UsageError
 
 NOISE = (1.00, 0.98, 1.02, 0.99, 1.01, 0.97, 1.03, 1.005)
@@ -190,9 +191,17 @@ def test_warns_where_more_than_the_strategy_differs(
     text = compare(first, second, capsys=capsys)[1]
 
     assert "Not the same Python: None and 3.13.1" in text
-    assert "Not the same load: a closed loop and 500/s, constant with idle=3" in text
-    assert "Not the same limits and deadlines: the defaults and max_body=9" in text
+    assert text.splitlines()[0] == (
+        "Not a whole comparison: not the same load: a closed loop and 500/s, constant with idle=3;"
+        " not the same limits and deadlines: the defaults and max_body=9"
+    )
     assert "one result" not in text
+    # What changed may come from what was asked: no change can be judged, and nothing holds.
+    for limit, lines in (("throughput<-1%", 1), ("p99>1s", 2)):
+        status, text = compare(first, second, "--fail-if", limit, capsys=capsys)
+        assert status == CANNOT_TELL
+        assert text.count(": fail if ") == lines + 1
+    assert compare(first, second, "--fail-if", "p99>1ms", capsys=capsys)[0] == BROKEN
     assert "A and B are the same result" in compare(first, first, capsys=capsys)[1]
 
 
@@ -303,7 +312,9 @@ def test_cannot_tell_of_what_the_second_result_lacks(
 
     status, text = compare(first, second, "--fail-if", "p99>50ms", capsys=capsys)
     assert status == CANNOT_TELL
-    assert "A is only a part of its race" in text
+    assert text.splitlines()[0] == (
+        "Not a whole comparison: A is only a part of its race; 1 of the conditions of A not in B"
+    )
     assert "Not in B: fork, add, keep-alive, 4" in text
     assert text.splitlines()[-1].endswith("fork, add, keep-alive, 4: not in B")
 

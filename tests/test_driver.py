@@ -370,6 +370,7 @@ def test_does_not_count_what_is_in_flight() -> None:
 
     assert observation.outcomes == Outcomes()
     assert (observation.clients_served, observation.in_flight) == (0, 3)
+    assert min(observation.in_flight_ns) >= observation.elapsed_ns  # since before it opened
     assert all(len(column) == 0 for column in observation.samples.values())
 
 

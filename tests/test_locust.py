@@ -399,7 +399,7 @@ def test_puts_windows_of_different_clocks_at_one_instant() -> None:
     session = LoadSession(LoadSpec("", 0, 3, True, duration_s=1.0))
     session.assign({7: 2, 4: 1})
     session.begin()
-    report = DriverReport(1_000_000_000, 0, 0, 0, 0, begun=1, ended=1, unfinished=0, responses=1)
+    report = DriverReport(1_000_000_000, 0, 0, 0, (), begun=1, ended=1, unfinished=0, responses=1)
     for number, clock, client in ((7, 5_000, 1), (4, 9_000_000_000_000, 0)):
         reporter = Reporter()
         reporter.counting = True
@@ -419,7 +419,7 @@ def test_puts_windows_of_different_clocks_at_one_instant() -> None:
     assert both.responses_seen == 2
 
 
-REPORTED = to_octets(DriverReport(1, 0, 0, 0, 0, 1, 1, 0, responses=1))[MESSAGE.size :]
+REPORTED = to_octets(DriverReport(1, 0, 0, 0, (), 1, 1, 0, responses=1))[MESSAGE.size :]
 
 
 def reported(count: int = 1, **changes: object) -> bytes:
@@ -1018,7 +1018,7 @@ def test_no_core_is_given_to_drivers_on_other_machines() -> None:
 )
 def test_the_totals_must_agree(begun: int, counted: int, responses_seen: int, holds: bool) -> None:
     outcomes = Outcomes(ok=1)
-    one = Observation(1, outcomes, 1, 0, 1, 1, {}, begun=begun, responses_seen=responses_seen)
+    one = Observation(1, outcomes, 1, (), 1, 1, {}, begun=begun, responses_seen=responses_seen)
 
     assert (contradiction_of_totals(one, counted) == "") == holds
 

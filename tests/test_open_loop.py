@@ -360,7 +360,7 @@ def an_open_loop(**changes: object) -> Observation:
         "elapsed_ns": 1_000_000_000,
         "outcomes": Outcomes(ok=1000),
         "clients_served": 1,
-        "in_flight": 0,
+        "in_flight_ns": (),
         "server_cpu_ns": 0,
         "driver_cpu_ns": 0,
         "samples": {},
@@ -395,7 +395,7 @@ def collected(
     collector = Collector([spec], [reader], **limits)
     for *moments, tag in samples:
         collector.add(reader, struct.pack("5q", *(MOMENT + moment for moment in moments), tag))
-    reader.report = DriverReport(1_000_000_000, 0, 0, 0, 0, 0, 0, 0)
+    reader.report = DriverReport(1_000_000_000, 0, 0, 0, (), 0, 0, 0)
     return collector.collect()
 
 
@@ -473,7 +473,7 @@ def test_refuses_windows_that_have_no_moment_in_common() -> None:
     spec = LoadSpec("", 0, 20, True, duration_s=0.0002)
     collector = Collector([spec, spec], readers)
     for reader in readers:
-        reader.report = DriverReport(200_000, 0, 0, 0, 0, 0, 0, 0)
+        reader.report = DriverReport(200_000, 0, 0, 0, (), 0, 0, 0)
 
     with pytest.raises(CalcbenchError, match="did not overlap"):
         collector.collect()

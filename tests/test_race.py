@@ -379,7 +379,9 @@ CLEAN = Stopped(0, False, "")
 def test_says_why_a_measurement_does_not_count(
     outcomes: Outcomes, died: bool, stopped: Stopped, reason: str
 ) -> None:
-    found = failure_reason(Observation(2_000_000_000, outcomes, 1, 3, 1, 1, {}), died, stopped)
+    found = failure_reason(
+        Observation(2_000_000_000, outcomes, 1, (0,) * 3, 1, 1, {}), died, stopped
+    )
 
     assert reason in found
     assert bool(found) == bool(reason)

@@ -43,7 +43,7 @@ def test_sends_old_samples_while_it_records_new_ones(meanwhile: bool) -> None:
         assert ours.pending  # the pipe is full, and recording went on
         thread.start()
     ours.finish()
-    report = DriverReport(9, 8, 7, 6, 5, 4, 3, 2, background={"idle": {"connections": 1}})
+    report = DriverReport(9, 8, 7, 6, (5, 4), 4, 3, 2, background={"idle": {"connections": 1}})
     ours.send(report)
     os.close(writing)
     thread.join()

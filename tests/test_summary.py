@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calcbench.bench.analysis.inference import median_interval
-from calcbench.bench.analysis.quantiles import quantile
+from calcbench.bench.analysis.quantiles import Reading, quantile
 from calcbench.bench.analysis.summary import (
     NOTHING,
     Row,
@@ -90,6 +90,7 @@ def test_spreads_over_rounds(values: list[float], right: Spread) -> None:
     assert spread(values) == right
 
 
+IN_VAIN = Reading(10**12, at_least=True)
 POINT = Condition("selectors", "add", KEEP_ALIVE, 2)
 OTHER = Condition("fork", "add", KEEP_ALIVE, 2)
 EMPTY = make_run(Plan(("selectors", "fork"), connections=(2,)))
@@ -133,19 +134,22 @@ def test_summarises_data_that_is_known(tmp_path: Path) -> None:
         rounds=2,
         requests=7,
         throughput=spread([2.0, 1.5]),
-        p50_ns=spread([20, 200]),
-        p90_ns=spread([40, 300]),
-        p99_ns=spread([40, 300]),
-        max_ns=spread([40, 300]),
+        p50_ns=spread([20, IN_VAIN]),  # in the second round five of eight waited in vain
+        p90_ns=spread([40, IN_VAIN]),
+        p99_ns=spread([40, IN_VAIN]),
+        max_ns=spread([40, IN_VAIN]),
         cpu_us_per_request=spread([3, 3]),
         outcomes=Outcomes(ok=7, http_error=5),
+        all_outcomes=Outcomes(ok=7, http_error=5),
         clients_served=1,
         in_flight=2,
         driver_share=1.0,
         counted=(1, 2),
         client_fairness=spread([1.0, 0.9]),  # 2 and 2 answers, then 2 and 1
     )
-    assert summary.row(OTHER) == Row(OTHER, "failed", "it died", failed_rounds=1)
+    assert summary.row(OTHER) == Row(
+        OTHER, "failed", "it died", failed_rounds=1, all_outcomes=Outcomes(ok=10**9)
+    )
     assert summary.row(dataclasses.replace(POINT, reuse=CLOSE)) is None
 
 
@@ -154,7 +158,10 @@ def test_never_averages_a_failed_round_in(tmp_path: Path) -> None:
     bad = dataclasses.replace(measured(tmp_path, 2, [9] * 9), status="failed", reason="it died")
     alone = summarise(dataclasses.replace(EMPTY, measurements=(good,)), tmp_path)
     both = summarise(dataclasses.replace(EMPTY, measurements=(good, bad)), tmp_path)
-    expected = dataclasses.replace(alone.rows[0], failed_rounds=1, reason="it died")
+    every = Outcomes(ok=13)
+    expected = dataclasses.replace(
+        alone.rows[0], failed_rounds=1, reason="it died", all_outcomes=every
+    )
 
     assert both.rows == (expected,)
 
@@ -204,7 +211,7 @@ def test_replays_a_recorded_race() -> None:
 
 
 def test_the_committed_summary_of_the_reference_run_is_fresh() -> None:
-    """After a change of its form: `calcbench report results/reference`."""
+    """After a change of its form: `calcbench report results/reference --out results/reference`."""
     summary = summarise(read_run(REFERENCE), REFERENCE)
 
     assert to_json(summary, ranking_as_json(summary)) == (REFERENCE / "summary.json").read_text()

@@ -40,7 +40,7 @@ def run(plan: Plan = PLAN) -> Run:
 ROWS = (
     row("fork", 1, 8_531.7),
     row("selectors", 1, 10_234.5),
-    row("fork", 32, 9_520, clients_served=8, outcomes=Outcomes(ok=9_520, reset=1_234)),
+    row("fork", 32, 9_520, clients_served=8, all_outcomes=Outcomes(ok=9_520, reset=1_234)),
     row("selectors", 32, 0, status="failed", reason="the server died", failed_rounds=3, rounds=0),
 )
 CODES = re.compile(r"\x1b\[[0-9;]*m")  # of colours
@@ -69,7 +69,7 @@ def test_prints_a_plain_table_for_each_workload() -> None:
         "clients  strategy   tier   req/s   ±  p50 ms  p99 ms  CPU µs/req   served  errors",
         "      1  selectors     1  10,200  3%  0.0834    2.35        52.3      all       0",
         "      1  fork          2   8,530  3%  0.0834    2.35        52.3      all       0",
-        "     32  fork          1   9,520  3%  0.0834    2.35        52.3  8 of 32   1,230",
+        "     32  fork          1   9,520  3%  0.0834    2.35        52.3  8 of 32   11.5%",
         "     32  selectors        failed",
         "selectors at 32 does not count: the server died",
     ]

@@ -236,7 +236,7 @@ def conversation(*pairs: tuple[int, int], ended: int, unfinished: int = 0) -> Ob
         elapsed_ns=10**10,
         outcomes=Outcomes(ok=len(pairs)),
         clients_served=1,
-        in_flight=unfinished,
+        in_flight_ns=(0,) * unfinished,
         server_cpu_ns=0,
         driver_cpu_ns=0,
         samples={"sent_ns": sent, "done_ns": done},

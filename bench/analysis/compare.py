@@ -4,17 +4,27 @@ The two were measured at different times, so no round of one has a partner in th
 else changed on the machine in between is in the difference as well.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from calcbench.bench.analysis.censoring import one_sided
 from calcbench.bench.analysis.inference import Comparison, adjust, compare_apart
 from calcbench.bench.analysis.metrics import FIGURES, Metric
 from calcbench.bench.analysis.ranking import held
 from calcbench.bench.analysis.summary import Row, Summary
-from calcbench.bench.analysis.thresholds import CANNOT_TELL, Judged, Threshold, too_few
+from calcbench.bench.analysis.thresholds import (
+    BROKEN,
+    CANNOT_TELL,
+    Judged,
+    Threshold,
+    too_few,
+)
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.judgements import UNRANKED
 from calcbench.core.errors import UsageError
+
+WHOLE = "the whole comparison"  # where a threshold is judged that is about all of it
 
 
 def where_of(at: Condition) -> str:
@@ -23,10 +33,11 @@ def where_of(at: Condition) -> str:
 
 
 def doubt_of(row: Row, label: str) -> str:
-    """Return why nothing can be told of *row*, of the result *label*, or nothing."""
+    """Return why nothing can be told of *row*, of the result *label* if it has one, or nothing."""
+    where = f" in {label}" if label else ""
     if row.status != "ok":
-        return f"{row.status} in {label}"
-    return f"{row.judgement} in {label}" if row.judgement in UNRANKED else ""
+        return row.status + where
+    return row.judgement + where if row.judgement in UNRANKED else ""
 
 
 @dataclass(frozen=True)
@@ -60,6 +71,9 @@ class Change:
         """Say whether B is better, in words; and where nobody knows, what would have been seen."""
         if self.pair.failure_reason:
             return self.pair.failure_reason
+        rows = self.pair.first, self.pair.second
+        if not self.comparison.clear and any(self.metric.spread(row).censored for row in rows):
+            return "cannot tell: only lower bounds are known"
         if self.comparison.clear:
             return (
                 "better" if (self.comparison.ratio > 1) == self.metric.more_is_better else "worse"
@@ -137,39 +151,55 @@ def compare_pair(pair: Pair, metric: Metric, family: int) -> Comparison:
     """Compare the two of *pair* by *metric*; nothing is told where they say nothing."""
     if pair.failure_reason:
         return Comparison()
-    (first, least_first), (second, least_second) = (
-        (metric.spread(row).values, metric.prompt(row).values) for row in (pair.first, pair.second)
+    first, second = metric.spread(pair.first), metric.spread(pair.second)
+    least_first, least_second = metric.prompt(pair.first).values, metric.prompt(pair.second).values
+    seen = one_sided(
+        compare_apart(second.values, first.values, family),
+        ours=any(second.censored),
+        others=any(first.censored),
     )
-    seen = compare_apart(second, first, family)
     if not (least_first and least_second):
         return seen
     return held(
         seen,
-        compare_apart(least_second, first, family),
-        compare_apart(second, least_first, family),
+        compare_apart(least_second, first.values, family),
+        compare_apart(second.values, least_first, family),
     )
 
 
 def judge_all(
-    thresholds: Sequence[Threshold], pairs: Sequence[Pair], second: Summary, missing: Sequence[str]
+    thresholds: Sequence[Threshold],
+    pairs: Sequence[Pair],
+    second: Summary,
+    missing: Sequence[str],
+    losses: Sequence[str] = (),
 ) -> list[Judged]:
     """Return what comes of each of *thresholds*.
 
-    One of a change looks at all *pairs*, one of a figure at all rows of the *second* result; of
-    what is *missing* there neither can tell.
+    One of a change looks at all *pairs*, one of a figure at all rows of the *second* result. Of
+    what is *missing* there neither can tell, nor of a comparison with *losses* as a whole.
     """
-    rows = [row for row in second.rows if not row.condition.is_control]
     judged: list[Judged] = []
     for threshold in thresholds:
         if threshold.relative:
             judged += [judge_change(threshold, pair) for pair in pairs]
         else:
-            judged += [judge_row(threshold, row) for row in rows]
+            judged += judge_rows([threshold], second, "B")
+    unknown = [*((WHOLE, loss) for loss in losses), *((where, "not in B") for where in missing)]
     return judged + [
-        Judged(threshold, where, CANNOT_TELL, "not in B")
+        Judged(threshold, where, CANNOT_TELL, why)
         for threshold in thresholds
-        for where in missing
+        for where, why in unknown
     ]
+
+
+def judge_rows(thresholds: Sequence[Threshold], summary: Summary, label: str = "") -> list[Judged]:
+    """Return what comes of each of *thresholds*, none of a change, for each row of *summary*.
+
+    *label* is what the result is called, if there is another one.
+    """
+    rows = [row for row in summary.rows if not row.condition.is_control]
+    return [judge_row(threshold, row, label) for threshold in thresholds for row in rows]
 
 
 def judge_change(threshold: Threshold, pair: Pair) -> Judged:
@@ -184,15 +214,20 @@ def judge_change(threshold: Threshold, pair: Pair) -> Judged:
     return threshold.judged(where, comparison.ratio, (comparison.low, comparison.high))
 
 
-def judge_row(threshold: Threshold, row: Row) -> Judged:
-    """Return what comes of *threshold* for *row* of the second result."""
+def judge_row(threshold: Threshold, row: Row, label: str) -> Judged:
+    """Return what comes of *threshold* for *row* of the result *label*.
+
+    A request that failed has failed, whatever is thought of the round; that no more did can be told
+    only of a round that counts.
+    """
     metric, where = threshold.metric, where_of(row.condition)
-    spread = metric.spread(row)
-    if reason := doubt_of(row, "B"):
+    spread, reason = metric.spread(row), doubt_of(row, label)
+    low, high = (end * metric.scale for end in spread.interval or (0, math.inf))
+    if least := metric.prompt(row).interval:  # without the driver's lateness
+        low = min(low, least[0] * metric.scale)
+    judged = threshold.judged(where, metric.median(row), (low, high))
+    if reason and not (metric.counts_failures and judged.status == BROKEN):
         return Judged(threshold, where, CANNOT_TELL, reason)
     if spread.interval is None:
         return Judged(threshold, where, CANNOT_TELL, too_few(spread.rounds))
-    low, high = (end * metric.scale for end in spread.interval)
-    if least := metric.prompt(row).interval:  # without the driver's lateness
-        low = min(low, least[0] * metric.scale)
-    return threshold.judged(where, metric.median(row), (low, high))
+    return judged

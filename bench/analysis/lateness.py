@@ -6,11 +6,10 @@ sending was seen to be. However the two meet: where at most a share e of all was
 late, at least 1 − q of all took x − l, if 1 − q + e of all took x (the union bound).
 """
 
-from bisect import bisect_right
 from typing import TYPE_CHECKING
 
-from calcbench.bench.analysis.quantiles import quantile
-from calcbench.bench.schema.histogram import sorted_lateness, sorted_times
+from calcbench.bench.analysis.quantiles import Waits
+from calcbench.bench.schema.histogram import counted_lateness, counted_times
 
 if TYPE_CHECKING:
     from calcbench.bench.schema.samples import Samples
@@ -30,14 +29,18 @@ def least_quantiles(samples: "Samples", *levels: float) -> list[int]:
 
     *samples* are those of an open loop, or histograms in place of them.
     """
-    prompt, late = sorted_times(samples, "prompt"), sorted_lateness(samples)
-    away = 1 - bisect_right(late, AWAY_NS) / len(late) if len(late) else 0.0
+    values, counts = counted_lateness(samples)
+    late = Waits((values, counts), (values[:0], counts[:0]))
+    prompt = Waits(*counted_times(samples, "prompt"))
+    away = int(counts[values > AWAY_NS].sum()) / late.total if late.total else 0.0
 
     def bound(q: float, share: float) -> int:
-        read_late_ns = quantile(late, 1 - share) if len(late) else 0
-        return quantile(prompt, q - share) - (read_late_ns if read_late_ns > AWAY_NS else 0)
+        read_late_ns = late.quantile(1 - share).value if late.total else 0
+        least_ns = prompt.quantile(q - share).value
+        return int(least_ns - (read_late_ns if read_late_ns > AWAY_NS else 0))
 
+    fastest_ns = int(prompt.times[0])
     return [
-        max(prompt[0], *(bound(q, part * away) for part in SHARES if part * away < q))
+        max(fastest_ns, *(bound(q, part * away) for part in SHARES if part * away < q))
         for q in levels
     ]

@@ -1,9 +1,12 @@
 """What a race is about: where each quantity comes from and what it is called."""
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from operator import attrgetter
 
-from calcbench.bench.analysis.summary import NOTHING, Row, Spread
+from calcbench.bench.analysis.summary import NOTHING, Row, Spread, exact
+from calcbench.bench.schema.outcomes import OK, OUTCOMES, Outcomes
 from calcbench.bench.units import format_number
 
 INTERVAL_ROUNDS = 5  # from which on a chart shows the interval
@@ -16,7 +19,8 @@ class Metric:
     *name* is what it is called in thresholds such as ``p99>50ms``, *file* the chart's name without
     a suffix, empty where none is drawn. *spread* finds the quantity in a row, *scale*
     brings it from its stored unit to *unit*. *prompt* finds what it would be at least without the
-    driver's lateness, where that is known.
+    driver's lateness, where that is known. One that *counts_failures* is not estimated but counted,
+    and in every round: also in those that do not count for the rest.
     """
 
     name: str
@@ -28,17 +32,20 @@ class Metric:
     scale: float
     spread: Callable[[Row], Spread]
     prompt: Callable[[Row], Spread] = lambda _: NOTHING
+    counts_failures: bool = False
 
     def of(self, row: Row) -> tuple[float, float, float]:
         """Return the low end, the median and the high end over the rounds, in *unit*.
 
         The ends are those of the median's interval; of fewer rounds than `INTERVAL_ROUNDS` the
-        lowest and the highest, for an interval is then so wide that it hides everything else.
+        lowest and the highest, for an interval is then so wide that it hides everything else. In
+        place of an upper end that is not known there is the highest that was seen.
         """
         spread = self.spread(row)
         low, high = spread.low, spread.high
         if spread.interval and spread.rounds >= INTERVAL_ROUNDS:
             low, high = spread.interval
+        high = high if math.isfinite(high) else spread.high
         low, high = min(low, spread.median), max(high, spread.median)
         return low * self.scale, spread.median * self.scale, high * self.scale
 
@@ -53,11 +60,22 @@ class Metric:
 
     def lateness_shows(self, row: Row) -> bool:
         """Tell whether the driver's lateness can change the median as a reader sees it."""
+        if self.is_bound(row):
+            return False
         return format_number(float(self.least(row))) != format_number(float(self.median(row)))
 
     def text(self, row: Row) -> str:
-        """Return the median as a reader sees it: ``41,200/s``."""
-        return format_number(float(self.median(row))) + self.unit
+        """Return the median as a reader sees it: ``41,200/s``, or ``> 500 ms``."""
+        return show_bound(self.spread(row)) + format_number(float(self.median(row))) + self.unit
+
+    def is_bound(self, row: Row) -> bool:
+        """Tell whether the median is only known to be more than it says."""
+        return self.spread(row).at_least
+
+
+def show_bound(spread: Spread) -> str:
+    """Return what stands before a median of which only a lower bound is known, or nothing."""
+    return "> " if spread.at_least else ""
 
 
 def latency(
@@ -95,7 +113,7 @@ METRICS = (
     ),
     latency(
         "p50",
-        "Latency, p50: half of the responses take longer; less is better",
+        "Latency, p50: half of the requests take longer; less is better",
         "p50",
         lambda row: row.p50_ns,
         lambda row: row.prompt_p50_ns,
@@ -103,7 +121,7 @@ METRICS = (
     ),
     latency(
         "p99",
-        "Latency, p99: one response in 100 takes longer; less is better",
+        "Latency, p99: one request in 100 takes longer; less is better",
         "p99",
         lambda row: row.p99_ns,
         lambda row: row.prompt_p99_ns,
@@ -134,3 +152,36 @@ FIGURES = (
         spread=lambda row: row.cpu_us_per_request,
     ),
 )
+
+
+def failure_metrics(name: str, count: Callable[[Outcomes], int]) -> tuple[Metric, Metric]:
+    """Return how many requests failed as *name* says, and which share of all did, as metrics."""
+
+    def number(row: Row) -> Spread:
+        return exact(count(row.all_outcomes))
+
+    def share(row: Row) -> Spread:
+        return exact(count(row.all_outcomes) / max(row.all_outcomes.total, 1))
+
+    counted = Metric(
+        name=name,
+        file="",
+        title=f"Requests that ended so: {name}",
+        axis="requests",
+        unit="",
+        more_is_better=False,
+        scale=1,
+        spread=number,
+        counts_failures=True,
+    )
+    return counted, replace(counted, unit="%", scale=100, spread=share)
+
+
+# Of all ways to fail, and of each. Only thresholds use them: no ratio is made of a count of 0.
+FAILURES = {
+    name: failure_metrics(name, count)
+    for name, count in (
+        ("errors", attrgetter("failed")),
+        *((way, attrgetter(way)) for place, way in enumerate(OUTCOMES) if place != OK),
+    )
+}

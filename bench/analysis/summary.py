@@ -13,20 +13,23 @@ The history of `SUMMARY_VERSION`:
 3. A condition names its interpreter, application and target too.
 4. A row has the instructions for each request, where they could be counted, and says how long its
    users think. Of an open loop, what the quantiles would be at least without the driver's lateness.
+   A request without its right response counts in the quantiles with what it had waited, so a figure
+   may be a lower bound: each says so, of its median and of its rounds.
 """
 
 import collections
 import dataclasses
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from calcbench.bench.analysis.inference import median_interval
 from calcbench.bench.analysis.lateness import least_quantiles
-from calcbench.bench.analysis.quantiles import quantile
+from calcbench.bench.analysis.quantiles import Reading, Waits
 from calcbench.bench.schema.condition import Condition, group_by
-from calcbench.bench.schema.histogram import sorted_times
+from calcbench.bench.schema.histogram import counted_times
 from calcbench.bench.schema.judgements import DRIVER_BOUND, UNRANKED
 from calcbench.bench.schema.outcomes import OK, Outcomes
 from calcbench.bench.schema.result import Measurement, Run
@@ -37,6 +40,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from calcbench.bench.schema.samples import Samples
+
 SUMMARY_VERSION = 4
 
 
@@ -45,7 +50,9 @@ class Spread:
     """One figure over the rounds: the median, the lowest and the highest; all 0 for no rounds.
 
     *interval* is where the median lies with 95 % confidence, None for fewer than three rounds.
-    *values* are the figure of each round, in the order of the rounds.
+    *values* are the figure of each round, in the order of the rounds. Of some rounds only a lower
+    bound may be known: *censored* says of which, and is empty where of none. Such a *median* is
+    *at_least* what it says, and the interval has no upper end.
     """
 
     median: float = 0
@@ -54,6 +61,8 @@ class Spread:
     rounds: int = 0
     interval: tuple[float, float] | None = None
     values: tuple[float, ...] = ()
+    at_least: bool = False
+    censored: tuple[bool, ...] = ()
 
 
 NOTHING = Spread()
@@ -66,6 +75,8 @@ class Row:
     *status* is ``ok`` when at least one round counts; *rounds* is how many do, *failed_rounds*
     how many do not, and *reason* says why the gravest of those does not. *requests* are right
     responses, *throughput* is those for each second. *clients_served* is the fewest of any round.
+    *outcomes* are those of the rounds that count, *all_outcomes* of every round, for a failure is
+    one even where it is the reason why the rest does not count.
     *counted* are the numbers of the rounds that count. *judgement* is what most of them were
     judged to be, empty where nobody judged. *client_fairness* and *worker_fairness* are Jain's
     index of the right responses that each client got, and that each worker gave, where that is
@@ -95,6 +106,7 @@ class Row:
     instructions_per_request: Spread = NOTHING
     instructions_of: str = ""
     outcomes: Outcomes = dataclasses.field(default_factory=Outcomes)
+    all_outcomes: Outcomes = dataclasses.field(default_factory=Outcomes)
     clients_served: int = 0
     in_flight: int = 0
     driver_share: float = 0
@@ -133,14 +145,37 @@ class Summary:
         return next((row for row in self.rows if row.condition == condition), None)
 
 
-def spread(values: Iterable[float]) -> Spread:
-    """Return the lower median, the lowest and the highest of *values*, one for each round."""
-    values = tuple(values)
-    ordered = sorted(values)
-    if not ordered:
+def spread(values: Iterable[float | Reading]) -> Spread:
+    """Return the lower median, the lowest and the highest of *values*, one for each round.
+
+    Of *values* that are only known to be *at_least* so large, the median of the bounds is a bound
+    of the median; it is more where none of those up to it is such a one.
+    """
+    readings = [one if isinstance(one, Reading) else Reading(one) for one in values]
+    if not readings:
         return NOTHING
-    median = ordered[(len(ordered) - 1) // 2]
-    return Spread(median, ordered[0], ordered[-1], len(ordered), median_interval(values), values)
+    ordered = sorted(readings)
+    middle = (len(ordered) - 1) // 2
+    plain = tuple(one.value for one in readings)
+    interval = median_interval(plain)
+    censored = tuple(one.at_least for one in readings)
+    if interval and any(censored):
+        interval = (interval[0], math.inf)
+    return Spread(
+        ordered[middle].value,
+        ordered[0].value,
+        ordered[-1].value,
+        len(ordered),
+        interval,
+        plain,
+        any(one.at_least for one in ordered[: middle + 1]),
+        censored if any(censored) else (),
+    )
+
+
+def exact(value: float) -> Spread:
+    """Return the spread of a *value* that is counted over all rounds, and so has no other."""
+    return Spread(value, value, value, 1, (value, value), (value,))
 
 
 def summarise(run: Run, folder: Path) -> Summary:
@@ -163,10 +198,11 @@ def summarise_condition(condition: Condition, rounds: list[Measurement], folder:
     bad = [measurement for measurement in rounds if measurement not in good]
     bad.sort(key=lambda m: (m.judgement == DRIVER_BOUND, m.round))  # a failure is the graver reason
     reason = why_not(bad[0]) if bad else ""
+    every = added(measurement.outcomes for measurement in rounds)
     if not good:
-        return Row(condition, bad[0].status, reason, failed_rounds=len(bad))
-    samples = [right_latencies(measurement, folder) for measurement in good]
-    latencies = [latency_ns for latency_ns, _ in samples]
+        return Row(condition, bad[0].status, reason, failed_rounds=len(bad), all_outcomes=every)
+    samples = [read_samples(folder, measurement) for measurement in good]
+    latencies = [waits_of(one) for one in samples]
     return Row(
         condition,
         "ok",
@@ -175,10 +211,10 @@ def summarise_condition(condition: Condition, rounds: list[Measurement], folder:
         failed_rounds=len(bad),
         requests=sum(m.outcomes.ok for m in good),
         throughput=spread(m.right_responses * 1e9 / m.elapsed_ns for m in good),
-        p50_ns=spread(quantile(ns, 0.5) for ns in latencies),
-        p90_ns=spread(quantile(ns, 0.9) for ns in latencies),
-        p99_ns=spread(quantile(ns, 0.99) for ns in latencies),
-        max_ns=spread(quantile(ns, 1) for ns in latencies),
+        p50_ns=spread(waits.quantile(0.5) for waits in latencies),
+        p90_ns=spread(waits.quantile(0.9) for waits in latencies),
+        p99_ns=spread(waits.quantile(0.99) for waits in latencies),
+        max_ns=spread(waits.quantile(1) for waits in latencies),
         cpu_us_per_request=spread(
             m.server_cpu_ns / 1000 / m.right_responses
             for m in good
@@ -193,6 +229,7 @@ def summarise_condition(condition: Condition, rounds: list[Measurement], folder:
             (m.resource_usage.instructions_of for m in good if m.resource_usage), default=""
         ),
         outcomes=added(m.outcomes for m in good),
+        all_outcomes=every,
         clients_served=min(m.clients_served for m in good),
         in_flight=sum(m.in_flight for m in good),
         driver_share=max(m.driver_cpu_ns / m.elapsed_ns for m in good),
@@ -200,10 +237,10 @@ def summarise_condition(condition: Condition, rounds: list[Measurement], folder:
         judgement=most_frequent(m.judgement for m in good),
         client_fairness=spread(
             index
-            for m, (_, clients) in zip(good, samples, strict=True)
+            for m, one in zip(good, samples, strict=True)
             # In an open loop, and where users think, shares depend on the draw and on turns.
             if not (m.offered_per_s or m.think_s)
-            and (index := jain(count(clients, condition.connections))) is not None
+            and (index := jain(count(served_clients(one), condition.connections))) is not None
         ),
         worker_fairness=spread(
             index
@@ -212,7 +249,7 @@ def summarise_condition(condition: Condition, rounds: list[Measurement], folder:
         ),
         offered_per_s=max(m.offered_per_s for m in good) or 0,  # 0 and not 0.0: there is no rate
         think_s=max(m.think_s for m in good) or 0,
-        **parts(good, folder),
+        **parts(good, samples),
     )
 
 
@@ -234,19 +271,18 @@ def why_not(measurement: Measurement) -> str:
     )
 
 
-def parts(rounds: list[Measurement], folder: Path) -> dict[str, Spread]:
+def parts(rounds: list[Measurement], samples: "list[Samples]") -> dict[str, Spread]:
     """Return the parts of the response time over *rounds* of an open loop; none of a closed one.
 
     And what it is at least without the driver's lateness.
     """
     if not all(measurement.offered_per_s for measurement in rounds):
         return {}
-    samples = [read_samples(folder, measurement) for measurement in rounds]
     found: dict[str, Spread] = {}
     for part in ("service", "dispatch"):
-        times = [sorted_times(one, part) for one in samples]
-        found[f"{part}_p50_ns"] = spread(quantile(ns, 0.5) for ns in times)
-        found[f"{part}_p99_ns"] = spread(quantile(ns, 0.99) for ns in times)
+        times = [waits_of(one, part) for one in samples]
+        found[f"{part}_p50_ns"] = spread(waits.quantile(0.5) for waits in times)
+        found[f"{part}_p99_ns"] = spread(waits.quantile(0.99) for waits in times)
     levels = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1}
     least = [least_quantiles(one, *levels.values()) for one in samples]
     for name, values in zip(levels, zip(*least, strict=True), strict=True):
@@ -254,13 +290,15 @@ def parts(rounds: list[Measurement], folder: Path) -> dict[str, Spread]:
     return found
 
 
-def right_latencies(
-    measurement: Measurement, folder: Path
-) -> "tuple[Sequence[int], NDArray[np.int64]]":
-    """Return the latencies of the right responses, ascending, and the client that got each one."""
-    samples = read_samples(folder, measurement)
-    right = samples["outcome"] == OK
-    return sorted_times(samples, "response"), samples["client"][right]
+def waits_of(samples: "Samples", name: str = "response") -> Waits:
+    """Return one of the times of all requests in *samples*, with those that are censored."""
+    return Waits(*counted_times(samples, name))
+
+
+def served_clients(samples: "Samples") -> "NDArray[np.int64]":
+    """Return the client that got each of the right responses in *samples*."""
+    client: NDArray[np.int64] = samples["client"][samples["outcome"] == OK]
+    return client
 
 
 def count(clients: "NDArray[np.int64]", connections: int) -> list[int]:

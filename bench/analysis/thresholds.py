@@ -1,8 +1,10 @@
 """Thresholds beyond which a comparison fails: ``p99>50ms``, ``throughput<-10%``.
 
 A threshold with a percent sign is about the change from the first result to the second, one
-without about the second alone. It is broken when the whole interval of the figure lies where it
-must not, held when none of it does, and else the data cannot tell.
+without about the second alone; one of failed requests, such as ``errors>1%`` or ``timed_out>0``,
+is about the second in either case. It is broken when the whole interval of the figure lies where
+it must not, held when none of it does, and else the data cannot tell. Of a figure that is only
+known to be at least so much, the interval has no upper end.
 """
 
 import re
@@ -11,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from calcbench.bench.analysis.inference import LEAST_ROUNDS
-from calcbench.bench.analysis.metrics import FIGURES, Metric
+from calcbench.bench.analysis.metrics import FAILURES, FIGURES, Metric
 from calcbench.core.errors import UsageError
 from calcbench.core.options import nearest
 
@@ -23,6 +25,7 @@ THRESHOLD = re.compile(
 )
 TIMES = {"ns": 1e-6, "us": 1e-3, "µs": 1e-3, "ms": 1.0, "s": 1e3}  # in ms
 MOST_LIMIT = 1_000_000_000  # of any unit: beyond it nothing is measured
+EXAMPLES_OF_LIMITS = "as in 'p99>50ms' or 'errors>1%'"
 EXAMPLES = "as in 'p99>50ms' or 'throughput<-10%'"
 
 
@@ -77,11 +80,19 @@ def parse_threshold(text: str, flag: str = "--fail-if", examples: str = EXAMPLES
     found = THRESHOLD.fullmatch(text)
     if not found:
         raise UsageError(f"{flag} {text!r} should be a metric, < or > and a limit, {examples}")
-    metric = metric_named(found["metric"])
     number, unit = float(found["number"].replace("−", "-")), found["unit"]
     if number > MOST_LIMIT:
         raise UsageError(f"{flag} {text!r}: the limit should be at most {MOST_LIMIT:,}")
     sign: Literal["<", ">"] = "<" if found["sign"] == "<" else ">"
+    if found["metric"] in FAILURES:
+        counted, share = FAILURES[found["metric"]]
+        if unit not in ("", "%") or not 0 <= number <= (100 if unit else MOST_LIMIT):
+            raise UsageError(
+                f"{flag} {text!r}: {counted.name} should be a number of requests, or a share of"
+                " them from 0% to 100%"
+            )
+        return Threshold(text, share if unit else counted, sign, number, relative=False)
+    metric = metric_named(found["metric"])
     if unit == "%":
         if number <= -100:
             raise UsageError(f"{flag} {text!r}: nothing falls by 100% or more")
@@ -103,12 +114,28 @@ def metric_named(name: str) -> Metric:
     for metric in FIGURES:
         if metric.name == name:
             return metric
-    raise UsageError(f"no metric {name!r}{nearest(name, [metric.name for metric in FIGURES])}")
+    known = [*(metric.name for metric in FIGURES), *FAILURES]
+    raise UsageError(f"no metric {name!r}{nearest(name, known)}")
 
 
 def exit_status(judged: Iterable[Judged]) -> int:
     """Return `BROKEN` if any of *judged* is, else `CANNOT_TELL` if any is, else `HELD`."""
     return max((one.status for one in judged), default=HELD)
+
+
+def parse_limits(texts: Iterable[str]) -> tuple[Threshold, ...]:
+    """Return the thresholds that *texts* state for one result; raises UsageError.
+
+    Where there is no other result, nothing changes: none can be about that.
+    """
+    thresholds = tuple(parse_threshold(text, examples=EXAMPLES_OF_LIMITS) for text in texts)
+    for one in thresholds:
+        if one.relative:
+            raise UsageError(
+                f"--fail-if {one.text!r} is about a change, and a run is one result: give a limit"
+                " without %, or see calcbench compare"
+            )
+    return thresholds
 
 
 def too_few(rounds: int) -> str:

@@ -19,6 +19,7 @@ APART: tuple[tuple[str, str, str], ...] = (
     ("--find-knee", "--most-rounds", KNEE),
     ("--find-knee", "--control", KNEE),
     ("--find-knee", "--interleave", KNEE),
+    ("--find-knee", "--fail-if", "its objective is that of --slo"),
     ("--find-knee", "--engine wrk", NOT_WRK),
     ("--find-knee", "--no-charts", "a search draws none"),
     ("--rate", "--engine wrk", NOT_WRK),
@@ -41,7 +42,7 @@ NEEDED: tuple[tuple[str, tuple[str, ...], str], ...] = (
     (
         "--slo",
         ("--find-knee",),
-        "it is the objective of a search; for a result see compare --fail-if",
+        "it is the objective of a search; for a race see --fail-if",
     ),
     ("--arrivals", ("--rate", "--find-knee"), "in a closed loop the responses set the pace"),
     ("--users", ("--think",), "how long they think, as in --think 1s; else see --connections"),

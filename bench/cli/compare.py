@@ -10,7 +10,12 @@ from calcbench.bench.analysis.thresholds import exit_status, parse_threshold
 from calcbench.bench.cli.base import Command, json_option, tell_problems
 from calcbench.bench.schema.reader import read_sound
 from calcbench.bench.system.terminal import echo, echo_json, one_line
-from calcbench.bench.views.compare_table import compare_lines, comparison_as_json
+from calcbench.bench.views.compare_table import (
+    compare_lines,
+    comparison_as_json,
+    losses,
+    other_settings,
+)
 
 
 @click.command(
@@ -20,6 +25,7 @@ from calcbench.bench.views.compare_table import compare_lines, comparison_as_jso
         "calcbench compare results/main results/branch": "what changed, and what is only noise",
         "calcbench compare A B --fail-if 'throughput<-10%'": "99 if it fell by more than that",
         "calcbench compare A B --fail-if 'p99>50ms'": "99 if it takes longer than that in B",
+        "calcbench compare A B --fail-if 'errors>1%'": "99 if more requests than that fail in B",
     },
 )
 @click.argument("first", metavar="A", type=click.Path(path_type=Path, file_okay=False))
@@ -30,14 +36,16 @@ from calcbench.bench.views.compare_table import compare_lines, comparison_as_jso
     metavar="THRESHOLD",
     multiple=True,
     help="Metric, < or >, limit: with % the change from A to B, else B alone. Metrics:"
-    " throughput, p50, p90, p99, max, cpu. Repeats.",
+    " throughput, p50, p90, p99, max, cpu. Of B's requests, how many or which % failed: errors, or"
+    " wrong, http_error, refused, reset, timed_out. Repeats.",
 )
 @json_option()
 def compare_command(first: Path, second: Path, thresholds: tuple[str, ...], as_json: bool) -> int:
     """Compare the result in folder B with that in A.
 
     Prints how each metric changed, its 95% interval and a verdict. With thresholds it exits 99
-    where one is broken for any strategy, else 98 where the data cannot tell, else 0. It exits 1
+    where one is broken for any strategy, else 98 where the data cannot tell, as where B lacks a
+    condition of A, one is partial, or the load is not the same, else 0. It exits 1
     where a file of A or B is damaged, and compares the rest.
     """
     parsed = [parse_threshold(text) for text in thresholds]
@@ -46,7 +54,8 @@ def compare_command(first: Path, second: Path, thresholds: tuple[str, ...], as_j
     summaries = summarise(runs[0], first), summarise(runs[1], second)
     pairs = matched(*summaries)
     changes, missing = compare_all(pairs), lacking(summaries[0], pairs)
-    judged = judge_all(parsed, pairs, summaries[1], missing)
+    alike = [] if other_settings(*runs) else pairs
+    judged = judge_all(parsed, alike, summaries[1], missing, losses(*runs))
     if as_json:
         echo_json(comparison_as_json(runs, changes, judged, missing))
     else:

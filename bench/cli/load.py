@@ -51,6 +51,7 @@ def contents(text: str) -> bytes:
         "calcbench load URL --body '{\"a\":1}' --expect 201": "a POST, and which response is right",
         "calcbench load URL --unix-socket /run/app.sock": "over a Unix socket",
         "calcbench load URL --connections 16 --behaviour idle=20": "16 clients and 20 silent ones",
+        "calcbench load URL --fail-if 'errors>0' --fail-if 'p99>50ms'": "99 if one of them is so",
         "calcbench load URL --find-knee --slo 'p99<20ms'": "the highest rate that it sustains",
     },
 )
@@ -101,7 +102,8 @@ def load_command(urls: tuple[str, ...], unix_socket: str, **more: Any) -> int:
     """Load any HTTP/1.1 server, print a table, draw charts.
 
     Every response is read to its end and counted as what it is. URL is http only; several are
-    measured in turns. Load only servers that you may load.
+    measured in turns. Load only servers that you may load. The exit status is 99 if a threshold of
+    --fail-if is broken, else 1 if a server failed, else 98 if nobody can tell of a threshold.
     """
     ctx = click.get_current_context()
     check_combinations(ctx)

@@ -19,8 +19,8 @@ Exit status:
   0    all went well
   1    something failed: a server, a measurement, a file
   2    the command line asks for something that does not exist or cannot be done
-  98   compare --fail-if: the data cannot tell
-  99   compare --fail-if: a threshold is broken
+  98   --fail-if: the data cannot tell
+  99   --fail-if: a threshold is broken
   130  stopped by Ctrl-C (143 by SIGTERM, 129 by SIGHUP)
 """
 WING = "calcbench.bench.cli"

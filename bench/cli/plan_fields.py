@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,6 +18,9 @@ from calcbench.bench.cli.worker import LOCUST_PORT
 from calcbench.bench.schema.arrivals import CONSTANT
 from calcbench.core.errors import UsageError
 
+if TYPE_CHECKING:
+    from calcbench.bench.analysis.thresholds import Threshold
+
 LOAD_OPTIONS = ("rate", "arrivals", "reuse_first", "drivers", "engine", "join", "master_port")
 PRECISION_OPTIONS = ("precision", "most_rounds", "control", "find_knee", "slo")
 
@@ -26,13 +29,15 @@ PRECISION_OPTIONS = ("precision", "most_rounds", "control", "find_knee", "slo")
 class Output:
     """Where a result goes: into a folder in *out*, and to the terminal as the user wants it.
 
-    *charts* are drawn into that folder unless the user wants none.
+    *charts* are drawn into that folder unless the user wants none. The exit status says what comes
+    of the *thresholds*.
     """
 
     out: Path
     as_json: bool
     quiet: bool
     charts: bool = True
+    thresholds: "tuple[Threshold, ...]" = ()
 
 
 @dataclass(frozen=True)
@@ -86,10 +91,19 @@ def measuring_fields(params: dict[str, Any]) -> tuple[dict[str, Any], Output]:
         "rounds": params.pop("rounds"),
         "seed": params.pop("seed"),
     }
-    out, as_json, quiet, no_charts = (
-        params.pop(name) for name in ("out", "as_json", "quiet", "no_charts")
+    out, as_json, quiet, no_charts, thresholds = (
+        params.pop(name) for name in ("out", "as_json", "quiet", "no_charts", "thresholds")
     )
-    return fields, Output(out, as_json, quiet, charts=not no_charts)
+    return fields, Output(out, as_json, quiet, charts=not no_charts, thresholds=limits(thresholds))
+
+
+def limits(texts: Sequence[str]) -> "tuple[Threshold, ...]":
+    """Return the thresholds that *texts* state; raises UsageError."""
+    if not texts:
+        return ()
+    from calcbench.bench.analysis.thresholds import parse_limits  # it takes numpy's time to load
+
+    return parse_limits(texts)
 
 
 def load_fields(ctx: click.Context, params: dict[str, Any]) -> dict[str, Any]:

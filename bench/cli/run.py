@@ -41,6 +41,7 @@ from calcbench.bench.schema.plan import INTERLEAVES, LOOPBACK, SLICES, WINDOWS, 
         "calcbench run --precision 5%": "until differences are clear",
         "calcbench run --find-knee --slo 'p99<20ms'": "the highest rate that each sustains",
         "calcbench run --engine locust --join 2 --host 192.0.2.7": "from two other machines",
+        "calcbench run --fail-if 'p99>50ms' --fail-if 'errors>1%'": "99 if one of them is so",
         "calcbench run --strategy fork --json > fork.json": "all of it for a program",
     },
 )
@@ -97,8 +98,9 @@ def run_command(
     """Race strategies, print a table, draw charts.
 
     Without options it takes about two minutes. Every measurement has a fresh server. Ctrl-C keeps
-    what has been measured until then. The exit status is 1 if a strategy failed, but not if it
-    cannot run here.
+    what has been measured until then. The exit status is 99 if a threshold of --fail-if is broken,
+    else 1 if a strategy failed, but not if it cannot run here, else 98 if nobody can tell of a
+    threshold.
     """
     ctx = click.get_current_context()
     check_combinations(ctx)

@@ -114,6 +114,16 @@ def measuring_options(
             help="Folder in which the run gets a folder of its own.",
         ),
         no_charts_option,
+        click.option(
+            "--fail-if",
+            "thresholds",
+            metavar="THRESHOLD",
+            multiple=True,
+            help="Exit 99 if this is so for any of them, 98 if nobody can tell: metric, < or >,"
+            " limit, such as 'p99>50ms' or 'errors>1%'. Metrics: throughput, p50, p90, p99, max,"
+            " cpu; of the requests, how many or which % failed: errors, or wrong, http_error,"
+            " refused, reset, timed_out. Repeats.",
+        ),
         json_option("Print the whole result as JSON."),
         click.option("-q", "--quiet", is_flag=True, help="Print nothing but where the result is."),
     )

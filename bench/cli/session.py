@@ -22,7 +22,7 @@ from calcbench.bench.loadgen.locust.secret import need_locust
 from calcbench.bench.schema.behaviours import mix
 from calcbench.bench.schema.plan import LOCUST, Plan
 from calcbench.bench.system.cpus import shared_cores
-from calcbench.bench.system.terminal import echo, echo_json
+from calcbench.bench.system.terminal import echo, echo_json, one_line
 from calcbench.core.errors import CalcbenchError, UsageError
 
 if TYPE_CHECKING:
@@ -91,11 +91,14 @@ def run_plan(plan: Plan, subject: "Subject", output: Output) -> int:
 
     Raises KeyboardInterrupt after showing what there is of an interrupted race.
     """
+    from calcbench.bench.analysis.compare import judge_rows
     from calcbench.bench.analysis.summary import summarise
+    from calcbench.bench.analysis.thresholds import BROKEN, exit_status
     from calcbench.bench.cli.doctor import prepare_race, recalibrate, seconds_to_calibrate
     from calcbench.bench.loadgen.locust.cluster import cluster_of
     from calcbench.bench.runner.forecast import seconds_behind, seconds_of_race
     from calcbench.bench.runner.race import Interrupted, race
+    from calcbench.bench.views.gate import judged_as_json, judged_lines
     from calcbench.bench.views.report import print_report, write_views
 
     behind_s = seconds_behind(plan, charts=output.charts)
@@ -129,19 +132,23 @@ def run_plan(plan: Plan, subject: "Subject", output: Output) -> int:
     try:
         write_views(summary, run, folder, charts=output.charts)
     finally:  # a disk that is too full for charts takes nothing from the table
+        judged = judge_rows(output.thresholds, summary)
         if output.as_json:
-            echo_json(whole_result(summary, run))
+            echo_json(whole_result(summary, run) | (judged_as_json(judged) if judged else {}))
         if output.quiet:
             echo(str(folder), err=output.as_json)
         else:
             stream = sys.stderr if output.as_json else sys.stdout
             print_report(summary, run, folder, stream, charts=output.charts)
+            for line in judged_lines(judged):
+                echo(one_line(line), err=output.as_json)
     if interrupted:
         raise KeyboardInterrupt
     why = "the reasons are below the table"
     if output.quiet:
         why = f"{shlex.join(['calcbench', 'report', str(folder)])} says why"
-    return exit_status_of(summary, run, why)
+    status = exit_status(judged)
+    return status if status == BROKEN else exit_status_of(summary, run, why) or status
 
 
 def warn_of_shared_cores(plan: Plan, subject: "Subject") -> None:

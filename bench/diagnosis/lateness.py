@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from calcbench.bench.analysis.lateness import least_quantiles
-from calcbench.bench.analysis.quantiles import quantile
+from calcbench.bench.analysis.quantiles import Waits
 from calcbench.bench.schema.evidence import Evidence
-from calcbench.bench.schema.histogram import sorted_times
+from calcbench.bench.schema.histogram import counted_times
 from calcbench.bench.units import format_ns
 
 if TYPE_CHECKING:
@@ -62,12 +62,12 @@ def lateness_error(columns: "Samples") -> LatenessError:
     *columns* are samples, or histograms in place of them. The gravest is the one that is the
     largest part of its figure, among those that matter where some do.
     """
-    response = sorted_times(columns, "response")
-    if not len(response):
+    response = Waits(*counted_times(columns, "response"))
+    if not response.total:
         return LatenessError("p50", 0, 0)
     least = least_quantiles(columns, *REPORTED.values())
     errors = [
-        LatenessError(name, least_ns, quantile(response, q))
+        LatenessError(name, least_ns, int(response.quantile(q).value))
         for (name, q), least_ns in zip(REPORTED.items(), least, strict=True)
     ]
     return max(errors, key=lambda one: (one.matters, one.ratio))

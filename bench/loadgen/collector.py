@@ -183,7 +183,7 @@ class Collector:
             elapsed_ns=elapsed_ns,
             outcomes=self.tally.outcomes(),
             clients_served=self.clients_served(),
-            in_flight=sum(one.in_flight for one in reports),
+            in_flight_ns=tuple(ns for one in reports for ns in one.in_flight_ns),
             server_cpu_ns=max(scaled(one.server_cpu_ns, one, elapsed_ns, share) for one in reports),
             driver_cpu_ns=sum(scaled(one.driver_cpu_ns, one, elapsed_ns, share) for one in reports),
             samples=samples,

@@ -8,7 +8,7 @@ from calcbench.bench.loadgen.slices import Slices
 from calcbench.bench.schema.evidence import WrkFigures
 from calcbench.bench.schema.failures import Failure
 from calcbench.bench.schema.outcomes import Outcomes
-from calcbench.bench.schema.samples import compact
+from calcbench.bench.schema.samples import IN_FLIGHT, compact
 
 if TYPE_CHECKING:
     from calcbench.bench.schema.histogram import Histograms
@@ -44,21 +44,22 @@ class Observation:
     """What drivers have seen in their window; most names are those of `Measurement`.
 
     *opened_ns* is when the window opened, of the monotonic clock. *responses* counts the right
-    responses that came within the window; in an open loop *outcomes* are those of the requests that
-    were due within it. *late* of those were sent more than `LATE_NS` after they were due though a
-    connection was free, the worst by *lateness_ns*, and *waited* found none free. *driver_delay_ns*
-    is for how long the drivers waited for a core of theirs. *background* is what the others have
-    met, by behaviour. *begun* requests, of which *ended* have an outcome and *unfinished* have not,
-    are all since the drivers started. *histograms* take the place of *samples* when there are too
-    many. *wrk* is what it saw, where it was asked. Of an open loop's connections *connections_used*
-    had a request in the window, and *unopened* could not be opened before the load
-    began. In a closed loop its clients paused or thought for *away_ns* in the window, added up.
-    They are users who think for *think_s* before they ask, where that is above 0, and for *busy_ns*
-    their requests were out, None where nobody knows. *responses_seen* counts every response since
-    the drivers started, -1 where nobody does, and *lost* says which of them died and what is lost
-    with it. *failures* are why requests failed: the ``cause`` of a sample is a place among them,
-    from 1. *carried_ns* is when right responses came to what was due before the window, and
-    *warmup_ns* how long the load had lasted by its opening, 0 where nobody says.
+    responses that came within the window, and *in_flight_ns* says for how long each request of a
+    closed loop had waited that had not ended when it closed; in an open loop *outcomes* are those
+    of the requests that were due within it. *late* of those were sent more than `LATE_NS` after
+    they were due though a connection was free, the worst by *lateness_ns*, and *waited* found none
+    free. *driver_delay_ns* is for how long the drivers waited for a core of theirs. *background* is
+    what the others have met, by behaviour. *begun* requests, of which *ended* have an outcome and
+    *unfinished* have not, are all since the drivers started. *histograms* take the place of
+    *samples* when there are too many. *wrk* is what it saw, where it was asked. Of an open loop's
+    connections *connections_used* had a request in the window, and *unopened* could not be opened
+    before the load began. In a closed loop its clients paused or thought for *away_ns* in the
+    window, added up. They are users who think for *think_s* before they ask, where that is above 0,
+    and for *busy_ns* their requests were out, None where nobody knows. *responses_seen* counts
+    every response since the drivers started, -1 where nobody does, and *lost* says which of them
+    died and what is lost with it. *failures* are why requests failed: the ``cause`` of a sample is
+    a place among them, from 1. *carried_ns* is when right responses came to what was due before the
+    window, and *warmup_ns* how long the load had lasted by its opening, 0 where nobody says.
 
     A server that took turns with others has *turns*, and *slices* where they were more than one:
     what was measured is those, and all moments are of that time. It used *idle_cpu_ratio* of a core
@@ -69,7 +70,7 @@ class Observation:
     elapsed_ns: int
     outcomes: Outcomes
     clients_served: int
-    in_flight: int
+    in_flight_ns: tuple[int, ...]
     server_cpu_ns: int
     driver_cpu_ns: int
     samples: "Samples"
@@ -110,7 +111,15 @@ class Observation:
     @property
     def columns(self) -> "Samples":
         """What a file of samples holds of it."""
-        return self.histograms.columns() if self.histograms else compact(self.samples)
+        import numpy as np
+
+        columns = self.histograms.columns() if self.histograms else compact(self.samples)
+        return columns | {IN_FLIGHT: np.array(self.in_flight_ns, np.int64)}
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests of a closed loop had not ended when the window closed."""
+        return len(self.in_flight_ns)
 
     @property
     def closed_ns(self) -> int:

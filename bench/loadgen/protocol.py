@@ -99,7 +99,8 @@ class DriverReport:
 
     The driver computed for *driver_cpu_ns* and was ready to, but waited for its core, for
     *driver_delay_ns*; the server computed for *server_cpu_ns*, 0 where the driver does not look.
-    *in_flight* requests had not ended when the window closed. *background* counts what clients
+    Of the requests that had not ended when the window closed, *in_flight_ns* says for how long
+    each had waited by then. *background* counts what clients
     beside those that are measured have met in it, by behaviour, and *failures* are the first for
     each cause, in the order of the causes' numbers.
 
@@ -115,7 +116,7 @@ class DriverReport:
     driver_cpu_ns: int
     driver_delay_ns: int
     server_cpu_ns: int
-    in_flight: int
+    in_flight_ns: tuple[int, ...]
     begun: int
     ended: int
     unfinished: int
@@ -131,6 +132,8 @@ class DriverReport:
         for name, value in vars(self).items():
             if isinstance(value, int):
                 check_range(name, value, least=int(name == "elapsed_ns"))
+        for waited_ns in self.in_flight_ns:
+            check_range("in_flight_ns", waited_ns)
         for counts in self.background.values():
             for name, value in counts.items():
                 check_range(name, value)

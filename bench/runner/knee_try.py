@@ -61,7 +61,8 @@ def judge_try(measurement: Measurement, objective: Threshold, folder: Path) -> T
     # One may fall beside the window.
     answered = measurement.right_responses + 1 >= ACHIEVED_RATIO * due
     metric = objective.metric
-    if answered and metric.median(row) < objective.limit:
+    # Of a value that is a lower bound nobody knows that it is below the limit.
+    if answered and metric.median(row) < objective.limit and not metric.is_bound(row):
         return Try(rate, KEPT, f"{metric.name} {metric.text(row)}")
     judgeable = answered and bound_by_lateness(measurement.evidence)  # by the lower end
     if measurement.judgement == DRIVER_BOUND and not judgeable:

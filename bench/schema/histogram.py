@@ -8,13 +8,13 @@ HdrHistogram's plotter (``.hgrm``) go through it as well, also those of exact sa
 
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, cast, overload
+from typing import TYPE_CHECKING
 
 from calcbench.bench.schema.lateness import own_lateness, prompt_times
 from calcbench.bench.schema.outcomes import OK
-from calcbench.bench.schema.samples import COLUMNS, LATENESS, TIMES
+from calcbench.bench.schema.samples import COLUMNS, IN_FLIGHT, LATE, PROMPT, TIMES, censored_name
 from calcbench.bench.system.files import whole_file
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from hdrh.histogram import HdrHistogram
     from numpy.typing import NDArray
 
-    from calcbench.bench.schema.samples import Samples
+    from calcbench.bench.schema.samples import Counts, Samples
 
 DIGITS = 3  # significant ones
 SUB_BITS = 11  # 2 * 10**DIGITS steps, rounded up to a power of two, in which a value doubles
@@ -32,23 +32,25 @@ HGRM_TICKS = 5  # lines between one half and the next of what is left to 100 %
 
 
 class Histograms:
-    """The response time, service time and dispatch delay of right responses.
+    """The response time, service time and dispatch delay, and those that are censored.
 
     Of an open loop also what each took at least, had the driver been in time: ``prompt``; and how
     late requests left: ``late``.
     """
 
     def __init__(self, *, open_loop: bool = False) -> None:
-        names = (*TIMES, *LATENESS) if open_loop else TIMES
+        self.times = (*TIMES, PROMPT) if open_loop else TIMES
+        names = [*self.times, *map(censored_name, self.times), *([LATE] if open_loop else [])]
         self.of = {name: new_histogram() for name in names}
 
     def add(self, columns: "Samples") -> None:
         """Add samples, given as the columns of `calcbench.bench.schema.samples.Samples`."""
-        right = columns["outcome"] == OK
-        for name, histogram in self.of.items():
-            late = name == "late"
-            values = own_lateness(columns) if late else time_of(columns, name)[right]
-            count_values(histogram, values)
+        for name in self.times:
+            values, known = time_of(columns, name), is_known(columns, name)
+            count_values(self.of[name], values[known])
+            count_values(self.of[censored_name(name)], values[~known])
+        if LATE in self.of:
+            count_values(self.of[LATE], own_lateness(columns))
 
     def columns(self) -> "Samples":
         """Return them as columns for a file: ``response_value_ns``, ``response_count``, ...
@@ -79,34 +81,54 @@ def time_of(columns: "Samples", name: str) -> "NDArray[np.int64]":
     return found
 
 
-def sorted_times(samples: "Samples", name: str) -> "Sequence[int]":
-    """Return a `time_of` right responses, ascending, in nanoseconds.
+def is_known(columns: "Samples", name: str) -> "NDArray[np.bool_]":
+    """Tell of each request whether its time *name* is known, or only at least what it is.
 
+    A response time is known where the right response came. To whoever got none, or another one, it
+    would have come later still, if at all; an error that comes fast makes no server a fast one. Of
+    a request that was sent, the dispatch delay is known whatever became of it.
+    """
+    return columns["client"] >= 0 if name == "dispatch" else columns["outcome"] == OK
+
+
+def counted_times(samples: "Samples", name: str) -> "tuple[Counts, Counts]":
+    """Return one of the `TIMES` of all requests: of those where it is known, and of the others.
+
+    Each is times in nanoseconds, with how many requests took them.
     *samples* are those of a file: samples, or histograms in place of them, or, of an older file,
     latencies that are both response and service times.
     """
+    import numpy as np
+
+    nothing = np.empty(0, np.int64)
+    waiting = nothing if name == "dispatch" else samples.get(IN_FLIGHT, nothing)
     if "response_count" in samples:
         name = name if f"{name}_count" in samples else "response"  # of an older file
-        return Ranked(samples[f"{name}_value_ns"], samples[f"{name}_count"])
+        known, censored = (
+            (samples.get(f"{one}_value_ns", nothing), samples.get(f"{one}_count", nothing))
+            for one in (name, censored_name(name))
+        )
+        pairs = np.unique(waiting, return_counts=True)
+        values, counts = map(np.concatenate, zip(censored, pairs, strict=True))
+        return known, (values, counts)
     if "intended_ns" in samples:
         found = time_of(samples, name)
     else:
         found = samples["latency_ns"] * (name != "dispatch")
-    values = found[samples["outcome"] == OK]
-    values.sort()
-    return cast("Sequence[int]", values)
+    mask = is_known(samples, name)
+    censored_ns = np.concatenate([found[~mask], waiting])
+    return np.unique(found[mask], return_counts=True), np.unique(censored_ns, return_counts=True)
 
 
-def sorted_lateness(samples: "Samples") -> "Sequence[int]":
-    """Return how late each request of an open loop left, ascending; none of an older file."""
+def counted_lateness(samples: "Samples") -> "Counts":
+    """Return how late requests of an open loop left, and how many did; none of an older file."""
     import numpy as np
 
+    nothing = np.empty(0, np.int64)
     if "response_count" in samples:
-        if "late_count" not in samples:
-            return ()
-        return Ranked(samples["late_value_ns"], samples["late_count"])
-    late = own_lateness(samples) if "waited" in samples else np.empty(0, np.int64)
-    return cast("Sequence[int]", np.sort(late))
+        return samples.get(f"{LATE}_value_ns", nothing), samples.get(f"{LATE}_count", nothing)
+    late = own_lateness(samples) if "waited" in samples else nothing
+    return np.unique(late, return_counts=True)
 
 
 def new_histogram() -> "HdrHistogram":
@@ -116,15 +138,23 @@ def new_histogram() -> "HdrHistogram":
     return HdrHistogram(1, HIGHEST_NS, DIGITS)
 
 
-def count_values(histogram: "HdrHistogram", values: "NDArray[np.int64]") -> None:
-    """Record all of *values*, of which those that the histogram does not tell apart go together."""
+def count_values(
+    histogram: "HdrHistogram",
+    values: "NDArray[np.int64]",
+    counts: "NDArray[np.int64] | None" = None,
+) -> None:
+    """Record all of *values*, of which those that the histogram does not tell apart go together.
+
+    Each as often as *counts* says, without it once.
+    """
     import numpy as np
 
     values = np.clip(values, 0, HIGHEST_NS)
     _, exponents = np.frexp(values.astype(np.float64))  # the number of bits of each, below 2**53
     shift = np.maximum(exponents - SUB_BITS, 0).astype(np.int64)
-    alike, counts = np.unique(values >> shift << shift, return_counts=True)
-    for value, count in zip(alike.tolist(), counts.tolist(), strict=True):
+    alike, places = np.unique(values >> shift << shift, return_inverse=True)
+    totals = np.bincount(places, counts).astype(np.int64)
+    for value, count in zip(alike.tolist(), totals.tolist(), strict=True):
         histogram.record_value(value, count)
 
 
@@ -135,34 +165,8 @@ def counted_values(histogram: "HdrHistogram") -> Iterator[tuple[int, int]]:
         yield int(value), int(item.count_added_in_this_iter_step)
 
 
-class Ranked(Sequence[int]):
-    """A sorted sequence of which only the different *values* are held, each with its count.
-
-    It has a length and places like the sorted samples that it stands for, and so it has quantiles.
-    """
-
-    def __init__(self, values: "NDArray[np.int64]", counts: "NDArray[np.int64]") -> None:
-        self.values, self.counts = values, counts
-        self.ends = counts.cumsum()
-
-    def __len__(self) -> int:
-        return int(self.ends[-1]) if len(self.ends) else 0
-
-    @overload
-    def __getitem__(self, place: int) -> int: ...
-    @overload
-    def __getitem__(self, place: slice) -> Sequence[int]: ...
-    def __getitem__(self, place: int | slice) -> int | Sequence[int]:
-        if isinstance(place, slice):
-            return [self[number] for number in range(*place.indices(len(self)))]
-        if not -len(self) <= place < len(self):
-            raise IndexError(place)
-        place %= len(self)
-        return int(self.values[self.ends.searchsorted(place, side="right")])
-
-
-def write_hgrm(histogram: "HdrHistogram", path: Path) -> None:
-    """Write *histogram*, in milliseconds, as HdrHistogram's plotter reads it.
+def write_hgrm(histogram: "HdrHistogram", remark: str, path: Path) -> None:
+    """Write *histogram*, in milliseconds, as HdrHistogram's plotter reads it, and a *remark*.
 
     The folder that *path* lies in may not be a link.
 
@@ -174,3 +178,5 @@ def write_hgrm(histogram: "HdrHistogram", path: Path) -> None:
     deviation = f"StdDeviation   = {histogram.get_stddev() / HGRM_SCALE:12.3f}".encode()
     with whole_file(path, path.parent.parent) as file:
         file.write(re.sub(rb"StdDeviation   = *[0-9.]+", deviation, text.getvalue()))
+        if remark:  # the plotter takes a line that begins so for a comment
+            file.write(f"#[{remark}]\n".encode())

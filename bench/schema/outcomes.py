@@ -33,3 +33,13 @@ class Outcomes:
     def failed(self) -> int:
         """How many of them got anything but the right response."""
         return self.total - self.ok
+
+    @property
+    def unanswered(self) -> int:
+        """How many of them got no response at all."""
+        return self.refused + self.reset + self.timed_out
+
+    @property
+    def failed_ratio(self) -> float:
+        """Which share of them failed; 0 where there was none."""
+        return self.failed / self.total if self.total else 0.0

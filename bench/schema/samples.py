@@ -4,6 +4,9 @@ In memory every request has its four times, ``intended_ns``, ``sent_ns``, ``firs
 ``done_ns``, from the opening of the window. They lie close to one another, so a file has one of
 them and the distances: how long the sending was delayed (nothing at all in a closed loop), how
 long the response took, and how long its last octet came behind its first (mostly nothing).
+
+A request that was in flight when the window closed has no sample. How long each of them had waited
+by then is a column by itself.
 """
 
 import dataclasses
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Samples = dict[str, NDArray[np.int64]]  # equally long columns, one place for each request
+    Counts = tuple[NDArray[np.int64], NDArray[np.int64]]  # values, and how often each is there
 
 COLUMNS = ("sent_ns", "latency_ns", "client", "outcome")
 DERIVED = ("intended_ns", "first_ns", "done_ns")
@@ -30,10 +34,26 @@ WAITED = "waited"  # 1 where no connection was free, which is not the driver's f
 CAUSE = "cause"  # which of the causes of failure, from 1; only who observes needs to know
 DISTANCES = ("dispatch_ns", "tail_ns")
 TIMES = ("response", "service", "dispatch")  # intended to done, sent to done, intended to sent
-HISTOGRAMS = tuple(f"{name}_{part}" for name in TIMES for part in ("value_ns", "count"))
-LATENESS = ("prompt", "late")  # of an open loop: see calcbench.bench.schema.lateness
-LATE = tuple(f"{name}_{part}" for name in LATENESS for part in ("value_ns", "count"))
-KNOWN = frozenset((*COLUMNS, WAITED, *DERIVED, *DISTANCES, *HISTOGRAMS, *LATE))
+PROMPT, LATE = "prompt", "late"  # of an open loop: see calcbench.bench.schema.lateness
+PARTS = ("value_ns", "count")  # of a histogram
+
+
+def censored_name(name: str) -> str:
+    """Return what the time *name* is called of requests of which it is only known to be longer."""
+    return f"{name}_censored"
+
+
+def parts_of(*names: str) -> tuple[str, ...]:
+    """Return the columns of the histograms called *names*."""
+    return tuple(f"{name}_{part}" for name in names for part in PARTS)
+
+
+HISTOGRAMS = parts_of(*TIMES)
+CENSORED = parts_of(*map(censored_name, TIMES))
+OF_LATENESS = parts_of(PROMPT, censored_name(PROMPT), LATE)
+OF_HISTOGRAMS = (*HISTOGRAMS, *CENSORED, *OF_LATENESS)
+IN_FLIGHT = "in_flight_ns"
+KNOWN = frozenset((*COLUMNS, WAITED, *DERIVED, *DISTANCES, *OF_HISTOGRAMS, IN_FLIGHT))
 MAX_SAMPLES = 20_000_000  # kept of one measurement, 40 bytes each; beyond there are histograms
 MOST_BUCKETS = 100_000  # of a histogram up to an hour with three digits there are 67,584
 NPY_HEADER = 10_000  # bytes that numpy takes at most for one
@@ -91,7 +111,9 @@ def read_samples(folder: Path, measurement: Measurement) -> "Samples":
     ``outcome`` is a place in `calcbench.bench.schema.outcomes.OUTCOMES`.
     Columns that the file has beyond those come after them: ``intended_ns``, ``first_ns``,
     ``done_ns`` and ``waited``, 1 where no connection was free when it was due; or the histograms
-    of `calcbench.bench.schema.histogram` and no samples at all.
+    of `calcbench.bench.schema.histogram` and no samples at all; and ``in_flight_ns``, for how long
+    each request had waited that was in flight at the end, which is as long as there were such
+    requests.
     Raises CalcbenchError when the file is missing or broken, or is not what was counted.
     """
     import numpy as np
@@ -101,14 +123,15 @@ def read_samples(folder: Path, measurement: Measurement) -> "Samples":
     path = folder / measurement.samples
     good = measurement.status == "ok"
     rows = min(measurement.outcomes.total, MAX_SAMPLES) if good else MAX_SAMPLES
+    waiting = measurement.in_flight
     try:
         # Compressed it is smaller than its columns are, but for a little.
-        most = len(KNOWN) * (8 * max(rows, MOST_BUCKETS) + NPY_HEADER)
+        most = len(KNOWN) * (8 * max(rows, waiting, MOST_BUCKETS) + NPY_HEADER)
         content = read_below(folder, measurement.samples, most)
         known = measurement.samples_sha256
         if known and hashlib.sha256(content).hexdigest() != known:
             raise ValueError("it has changed since it was written: its SHA-256 differs")
-        found = read_columns(content, rows)
+        found = read_columns(content, rows, waiting)
     except Exception as error:  # noqa: BLE001 - zipfile, zlib and numpy fail in a dozen ways
         what = getattr(error, "strerror", None) or " ".join(str(error).split())
         raise CalcbenchError(
@@ -121,8 +144,10 @@ def read_samples(folder: Path, measurement: Measurement) -> "Samples":
     return expand({name: found[name].astype(np.int64) for name in names})
 
 
-def read_columns(content: bytes, rows: int) -> "dict[str, NDArray[Any]]":
+def read_columns(content: bytes, rows: int, waiting: int) -> "dict[str, NDArray[Any]]":
     """Return the columns in the *content* of a file, of integers and of at most *rows* each.
+
+    That of requests in flight may be as long as so many were *waiting*.
 
     The size that a column says to have is looked at before it is unpacked. Raises ValueError and
     whatever zipfile, zlib and numpy raise for what is none.
@@ -135,7 +160,8 @@ def read_columns(content: bytes, rows: int) -> "dict[str, NDArray[Any]]":
             name = entry.filename.removesuffix(".npy")
             if name not in KNOWN or name in found:
                 raise ValueError(f"column {name!r} is not known, or is there twice")
-            most = MOST_BUCKETS if name in (*HISTOGRAMS, *LATE) else rows
+            most = MOST_BUCKETS if name in OF_HISTOGRAMS else rows
+            most = waiting if name == IN_FLIGHT else most
             if entry.file_size > 8 * most + NPY_HEADER:
                 raise ValueError(f"column {name!r} has more than the {most:,} values counted")
             column = io.BytesIO(file.read(entry))
@@ -155,18 +181,17 @@ def problem_of_columns(found: "dict[str, NDArray[Any]]", open_loop: bool) -> str
     """Return which column of a file is missing, of no integers, or too short; or nothing."""
     import numpy as np
 
-    for kind in (COLUMNS, DERIVED, DISTANCES, HISTOGRAMS, LATE):
+    for kind in (COLUMNS, DERIVED, DISTANCES, HISTOGRAMS, CENSORED, OF_LATENESS):
         missing = [name for name in kind if name not in found]
         if missing and (kind is COLUMNS or len(missing) < len(kind)):
             return f"no column {missing[0]!r}"
     if open_loop and not any(kind[0] in found for kind in (DERIVED, DISTANCES, HISTOGRAMS)):
         return f"no column {DISTANCES[0]!r}"
-    counts = (*HISTOGRAMS, *LATE)
     for name, column in found.items():
         if column.dtype == np.uint64:
             return f"column {name!r} may not fit into 64 bits with a sign"
-        beside = name.replace("_count", "_value_ns") if name in counts else COLUMNS[0]
-        if len(column) != len(found[beside]):
+        beside = name.replace("_count", "_value_ns") if name in OF_HISTOGRAMS else COLUMNS[0]
+        if name != IN_FLIGHT and len(column) != len(found[beside]):
             return f"column {name!r} is not as long as {beside!r}"
     return ""
 
@@ -186,12 +211,17 @@ def problem_of_values(found: "Samples", measurement: Measurement) -> str:
         return "a latency should be 0 or more"
     if WAITED in found and not fits(found[WAITED], 1):
         return f"{WAITED!r} should be 0 or 1"
-    for name in (name for name in (*TIMES, *LATENESS) if f"{name}_count" in found):
+    for count in OF_HISTOGRAMS[1::2]:
+        if count not in found:
+            continue
+        name = count.removesuffix("_count")
         values, counts = found[f"{name}_value_ns"], found[f"{name}_count"]
         if not bool(np.all(values[1:] > values[:-1])) or not bool(np.all(counts > 0)):
             return f"{name!r} is not a histogram"
     if measurement.status != "ok":  # no statistic is made of it
         return ""
+    if IN_FLIGHT in found and len(found[IN_FLIGHT]) != measurement.in_flight:
+        return f"column {IN_FLIGHT!r} is not as long as requests were in flight"
     counted = list(dataclasses.astuple(measurement.outcomes))
     seen: list[int] = np.bincount(outcome, minlength=len(OUTCOMES)).tolist()
     if HISTOGRAMS[0] in found:

@@ -12,9 +12,11 @@
 5. A plan says whether servers take turns, how its connections do, and how long users think; a
    measurement in how many slices it was made, which connections were used or could not be opened,
    how long clients paused after failures, why requests failed and how the first response of each
-   cause began, and in an open loop what the driver's lateness may be of a quantile; samples, which
-   requests found no connection free. Resource usage has the instructions for each request, where
-   the kernel lets us count them. A calibration says how much others disturbed it.
+   cause began, and in an open loop what the driver's lateness may be of a quantile. A file of
+   samples has which requests found no connection free, and for how long those that were in flight
+   at the end had waited; one of histograms has those of the requests that got no right response.
+   Resource usage has the instructions for each request, where the kernel lets us count them. A
+   calibration says how much others disturbed it.
 """
 
 import re

@@ -1,9 +1,11 @@
 """What the driver says of servers about which the truth is known.
 
-One stamps every request itself (`calcbench.bench.validation.timestamps`). The other one is
-stopped for T of the D seconds of an open loop at a constant rate. Of the requests, the share T/D
-then waits for what is left of T, evenly from T to nothing, so the q-quantile of the response time
-is T − (1 − q)·D. 5 % allow for the gap between two requests and for working off the queue.
+Quantiles are compared with numpy's, and with analytic ones where requests get no answer.
+
+Of two servers one stamps every request itself (`calcbench.bench.validation.timestamps`). The other
+one is stopped for T of the D seconds of an open loop at a constant rate. Of the requests, the share
+T/D then waits for what is left of T, evenly from T to nothing, so the q-quantile of the response
+time is T − (1 − q)·D. 5 % allow for the gap between two requests and for working off the queue.
 Strangers on the server's core make that last longer, and nothing makes it shorter, so the quietest
 of a few freezes counts. A closed loop beside it asks nothing while the server stands still: what
 it says is shown, to be warned by.
@@ -18,7 +20,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from calcbench.bench.analysis.quantiles import quantile
+from calcbench.bench.analysis.quantiles import Reading, Waits, quantile
 from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.loadgen.pool import Drivers
 from calcbench.bench.loadgen.spec import LoadSpec
@@ -38,12 +40,16 @@ ARRAYS = 2_000  # whose quantiles are compared
 FROZEN_S, FREEZE_S, RATE = 0.5, 2.5, 400  # T, D, and requests a second
 QUANTILES = (0.9, 0.95, 0.99)
 FREEZE_ERROR = 0.05
+MEAN_NS, TIME_OUT, REQUESTS, RUNS = 1_000_000, 5, 20_000, 100
+CENSORED_QUANTILES, BEYOND = (0.5, 0.9, 0.99), 0.999  # p99 is at 4.6 means, p99.9 at 6.9
+CENSORED_ERROR = 0.01
 
 
 def requirements() -> Iterator[Requirement]:
     """Yield each requirement, as it is measured."""
     pinning = choose_cores()
     yield quantiles()
+    yield censored_quantiles()
     yield timestamps.requirement(pinning)
     yield freeze(pinning)
 
@@ -66,6 +72,41 @@ def quantiles(
         "exactly",
         f"{differ} of {arrays * 5:,} differ",
         differ == 0,
+    )
+
+
+def censored_quantiles(waits: "type[Waits]" = Waits) -> Requirement:
+    """Compare *waits* with the analytic quantiles where requests stop waiting before their answer.
+
+    Responses take an exponential time. Whoever has none after `TIME_OUT` of its mean gives up, and
+    connections break as often as a tenth of the responses come, at whatever moment. The quantile q
+    is −ln(1 − q) means as long as that is shorter than the time-out, and beyond it unknown.
+    """
+    import numpy as np
+
+    random, once = np.random.default_rng(1), np.ones(REQUESTS, np.int64)
+    errors, naive, unsaid = [], [], 0
+    for _ in range(RUNS):
+        took = random.exponential(MEAN_NS, REQUESTS)
+        waited = np.minimum(random.exponential(10 * MEAN_NS, REQUESTS), TIME_OUT * MEAN_NS)
+        ended = took <= waited
+        times = np.minimum(took, waited).astype(np.int64)
+        seen = waits((times[ended], once[ended]), (times[~ended], once[~ended]))
+        answers = np.sort(times[ended])
+        for q in CENSORED_QUANTILES:
+            right = -np.log1p(-q) * MEAN_NS
+            errors.append(seen.quantile(q).value / right - 1)
+            naive.append(quantile(answers, q) / right - 1)
+            unsaid += seen.quantile(q).at_least
+        unsaid += seen.quantile(BEYOND) != Reading(TIME_OUT * MEAN_NS, at_least=True)
+    by_quantile = np.reshape(errors, (RUNS, -1)).mean(axis=0)
+    bias = np.reshape(naive, (RUNS, -1)).mean(axis=0)
+    worst = float(np.abs(by_quantile).max())
+    return Requirement(
+        "censored quantiles against the analytic value: p50, p90, p99 of an exponential",
+        f"within {CENSORED_ERROR:.0%} on average, and bounds said to be some",
+        f"{worst:.2%} off; by answers alone {bias.min():.0%}; wrongly a bound or none: {unsaid}",
+        worst <= CENSORED_ERROR and not unsaid,
     )
 
 

@@ -32,6 +32,7 @@ from calcbench.bench.views.wording import (
     users_in_words,
 )
 
+ARROW = "Arrow: more than that, for the requests that got no right response took longer."
 REASON_LENGTH = 160  # characters of it on a chart; all of it is below the table and in the files
 DRIVER_LIMIT = 0.95  # share of its core from which the driver may have been what was measured
 
@@ -115,6 +116,8 @@ def notes(rows: Sequence[Row], metric: Metric) -> list[str]:
     if starved:
         who = enumerate_few([f"{name}{NO_BREAK}{count}" for name, count in starved.items()])
         found.insert(0, f"Open marker: only some clients got a right response ({who}).")
+    if any(row.status == "ok" and metric.is_bound(row) for row in rows):
+        found.insert(0, ARROW)
     return found
 
 

@@ -1,21 +1,21 @@
 """Show what changed between two results, as plain aligned text."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from calcbench.bench.analysis.compare import Change
-from calcbench.bench.analysis.thresholds import WORDS, Judged, exit_status
+from calcbench.bench.analysis.thresholds import Judged
 from calcbench.bench.schema.condition import group_by
 from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Run
-from calcbench.bench.units import format_number, format_rate, format_seconds
+from calcbench.bench.units import format_rate, format_seconds
 from calcbench.bench.views.export import as_json
+from calcbench.bench.views.gate import change_interval, judged_as_json, judged_lines, percent
 from calcbench.bench.views.text_table import aligned, places_of
-from calcbench.bench.views.wording import mark, marks, users_in_words
+from calcbench.bench.views.wording import describe_failures, mark, marks, users_in_words
 
 HEADINGS = ("clients", "strategy", "metric", "A", "B", "typical change", "95% interval", "verdict")
-LARGEST = 1e6  # a ratio beyond it is no figure any more
 WORDS_AT_LEFT = ("strategy", "metric", "verdict")
 LEGEND = (
     "A, B: medians of the rounds; typical change: from a round of A to one of B, estimated from all"
@@ -31,10 +31,14 @@ def compare_lines(
     judged: Sequence[Judged],
     only_in_a: Sequence[str] = (),
 ) -> Iterator[str]:
-    """Yield the lines that show *changes*, what was *judged* of them, and what is *only_in_a*."""
+    """Yield the lines that show *changes*, what was *judged* of them, and what is *only_in_a*.
+
+    What is lost, the first of them says.
+    """
+    yield from first_line(losses(*runs), only_in_a)
     for label, run in zip("AB", runs, strict=True):
         yield f"{label}: {run.name}, {run.started}"
-    yield from setting_differences(*runs)
+    yield from surroundings(*runs)
     if only_in_a:
         yield f"Not in B: {'; '.join(only_in_a)}"
     groups = group_by(
@@ -49,44 +53,75 @@ def compare_lines(
     yield LEGEND
     pairs = (change.pair for change in changes)
     yield from marks({row.judgement for pair in pairs for row in (pair.first, pair.second)})
+    yield from failed_lines(changes)
     if judged:
         yield ""
-    for one in judged:
-        yield f"{WORDS[one.status]}: fail if {one.threshold.text.strip()}: {one.where}: {seen(one)}"
+    yield from judged_lines(judged)
 
 
-def seen(judged: Judged) -> str:
-    """Say in which interval the figure lies that was *judged*, or why that is not known."""
-    if judged.interval is None:
-        return judged.reason
-    low, high = judged.interval
-    if judged.threshold.relative:
-        return f"{percent(judged.value)}, {change_interval(low, high)}"
-    unit = judged.threshold.metric.unit
-    return (
-        f"{format_number(judged.value)}{unit}, {format_number(low)} to {format_number(high)}{unit}"
+def failed_lines(changes: Iterable[Change]) -> list[str]:
+    """Say of the pairs in *changes* which part of their requests failed, where some did."""
+    pairs = {change.pair.where: change.pair for change in changes}
+    return [
+        f"failed: {where}: A {describe_failures(pair.first.all_outcomes)}, B"
+        f" {describe_failures(pair.second.all_outcomes)}"
+        for where, pair in pairs.items()
+        if pair.first.all_outcomes.failed or pair.second.all_outcomes.failed
+    ]
+
+
+def losses(first: Run, second: Run) -> list[str]:
+    """Say what two runs lack to be compared as a whole: rounds, or the same question."""
+    parts = [
+        f"{label} is only a part of its race"
+        for label, run in zip("AB", (first, second), strict=True)
+        if run.partial
+    ]
+    return parts + other_settings(first, second)
+
+
+def other_settings(first: Run, second: Run) -> list[str]:
+    """Say what was not asked alike of two runs, so that nobody knows what changed a figure.
+
+    What is not the same of the machine and its programs is not among it, for that may be what is
+    compared.
+    """
+    plans = first.plan, second.plan
+    return different(
+        ("length of a measurement", [format_seconds(plan.duration_s) for plan in plans]),
+        ("time-out", [format_seconds(plan.timeout_s) for plan in plans]),
+        ("load", [describe_load(plan) for plan in plans]),
+        ("limits and deadlines", [listed(plan.policy) for plan in plans]),
     )
 
 
-def setting_differences(first: Run, second: Run) -> Iterator[str]:
-    """Yield a warning for each thing beside the strategies that is not the same in both runs."""
+def first_line(lost: Sequence[str], only_in_a: Sequence[str]) -> list[str]:
+    """Return what a reader must know before all else: what the comparison does not hold."""
+    missing = len(only_in_a)
+    told = [*lost, *([f"{missing:,} of the conditions of A not in B"] if missing else [])]
+    return [f"Not a whole comparison: {'; '.join(told)}"] if told else []
+
+
+def surroundings(first: Run, second: Run) -> Iterator[str]:
+    """Yield a warning for each thing around the servers that is not the same in both runs."""
     if first == second:
         yield "A and B are the same result: the intervals show what chance alone can do"
-    for label, run in zip("AB", (first, second), strict=True):
-        if run.partial:
-            yield f"{label} is only a part of its race"
-    for what, values in (
-        ("processor", [run.machine.get("cpu") for run in (first, second)]),
-        ("number of cores", [run.machine.get("cores") for run in (first, second)]),
-        ("kernel", [run.machine.get("kernel") for run in (first, second)]),
-        ("Python", [run.versions.get("python") for run in (first, second)]),
-        ("calcbench", [run.versions.get("calcbench") for run in (first, second)]),
-        ("length of a measurement", [format_seconds(r.plan.duration_s) for r in (first, second)]),
-        ("load", [describe_load(run.plan) for run in (first, second)]),
-        ("limits and deadlines", [listed(run.plan.policy) for run in (first, second)]),
+    runs = first, second
+    for difference in different(
+        ("processor", [run.machine.get("cpu") for run in runs]),
+        ("number of cores", [run.machine.get("cores") for run in runs]),
+        ("kernel", [run.machine.get("kernel") for run in runs]),
+        ("Python", [run.versions.get("python") for run in runs]),
+        ("calcbench", [run.versions.get("calcbench") for run in runs]),
     ):
-        if values[0] != values[1]:
-            yield f"Not the same {what}: {values[0]} and {values[1]}"
+        yield f"N{difference[1:]}"
+
+
+def different(*pairs: tuple[str, Sequence[object]]) -> list[str]:
+    """Say which of *pairs*, a name and two values, are not the same."""
+    return [
+        f"not the same {what}: {one} and {other}" for what, (one, other) in pairs if one != other
+    ]
 
 
 def describe_load(plan: Plan) -> str:
@@ -123,22 +158,6 @@ def cells_of_change(change: Change) -> list[str]:
     ]
 
 
-def percent(ratio: float) -> str:
-    """Return *ratio* as a change: ``+3.1%``, ``−40%``, ``2.5x`` from double on."""
-    if ratio >= 2:
-        return f"{format_number(ratio)}x" if ratio < LARGEST else "unknown"
-    change = ratio - 1
-    digits = 0 if abs(change) >= 0.1 else 1
-    return f"{change:+.{digits}%}".replace("-", "−")
-
-
-def change_interval(low: float, high: float) -> str:
-    """Return an interval of ratios as one of changes: ``−2.0% to +3.1%``."""
-    if high < LARGEST:
-        return f"{percent(low)} to {percent(high)}"
-    return f"{percent(low)} or more" if low > 1 / LARGEST else "unknown"
-
-
 def comparison_as_json(
     runs: tuple[Run, Run],
     changes: Sequence[Change],
@@ -150,6 +169,7 @@ def comparison_as_json(
         "a": runs[0].name,
         "b": runs[1].name,
         "partial": [run.partial for run in runs],
+        "lost": losses(*runs),
         "only_in_a": list(only_in_a),
         "changes": [
             {
@@ -160,14 +180,5 @@ def comparison_as_json(
             }
             for change in changes
         ],
-        "thresholds": [
-            {
-                "threshold": one.threshold.text,
-                "where": one.where,
-                "status": WORDS[one.status],
-                "seen": seen(one),
-            }
-            for one in judged
-        ],
-        "exit_status": exit_status(judged),
+        **judged_as_json(judged),
     }

@@ -35,7 +35,7 @@ from calcbench.bench.views.standing import (
     sure_ratio,
     too_little,
 )
-from calcbench.bench.views.wording import clients_noun, panels, plural
+from calcbench.bench.views.wording import clients_noun, describe_failures, panels, plural
 
 FAILURES = {  # what happened to a row's rounds, by its status
     "ok": "Some rounds of {} do not count.",
@@ -69,7 +69,8 @@ def verdict(summary: Summary) -> list[str]:
         if leading([row for found in workloads.values() for row in found]) is THROUGHPUT:
             sentences += flip(workloads)
     sentences += control_sentences(controls(summary.rows))
-    sentences += unranked(rows) + starvation(rows, top) + failures(summary.rows)
+    sentences += unranked(rows) + starvation(rows, top) + failed_requests(rows)
+    sentences += failures(summary.rows)
     return sentences or ["Nothing was measured."]
 
 
@@ -196,6 +197,16 @@ def starvation(rows: list[Row], connections: int) -> list[str]:
     counts = enumerate_names([f"{strategy} served {count:,}" for strategy, count in served.items()])
     what = "right response" if any(row.outcomes.failed for row in starved) else "response"
     return [f"Of {connections:,} clients {counts}; the others got no {what}."]
+
+
+def failed_requests(rows: Iterable[Row]) -> list[str]:
+    """Return a sentence on the strategies some of whose requests failed, if any did."""
+    found = [
+        f"with {name(row)} under {row.condition.workload} {describe_failures(row.all_outcomes)}"
+        for row in rows
+        if row.all_outcomes.failed and not row.condition.is_control
+    ]
+    return [f"Failed: {'; '.join(found)}."] if found else []
 
 
 def failures(rows: Iterable[Row]) -> list[str]:

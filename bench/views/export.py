@@ -5,6 +5,7 @@ import dataclasses
 import io
 import json
 from collections.abc import Mapping
+from math import inf
 from typing import Any
 
 from calcbench.bench.analysis.inference import Comparison
@@ -24,13 +25,15 @@ from calcbench.bench.schema.outcomes import Outcomes
 def to_json(summary: Summary, more: Mapping[str, Any] | None = None) -> str:
     """Return *summary*, and what there is *more* to say of it, as JSON.
 
-    Figures that do not exist are null.
+    Figures that do not exist are null, and so is the upper end of an interval that has none.
     """
     values = dataclasses.asdict(summary) | dict(more or {})
     for row in values["rows"]:
         for name, value in row.items():
             if isinstance(value, dict) and value.get("rounds") == 0:
                 row[name] = None
+            elif isinstance(value, dict) and value.get("interval"):
+                value["interval"] = [None if end == inf else end for end in value["interval"]]
     return json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
@@ -55,7 +58,10 @@ def flat_row(row: Row) -> dict[str, Any]:
             for part in ("median", "low", "high"):
                 flat[f"{figure}_{part}"] = getattr(value, part) if value.rounds else ""
             for part, end in zip(("from", "to"), value.interval or ("", ""), strict=True):
-                flat[f"{figure}_{part}"] = end
+                flat[f"{figure}_{part}"] = "" if end == inf else end
+            flat[f"{figure}_at_least"] = value.at_least if value.rounds else ""
+        elif field.name == "all_outcomes":
+            flat |= {f"all_{way}": count for way, count in dataclasses.asdict(value).items()}
         elif field.name == "counted":
             flat[field.name] = " ".join(map(str, value))
         elif isinstance(value, Condition | Outcomes):

@@ -1,15 +1,18 @@
 """Export a run for HdrHistogram's plotter: a file for each condition, all its rounds together.
 
-The rounds' samples are merged, never their percentiles. Of an open loop there are three files, for
-the response time, the service time and the dispatch delay.
+The rounds' samples are merged, never their percentiles. Requests without their right response are
+counted as in every quantile here (`calcbench.bench.analysis.quantiles`); where of some it is only
+known how long they took at least, a line of the file says so. Of an open loop there are three
+files, for the response time, the service time and the dispatch delay.
 """
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from calcbench.bench.analysis.quantiles import Waits
 from calcbench.bench.analysis.summary import counted
 from calcbench.bench.schema.condition import group_by
-from calcbench.bench.schema.histogram import Ranked, count_values, new_histogram, sorted_times
+from calcbench.bench.schema.histogram import count_values, counted_times, new_histogram
 from calcbench.bench.schema.histogram import write_hgrm as write
 from calcbench.bench.schema.result import Measurement, Run
 from calcbench.bench.schema.samples import TIMES, read_samples
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from hdrh.histogram import HdrHistogram
 
 FOLDER = "hgrm"
+AT_LEAST = "the longest {:,} of {:,} got no right response: they took longer than it says"
 
 
 def export(run: Run, folder: Path, out: Path) -> list[Path]:
@@ -33,21 +37,21 @@ def export(run: Run, folder: Path, out: Path) -> list[Path]:
         good = counted(rounds)
         for name in names if good else ():
             path = out / FOLDER / f"{condition.slug}-{name}.hgrm"
-            write(merged(good, folder, name), path)
+            write(*merged(good, folder, name), path)
             written.append(path)
     return written
 
 
-def merged(measurements: list[Measurement], folder: Path, name: str) -> "HdrHistogram":
-    """Return one histogram of the time *name* in all *measurements*."""
+def merged(measurements: list[Measurement], folder: Path, name: str) -> "tuple[HdrHistogram, str]":
+    """Return one histogram of the time *name* in all *measurements*, and a remark on it."""
     import numpy as np
 
+    pairs = [counted_times(read_samples(folder, one), name) for one in measurements]
+    known, censored = (
+        (np.concatenate([values for values, _ in kind]), np.concatenate([n for _, n in kind]))
+        for kind in zip(*pairs, strict=True)
+    )
+    waits = Waits(known, censored)
     histogram = new_histogram()
-    for measurement in measurements:
-        times = sorted_times(read_samples(folder, measurement), name)
-        if isinstance(times, Ranked):
-            for value, count in zip(times.values.tolist(), times.counts.tolist(), strict=True):
-                histogram.record_value(value, count)
-        else:
-            count_values(histogram, np.asarray(times, np.int64))
-    return histogram
+    count_values(histogram, *waits.counts())
+    return histogram, AT_LEAST.format(waits.in_vain, waits.total) if waits.in_vain else ""

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,15 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 from calcbench.bench.analysis.metrics import Metric
 from calcbench.bench.analysis.scaling import lines_of
 from calcbench.bench.analysis.summary import Row
+from calcbench.bench.views.markers import (
+    ARROW,
+    draw_arrow,
+    draw_marker,
+    draw_tail,
+    values_of,
+    with_figures,
+    write_beside,
+)
 from calcbench.bench.views.palette import Style
 from calcbench.bench.views.scaling import Curve
 from calcbench.bench.views.wording import clients_noun
@@ -27,7 +36,6 @@ LABEL_LEAD = 1.12  # height of a name with the space it needs, as a ratio
 TICK_APART = 0.45  # inches that two numbers below the horizontal axis need
 EDGE = 0.4  # inches from the ends of a horizontal axis to the first and the last number on it
 ASIDE = 0.07  # inches between strategies at the same number of connections
-MARKER = 10  # points
 
 
 @dataclass(frozen=True)
@@ -58,7 +66,7 @@ def draw_lines(
     lines = lines_of(rows)
     models = [(name, curve) for name, found in (beside or {}).items() for curve in found]
     modelled = [value for _, curve in models for value in curve.points.values()]
-    shown = [value for row in with_figures(rows) for value in ends_of(row, metric)]
+    shown = values_of(rows, metric)
     scale_values(ax.yaxis, shown + modelled)
     at = scale_levels(ax, levels, width)
     ax.set_xlabel(f"{clients_noun(rows)}s at once")
@@ -85,39 +93,12 @@ def draw_lines(
             ax.plot([x, x], [low, high], color=style.colour, linewidth=5, alpha=0.35, zorder=2)
             draw_tail(ax, ([x, x], [metric.least(row), median]), style)
             draw_marker(ax, x, median, row, style)
+            if metric.is_bound(row):
+                draw_arrow(ax, (x, median), (0, ARROW), style)
+                write_beside(ax, metric.text(row), (x, median), (8, ARROW / 2))
         last = max(line)
         ends[name] = label_end(ax, at[last] + aside, metric.median(line[last]))
     name_lines(ax, ends, labels, size)
-
-
-def with_figures(rows: Iterable[Row]) -> list[Row]:
-    """Return those of *rows* that hold figures."""
-    return [row for row in rows if row.status == "ok"]
-
-
-def ends_of(row: Row, metric: Metric) -> tuple[float, ...]:
-    """Return all that is drawn of a figure of *row*: its spread, and its least without lateness."""
-    return (*metric.of(row), metric.least(row))
-
-
-def draw_tail(ax: "Axes", ends: tuple[Sequence[float], Sequence[float]], style: Style) -> None:
-    """Draw, between two *ends*, what may be the driver's lateness; it is mostly nothing."""
-    ax.plot(*ends, color=style.ink, linewidth=2.2, linestyle=":", zorder=3.5)
-
-
-def draw_marker(ax: "Axes", x: float, y: float, row: Row, style: Style) -> None:
-    """Draw the marker of *row*: open when some clients got no right response."""
-    ax.plot(
-        [x],
-        [y],
-        marker=style.marker,
-        markersize=MARKER,
-        markeredgecolor=style.colour,
-        markerfacecolor="white" if row.starves else style.colour,
-        markeredgewidth=2,
-        clip_on=False,
-        zorder=4,
-    )
 
 
 def label_end(ax: "Axes", x: float, y: float) -> tuple[float, float]:
@@ -204,7 +185,7 @@ def draw_bars(
 ) -> None:
     """Draw a bar with its spread for each strategy of *rows* that was measured, best on top."""
     bars = sorted(with_figures(rows), key=metric.median, reverse=not metric.more_is_better)
-    scale_values(ax.xaxis, [value for row in bars for value in ends_of(row, metric)])
+    scale_values(ax.xaxis, values_of(bars, metric))
     start = ax.get_xlim()[0]
     # In points. Without a zero, a bar's length means nothing.
     width = 2 if scale_note(ax.xaxis) else 11
@@ -232,14 +213,10 @@ def draw_bars(
         )
         draw_tail(ax, ([metric.least(row), median], level), style)
         draw_marker(ax, median, place, row, style)
-        ax.annotate(
-            metric.text(row),
-            (high, place),
-            xytext=(14, 0),
-            textcoords="offset points",
-            va="center",
-            annotation_clip=False,
-        )
+        if metric.is_bound(row):
+            draw_arrow(ax, (high, place), (ARROW, 0), style)
+        gap = 14 + ARROW * metric.is_bound(row)
+        write_beside(ax, metric.text(row), (high, place), (gap, 0))
     ax.set_xlabel(metric.axis + scale_note(ax.xaxis))
     ax.set_ylim(-0.6, max(len(bars), 1) - 0.4)
     names = [row.condition.strategy for row in bars]

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+from calcbench.bench.analysis.metrics import show_bound
 from calcbench.bench.analysis.summary import Row, Spread
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.evidence import WrkFigures
@@ -10,7 +11,7 @@ from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Measurement, Run
 from calcbench.bench.units import format_ns, format_number, format_rate, format_seconds
 from calcbench.bench.views.interleaving import window_remarks
-from calcbench.bench.views.wording import plural
+from calcbench.bench.views.wording import describe_failures, plural
 
 PAUSED = 0.01  # of the clients' time: below it no figure that is shown changes by their pauses
 IDLE = "idle"  # the behaviour of clients that ask nothing
@@ -34,6 +35,7 @@ def remarks(rows: Sequence[Row], run: Run) -> list[str]:
     conditions = {row.condition for row in rows}
     shown = [measurement for measurement in run.measurements if measurement.condition in conditions]
     return [
+        *failed_remarks(rows),
         *schedule_remarks(rows, run.plan, shown),
         *unopened_remarks(shown),
         *warmup_remarks(shown, run.plan),
@@ -44,6 +46,16 @@ def remarks(rows: Sequence[Row], run: Run) -> list[str]:
         *folded_remark(shown),
         *printed_remarks(shown),
         *fairness(rows),
+    ]
+
+
+def failed_remarks(rows: Iterable[Row]) -> list[str]:
+    """Say of whom requests failed, which part of all, and in which way."""
+    return [
+        f"failed with {row.condition.strategy} at {row.condition.connections:,}:"
+        f" {describe_failures(row.all_outcomes)}"
+        for row in rows
+        if row.all_outcomes.failed
     ]
 
 
@@ -132,7 +144,10 @@ def warmup_remarks(measurements: Iterable[Measurement], plan: Plan) -> list[str]
 
 def two_quantiles(p50: Spread, p99: Spread) -> str:
     """Return two quantiles in milliseconds."""
-    return f"p50 {format_number(p50.median / 1e6)} ms, p99 {format_number(p99.median / 1e6)} ms"
+    return ", ".join(
+        f"{name} {show_bound(one)}{format_number(one.median / 1e6)} ms"
+        for name, one in (("p50", p50), ("p99", p99))
+    )
 
 
 def background_remarks(measurements: Iterable[Measurement]) -> list[str]:

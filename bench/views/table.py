@@ -33,6 +33,7 @@ from calcbench.bench.views.wording import (
     marks,
     panel_heading,
     panels,
+    percent_of,
     served,
     users_in_words,
 )
@@ -70,8 +71,11 @@ HEADINGS = (
 )
 LEGEND = (
     "all figures: medians of the rounds; req/s: right responses per second; ±: 95% interval of the"
-    " median; served: clients that got a right response; tier: each is measurably better than the"
-    " next; same tier: no measurable difference"
+    " median; served: clients that got a right response; errors: share of the requests that failed;"
+    " tier: each is measurably better than the next; same tier: no measurable difference"
+)
+BOUND_LEGEND = (
+    ">: longer than that, and nobody knows how much: so many requests got no right response"
 )
 NO_TIER_LEGEND = (
     "–: not ranked, because some clients got no right response, only one round counts, or a mark"
@@ -147,7 +151,7 @@ def cells_of_row(row: Row, tier: str, *, lost: bool) -> list[str]:
         show_latency(row, P99),
         show_median(row.cpu_us_per_request),
         served(row),
-        format_number(row.outcomes.failed),
+        percent_of(row.all_outcomes.failed_ratio) if row.all_outcomes.failed else "0",
     ]
 
 
@@ -222,9 +226,12 @@ def legends(shown: Sequence[Section], run: Run) -> list[str]:
     signs = {cells[HEADINGS.index("tier")] for section in shown for cells in section.rows}
     beside = ((NO_TIER, NO_TIER_LEGEND), (CONTROL, AGAIN_LEGEND))
     said = [legend for sign, legend in beside if sign in signs]
-    cells = (cell for section in shown for row in section.rows for cell in row)
+    cells = [cell for section in shown for row in section.rows for cell in row]
     if any(cell.startswith(AT_MOST) for cell in cells):
         said.append(AT_MOST_LEGEND)
+    rows = [row for section in shown for row in section.sources]
+    if any(metric.is_bound(row) for row in rows for metric in (P50, P99)):
+        said.append(BOUND_LEGEND)
     return [line for line in (LEGEND, *said, interleaving_legend(run)) if line]
 
 
@@ -294,6 +301,6 @@ def paint(row: Row, cells: Sequence[str], *, repeated: bool) -> Iterator["Text"]
             style = "bold" if row.status == "ok" else "red"
         elif title == "served" and row.starves:
             style = "yellow"
-        elif title == "errors" and row.outcomes.failed:
+        elif title == "errors" and row.all_outcomes.failed:
             style = "red"
         yield painted(cell, style)

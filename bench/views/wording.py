@@ -8,6 +8,7 @@ from calcbench.bench.analysis.summary import Row
 from calcbench.bench.schema.arrivals import CONSTANT
 from calcbench.bench.schema.condition import Condition, group_by
 from calcbench.bench.schema.judgements import CONTENDED, DRIVER_BOUND, SILENT, UNSTEADY
+from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, Plan
 
 NAME_LENGTH = 22  # characters of a strategy's name in one line
@@ -25,6 +26,13 @@ DOUBTS = {
     SILENT: ("§", "no right response came in half of the window or more, so not ranked"),
     CONTENDED: ("*", "another program was using the cores"),
     UNSTEADY: ("†", "the rate did not settle within the window"),
+}
+FAILED = {  # what became of a request that did not get its right response
+    "wrong": "wrong",
+    "http_error": "an error status",
+    "refused": "refused",
+    "reset": "reset",
+    "timed_out": "timed out",
 }
 REUSE = {KEEP_ALIVE: "connections kept alive", CLOSE: "a new connection for each request"}
 
@@ -140,6 +148,23 @@ def describe_processor(machine: Mapping[str, Any], cores: str) -> str:
     count = machine.get(cores, "?")
     virtual = ", virtual" if machine.get("virtual") else ""
     return f"{machine.get('cpu', 'Unknown processor')}, {count} {plural(count, 'core')}{virtual}"
+
+
+def percent_of(ratio: float) -> str:
+    """Return which part of all a *ratio* is: ``5.0%``; never none or all where it is not."""
+    if 0 < ratio < 0.001:
+        return "<0.1%"
+    return ">99.9%" if 0.999 < ratio < 1 else f"{ratio:.1%}"
+
+
+def describe_failures(outcomes: Outcomes) -> str:
+    """Say which part of the requests with these *outcomes* failed, and how many in which way."""
+    ways = [
+        f"{count:,} {words}" for way, words in FAILED.items() if (count := getattr(outcomes, way))
+    ]
+    if not ways:
+        return "none"
+    return f"{percent_of(outcomes.failed_ratio)} of the requests ({', '.join(ways)})"
 
 
 def plural(count: int, noun: str) -> str:

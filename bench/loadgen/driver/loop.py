@@ -198,6 +198,14 @@ class Loop:
         """Return how many requests have been sent and have not ended."""
         return sum(client.state not in (PAUSING, IDLE) for client in self.everyone)
 
+    def in_flight_ns(self, now: int) -> tuple[int, ...]:
+        """Return for how long each request that is sent and has not ended has waited at *now*."""
+        return tuple(
+            self.waited_ns(client, client.done if client.state == CLOSING else now)
+            for client in self.everyone
+            if client.state not in (PAUSING, IDLE)
+        )
+
     def away_until(self, now: int) -> int:
         """Return for how long clients have paused or thought until *now*, added up.
 

@@ -34,8 +34,8 @@ server closes meanwhile is opened again when its turn comes. What the words of a
 - The window opens and closes between two batches of events, at times that are measured and not
   assumed. In a closed loop it counts the requests that end within it, also those that began before
   it, and of users the load goes on until what was out has ended, to tell who was served. A request
-  *in flight* when it closes is neither counted nor sampled: a client that is never served and whose
-  time-out is longer than the window shows only in how many clients were served.
+  *in flight* when it closes is not counted: for how long it had waited by then is reported, and
+  that is the least that it would have taken.
 - After a failure a client of a closed loop connects again at once, and after several in a row it
   pauses before, at most for `calcbench.bench.loadgen.driver.client.PAUSE_NS`. Time in which clients
   pause or think is added up as *away*.
@@ -95,7 +95,8 @@ def run(spec: LoadSpec, loop: Loop, start_ns: int) -> DriverReport:
     closed = loop.run_until(opened + round(spec.duration_s * 1e9))
     driver_cpu = max(time.process_time_ns() - driver_cpu - loop.spun, 0)
     driver_delay = own_run_delay_ns() - driver_delay
-    in_flight, away = loop.unfinished(), loop.away_until(closed) - away
+    in_flight_ns = () if loop.open_loop else loop.in_flight_ns(closed)
+    away = loop.away_until(closed) - away
     for name, tally in loop.tallies.items():
         tallies[name] = tally - tallies[name]
     while loop.keeps_schedule and not loop.stopped and loop.owes(closed):
@@ -108,7 +109,7 @@ def run(spec: LoadSpec, loop: Loop, start_ns: int) -> DriverReport:
         driver_cpu_ns=driver_cpu,
         driver_delay_ns=driver_delay,
         server_cpu_ns=round(max(server_cpu, 0) * (closed - opened) / (ended - read)),
-        in_flight=0 if loop.open_loop else in_flight,
+        in_flight_ns=in_flight_ns,
         background={name: dict(tally) for name, tally in tallies.items()},
         failures=tuple(loop.ledger.firsts),
         begun=loop.ring.begun(),

@@ -67,7 +67,7 @@ class Member:
     driver_cpu_ns: int = 0
     driver_delay_ns: int = 0
     cpu_until_ns: int = 0
-    in_flight: int = 0
+    in_flight_ns: tuple[int, ...] = ()
     away_ns: int = 0
 
     def open(self) -> None:
@@ -90,7 +90,7 @@ class Member:
             driver_cpu_ns=max(self.driver_cpu_ns, 0),
             driver_delay_ns=self.driver_delay_ns,
             server_cpu_ns=max(self.server_cpu_ns, 0),
-            in_flight=self.in_flight if len(self.turns) == 1 else loop.unfinished(),
+            in_flight_ns=() if loop.open_loop else self.in_flight_ns,
             failures=tuple(loop.ledger.firsts),
             begun=loop.ring.begun(),
             ended=recorder.recorded - loop.never_begun,
@@ -185,7 +185,7 @@ class Turns:
             away = loop.away_until(opened)
             closed = loop.run_until(opened + counted_ns)
             member.away_ns += loop.away_until(closed) - away
-            member.in_flight = loop.unfinished()
+            member.in_flight_ns = loop.in_flight_ns(closed)
             if lead_out_ns is None:
                 loop.finish_window(closed)
             else:

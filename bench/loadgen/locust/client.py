@@ -41,7 +41,7 @@ class Client:
         self.readable: Any = None
         self.either: Any = None
         self.waits_for: Any = None
-        self.first = 0
+        self.first = self.done = 0  # done: of a whole response, whose connection is still there
         self.incoming: Incoming | None = None  # what has come of the response
         self.intended = NEVER  # when the request that is out was due; NEVER between two
         self.waiter = Waiter(self.hub)
@@ -118,7 +118,7 @@ class Client:
         loop = self.loop
         request, expected = loop.take()
         sent = clock()
-        self.intended, self.first, self.incoming = intended or sent, 0, None
+        self.intended, self.first, self.done, self.incoming = intended or sent, 0, 0, None
         fault, failed = None, False
         try:
             sock = self.sock or self.dial()
@@ -164,7 +164,7 @@ class Client:
         if not data and not incoming.ends_here():
             raise incoming.shortfall()
         assert incoming.head
-        fault = loop.checker.fault_of(incoming, expected)
+        fault, self.done = loop.checker.fault_of(incoming, expected), now
         if not (incoming.head.keep_alive and loop.spec.keep_alive and whole_request):
             if data and whole_request and not loop.server_lingers:
                 self.wait_for_close()

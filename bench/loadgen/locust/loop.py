@@ -117,7 +117,8 @@ class Loop:
         self.all_left.wait(spec.duration_s)
         closed = clock()
         cpu, delay = time.process_time_ns() - cpu, own_run_delay_ns() - delay
-        in_flight, away = self.unfinished(), self.away_until(closed) - away
+        in_flight_ns = () if spec.rate else self.in_flight_ns(closed)
+        away = self.away_until(closed) - away
         self.all_left.wait(TAIL_S)
         while self.owes(closed) and not self.is_over:
             gevent.sleep(DRAIN_NS / 1e9)
@@ -129,7 +130,7 @@ class Loop:
             driver_cpu_ns=cpu,
             driver_delay_ns=delay,
             server_cpu_ns=0,
-            in_flight=0 if spec.rate else in_flight,
+            in_flight_ns=in_flight_ns,
             begun=self.ring.begun(),
             ended=sum(ways) - self.never_begun,
             unfinished=self.unfinished(),
@@ -160,6 +161,11 @@ class Loop:
     def unfinished(self) -> int:
         """Return how many requests have been sent and have not ended."""
         return sum(client.intended != NEVER for client in self.clients)
+
+    def in_flight_ns(self, now: int) -> tuple[int, ...]:
+        """Return for how long each request that is sent and has not ended has waited at *now*."""
+        busy = (client for client in self.clients if client.intended != NEVER)
+        return tuple((client.done or now) - client.intended for client in busy)
 
     def away_until(self, now: int) -> int:
         """Return for how long clients have paused or thought, as our driver's loop does."""

@@ -1,0 +1,76 @@
+"""The markers of a chart: full, open where clients were left out, with an arrow at lower bounds."""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from calcbench.bench.analysis.metrics import Metric
+from calcbench.bench.analysis.summary import Row
+from calcbench.bench.views.palette import Style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+MARKER = 10  # points
+ARROW = 30  # points, from a marker towards where the true one is
+ARROW_ROOM = 1.4  # for it on an axis, as a ratio of the value
+
+
+def with_figures(rows: Iterable[Row]) -> list[Row]:
+    """Return those of *rows* that hold figures."""
+    return [row for row in rows if row.status == "ok"]
+
+
+def values_of(rows: Iterable[Row], metric: Metric) -> list[float]:
+    """Return what an axis must have room for that shows *metric* of *rows*."""
+    known = with_figures(rows)
+    values = [value for row in known for value in (*metric.of(row), metric.least(row))]
+    return values + [ARROW_ROOM * metric.median(row) for row in known if metric.is_bound(row)]
+
+
+def draw_arrow(
+    ax: "Axes", start: tuple[float, float], reach: tuple[float, float], style: Style
+) -> None:
+    """Draw an arrow from the point *start* that goes so many points across and up."""
+    ax.annotate(
+        "",
+        start,
+        xytext=reach,
+        textcoords="offset points",
+        arrowprops={"arrowstyle": "<|-", "color": style.colour, "linewidth": 2, "shrinkA": 0},
+        annotation_clip=False,
+        zorder=4,
+    )
+
+
+def write_beside(
+    ax: "Axes", text: str, point: tuple[float, float], offset: tuple[float, float]
+) -> None:
+    """Write *text* so many points across and up from *point*."""
+    ax.annotate(
+        text,
+        point,
+        xytext=offset,
+        textcoords="offset points",
+        va="center",
+        annotation_clip=False,
+    )
+
+
+def draw_tail(ax: "Axes", ends: tuple[Sequence[float], Sequence[float]], style: Style) -> None:
+    """Draw, between two *ends*, what may be the driver's lateness; it is mostly nothing."""
+    ax.plot(*ends, color=style.ink, linewidth=2.2, linestyle=":", zorder=3.5)
+
+
+def draw_marker(ax: "Axes", x: float, y: float, row: Row, style: Style) -> None:
+    """Draw the marker of *row*: open when some clients never got a response."""
+    ax.plot(
+        [x],
+        [y],
+        marker=style.marker,
+        markersize=MARKER,
+        markeredgecolor=style.colour,
+        markerfacecolor="white" if row.starves else style.colour,
+        markeredgewidth=2,
+        clip_on=False,
+        zorder=4,
+    )
