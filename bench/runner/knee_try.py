@@ -67,7 +67,7 @@ def judge_try(measurement: Measurement, objective: Threshold, folder: Path) -> T
     judgeable = answered and bound_by_lateness(measurement.evidence)  # by the lower end
     if measurement.judgement == DRIVER_BOUND and not judgeable:
         return late_try(measurement, why_not(measurement))
-    if answered and metric.least(row) < objective.limit:
+    if answered and metric.least(row) < objective.limit and not metric.is_bound(row):
         seen = f"{metric.name} {show_range(row, metric)}, for the driver was late"
         return late_try(measurement, seen)
     reasons = measurement.evidence.reasons[: measurement.judgement == CONTENDED]
