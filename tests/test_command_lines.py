@@ -187,6 +187,7 @@ TYPED = {
     "--interleave": "--interleave slices",
     "--users": "--users 300",
     "--think": "--think exp:1s",
+    "--fail-if": "--fail-if p99>50ms",
     "--master-port": "--master-port 5600",
     "--unix-socket": "--unix-socket /nowhere",
 }

@@ -328,7 +328,7 @@ print(*read_sound(Path(sys.argv[1])).problems)
     ("content", "message"),
     [
         (bomb(header(f"({BOMB // 8},)")), "more than the .* values counted"),
-        (b"PK" + bytes(20_000_000), "it has more than"),
+        (b"PK" + bytes(30_000_000), "it has more than"),
         (bomb(b"")[:-40], "not a zip"),
     ],
     ids=["bomb", "large", "cut"],
