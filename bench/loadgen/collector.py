@@ -48,7 +48,7 @@ class Collector:
         self.max_samples = max_samples
         self.pieces: list[tuple[ReportReader, bytes]] = []
         self.samples = 0
-        self.tally = Tally(specs[0], late_ns)
+        self.tally = Tally(late_ns)
         self.turns: TurnsReport | None = None
         self.idle_cpu_ratio = 0.0
         self.slices: Slices | None = None
@@ -87,9 +87,9 @@ class Collector:
         """Count what is in *columns*; return those of them that are samples of the window."""
         if self.slices:
             placed = self.slices.place(columns)
-            return self.tally.add(placed, self.slices.elapsed_ns, in_slices=True)
+            return self.tally.add(placed, self.specs[0], self.slices.elapsed_ns, in_slices=True)
         opened, closed = self.window()
-        return self.tally.add(columns, closed - opened, in_slices=False)
+        return self.tally.add(columns, self.specs[0], closed - opened, in_slices=False)
 
     def window(self) -> tuple[int, int]:
         """Return when the common window opens and closes.

@@ -14,13 +14,12 @@ if TYPE_CHECKING:
 
 @dataclass
 class Tally:
-    """What is counted of samples, piece by piece, of a load that is like *spec*.
+    """What is counted of samples, piece by piece.
 
     A request was late that was sent more than *late_ns* after it was due though a connection was
     free.
     """
 
-    spec: LoadSpec
     late_ns: int
     ways: "list[int]" = field(default_factory=lambda: [0] * len(OUTCOMES))
     causes: Counter[int] = field(default_factory=Counter)
@@ -33,15 +32,18 @@ class Tally:
     busy_ns: int = 0
     carried_ns: list[int] = field(default_factory=list)
 
-    def add(self, columns: "Samples", elapsed_ns: int, *, in_slices: bool) -> "Samples":
+    def add(
+        self, columns: "Samples", spec: LoadSpec, elapsed_ns: int, *, in_slices: bool
+    ) -> "Samples":
         """Count what is in *columns*; return those that are samples of a window of *elapsed_ns*.
 
-        What was begun in it counts in an open loop and *in_slices*, elsewhere what ended in it.
+        They are of a load like *spec*. What was begun in it counts in an open loop and *in_slices*,
+        elsewhere what ended in it.
         """
         import numpy as np
 
-        open_loop = self.spec.rate > 0
-        keeps_schedule = open_loop or self.spec.think_s > 0
+        open_loop = spec.rate > 0
+        keeps_schedule = open_loop or spec.think_s > 0
         ended = (columns["done_ns"] >= 0) & (columns["done_ns"] <= elapsed_ns)
         came = (columns["outcome"] == OK) & ended
         self.responses += int(np.count_nonzero(came))
