@@ -41,9 +41,13 @@ class TurnLoop(Loop):
         if self.open_loop:
             self.due = (due + self.shift for due in due_times(spec, self.left))
             self.due_later = next(self.due)
-        self.epoll.register(sys.stdin.fileno(), select.EPOLLIN)
         self.resting = False
         self.rest()
+
+    def prepare(self) -> None:
+        """Watch for the end of the standard input, and open the connections that clients keep."""
+        self.epoll.register(sys.stdin.fileno(), select.EPOLLIN)
+        self.connect_all()
 
     def rest(self) -> None:
         """Have nobody begin a request any more."""
@@ -62,6 +66,11 @@ class TurnLoop(Loop):
             self.free.append(client)
         else:
             super().begin_now(client)
+
+    def send_what_is_due(self, now: int) -> None:
+        """Send every request of an open loop that is due at *now*, in a turn."""
+        if not self.resting:  # a timer of the turn before may ask for it
+            super().send_what_is_due(now)
 
     def vacate(self, client: Client) -> None:
         """Have *client* without a connection ready for a request of an open loop."""
