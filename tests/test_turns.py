@@ -211,3 +211,15 @@ def test_sends_nothing_of_what_waits_between_its_turns() -> None:
 
     assert len(loop.waiting) == len(loop.free) == 1
     assert loop.ring.begun() == 0
+
+
+@pytest.mark.slow
+def test_leaves_nothing_out_that_an_open_loop_had_due() -> None:
+    with truth(only_the_first()) as one, truth(right) as other:
+        seen = by_turns([one, other], all_ended, rate=200.0, connections=6, timeout_s=0.2)
+
+    for observation in seen:
+        assert abs(observation.outcomes.total - 200 * observation.elapsed_ns / 1e9) < 20
+        assert is_conserved(observation)
+    assert seen[0].outcomes.timed_out > 0
+    assert seen[0].clients_served < 6
