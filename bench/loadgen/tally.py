@@ -48,7 +48,7 @@ class Tally:
         counted = ended
         if open_loop or in_slices:
             counted = (columns["intended_ns"] >= 0) & (columns["intended_ns"] < elapsed_ns)
-        came = (columns["outcome"] == OK) & ended
+        came = (columns["outcome"] == OK) & (counted if in_slices else ended)
         self.responses += int(np.count_nonzero(came))
         inside = {name: column[counted] for name, column in columns.items()}
         ways = np.bincount(inside["outcome"], minlength=len(OUTCOMES))

@@ -3,7 +3,7 @@
 import select
 import sys
 
-from calcbench.bench.loadgen.driver.client import IDLE, PAUSING, Client
+from calcbench.bench.loadgen.driver.client import IDLE, PAUSING, SENDING, Client
 from calcbench.bench.loadgen.driver.loop import NEVER, SWEEPS, Loop, clock
 from calcbench.bench.loadgen.driver.open_loop import due_times
 from calcbench.bench.loadgen.driver.recorder import Recorder
@@ -96,8 +96,11 @@ class TurnLoop(Loop):
         rested = list(self.free)
         self.free.clear()
         for client in rested:
-            begin = self.ask_again if client.state == IDLE else self.begin_now
-            begin(client)
+            if client.state == IDLE:
+                client.state = SENDING
+                self.ask_again(client)
+            else:
+                self.begin_now(client)
 
     def drain(self, since: int, until: int, look_ns: int) -> None:
         """Ask no more; wait until what was begun *since* has ended, or *until* then."""
