@@ -15,6 +15,9 @@ from truth import LONG_S, Behaviour, always, nobody, once, only, requests, respo
 
 from calcbench.bench.diagnosis.classify import NEIGHBOUR
 from calcbench.bench.diagnosis.littles_law import unaccounted
+from calcbench.bench.loadgen.driver.loop import clock
+from calcbench.bench.loadgen.driver.recorder import Recorder
+from calcbench.bench.loadgen.driver.turn_loop import TurnLoop
 from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.loadgen.pool import DriverProcess
 from calcbench.bench.loadgen.spec import LoadSpec
@@ -199,3 +202,24 @@ def test_notices_a_server_that_computes_while_it_is_not_its_turn() -> None:
 
     assert loud.idle_cpu_ratio > NEIGHBOUR
     assert quiet.idle_cpu_ratio == 0
+
+
+def test_sends_nothing_of_what_waits_between_its_turns() -> None:
+    loop = TurnLoop(LoadSpec("127.0.0.1", 1, 1, True, 1, rate=1_000), Recorder(0))
+    loop.waiting.append(clock())
+    loop.send_what_is_due(clock())
+
+    assert len(loop.waiting) == len(loop.free) == 1
+    assert loop.ring.begun() == 0
+
+
+@pytest.mark.slow
+def test_leaves_nothing_out_that_an_open_loop_had_due() -> None:
+    with truth(only_the_first()) as one, truth(right) as other:
+        seen = by_turns([one, other], all_ended, rate=200.0, connections=6, timeout_s=0.2)
+
+    for observation in seen:
+        assert abs(observation.outcomes.total - 200 * observation.elapsed_ns / 1e9) < 20
+        assert is_conserved(observation)
+    assert seen[0].outcomes.timed_out > 0
+    assert seen[0].clients_served < 6

@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from calcbench.bench.analysis.quantiles import quantile
 from calcbench.bench.diagnosis import littles_law
@@ -21,10 +20,6 @@ from calcbench.bench.system.cpus import Pinning
 from calcbench.bench.system.series import Sample, between
 from calcbench.bench.system.usage import Life, ResourceUsage, resource_usage
 from calcbench.core.serving.counters import Worker
-
-if TYPE_CHECKING:
-    pass
-
 
 UNANSWERED = "no request that was due in the second part of the window got a right response"
 

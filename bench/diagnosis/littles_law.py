@@ -55,7 +55,7 @@ def clients_accounted(
     same = client[1:] == client[:-1]
     slices = np.searchsorted(np.array(slice_ends, np.int64), sent, "right")
     apart = (slices[1:] != slices[:-1])[same]
-    gaps = (sent[1:] - done[:-1])[same]
+    gaps = (sent[1:] - np.minimum(done[:-1], elapsed_ns))[same]
     if keep_alive:
         smooth = (samples["outcome"][order][:-1] == 0)[same] & ~apart
         usual = float(np.median(gaps[smooth])) if smooth.any() else 0.0

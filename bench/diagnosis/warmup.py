@@ -63,7 +63,9 @@ def without_warmup(
     import numpy as np
 
     open_loop, thinks = observation.offered_per_s > 0, observation.think_s > 0
-    samples = begin_later(observation.samples, cut_ns, open_loop=open_loop)
+    samples = begin_later(
+        observation.samples, cut_ns, open_loop=open_loop or observation.slices is not None
+    )
     ways = np.bincount(samples["outcome"], minlength=len(OUTCOMES))
     outcomes = Outcomes(*(int(count) for count in ways))
     opened_ns, closed_ns = observation.opened_ns, observation.closed_ns

@@ -165,7 +165,7 @@ class Collector:
         if closed <= opened:
             raise CalcbenchError("the drivers' windows did not overlap; make them longer")
         elapsed_ns = self.slices.elapsed_ns if self.slices else closed - opened
-        share = self.share_counted(len(samples["outcome"]))
+        share = self.share_counted(self.tally.outcomes().total)
         reported = [
             (opened + one.ahead_ns, one.report.failures if one.report else ())
             for one in self.all_readers

@@ -45,11 +45,11 @@ class Tally:
         open_loop = spec.rate > 0
         keeps_schedule = open_loop or spec.think_s > 0
         ended = (columns["done_ns"] >= 0) & (columns["done_ns"] <= elapsed_ns)
-        came = (columns["outcome"] == OK) & ended
-        self.responses += int(np.count_nonzero(came))
         counted = ended
         if open_loop or in_slices:
             counted = (columns["intended_ns"] >= 0) & (columns["intended_ns"] < elapsed_ns)
+        came = (columns["outcome"] == OK) & (counted if in_slices else ended)
+        self.responses += int(np.count_nonzero(came))
         inside = {name: column[counted] for name, column in columns.items()}
         ways = np.bincount(inside["outcome"], minlength=len(OUTCOMES))
         self.ways = [have + int(new) for have, new in zip(self.ways, ways, strict=True)]

@@ -38,7 +38,7 @@ class Plan:
 
     Each measurement warms up for *warmup_s*, whose responses are thrown away, and then counts for
     *duration_s*. A request that has waited *timeout_s* is given up. *control* is the one of the
-        strategies that is raced against itself, at the most connections: an A/A control. With a
+    strategies that is raced against itself, at the most connections: an A/A control. With a
     *precision*, a ratio, there are *rounds* at least and *most_rounds* at most, and no more once
     every difference is known that well (`calcbench.bench.analysis.stopping`). *rate* is requests
     per second in an open loop, None for a closed loop, and *arrivals* how they come. Its

@@ -53,4 +53,4 @@ def window_remarks(measurements: Iterable[Measurement], run: Run) -> list[str]:
             found.append(f"{condition.strategy} at {condition.connections:,}{rounds}")
     if not found:
         return []
-    return [f"in one window and not in slices: {', '.join(sorted(found))}"]
+    return [f"in one window and not in slices: {', '.join(sorted(dict.fromkeys(found)))}"]

@@ -167,7 +167,7 @@ def by_turns(spec: TurnSpec) -> None:
             for load, recorder in zip(spec.loads, recorders, strict=True)
         ]
         for member in members:
-            member.loop.connect_all()
+            member.loop.prepare()
         collect_no_garbage()
         reports = drive_in_turns(members, spec.slice_ns, spec.seed)
     except OSError as error:

@@ -3,7 +3,7 @@
 import select
 import sys
 
-from calcbench.bench.loadgen.driver.client import IDLE, PAUSING, Client
+from calcbench.bench.loadgen.driver.client import IDLE, PAUSING, SENDING, Client
 from calcbench.bench.loadgen.driver.loop import NEVER, SWEEPS, Loop, clock
 from calcbench.bench.loadgen.driver.open_loop import due_times
 from calcbench.bench.loadgen.driver.recorder import Recorder
@@ -41,9 +41,13 @@ class TurnLoop(Loop):
         if self.open_loop:
             self.due = (due + self.shift for due in due_times(spec, self.left))
             self.due_later = next(self.due)
-        self.epoll.register(sys.stdin.fileno(), select.EPOLLIN)
         self.resting = False
         self.rest()
+
+    def prepare(self) -> None:
+        """Watch for the end of the standard input, and open the connections that clients keep."""
+        self.epoll.register(sys.stdin.fileno(), select.EPOLLIN)
+        self.connect_all()
 
     def rest(self) -> None:
         """Have nobody begin a request any more."""
@@ -62,6 +66,11 @@ class TurnLoop(Loop):
             self.free.append(client)
         else:
             super().begin_now(client)
+
+    def send_what_is_due(self, now: int) -> None:
+        """Send every request of an open loop that is due at *now*, in a turn."""
+        if not self.resting:  # a timer of the turn before may ask for it
+            super().send_what_is_due(now)
 
     def vacate(self, client: Client) -> None:
         """Have *client* without a connection ready for a request of an open loop."""
@@ -87,8 +96,11 @@ class TurnLoop(Loop):
         rested = list(self.free)
         self.free.clear()
         for client in rested:
-            begin = self.ask_again if client.state == IDLE else self.begin_now
-            begin(client)
+            if client.state == IDLE:
+                client.state = SENDING
+                self.ask_again(client)
+            else:
+                self.begin_now(client)
 
     def drain(self, since: int, until: int, look_ns: int) -> None:
         """Ask no more; wait until what was begun *since* has ended, or *until* then."""

@@ -85,12 +85,14 @@ class Member:
         """Return what all the turns showed until *closed*, in which the driver used *cpu_ns*."""
         loop, recorder = self.loop, self.loop.recorder
         recorder.tidy()
+        self.idle_cpu_ns += self.server() - self.cpu_until_ns
+        is_window = len(self.turns) == 1 and not loop.open_loop
         return DriverReport(
             elapsed_ns=self.counted_ns,
             driver_cpu_ns=max(self.driver_cpu_ns, 0),
             driver_delay_ns=self.driver_delay_ns,
             server_cpu_ns=max(self.server_cpu_ns, 0),
-            in_flight_ns=() if loop.open_loop else self.in_flight_ns,
+            in_flight_ns=self.in_flight_ns if is_window else loop.in_flight_ns(loop.left),
             failures=tuple(loop.ledger.firsts),
             begun=loop.ring.begun(),
             ended=recorder.recorded - loop.never_begun,
@@ -190,6 +192,8 @@ class Turns:
                 loop.finish_window(closed)
             else:
                 loop.run_until(closed + lead_out_ns)
+                if member.counted_ns + closed - opened >= self.duration_ns:
+                    loop.finish_window(closed)  # an open loop leaves nothing out that was due
             bound = max(DRAIN_NS, DRAIN_LATENCIES * member.usual_ns)
             loop.drain(began, clock() + bound, max(min(member.usual_ns // 4, LOOK_NS), 1))
         member.turns.append((began, opened, closed, loop.rested))
