@@ -24,7 +24,7 @@ help: ## list these targets
 	@echo 'ARGS passes options on:   make run ARGS="--strategy fork,selectors --rounds 1"'
 	@echo 'PYTHON, VENV choose:      make run PYTHON=python3.13 VENV=.venv-3.13'
 
-run: ## install if needed, then race the strategies and draw charts: about two minutes
+run: ## install if needed, then race the strategies and draw charts: two to three minutes
 	$(INSTALL) $(if $(filter locust,$(subst =, ,$(ARGS))),locust,run)
 	@exec $(BIN)/calcbench run $(ARGS)
 

@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -21,6 +22,9 @@ set_hypothesis_home_dir(BUILD / "hypothesis")
 # No test asserts a duration: a machine may be slow, or busy with another race.
 settings.register_profile("calcbench", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("calcbench")
+
+# Whoever tests under `nohup` has SIGHUP ignored, and all that the tests start would inherit that.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # The driver is calibrated once, and not in the home of whoever tests.
 os.environ["XDG_CACHE_HOME"] = str(BUILD / "cache")

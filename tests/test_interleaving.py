@@ -183,3 +183,13 @@ def test_races_by_turns_past_a_server_that_does_not_start(tmp_path: Path) -> Non
             assert one.server_cpu_ns > 0
             assert one.driver_cpu_ns > 0
             assert one.resource_usage is not None
+
+
+def test_races_on_where_no_server_of_a_group_starts(tmp_path: Path) -> None:
+    def start(_: ServerSpec, host: str) -> Server:
+        raise CalcbenchError("no")
+
+    plan = Plan(("selectors", "fork"), connections=(3,), rounds=1, interleave=SLICES)
+    run = race(plan, among_strategies(plan, start), tmp_path / "run")
+
+    assert [(one.status, one.reason) for one in run.measurements] == [("failed", "no")] * 2

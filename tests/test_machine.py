@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from calcbench.bench.system import cpus
-from calcbench.bench.system.cpu_time import group_cpu_ns
+from calcbench.bench.system.cpu_time import ServerClock
 from calcbench.bench.system.cpus import Pinning, choose_cores, on_cores, shared_cores
 from calcbench.bench.system.machine import describe_machine, describe_versions, without_paths
 from calcbench.bench.system.procfs import TICK_NS
@@ -104,12 +104,12 @@ def test_accounts_a_server_its_living_and_its_reaped_children() -> None:
     with process:
         assert process.stdout
         assert process.stdout.readline() + process.stdout.readline() == b"spent\nspent\n"
-        used_ns = group_cpu_ns(process.pid)
+        used_ns = ServerClock(process.pid).read()
         process.stdin.close()  # type: ignore[union-attr]
 
     assert used_ns >= 3 * 50_000_000 - 2 * TICK_NS
-    assert group_cpu_ns(process.pid) == 0
-    assert time.process_time_ns() <= group_cpu_ns(os.getpgrp())
+    assert ServerClock(process.pid).read() == 0
+    assert time.process_time_ns() <= ServerClock(os.getpgrp()).read()
 
 
 TWO_THREADS = Pinning(

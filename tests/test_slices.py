@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from calcbench.bench.diagnosis.littles_law import clients_accounted
+from calcbench.bench.diagnosis.littles_law import little_ratio
 from calcbench.bench.loadgen.slices import Slices
 
 # Two turns of 40, whose slices are 20 long and begin 10 after them; the gap between them is 60.
@@ -102,12 +102,12 @@ def test_finds_by_littles_law_whether_requests_were_lost(
     samples = samples_of(*requests)
     samples["client"] = np.array(clients)
     slices = Slices(tuple(turns), 4_000_000)
-    accounted = clients_accounted(
+    ratio = little_ratio(
         slices.place(samples), slices.elapsed_ns, 8, 0, keep_alive=True, slice_ends=slices.ends
     )
 
-    assert accounted is not None
+    assert ratio is not None
     if lost:
-        assert accounted / 8 < 0.95
+        assert ratio < 0.95
     else:
-        assert accounted / 8 == pytest.approx(1, abs=0.02)
+        assert ratio == pytest.approx(1, abs=0.02)

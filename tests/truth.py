@@ -5,7 +5,9 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TypeVar
+from typing import Any, TypeVar
+
+import numpy as np
 
 from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.loadgen.pool import Drivers
@@ -173,3 +175,12 @@ def only(observation: Observation, outcome: str) -> bool:
     """Tell whether every request ended with *outcome*, and some did."""
     count: int = getattr(observation.outcomes, outcome)
     return count == observation.outcomes.total > 0
+
+
+def thinks_between(observation: Observation) -> "np.ndarray[Any, np.dtype[np.int64]]":
+    """Return for how long users thought between two requests, in nanoseconds."""
+    samples = observation.samples
+    order = np.lexsort((samples["done_ns"], samples["client"]))
+    intended, done, client = (samples[name][order] for name in ("intended_ns", "done_ns", "client"))
+    gaps = (intended[1:] - done[:-1])[client[1:] == client[:-1]]
+    return np.asarray(gaps, np.int64)

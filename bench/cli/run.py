@@ -97,10 +97,10 @@ def run_command(
 ) -> int:
     """Race strategies, print a table, draw charts.
 
-    Without options it takes about two minutes. Every measurement has a fresh server. Ctrl-C keeps
-    what has been measured until then. The exit status is 99 if a threshold of --fail-if is broken,
-    else 1 if a strategy failed, but not if it cannot run here, else 98 if nobody can tell of a
-    threshold.
+    Without options it takes two to three minutes. Every measurement has a fresh server. Ctrl-C
+    keeps what has been measured until then. The exit status is 99 if a threshold of --fail-if is
+    broken, else 1 if a strategy failed, but not if it cannot run here, else 98 if nobody can tell
+    of a threshold.
     """
     ctx = click.get_current_context()
     check_combinations(ctx)

@@ -22,7 +22,7 @@ def sent_and_done(samples: "Samples") -> tuple["np.ndarray", "np.ndarray"]:
     return sent, samples["done_ns"] if "done_ns" in samples else sent + samples["latency_ns"]
 
 
-def clients_accounted(
+def little_ratio(
     samples: "Samples",
     elapsed_ns: int,
     connections: int,
@@ -31,13 +31,14 @@ def clients_accounted(
     keep_alive: bool,
     slice_ends: Sequence[int] = (),
 ) -> float | None:
-    """Return how many clients the samples of a closed loop account for, or None for no samples.
+    """Return X · (R + Z) / N of a closed loop, 1 where all is well; None where nothing ended.
 
-    A client's time is its requests, from sent to done, as far as they lie in the window; the
-    pauses between them; and, where requests were still *in_flight* at the end, the time since its
-    last, which after a failure counts whole. That is X · (R + Z) without its edges. With
-    *keep_alive* a pause is the driver's own, so one as long as a request is taken for the usual
-    one: there a request is missing. Otherwise, and after a failure, it is as long as it is.
+    That is how many clients the samples account for, of all *connections*. A client's time is its
+    requests, from sent to done, as far as they lie in the window; the pauses between them; and,
+    where requests were still *in_flight* at the end, the time since its last, which after a failure
+    counts whole. That is X · (R + Z) without its edges. With *keep_alive* a pause is the driver's
+    own, so one as long as a request is taken for the usual one: there a request is missing.
+    Otherwise, and after a failure, it is as long as it is.
 
     Where the window is of slices (`calcbench.bench.loadgen.slices`) with *slice_ends*, the last
     request of one reaches into the next, and at the beginning of that there is a part of one that
@@ -71,28 +72,8 @@ def clients_accounted(
     edges = (after * np.where(failed, 1, min(in_flight / connections, 1))).sum()
     edges += np.clip(sent[first], 0, None).sum()  # before its first: a pause that began earlier
     never = min(connections - int(np.count_nonzero(ends)), in_flight) * elapsed_ns
-    return float(requests + pauses + edges + never) / elapsed_ns
-
-
-def little_ratio(
-    samples: "Samples",
-    elapsed_ns: int,
-    connections: int,
-    in_flight: int,
-    *,
-    keep_alive: bool,
-    slice_ends: Sequence[int] = (),
-) -> float | None:
-    """Return X · (R + Z) / N of a closed loop, 1 where all is well; None where nothing ended."""
-    accounted = clients_accounted(
-        samples,
-        elapsed_ns,
-        connections,
-        in_flight,
-        keep_alive=keep_alive,
-        slice_ends=slice_ends,
-    )
-    return None if accounted is None else round(accounted / connections, 4)
+    accounted = float(requests + pauses + edges + never) / elapsed_ns
+    return round(accounted / connections, 4)
 
 
 def users_ratio(busy_ns: int, away_ns: int, elapsed_ns: int, users: int) -> float:

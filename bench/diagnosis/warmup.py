@@ -79,18 +79,16 @@ def without_warmup(
     requests = outcomes.total / max(observation.outcomes.total, 1)
     right = samples["outcome"] == OK
     done = littles_law.sent_and_done(observation.samples)[1]
-    came = (
-        (observation.samples["outcome"] == OK) & (done >= cut_ns) & (done <= observation.elapsed_ns)
-    )
+    inside = (done >= cut_ns) & (done <= observation.elapsed_ns)
+    came = (observation.samples["outcome"] == OK) & inside
     carried_ns = [ns - cut_ns for ns in observation.carried_ns if ns >= cut_ns]
     responses = int(np.count_nonzero(came)) + len(carried_ns)
     served = len(np.unique(samples["client"][right]))
-    if open_loop or thinks:
-        served = observation.clients_served + in_vain(observation.samples) - in_vain(samples)
     if open_loop:
         due = observation.samples["intended_ns"]
         carried_ns += (done[came & (due < cut_ns)] - cut_ns).tolist()
     if open_loop or thinks:
+        served = observation.clients_served + in_vain(observation.samples) - in_vain(samples)
         late, lateness_ns, waited = count_late(samples)
         observation = dataclasses.replace(
             observation, late=late, lateness_ns=lateness_ns, waited=waited

@@ -16,7 +16,7 @@ from calcbench.bench.loadgen.protocol import (
     TurnsReport,
 )
 from calcbench.bench.loadgen.report_reader import ReportReader
-from calcbench.bench.loadgen.slices import Slices, slices_of
+from calcbench.bench.loadgen.slices import Slices, own_ns, slices_of
 from calcbench.bench.loadgen.spec import LoadSpec
 from calcbench.bench.loadgen.tally import Tally
 from calcbench.bench.schema.samples import MAX_SAMPLES
@@ -146,7 +146,7 @@ class Collector:
         assert report
         assert report.turns
         self.turns = report.turns
-        others_ns = report.turns.closed_ns - reader.opened_ns - own_ns(report.turns)
+        others_ns = report.turns.closed_ns - reader.opened_ns - own_ns(report.turns.turns)
         self.idle_cpu_ratio = report.turns.idle_cpu_ns / max(others_ns, 1)
         if len(report.turns.turns) == 1:
             reader.opened_ns = report.turns.turns[0][1]
@@ -221,7 +221,7 @@ class Collector:
         if not self.turns:
             return 1.0
         counted_ns = sum(closed - opened for _, opened, closed, _ in self.turns.turns)
-        return counted_ns / own_ns(self.turns)
+        return counted_ns / own_ns(self.turns.turns)
 
     def share_counted(self, counted: int) -> float:
         """Return which part of the work in a server's turns was for the *counted* requests.
@@ -242,11 +242,6 @@ class Collector:
             return len(self.tally.served)
         connections = sum(spec.connections for spec in self.specs)
         return connections - len(self.tally.asked - self.tally.served)
-
-
-def own_ns(report: TurnsReport) -> int:
-    """Return how long a server's own turns were, with what is not counted of them."""
-    return sum(rested - began for began, _, _, rested in report.turns)
 
 
 def scaled(time_ns: int, report: DriverReport, elapsed_ns: int, share: float = 1.0) -> int:

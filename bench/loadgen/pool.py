@@ -39,10 +39,12 @@ class DriverProcess:
     def __init__(self, servers: int = 0) -> None:
         self.output = ProcessOutput()
         with contextlib.ExitStack() as opening:
-            pipes = [os.pipe() for _ in range(servers)]
-            for read_end, write_end in pipes:
-                opening.callback(os.close, read_end)
-                opening.callback(os.close, write_end)
+            opening.callback(self.output.close)
+            pipes = []
+            for _ in range(servers):
+                pipes.append(os.pipe())
+                for end in pipes[-1]:
+                    opening.callback(os.close, end)
             self.outputs = [write_end for _, write_end in pipes]
             self.process = subprocess.Popen(
                 COMMAND,

@@ -44,7 +44,7 @@ class Slices:
     @property
     def own_ns(self) -> int:
         """How long all turns are, with what was not counted of them."""
-        return sum(rested - began for began, _, _, rested in self.turns)
+        return own_ns(self.turns)
 
     def moment(self, measured_ns: int) -> int:
         """Return when, from the opening, *measured_ns* had been measured."""
@@ -80,6 +80,11 @@ class Slices:
             name: (column + moved if name in MOMENTS else column)[counted]
             for name, column in samples.items()
         }
+
+
+def own_ns(turns: Sequence[Turn]) -> int:
+    """Return how long *turns* of one server are, with what is not counted of them."""
+    return sum(rested - began for began, _, _, rested in turns)
 
 
 def slices_of(report: TurnsReport, opened_ns: int) -> Slices:

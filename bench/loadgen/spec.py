@@ -137,12 +137,10 @@ class TurnSpec:
 def spec_from_json(text: bytes) -> LoadSpec | TurnSpec | None:
     """Return the load, or the loads by turns, that a line of JSON holds, None for an empty one."""
     values = json.loads(text or b"null")
-    if values is None:
-        return None
-    if "loads" in values:
-        loads = tuple(load_spec_of_values(load) for load in values["loads"])
-        return TurnSpec(**{**values, "loads": loads, "outputs": tuple(values["outputs"])})
-    return load_spec_of_values(values)
+    if values is None or "loads" not in values:
+        return load_spec_from_json(text)
+    loads = tuple(load_spec_of_values(load) for load in values["loads"])
+    return TurnSpec(**{**values, "loads": loads, "outputs": tuple(values["outputs"])})
 
 
 def load_spec_of_values(values: dict[str, Any]) -> LoadSpec:

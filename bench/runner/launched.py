@@ -16,7 +16,7 @@ from calcbench.bench.diagnosis.failures import contradiction_of_totals, failure_
 from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.loadgen.pool import DriverProcess
 from calcbench.bench.loadgen.spec import LoadSpec, load_spec_of
-from calcbench.bench.runner.subject import LoadError, Setup, Subject, conclude, drive, failed
+from calcbench.bench.runner.subject import Setup, Subject, conclude, drive, failed, load_errors
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Measurement
@@ -112,6 +112,8 @@ def measure_together(
                 samplers[condition] = Sampler(server.pid, server.listener, counter)
             except (CalcbenchError, OSError) as error:
                 done[condition] = failed(condition, number, error)
+        if not servers:
+            return [done[condition] for condition in conditions]
         loads = [load_for(plan, one, server, pinning) for one, server in servers.items()]
         try:
             watching = tuple(samplers.values())
@@ -140,13 +142,8 @@ def measure_together(
 
 def drive_by_turns(loads: Sequence[LoadSpec], seed: str) -> list[Observation]:
     """Return what a driver sees of servers that take turns; raises LoadError where it cannot."""
-    if not loads:
-        return []
-    try:
-        with DriverProcess(len(loads)) as driver:
-            return driver.drive_by_turns(loads, SLICE_S, seed)
-    except (CalcbenchError, OSError) as error:
-        raise LoadError(str(error)) from error
+    with load_errors(), DriverProcess(len(loads)) as driver:
+        return driver.drive_by_turns(loads, SLICE_S, seed)
 
 
 def instructions_of(sampler: Sampler) -> str:

@@ -2,9 +2,9 @@
 
 The order within a round is drawn anew from the seed, so that strategies are interleaved and a
 disturbance of the machine does not always hit the same one. Those that differ in the strategy alone
-may be measured together, by turns. Whatever goes wrong with a server
-makes a failed measurement with a reason; only a result that cannot be written ends the race. Each
-measurement is safe on disk when the next one begins, so whatever ends a race takes none of them.
+may be measured together, by turns. Whatever goes wrong with a server makes a failed measurement
+with a reason; only a result that cannot be written ends the race. What was measured, alone or by
+turns, is safe on disk when the next measurement begins, so whatever ends a race takes none of it.
 """
 
 import contextlib
@@ -73,7 +73,8 @@ def race(
 ) -> Run:
     """Race the *subject* as *plan* says, write the result to the folder *out*, and return it.
 
-    *progress* is called before each measurement and once at the end; *command* is recorded.
+    *progress* is called before each measurement, or all that take turns, and once at the end;
+    *command* is recorded.
     *prepare* is called when nothing can stand against the race any more; it returns the driver's
     calibration, by which it is seen how near it comes to its ceiling, or None. Where a point goes
     beyond that, *recalibrate* is called at the end, and all are judged by what it returns. A

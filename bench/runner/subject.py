@@ -6,7 +6,7 @@ one of them.
 """
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,12 +52,19 @@ class Setup:
         return Drivers(self.plan.drivers, self.plan.engine)
 
 
-def drive(drivers: "Drivers | Cluster", spec: LoadSpec) -> Observation:
-    """Return what *drivers* see of a load by *spec*; raises LoadError where they cannot."""
+@contextlib.contextmanager
+def load_errors() -> Iterator[None]:
+    """Raise as a LoadError whatever keeps drivers from making a load."""
     try:
-        return drivers.drive(spec)
+        yield
     except (CalcbenchError, OSError) as error:
         raise LoadError(str(error)) from error
+
+
+def drive(drivers: "Drivers | Cluster", spec: LoadSpec) -> Observation:
+    """Return what *drivers* see of a load by *spec*; raises LoadError where they cannot."""
+    with load_errors():
+        return drivers.drive(spec)
 
 
 # For a setup, the conditions, the number of the round, and that of the first of the measurements.

@@ -11,7 +11,6 @@ from calcbench.bench.system.procfs import (
     TICK_NS,
     UTIME,
     Family,
-    group_members,
     search,
 )
 
@@ -38,11 +37,6 @@ def process_cpu_time(pid: int, stat: Sequence[bytes]) -> CpuTime:
     return CpuTime(
         cpu_clock_ns(pid, user + system) + reaped, user + reaped_user, system + reaped_system
     )
-
-
-def group_cpu_ns(group: int) -> int:
-    """Return the nanoseconds of CPU that the process group *group* has used until now."""
-    return sum(process_cpu_time(pid, stat).ns for pid, stat in group_members(group))
 
 
 def cpu_clock_ns(pid: int, otherwise: int) -> int:

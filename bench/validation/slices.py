@@ -1,20 +1,20 @@
 """What slices are worth: how much less they vary than windows, and whether they say the same.
 
-The same servers are measured both ways, in alternate rounds, so that neither has the quieter hour.
+Where both ways are compared, the same servers are measured by slices and then by windows in every
+round, so that neither has the quieter hour.
 
 - The noise: one strategy against itself, as the standard deviation of the logarithm of the ratio.
 - A difference that is known: a server that computes 200 µs for each request, and one that computes
   so much longer that a whole request costs 5 % more.
 - The bias: each strategy against itself, by slices and by windows. Slices begin on caches that hold
   another server, and what that costs is what is left in CPU per request.
-- The delays of a server are known, and how many requests had each of them.
 """
 
-import dataclasses
 import math
 import statistics
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,22 +68,17 @@ def requirements() -> Iterator[Requirement]:
         yield unbiased(*both_ways(conditions, BIAS_ROUNDS), f"{workload}, {reuse}")
 
 
-def known_difference() -> Rounds:  # by make validate
+def known_difference() -> Rounds:
     """Measure a server and one whose requests cost 5 % more, by slices.
 
     Raises CalcbenchError where they cannot be measured.
     """
     conditions = [Condition(STRATEGY, workload, KEEP_ALIVE, 2) for workload in (COMPUTING, LONGER)]
-    plan = Plan((STRATEGY,), (COMPUTING, LONGER), connections=(2,), duration_s=KNOWN_S)
-    plan = dataclasses.replace(plan, warmup_s=WARMUP_S)
-    pinning = pinning_of(plan, among_strategies(plan))
-    with on_cores(pinning.server):
-        units = calibrate_workload(parse_workload(COMPUTING).seconds)
     rounds: dict[Condition, list[Figures]] = {condition: [] for condition in conditions}
-    with tempfile.TemporaryDirectory() as folder:
-        cpu_units = {COMPUTING: units, LONGER: round(units * (1 + KNOWN))}
-        prepare_folder(Path(folder))
-        setup = Setup(plan, Path(folder), pinning, cpu_units)
+    with preparing(conditions, KNOWN_S) as setup:
+        with on_cores(setup.pinning.server):
+            units = calibrate_workload(parse_workload(COMPUTING).seconds)
+        setup.cpu_units.update({COMPUTING: units, LONGER: round(units * (1 + KNOWN))})
         for number in range(1, 10 * TENS + 1):
             take(measure_together(setup, conditions, number, 0), rounds)
     return rounds
@@ -114,31 +109,35 @@ def found(rounds: Rounds) -> Iterator[Requirement]:
 
 
 def both_ways(conditions: Sequence[Condition], rounds: int) -> tuple[Rounds, Rounds]:
-    """Measure *conditions* by slices and by windows, in alternate rounds; return both.
+    """Measure *conditions* by slices and by windows, in each of so many *rounds*; return both.
 
     Raises CalcbenchError where they cannot be measured.
     """
-    first = conditions[0]
-    plan = Plan(
-        tuple(dict.fromkeys(condition.variant for condition in conditions)),
-        workloads=(first.workload,),
-        reuses=(first.reuse,),
-        connections=(first.connections,),
-        duration_s=DURATION_S,
-        warmup_s=WARMUP_S,
-    )
-    pinning = pinning_of(plan, among_strategies(plan))
     slices: dict[Condition, list[Figures]] = {condition: [] for condition in conditions}
     windows: dict[Condition, list[Figures]] = {condition: [] for condition in conditions}
-    with tempfile.TemporaryDirectory() as folder:
-        prepare_folder(Path(folder))
-        setup = Setup(plan, Path(folder), pinning, {})
+    with preparing(conditions, DURATION_S) as setup:
         for number in range(1, rounds + 1):
             by_turns = measure_together(setup, conditions, number, 0)
             alone = [measure(setup, condition, number, 0) for condition in conditions]
             take(by_turns, slices)
             take(alone, windows)
     return slices, windows
+
+
+@contextmanager
+def preparing(conditions: Sequence[Condition], duration_s: float) -> Iterator[Setup]:
+    """Give a setup in which *conditions* can be measured for *duration_s* each."""
+    plan = Plan(
+        tuple(dict.fromkeys(condition.variant for condition in conditions)),
+        workloads=tuple(dict.fromkeys(condition.workload for condition in conditions)),
+        reuses=(conditions[0].reuse,),
+        connections=(conditions[0].connections,),
+        duration_s=duration_s,
+        warmup_s=WARMUP_S,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        prepare_folder(Path(folder))
+        yield Setup(plan, Path(folder), pinning_of(plan, among_strategies(plan)), {})
 
 
 def take(measurements: Sequence[Measurement], into: Mapping[Condition, list[Figures]]) -> None:

@@ -196,7 +196,11 @@ class Loop:
 
     def unfinished(self) -> int:
         """Return how many requests have been sent and have not ended."""
-        return sum(client.state not in (PAUSING, IDLE) for client in self.everyone)
+        return len(self.busy())
+
+    def busy(self) -> list[Client]:
+        """Return the clients whose request is out."""
+        return [client for client in self.everyone if client.state not in (PAUSING, IDLE)]
 
     def in_flight_ns(self, now: int) -> tuple[int, ...]:
         """Return for how long each request that is sent and has not ended has waited at *now*."""
@@ -218,8 +222,7 @@ class Loop:
         """Tell whether a request that was due before *closed* has not ended."""
         if self.waiting and self.waiting[0] < closed:
             return True
-        busy = (client for client in self.everyone if client.state not in (PAUSING, IDLE))
-        return self.next_due < closed or any(client.intended < closed for client in busy)
+        return self.next_due < closed or any(one.intended < closed for one in self.busy())
 
     def run_until(self, due: int) -> int:
         """Drive until a batch of events ends at *due* or later; return when that was."""

@@ -61,7 +61,7 @@ from calcbench.bench.loadgen.driver.turn_loop import TurnLoop
 from calcbench.bench.loadgen.driver.turns import Member, drive_in_turns
 from calcbench.bench.loadgen.protocol import DriverError, DriverReport, Opened, Ready
 from calcbench.bench.loadgen.spec import LoadSpec, TurnSpec, spec_from_json
-from calcbench.bench.system.cpu_time import ServerClock, group_cpu_ns
+from calcbench.bench.system.cpu_time import ServerClock
 from calcbench.bench.system.procfs import own_run_delay_ns
 
 SETTLE_NS = 5_000_000  # see run
@@ -71,7 +71,7 @@ SPARE_FDS = 32  # descriptors beside the clients' sockets: standard streams, epo
 
 def run(spec: LoadSpec, loop: Loop, start_ns: int) -> DriverReport:
     """Drive from *start_ns*; return what the window showed, apart from the samples themselves."""
-    group, recorder = spec.server_group, loop.recorder
+    server, recorder = ServerClock(spec.server_group), loop.recorder
     loop.begin_all(start_ns)
     warm = loop.run_until(start_ns + round(spec.warmup_s * 1e9))
     # Until the first response an open loop only asks: a window would show too low a rate.
@@ -81,7 +81,8 @@ def run(spec: LoadSpec, loop: Loop, start_ns: int) -> DriverReport:
     # Responses wait for us while we read /proc: settle, so that this is in nobody's latency,
     # and scale the server's time to the window at the end.
     before = clock()
-    server_cpu, read = group_cpu_ns(group) if group else 0, clock()
+    server.look_around()
+    server_cpu, read = server.read(), clock()
     loop.run_until(read + max(SETTLE_NS, 2 * (read - before)))
 
     recorder.tidy()
@@ -102,7 +103,8 @@ def run(spec: LoadSpec, loop: Loop, start_ns: int) -> DriverReport:
     while loop.keeps_schedule and not loop.stopped and loop.owes(closed):
         loop.run_until(clock() + DRAIN_NS)
     ended = clock()
-    server_cpu = (group_cpu_ns(group) if group else 0) - server_cpu
+    server.look_around()
+    server_cpu = server.read() - server_cpu
     recorder.tidy()
     return DriverReport(
         elapsed_ns=closed - opened,

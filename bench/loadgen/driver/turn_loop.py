@@ -3,7 +3,7 @@
 import select
 import sys
 
-from calcbench.bench.loadgen.driver.client import IDLE, PAUSING, SENDING, Client
+from calcbench.bench.loadgen.driver.client import IDLE, SENDING, Client
 from calcbench.bench.loadgen.driver.loop import NEVER, SWEEPS, Loop, clock
 from calcbench.bench.loadgen.driver.open_loop import due_times
 from calcbench.bench.loadgen.driver.recorder import Recorder
@@ -116,10 +116,6 @@ class TurnLoop(Loop):
         until = closed + self.timeout_ns + self.timeout_ns // SWEEPS
         while self.open_loop and not self.stopped and self.owes(closed) and clock() < until:
             self.run_until(clock() + SETTLE_NS)
-
-    def busy(self) -> list[Client]:
-        """Return the clients whose request is out."""
-        return [client for client in self.everyone if client.state not in (PAUSING, IDLE)]
 
     def catch_up(self) -> None:
         """Read what came while another one has the turn."""
