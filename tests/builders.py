@@ -7,6 +7,7 @@ from calcbench.bench.analysis.summary import Row, spread
 from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.schema.calibration import Calibration, Lateness, WayCalibration
 from calcbench.bench.schema.condition import Condition
+from calcbench.bench.schema.judgements import DRIVER_BOUND
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, Plan
 from calcbench.bench.schema.result import Measurement, Run
@@ -102,6 +103,8 @@ def make_row(condition: Condition, rates: Iterable[float], **more: Any) -> Row:
         "throughput": spread(rates),
         "clients_served": condition.connections,
     }
+    if more.get("judgement") == DRIVER_BOUND:
+        usual["limited"] = more.get("counted", usual["counted"])
     return Row(condition, **(usual | more))
 
 

@@ -147,7 +147,7 @@ def test_shows_tiers_and_names_the_control() -> None:
         ["selectors", "1"],
         ["fork", "(again)", "A/A"],
         ["fork", "2"],
-        ["a", "–"],
+        ["a", "3"],
     ]
     assert lines[-1].startswith("A/A: the same strategy measured once more")
 
@@ -159,14 +159,14 @@ def test_marks_what_may_not_be_the_servers_own() -> None:
     lines = list(plain_lines(summary(*rows), run()))
 
     assert [line.split()[3] for line in lines[2:7]] == [
-        "‡5,000",
+        "≥5,000",
         "*5,000",
         "†5,000",
         "5,000",
         "§5,000",
     ]
     assert [line.partition(":")[0] for line in lines[7:11]] == [
-        "‡ driver-bound",
+        "≥ driver-bound",
         "§ silent",
         "* contended",
         "† unsteady",

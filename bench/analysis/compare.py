@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from calcbench.bench.analysis.inference import Comparison, adjust, compare_apart
 from calcbench.bench.analysis.metrics import FIGURES, Metric
 from calcbench.bench.analysis.summary import Row, Summary
-from calcbench.bench.analysis.thresholds import CANNOT_TELL, Judged, Threshold, too_few
+from calcbench.bench.analysis.thresholds import (
+    BROKEN,
+    CANNOT_TELL,
+    HELD,
+    Judged,
+    Threshold,
+    too_few,
+)
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.judgements import UNRANKED
 from calcbench.core.errors import UsageError
@@ -25,7 +32,24 @@ def doubt_of(row: Row, label: str) -> str:
     """Return why nothing can be told of *row*, of the result *label*, or nothing."""
     if row.status != "ok":
         return f"{row.status} in {label}"
+    if row.serves_nobody:
+        return f"serves nobody in {label}"
+    if row.limited:  # what is left of it are the rounds in which it was slow
+        rounds = "" if len(row.limited) == row.rounds else "some rounds of "
+        return f"driver-bound in {rounds}{label}"
     return f"{row.judgement} in {label}" if row.judgement in UNRANKED else ""
+
+
+def too_many_failed(row: Row, judged: Judged) -> Judged:
+    """Return what was *judged* of the figures of *row*, of B, in view of how many requests failed.
+
+    Figures of those that were answered hold nothing where too many were not.
+    """
+    if judged.status != HELD or not row.fails:
+        return judged
+    failed, total = row.outcomes.failed, row.outcomes.total
+    reason = f"{failed:,} of {total:,} requests failed in B"
+    return Judged(judged.threshold, judged.where, CANNOT_TELL, reason)
 
 
 @dataclass(frozen=True)
@@ -166,22 +190,27 @@ def judge_all(
 def judge_change(threshold: Threshold, pair: Pair) -> Judged:
     """Return what comes of *threshold* for the change from one of *pair* to the other."""
     metric, where = threshold.metric, pair.where
+    if pair.second.serves_nobody and not pair.first.serves_nobody and pair.first.status == "ok":
+        return Judged(threshold, where, BROKEN, "serves nobody in B")
     if pair.failure_reason:
         return Judged(threshold, where, CANNOT_TELL, pair.failure_reason)
     comparison = compare_pair(pair, metric, 1)
     if not comparison.known:
         rounds = min(metric.spread(row).rounds for row in (pair.first, pair.second))
         return Judged(threshold, where, CANNOT_TELL, too_few(rounds))
-    return threshold.judged(where, comparison.ratio, (comparison.low, comparison.high))
+    judged = threshold.judged(where, comparison.ratio, (comparison.low, comparison.high))
+    return too_many_failed(pair.second, judged)
 
 
 def judge_row(threshold: Threshold, row: Row) -> Judged:
     """Return what comes of *threshold* for *row* of the second result."""
     metric, where = threshold.metric, where_of(row.condition)
     spread = metric.spread(row)
+    if row.serves_nobody:
+        return Judged(threshold, where, BROKEN, "serves nobody in B")
     if reason := doubt_of(row, "B"):
         return Judged(threshold, where, CANNOT_TELL, reason)
     if spread.interval is None:
         return Judged(threshold, where, CANNOT_TELL, too_few(spread.rounds))
     low, high = (end * metric.scale for end in spread.interval)
-    return threshold.judged(where, metric.median(row), (low, high))
+    return too_many_failed(row, threshold.judged(where, metric.median(row), (low, high)))

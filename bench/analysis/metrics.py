@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from calcbench.bench.analysis.summary import Row, Spread
 from calcbench.bench.units import format_number
@@ -15,7 +16,8 @@ class Metric:
 
     *name* is what it is called in thresholds such as ``p99>50ms``, *file* the chart's name without
     a suffix, empty where none is drawn. *spread* finds the quantity in a row, *scale*
-    brings it from its stored unit to *unit*.
+    brings it from its stored unit to *unit*. *limited* is what it says of the server where the
+    driver was the limit: the least that it can be, nothing, or the same as ever.
     """
 
     name: str
@@ -26,6 +28,7 @@ class Metric:
     more_is_better: bool
     scale: float
     spread: Callable[[Row], Spread]
+    limited: Literal["least", "nothing", "same"] = "nothing"
 
     def of(self, row: Row) -> tuple[float, float, float]:
         """Return the low end, the median and the high end over the rounds, in *unit*.
@@ -75,6 +78,7 @@ METRICS = (
         more_is_better=True,
         scale=1,
         spread=lambda row: row.throughput,
+        limited="least",
     ),
     latency(
         "p50",
@@ -107,5 +111,6 @@ FIGURES = (
         more_is_better=False,
         scale=1,
         spread=lambda row: row.cpu_us_per_request,
+        limited="same",
     ),
 )

@@ -11,10 +11,13 @@ The history of `SUMMARY_VERSION`:
 2. Each figure has its rounds' values and the 95 % interval of its median, each row the numbers of
    its rounds, its judgement and how fairly its clients and workers were served.
 3. A condition names its interpreter, application and target too.
+4. Rows say in which rounds the driver was the limit, whether too many requests failed, and how far
+   off a rate may be because its window cuts responses off.
 """
 
 import collections
 import dataclasses
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +27,9 @@ from calcbench.bench.analysis.inference import median_interval
 from calcbench.bench.analysis.quantiles import quantile
 from calcbench.bench.schema.condition import Condition, group_by
 from calcbench.bench.schema.histogram import sorted_times
-from calcbench.bench.schema.judgements import DRIVER_BOUND, UNRANKED
+from calcbench.bench.schema.judgements import DRIVER_BOUND, UNRANKED, UNSERVED
 from calcbench.bench.schema.outcomes import OK, Outcomes
+from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Measurement, Run
 from calcbench.bench.schema.samples import read_samples
 from calcbench.bench.system.usage import jain
@@ -34,7 +38,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-SUMMARY_VERSION = 3
+    from calcbench.bench.schema.samples import Samples
+
+SUMMARY_VERSION = 4
+BURST = 0.1  # of the median latency: what comes within it came at once
 
 
 @dataclass(frozen=True)
@@ -61,13 +68,19 @@ class Row:
     """What is known about one condition.
 
     *status* is ``ok`` when at least one round counts; *rounds* is how many do, *failed_rounds*
-    how many do not, and *reason* says why the gravest of those does not. *requests* are right
+    how many do not, and *reason* says why the gravest of those does not, or what clients met where
+    nobody was served. *requests* are right
     responses, *throughput* is those for each second. *clients_served* is the fewest of any round.
     *counted* are the numbers of the rounds that count. *judgement* is what most of them were
     judged to be, empty where nobody judged. *client_fairness* and *worker_fairness* are Jain's
     index of the right responses that each client got, and that each worker gave, where that is
     known. *driver_share* is the share of its core, 0–1, that the driver used in its busiest
     round: near 1, the driver was measured and not the server.
+
+    *limited* are those of *counted* in which the driver was the limit: there the rate is a lower
+    bound of the server's. *fails* says that more of its requests failed than the plan allows.
+    *edge_ratio* is how far off a rate may be, as a standard deviation, because responses come in
+    bursts and the ends of a window fall before or behind one.
 
     In an open loop, where *offered_per_s* is above 0, *p50_ns* and its like are response times,
     from the moment when a request was due. They are the sum of the dispatch delay, until it was
@@ -99,11 +112,36 @@ class Row:
     service_p99_ns: Spread = NOTHING
     dispatch_p50_ns: Spread = NOTHING
     dispatch_p99_ns: Spread = NOTHING
+    limited: tuple[int, ...] = ()
+    fails: bool = False
+    edge_ratio: float = 0
 
     @property
     def starves(self) -> bool:
         """Tell whether some client never got a response within a window."""
         return self.status == "ok" and self.clients_served < self.condition.connections
+
+    @property
+    def serves_nobody(self) -> bool:
+        """Tell whether no round had a right response, and not only because of the driver."""
+        measured = self.status == "ok" and len(self.limited) < self.rounds
+        return measured and not self.throughput.high
+
+    @property
+    def falls_short(self) -> bool:
+        """Tell whether clients, or too many requests, were left without a right response."""
+        return self.starves or self.fails or self.serves_nobody
+
+    @property
+    def answered_ratio(self) -> float:
+        """The share of the requests that ended with a right response; 0 where none did."""
+        return self.outcomes.ok / self.outcomes.total if self.outcomes.total else 0.0
+
+    @property
+    def at_least(self) -> bool:
+        """Tell whether the median rate is a lower bound: whether it hangs on a limited round."""
+        rates = dict(zip(self.counted, self.throughput.values, strict=False))
+        return any(rates.get(number, 0) <= self.throughput.median for number in self.limited)
 
 
 @dataclass(frozen=True)
@@ -137,23 +175,35 @@ def summarise(run: Run, folder: Path) -> Summary:
     """
     measured = group_by(run.measurements, lambda measurement: measurement.condition)
     rows = [
-        summarise_condition(condition, measured[condition], folder)
+        summarise_condition(condition, measured[condition], folder, run.plan.most_failures)
         for condition in run.plan.conditions()
         if condition in measured
     ]
     return Summary(SUMMARY_VERSION, run.name, run.partial, tuple(rows))
 
 
-def summarise_condition(condition: Condition, rounds: list[Measurement], folder: Path) -> Row:
-    """Return the row for *rounds*, all measured under *condition*; the failed do not count."""
+def summarise_condition(
+    condition: Condition,
+    rounds: list[Measurement],
+    folder: Path,
+    most_failures: float = Plan.most_failures,
+) -> Row:
+    """Return the row for *rounds*, all measured under *condition*; the failed do not count.
+
+    Of its requests *most_failures*, a share, may fail.
+    """
     good = counted(rounds)
     bad = [measurement for measurement in rounds if measurement not in good]
-    bad.sort(key=lambda m: (m.judgement == DRIVER_BOUND, m.round))  # a failure is the graver reason
-    reason = why_not(bad[0]) if bad else ""
+    bad.sort(key=lambda m: (m.status == "ok", m.round))  # a failure is the graver reason
+    unserved = next((m for m in good if m.judgement == UNSERVED), None)
+    reason = (
+        why_not(bad[0]) if bad else "; ".join(unserved.evidence.reasons[:1]) if unserved else ""
+    )
     if not good:
         return Row(condition, bad[0].status, reason, failed_rounds=len(bad))
     samples = [right_latencies(measurement, folder) for measurement in good]
-    latencies = [latency_ns for latency_ns, _ in samples]
+    latencies = [latency_ns for latency_ns, *_ in samples if len(latency_ns)]
+    outcomes = added(m.outcomes for m in good)
     return Row(
         condition,
         "ok",
@@ -171,7 +221,7 @@ def summarise_condition(condition: Condition, rounds: list[Measurement], folder:
             for m in good
             if m.server_cpu_ns and m.right_responses
         ),
-        outcomes=added(m.outcomes for m in good),
+        outcomes=outcomes,
         clients_served=min(m.clients_served for m in good),
         in_flight=sum(m.in_flight for m in good),
         driver_share=max(m.driver_cpu_ns / m.elapsed_ns for m in good),
@@ -179,7 +229,7 @@ def summarise_condition(condition: Condition, rounds: list[Measurement], folder:
         judgement=most_frequent(m.judgement for m in good),
         client_fairness=spread(
             index
-            for m, (_, clients) in zip(good, samples, strict=True)
+            for m, (_, clients, _) in zip(good, samples, strict=True)
             # An open loop takes as many connections as it needs, so their shares say nothing.
             if not m.offered_per_s
             and (index := jain(count(clients, condition.connections))) is not None
@@ -190,6 +240,9 @@ def summarise_condition(condition: Condition, rounds: list[Measurement], folder:
             if m.resource_usage and (index := m.resource_usage.workers_jain) is not None
         ),
         offered_per_s=max(m.offered_per_s for m in good) or 0,  # 0 and not 0.0: there is no rate
+        limited=tuple(m.round for m in good if m.judgement == DRIVER_BOUND),
+        fails=outcomes.failed > most_failures * outcomes.total,
+        edge_ratio=max(edge for *_, edge in samples),
         **parts(good, folder),
     )
 
@@ -197,9 +250,10 @@ def summarise_condition(condition: Condition, rounds: list[Measurement], folder:
 def counted(rounds: Iterable[Measurement]) -> list[Measurement]:
     """Return those of *rounds*, all of one condition, that count, in their order.
 
-    A round in which the driver was the limit, or in half of which or more nothing was answered,
-    does not say how fast the server is, and is not averaged in; where all are such rounds, they
-    are shown, and not ranked.
+    A round in half of which or more nothing was answered does not say how fast the server is, and
+    is not averaged in; where all are such rounds, they are shown, and not ranked. One in which the
+    driver was the limit counts: whoever left it out would keep the rounds in which the server was
+    slow.
     """
     good = sorted((m for m in rounds if m.status == "ok"), key=lambda m: m.round)
     return [m for m in good if m.judgement not in UNRANKED] or good
@@ -227,11 +281,34 @@ def parts(rounds: list[Measurement], folder: Path) -> dict[str, Spread]:
 
 def right_latencies(
     measurement: Measurement, folder: Path
-) -> "tuple[Sequence[int], NDArray[np.int64]]":
-    """Return the latencies of the right responses, ascending, and the client that got each one."""
+) -> "tuple[Sequence[int], NDArray[np.int64], float]":
+    """Return the latencies of the right responses, ascending, the client that got each, the edge.
+
+    That is the `edge_ratio` of their rate.
+    """
     samples = read_samples(folder, measurement)
     right = samples["outcome"] == OK
-    return sorted_times(samples, "response"), samples["client"][right]
+    edge = 0.0 if measurement.offered_per_s else edge_ratio(samples, right)
+    return sorted_times(samples, "response"), samples["client"][right], edge
+
+
+def edge_ratio(samples: "Samples", right: "NDArray[np.bool_]") -> float:
+    """Return how far off the rate of the *right* ones of *samples* may be, as a standard deviation.
+
+    The ends of a window fall at random before or behind a burst, which is as many responses as
+    come within a tenth of the median latency: the count is off by the difference of two such
+    chances, which has a deviation of the root of 1/6. It does not cancel over rounds, for clients
+    that start together stay together, and every round has them begin alike.
+    """
+    import numpy as np
+
+    latencies = samples["latency_ns"][right]
+    if not len(latencies):
+        return 0.0
+    done = np.sort(samples["sent_ns"][right] + latencies)
+    together = np.searchsorted(done, done + np.median(latencies) * BURST, "right")
+    burst = int((together - np.arange(len(done))).max())
+    return round(burst / len(done) * math.sqrt(1 / 6), 6)
 
 
 def count(clients: "NDArray[np.int64]", connections: int) -> list[int]:

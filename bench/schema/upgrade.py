@@ -9,13 +9,15 @@
    seen is null, and no key is left out.
 4. A measurement says what its server printed, and has the SHA-256 of its file of samples. A run is
    written as it is measured, a line for each measurement, so that one without an end can be read.
+5. A plan says which share of the requests may fail. A measurement in which nobody got a right
+   response is one, judged unserved, and has not failed.
 """
 
 import re
 from collections.abc import Mapping
 from typing import Any
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 # What version 2 called the parts of its evidence and of its resources.
 EVIDENCE = {
@@ -52,6 +54,7 @@ MISSING_UNTIL = {
         r"|measurements\[\d+\]\.condition\.(interpreter|application|target)"
     ),
     3: re.compile(r"measurements\[\d+\]\.(samples_sha256|printed)"),
+    4: re.compile(r"plan\.most_failures"),
 }
 
 

@@ -5,7 +5,8 @@ apart.
 """
 
 import itertools
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 
 from calcbench.bench.analysis.inference import Comparison
 from calcbench.bench.analysis.metrics import P99, THROUGHPUT, Metric
@@ -26,6 +27,7 @@ from calcbench.bench.schema.judgements import UNRANKED
 from calcbench.bench.units import format_number, format_ratio
 from calcbench.bench.views.standing import (
     are_close,
+    by_the_driver,
     detectable,
     few_rounds,
     figures,
@@ -35,7 +37,7 @@ from calcbench.bench.views.standing import (
     sure_ratio,
     too_little,
 )
-from calcbench.bench.views.wording import panels
+from calcbench.bench.views.wording import answered, figure, panels
 
 FAILURES = {  # what happened to a row's rounds, by its status
     "ok": "Some rounds of {} do not count.",
@@ -56,20 +58,21 @@ def verdict(summary: Summary) -> list[str]:
     rows = [row for row in summary.rows if row.condition.connections == top]
     settings = group_by(rankable(rows), lambda row: row.condition, "strategy", "workload")
     sentences = ["This is only a part of the race."] if summary.partial and rows else []
-    by_workload = [
+    contested = [
         {key.workload: found for key, found in panels(members).items()}
         for members in settings.values()
     ]
-    for setting, workloads in zip(settings, by_workload, strict=True):
+    for setting, workloads in zip(settings, contested, strict=True):
         leads = [f"{workload}: {leader(found)}" for workload, found in workloads.items()]
         clients = "1 connection" if top == 1 else f"{format_number(top)} connections"
         way = f" ({setting.reuse})" if len(settings) > 1 else ""
         sentences.append(f"With {clients}{way}, {'; '.join(leads)}.")
-    for workloads in by_workload:
+    for workloads in contested:
         if not any(row.offered_per_s for found in workloads.values() for row in found):
             sentences += flip(workloads)
     sentences += control_sentences(controls(summary.rows))
-    sentences += unranked(rows) + starvation(rows, top) + failures(summary.rows)
+    sentences += limits(rows) + unranked(rows)
+    sentences += starvation(rows, top) + shortfalls(rows) + failures(summary.rows)
     return sentences or ["Nothing was measured."]
 
 
@@ -77,27 +80,57 @@ def leader(rows: list[Row]) -> str:
     """Return who leads among *rows*, all of one workload, or that nobody clearly does."""
     metric = leading(rows)
     fair = ranked(rows)
+    if not fair:
+        return none_answers(rows)
     comparisons = contests(fair, metric)
     level = contenders(fair, metric, comparisons)
     best = level[0]
-    value = f"p99 {metric.text(best)}" if metric is P99 else metric.text(best)
-    of_fair = " of those that serve every client" if len(fair) < len(rows) else ""
+    value = f"p99 {metric.text(best)}" if metric is P99 else figure(best, metric)
+    serving = serving_words(rows, fair)
+    of_fair = f" of those that {serving.format('')}" if serving else ""
     if len(rows) == 1:
         return f"{name(best)} answers {value}" if metric is THROUGHPUT else f"{name(best)}: {value}"
     if len(fair) == 1:
-        return f"{name(best)} alone serves every client ({value})"
-    if share_one_round(fair):
+        return f"{name(best)} alone {serving.format('s')} ({value})"
+    hidden = by_the_driver(fair, metric)
+    if share_one_round(fair) and not hidden:
         second = sorted(fair, key=metric.median, reverse=metric.more_is_better)[1]
         ratio = format_ratio(metric.median(best) / metric.median(second))
         where = f"came first in the only round{of_fair}"
         return f"{name(best)} {where} ({value}, {ratio} {as_much(metric)} {name(second)})"
     if len(level) > 1:
-        return undecided(level, metric, comparisons, serving_all=len(fair) < len(rows))
+        return undecided(level, metric, comparisons, serving.format(""))
     second = tiers(fair, metric, comparisons)[1][0]
     comparison = comparisons[name(best), name(second)]
     beside = f"{short_ratio(comparison)} {as_much(metric)} {name(second)}"
     interval = ratio_interval(comparison.low, comparison.high)
-    return f"{name(best)} is fastest{of_fair} ({value}, {beside} [{interval}])"
+    sure = "" if math.isinf(comparison.high) else f" [{interval}]"  # else it is said already
+    return f"{name(best)} is fastest{of_fair} ({value}, {beside}{sure})"
+
+
+def serving_words(rows: Sequence[Row], fair: Sequence[Row]) -> str:
+    """Return what the *fair* ones of *rows* do and the others do not; nothing where all do.
+
+    With a place for the ending of the verbs.
+    """
+    others = [row for row in rows if row not in fair]
+    parts = ["serve{0} every client"] * any(row.starves for row in others)
+    if any(row.fails and not row.starves for row in others):
+        parts.append("answer{0} nearly every request")
+    return " and ".join(parts)
+
+
+def none_answers(rows: Sequence[Row]) -> str:
+    """Return that none of *rows* answers nearly all of its requests, and how many each does."""
+    who = "nobody" if len(rows) > 1 else name(rows[0])
+    if all(row.serves_nobody for row in rows):
+        return f"{who} served any client" if len(rows) > 1 else f"{who} served no client"
+    if len(rows) == 1:
+        return f"{who} answered {answered(rows[0])} of its requests"
+    shares = [
+        f"{name(row)} {answered(row)}" for row in sorted(rows, key=lambda r: -r.answered_ratio)
+    ]
+    return f"{who} answers nearly every request ({', '.join(shares)})"
 
 
 def as_much(metric: Metric) -> str:
@@ -105,23 +138,22 @@ def as_much(metric: Metric) -> str:
     return "as many as" if metric is THROUGHPUT else "as long as"
 
 
-def undecided(
-    level: Sequence[Row], metric: Metric, comparisons: Contests, *, serving_all: bool
-) -> str:
+def undecided(level: Sequence[Row], metric: Metric, comparisons: Contests, serving: str) -> str:
     """Return that nobody knows which of *level* is the best, why, and what their figures are.
 
-    *serving_all* says that others are left out, which do not serve every client.
+    *serving* is what they do and others, which are left out, do not.
     """
     names = enumerate_names([name(row) for row in level])
-    who = f"{names}, which serve every client" if serving_all else names
+    who = f"{names}, which {serving}" if serving else names
+    comma = "," if serving else ""
     known = f"p99 {figures(level, metric)}" if metric is P99 else figures(level, metric)
     best = "faster" if len(level) == 2 else "fastest"
-    if why := too_little(level, comparisons):
-        return f"cannot tell which of {who}{',' * serving_all} is {best}: {why} ({known})"
+    if why := by_the_driver(level, metric) or too_little(level, comparisons):
+        return f"cannot tell which of {who}{comma} is {best}: {why} ({known})"
     seen = detectable(level, comparisons)
     if are_close(level, metric):
         return f"no clear difference between {who} ({known}{seen})"
-    return f"cannot tell which of {who}{',' * serving_all} is {best} ({known}{seen})"
+    return f"cannot tell which of {who}{comma} is {best} ({known}{seen})"
 
 
 def control_sentences(found: Sequence[Control]) -> list[str]:
@@ -144,7 +176,10 @@ def control_sentences(found: Sequence[Control]) -> list[str]:
 
 def flip(workloads: dict[str, list[Row]]) -> list[str]:
     """Return a sentence on the widest change of places between two of *workloads*, if any."""
-    comparisons = {workload: contests(rows, THROUGHPUT) for workload, rows in workloads.items()}
+    comparisons = {
+        workload: contests([row for row in rows if not row.fails], THROUGHPUT)
+        for workload, rows in workloads.items()
+    }
     found = [
         (min(ahead, behind), first, second, *pair, ahead, behind)
         for first, second in itertools.combinations(comparisons, 2)
@@ -163,6 +198,50 @@ def flip(workloads: dict[str, list[Row]]) -> list[str]:
 def lead(comparison: Comparison) -> float:
     """Return how many times the other ours is, or 0 where it is not clearly ahead."""
     return comparison.ratio if comparison.ahead else 0
+
+
+def limits(rows: Sequence[Row]) -> list[str]:
+    """Return a sentence on whom the driver limited, if anybody, and on what would tell more."""
+    hidden = [row for row in rows if row.status == "ok" and row.limited]
+    found = [
+        f"{enumerate_names(list(dict.fromkeys(name(row) for row in members)))} under {workload}"
+        for workload, members in by_workload(row for row in hidden if not row.condition.is_control)
+    ]
+    if not found:
+        return []
+    who = enumerate_names(found)
+    more = "--drivers 2, or a workload that costs the server more, would tell"
+    return [f"The driver was the limit of {who}, which may be faster than was seen: {more}."]
+
+
+def by_workload(rows: Iterable[Row]) -> Iterator[tuple[str, list[Row]]]:
+    """Yield each workload of *rows*, and which they are."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row.condition.workload, []).append(row)
+    yield from found.items()
+
+
+def shortfalls(rows: Sequence[Row]) -> list[str]:
+    """Return a sentence on the strategies that failed too many requests, and on who served nobody.
+
+    They come after all others, whatever else their figures say.
+    """
+    known = [row for row in rows if row.status == "ok" and not row.condition.is_control]
+    found = []
+    if failing := [row for row in known if row.fails and not row.serves_nobody]:
+        shares = [
+            f"{name(row)} answered {answered(row)} of its requests under {row.condition.workload}"
+            for row in failing
+        ]
+        found.append(f"{enumerate_names(shares)}: behind all that answer nearly every request.")
+    if nobody := [row for row in known if row.serves_nobody]:
+        counts = [
+            f"{name(row)} served 0 of {row.condition.connections:,} under {row.condition.workload}"
+            for row in nobody
+        ]
+        found.append(f"Last: {enumerate_names(counts)}.")
+    return found
 
 
 def unranked(rows: list[Row]) -> list[str]:
@@ -187,7 +266,11 @@ def starvation(rows: list[Row], connections: int) -> list[str]:
     A client that got an error got a response, so of those no more is said than that.
     """
     served: dict[str, int] = {}
-    starved = [row for row in rows if row.starves and not row.condition.is_control]
+    starved = [
+        row
+        for row in rows
+        if row.starves and not row.serves_nobody and not row.condition.is_control
+    ]
     for row in starved:
         fewest = min(row.clients_served, served.get(name(row), connections))
         served[name(row)] = fewest

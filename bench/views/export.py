@@ -56,7 +56,7 @@ def flat_row(row: Row) -> dict[str, Any]:
                 flat[f"{figure}_{part}"] = getattr(value, part) if value.rounds else ""
             for part, end in zip(("from", "to"), value.interval or ("", ""), strict=True):
                 flat[f"{figure}_{part}"] = end
-        elif field.name == "counted":
+        elif field.name in ("counted", "limited"):
             flat[field.name] = " ".join(map(str, value))
         elif isinstance(value, Condition | Outcomes):
             flat |= dataclasses.asdict(value)

@@ -70,6 +70,13 @@ def too_little(rows: Sequence[Row], comparisons: Contests) -> str:
     return few_rounds(min(counts)) if counts else ""
 
 
+def by_the_driver(rows: Sequence[Row], metric: Metric) -> str:
+    """Say that the driver hides which of *rows* is ahead, or nothing."""
+    if metric.limited == "same" or not any(row.limited for row in rows):
+        return ""
+    return "the driver was the limit, and a server may do more than was seen"
+
+
 def few_rounds(count: int) -> str:
     """Say how few rounds there are in which both were measured."""
     if not count:
@@ -104,7 +111,9 @@ def sure_ratio(comparison: Comparison) -> str:
 
 
 def short_ratio(comparison: Comparison) -> str:
-    """Return the ratio that *comparison* holds: ``2.1x``."""
+    """Return the ratio that *comparison* holds: ``2.1x``, or ``at least 1.9x``."""
+    if math.isinf(comparison.high) and comparison.low > 1:
+        return f"at least {fine_ratio(comparison.low)}"
     ratio = comparison.ratio
     return format_ratio(ratio) if ratio >= 1 else fine_ratio(ratio)
 

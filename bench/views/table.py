@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
+from calcbench.bench.analysis.bounded import REACH
 from calcbench.bench.analysis.ranking import leading, numbered_tiers, rankable, tier_numbers
 from calcbench.bench.analysis.summary import Row, Spread, Summary
 from calcbench.bench.schema.condition import Condition
@@ -17,7 +18,7 @@ from calcbench.bench.system.terminal import console, echo, one_line, painted
 from calcbench.bench.units import format_number
 from calcbench.bench.views.captions import doubts, failure_notes
 from calcbench.bench.views.remarks import remarks
-from calcbench.bench.views.standing import are_close, figures
+from calcbench.bench.views.standing import are_close, by_the_driver, figures
 from calcbench.bench.views.text_table import aligned, places_of
 from calcbench.bench.views.wording import break_name, mark, marks, panel_heading, panels, served
 
@@ -51,10 +52,11 @@ HEADINGS = (
 LEGEND = (
     "all figures: medians of the rounds; req/s: right responses per second; ±: 95% interval of the"
     " median; served: clients that got a right response; tier: each is measurably better than the"
-    " next; same tier: no measurable difference"
+    " next; same tier: no measurable difference; those that leave clients, or too many requests,"
+    " without a right response come behind all others"
 )
 NO_TIER_LEGEND = (
-    "–: not ranked, because some clients got no right response, only one round counts, or a mark"
+    "–: not ranked, because only one round counts, nobody answers nearly every request, or a mark"
     " says why"
 )
 AGAIN_LEGEND = "A/A: the same strategy measured once more, a control that shows what chance does"
@@ -86,6 +88,8 @@ def wide_tiers(rows: Sequence[Row]) -> list[str]:
     found = []
     for number, tier in numbered_tiers(rows):
         metric, at = leading(tier), f"{tier[0].condition.connections:,}"
+        if any(row.falls_short or by_the_driver([row], metric) for row in tier):
+            continue
         if not are_close(tier, metric):
             found.append(
                 f"tier {number} at {at} holds {figures(tier, metric)}: too few rounds, or too"
@@ -94,10 +98,14 @@ def wide_tiers(rows: Sequence[Row]) -> list[str]:
     return found
 
 
-def rank(row: Row) -> tuple[int, bool, float]:
-    """Return what sorts rows by clients, and then the best first, failures last."""
+def rank(row: Row) -> tuple[int, int, float]:
+    """Return what sorts rows by clients, and then the best first, failures last.
+
+    Who fails too many requests comes before those only who serve nobody.
+    """
     best = row.p99_ns.median if row.offered_per_s else -row.throughput.median
-    return row.condition.connections, row.status != "ok", best
+    short = 3 if row.status != "ok" else 2 if row.serves_nobody else int(row.fails)
+    return row.condition.connections, short, best
 
 
 def fairness(rows: Sequence[Row]) -> list[str]:
@@ -131,9 +139,9 @@ def cells_of_row(row: Row, tier: str, *, lost: bool) -> list[str]:
     return [
         *start,
         mark(row) + format_number(float(row.throughput.median)),
-        show_spread(row.throughput),
-        format_number(row.p50_ns.median / 1e6),
-        format_number(row.p99_ns.median / 1e6),
+        "" if row.at_least else show_spread(row.throughput, row.edge_ratio),
+        format_number(row.p50_ns.median / 1e6) if row.p50_ns.rounds else "",
+        format_number(row.p99_ns.median / 1e6) if row.p99_ns.rounds else "",
         show_median(row.cpu_us_per_request),
         served(row),
         format_number(row.outcomes.failed),
@@ -167,15 +175,15 @@ def show_median(spread: Spread) -> str:
     return format_number(float(spread.median)) if spread.rounds else ""
 
 
-def show_spread(spread: Spread) -> str:
+def show_spread(spread: Spread, edge_ratio: float = 0) -> str:
     """Return how far from the shown median the real one may lie, in percent.
 
-    Empty where the rounds are too few to know.
+    By the rounds, and by the *edge_ratio* of a row. Empty where the rounds are too few to know.
     """
     if not spread.interval or not spread.median:
         return ""
     low, high = spread.interval
-    furthest = max(spread.median - low, high - spread.median) / spread.median
+    furthest = max(spread.median - low, high - spread.median) / spread.median + REACH * edge_ratio
     return f"{furthest:.0%}" if furthest < 0.995 else ">99%"
 
 

@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from calcbench.bench.analysis.metrics import Metric
 from calcbench.bench.analysis.summary import Row
 from calcbench.bench.schema.condition import Condition, group_by
 from calcbench.bench.schema.judgements import CONTENDED, DRIVER_BOUND, SILENT, UNSTEADY
@@ -20,7 +21,7 @@ ABOUT = {
 }
 # What stands before the rate of a point that may not be the server's own, and what it says.
 DOUBTS = {
-    DRIVER_BOUND: ("‡", "the driver was the limit, so not ranked"),
+    DRIVER_BOUND: ("≥", "the driver was the limit, so the server can do this or more"),
     SILENT: ("§", "no response came in half of the window or more, so not ranked"),
     CONTENDED: ("*", "another program was using the cores"),
     UNSTEADY: ("†", "the rate did not settle within the window"),
@@ -50,7 +51,20 @@ def panel_heading(condition: Condition, plan: Plan) -> str:
 
 def mark(row: Row) -> str:
     """Return what stands before a figure of *row* that may not be the server's own, or nothing."""
-    return DOUBTS.get(row.judgement, ("",))[0]
+    judgement = DRIVER_BOUND if row.at_least else row.judgement
+    return DOUBTS.get(judgement, ("",))[0]
+
+
+def figure(row: Row, metric: Metric) -> str:
+    """Return the median of *row* in words: ``at least 98,000/s`` where the driver was the limit."""
+    bound = metric.limited == "least" and row.at_least
+    return f"{'at least ' if bound else ''}{metric.text(row)}"
+
+
+def answered(row: Row) -> str:
+    """Say how many of the requests of *row* were answered: ``52%``, never all where one was not."""
+    texts = (f"{row.answered_ratio:.{digits}%}" for digits in range(9))
+    return next(text for text in texts if row.answered_ratio == 1 or float(text[:-1]) < 100)
 
 
 def marks(judgements: Collection[str]) -> list[str]:
