@@ -75,11 +75,11 @@ def test_makes_no_winner_among_equals_of_which_the_driver_limits_some(
             ("at random", seen, hit),
             ("at a ceiling", np.minimum(true, ceiling), true >= ceiling),
         ):
-            pair = [
-                figures(one.tolist(), *(np.flatnonzero(where) + 1).tolist())
-                for one, where in zip(values, limited, strict=True)
-            ]
-            false[name] += compare_rounds(*pair).clear
+            one, other = (
+                figures(seen_of.tolist(), *(np.flatnonzero(where) + 1).tolist())
+                for seen_of, where in zip(values, limited, strict=True)
+            )
+            false[name] += compare_rounds(one, other).clear
 
     assert all(count <= MOST_FALSE * RACES for count in false.values()), false
 

@@ -24,7 +24,7 @@ from calcbench.bench.schema.result import Run
 from calcbench.bench.views.captions import footer, headline, notes
 from calcbench.bench.views.charts import DPI, LONGEST_LINE, STYLE, WIDTH, draw, draw_charts
 from calcbench.bench.views.palette import KNOWN, styles
-from calcbench.bench.views.panel import round_numbers, spread_apart
+from calcbench.bench.views.panel import round_numbers, spread_apart, with_figures
 from calcbench.bench.views.wording import about, break_name, cut_line, shorten, shorten_names
 
 FIVE = ("blocking", "fork", "selectors", "thread-per-request", "threadpool")
@@ -342,6 +342,15 @@ def test_says_below_the_chart_what_its_marks_are(
     _, run = race(plan(*FIVE, connections=connections, rounds=rounds), STEPS)
 
     assert words in footer(run)
+
+
+@pytest.mark.parametrize("level", [8, 32])
+def test_draws_no_latency_of_who_served_nobody(level: int) -> None:
+    nobody = make_row(Condition("fork", "add", KEEP_ALIVE, level), [0.0] * 3, clients_served=0)
+    other = row(at_32("selectors"), 9_000)
+
+    assert with_figures([nobody, other], P50) == [other]
+    assert with_figures([nobody, other], THROUGHPUT) == [nobody, other]
 
 
 def test_says_of_points_of_the_driver_that_they_are_a_lower_bound() -> None:

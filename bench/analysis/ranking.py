@@ -206,6 +206,7 @@ def controls(rows: Iterable[Row]) -> list[Control]:
         and (original := dataclasses.replace(row.condition, strategy=row.condition.variant))
         in known
         and row.status == known[original].status == "ok"
+        and not (row.serves_nobody or known[original].serves_nobody)
         and not {row.judgement, known[original].judgement} & set(UNRANKED)
     ]
     comparisons = adjust([compare(again, first, metric, len(pairs)) for again, first in pairs])

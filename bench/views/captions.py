@@ -146,7 +146,7 @@ def failure_notes(rows: Sequence[Row]) -> list[str]:
             f"the driver was the limit in some rounds, so of those only the least is known: {who}"
         )
     for row in rows:
-        if row.serves_nobody:
+        if row.serves_nobody and not row.condition.is_control:
             at = f"{row.condition.strategy} at {row.condition.connections:,}"
             more = (
                 "; a longer --duration would show whether it is only slow" if row.in_flight else ""

@@ -54,10 +54,10 @@ def draw_lines(
     stands a little beside the next, so that none hides another with the same values.
     """
     width, height = size
-    lines = lines_of(rows)
+    lines = lines_of(with_figures(rows, metric))
     models = [(name, curve) for name, found in (beside or {}).items() for curve in found]
     modelled = [value for _, curve in models for value in curve.points.values()]
-    shown = [value for row in with_figures(rows) for value in metric.of(row)]
+    shown = [value for row in with_figures(rows, metric) for value in metric.of(row)]
     scale_values(ax.yaxis, shown + modelled)
     at = scale_levels(ax, levels, width)
     ax.set_xlabel("connections at once")
@@ -88,9 +88,9 @@ def draw_lines(
     name_lines(ax, ends, labels, size)
 
 
-def with_figures(rows: Iterable[Row]) -> list[Row]:
-    """Return those of *rows* that hold figures."""
-    return [row for row in rows if row.status == "ok"]
+def with_figures(rows: Iterable[Row], metric: Metric) -> list[Row]:
+    """Return those of *rows* that hold figures of *metric*: who serves nobody has no latency."""
+    return [row for row in rows if row.status == "ok" and metric.spread(row).rounds]
 
 
 def draw_marker(ax: "Axes", x: float, y: float, row: Row, style: Style) -> None:
@@ -191,7 +191,7 @@ def draw_bars(
     labels: Mapping[str, Label],
 ) -> None:
     """Draw a bar with its spread for each strategy of *rows* that was measured, best on top."""
-    bars = sorted(with_figures(rows), key=metric.median, reverse=not metric.more_is_better)
+    bars = sorted(with_figures(rows, metric), key=metric.median, reverse=not metric.more_is_better)
     scale_values(ax.xaxis, [value for row in bars for value in metric.of(row)])
     start = ax.get_xlim()[0]
     # In points. Without a zero, a bar's length means nothing.
