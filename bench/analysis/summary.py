@@ -11,18 +11,17 @@ The history of `SUMMARY_VERSION`:
 2. Each figure has its rounds' values and the 95 % interval of its median, each row the numbers of
    its rounds, its judgement and how fairly its clients and workers were served.
 3. A condition names its interpreter, application and target too.
-4. Rows say in which rounds the driver was the limit, whether too many requests failed, and how far
-   off a rate may be because its window cuts responses off.
+4. A row names the rounds in which the driver was the limit, and says if too many requests failed.
 """
 
 import collections
 import dataclasses
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from calcbench.bench.analysis.edges import edge_ratio
 from calcbench.bench.analysis.inference import median_interval
 from calcbench.bench.analysis.quantiles import quantile
 from calcbench.bench.schema.condition import Condition, group_by
@@ -38,10 +37,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from calcbench.bench.schema.samples import Samples
-
 SUMMARY_VERSION = 4
-BURST = 0.1  # of the median latency: what comes within it came at once
 
 
 @dataclass(frozen=True)
@@ -188,10 +184,7 @@ def summarise_condition(
     folder: Path,
     most_failures: float = Plan.most_failures,
 ) -> Row:
-    """Return the row for *rounds*, all measured under *condition*; the failed do not count.
-
-    Of its requests *most_failures*, a share, may fail.
-    """
+    """Return the row for *rounds*, all of one *condition*; of requests *most_failures* may fail."""
     good = counted(rounds)
     bad = [measurement for measurement in rounds if measurement not in good]
     bad.sort(key=lambda m: (m.status == "ok", m.round))  # a failure is the graver reason
@@ -282,33 +275,11 @@ def parts(rounds: list[Measurement], folder: Path) -> dict[str, Spread]:
 def right_latencies(
     measurement: Measurement, folder: Path
 ) -> "tuple[Sequence[int], NDArray[np.int64], float]":
-    """Return the latencies of the right responses, ascending, the client that got each, the edge.
-
-    That is the `edge_ratio` of their rate.
-    """
+    """Return the latencies of right responses, ascending, each one's client, and `edge_ratio`."""
     samples = read_samples(folder, measurement)
     right = samples["outcome"] == OK
     edge = 0.0 if measurement.offered_per_s else edge_ratio(samples, right)
     return sorted_times(samples, "response"), samples["client"][right], edge
-
-
-def edge_ratio(samples: "Samples", right: "NDArray[np.bool_]") -> float:
-    """Return how far off the rate of the *right* ones of *samples* may be, as a standard deviation.
-
-    The ends of a window fall at random before or behind a burst, which is as many responses as
-    come within a tenth of the median latency: the count is off by the difference of two such
-    chances, which has a deviation of the root of 1/6. It does not cancel over rounds, for clients
-    that start together stay together, and every round has them begin alike.
-    """
-    import numpy as np
-
-    latencies = samples["latency_ns"][right]
-    if not len(latencies):
-        return 0.0
-    done = np.sort(samples["sent_ns"][right] + latencies)
-    together = np.searchsorted(done, done + np.median(latencies) * BURST, "right")
-    burst = int((together - np.arange(len(done))).max())
-    return round(burst / len(done) * math.sqrt(1 / 6), 6)
 
 
 def count(clients: "NDArray[np.int64]", connections: int) -> list[int]:

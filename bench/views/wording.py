@@ -83,6 +83,11 @@ def enumerate_few(things: list[str]) -> str:
     return ", ".join(things[:FEW] + more)
 
 
+def enumerate_names(names: list[str]) -> str:
+    """Return *names* as English lists them: ``a, b and c``."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
 def cut_line(text: str, length: int) -> str:
     """Return the first line of *text*, cut with an ellipsis behind *length* characters."""
     line = text.partition("\n")[0].strip()
