@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from truth import requests, response_to, truth
 
-from calcbench.bench.analysis.censoring import one_sided
+from calcbench.bench.analysis.bounded import one_sided
 from calcbench.bench.analysis.compare import (
     Change,
     Pair,

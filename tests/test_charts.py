@@ -23,6 +23,7 @@ from calcbench.bench.schema.plan import KEEP_ALIVE, Plan
 from calcbench.bench.schema.result import Run
 from calcbench.bench.views.captions import footer, headline, notes
 from calcbench.bench.views.charts import DPI, LONGEST_LINE, STYLE, WIDTH, draw, draw_charts
+from calcbench.bench.views.markers import with_figures
 from calcbench.bench.views.palette import KNOWN, styles
 from calcbench.bench.views.panel import round_numbers, spread_apart
 from calcbench.bench.views.wording import about, break_name, cut_line, shorten, shorten_names
@@ -344,26 +345,41 @@ def test_says_below_the_chart_what_its_marks_are(
     assert words in footer(run)
 
 
-def test_leaves_points_of_the_driver_out_of_the_ranking() -> None:
+@pytest.mark.parametrize("level", [8, 32])
+def test_draws_no_latency_of_who_served_nobody(level: int) -> None:
+    nobody = make_row(Condition("fork", "add", KEEP_ALIVE, level), [0.0] * 3, clients_served=0)
+    other = row(at_32("selectors"), 9_000)
+
+    assert with_figures([nobody, other], P50) == [other]
+    assert with_figures([nobody, other], THROUGHPUT) == [nobody, other]
+
+
+def test_says_of_points_of_the_driver_that_they_are_a_lower_bound() -> None:
     rows = [row(at_32("fork"), 9_000, judgement="driver-bound"), row(at_32("selectors"), 2_000)]
 
-    assert headline(THROUGHPUT, rows) == "selectors: 2,000/s at 32 connections"
-    assert headline(THROUGHPUT, rows[:1]) == "at 32 connections, the driver was the limit"
-    assert notes(rows) == ["fork at 32: the driver was the limit, so not ranked"]
+    assert headline(THROUGHPUT, rows) == "fork leads: at least 9,000/s at 32 connections"
+    assert headline(THROUGHPUT, rows[:1]) == "fork: at least 9,000/s at 32 connections"
+    assert notes(rows) == [
+        "fork at 32: the driver was the limit, so the server can do this or more"
+    ]
 
 
 def test_tells_rounds_of_the_driver_in_one_line() -> None:
-    reason = "driver-bound; the driver was busy 92% of the time"
     rows = [
-        row(Condition(name, "add", KEEP_ALIVE, level), 9_000, failed_rounds=1, reason=reason)
+        dataclasses.replace(
+            row(Condition(name, "add", KEEP_ALIVE, level), 9_000),
+            throughput=spread([8_900, 9_000, 9_100]),
+            counted=(1, 2, 3),
+            limited=(3,),
+        )
         for name in ("fork", "selectors")
         for level in (8, 32)
     ]
 
     [note] = notes(rows)
     assert note.startswith("The driver was the limit in some")
-    assert note.endswith(" rounds, which do not count: fork at 8, 32; selectors at 8, 32")
-    contended = [dataclasses.replace(row, failed_rounds=0, judgement="contended") for row in rows]
+    assert note.endswith(" only the least is known: fork at 8, 32; selectors at 8, 32")
+    contended = [dataclasses.replace(row, limited=(), judgement="contended") for row in rows]
     assert notes(contended) == ["Every point: another program was using the cores"]
 
 

@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from builders import make_condition, make_measurement, make_run
+from builders import make_condition, make_measurement, make_row, make_run
 
+from calcbench.bench.analysis.compare import Pair, judge_all, too_many_failed
+from calcbench.bench.analysis.summary import Row, Summary
 from calcbench.bench.analysis.thresholds import BROKEN, CANNOT_TELL, HELD, parse_threshold
 from calcbench.bench.cli import main as cli
 from calcbench.bench.schema.outcomes import Outcomes
@@ -141,6 +143,37 @@ def test_cannot_tell_from_two_rounds_or_from_what_failed(
         status, text = compare(first, broken, "--fail-if", "p99>1ms", capsys=capsys)
         assert status == CANNOT_TELL
         assert text.endswith(f": {why}\n")
+
+
+@pytest.mark.parametrize("condition", ["p99>1s", "throughput<-10%", "cpu>+10%", "p50<1ms"])
+def test_is_broken_where_nobody_is_served_any_more(condition: str) -> None:
+    works = make_row(make_condition("a"), [100.0, 101.0, 102.0])
+    nobody = make_row(make_condition("a"), [0.0] * 3, clients_served=0)
+    threshold = parse_threshold(condition)
+
+    def judged(first: Row, second: Row) -> list[tuple[int, str]]:
+        summary = Summary(4, "b", False, (second,))
+        found = judge_all([threshold], [Pair(first, second)], summary, [])
+        return [(one.status, one.reason) for one in found]
+
+    assert judged(works, nobody) == [(BROKEN, "serves nobody in B")]
+    assert judged(nobody, nobody) == (
+        [(CANNOT_TELL, "serves nobody in A")]
+        if threshold.relative
+        else [(BROKEN, "serves nobody in B")]
+    )
+
+
+def test_holds_nothing_beside_many_failures() -> None:
+    one = make_row(make_condition("a"), [1.0], fails=True, outcomes=Outcomes(ok=2, timed_out=98))
+    threshold = parse_threshold("p99>50ms")
+    held = threshold.judged("a", 1.0, (0.5, 2.0))
+    judged = too_many_failed(one, held, "B")
+
+    assert (judged.status, judged.reason) == (CANNOT_TELL, "98 of 100 requests failed in B")
+    assert too_many_failed(dataclasses.replace(one, fails=False), held, "B") == held
+    broken = threshold.judged("a", 99.0, (90.0, 100.0))
+    assert too_many_failed(one, broken, "B") == broken
 
 
 def test_compares_results_of_one_strategy_each_whatever_its_name(

@@ -319,16 +319,15 @@ def test_warns_when_a_strategy_differs_from_itself() -> None:
     )
 
 
-@pytest.mark.parametrize("judgement", ["driver-bound", "silent"])
-def test_ranks_nobody_whose_figure_is_not_the_servers_speed(judgement: str) -> None:
+def test_ranks_nobody_whose_figure_is_not_the_servers_speed() -> None:
     comparison = judge(
-        row("a", 90_000, 91_000, judgement=judgement),
+        row("a", 90_000, 91_000, judgement="silent"),
         row("b", 40_000, 42_000),
         row("c", 20_000, 21_000),
     )
 
     assert "b is fastest" in comparison
-    assert comparison.endswith(f"Not ranked: a under add ({judgement}).")
+    assert comparison.endswith("Not ranked: a under add (silent).")
 
 
 def test_makes_nothing_of_a_control_whose_window_was_interrupted() -> None:
@@ -387,3 +386,52 @@ def test_tells_a_strategy_that_cannot_run_from_one_that_failed() -> None:
         "No round of fork counts.",
         "Cannot run here, so not measured: gevent.",
     ]
+
+
+def limited(strategy: str, low: float, high: float) -> Row:
+    """Return a row in all of whose rounds the driver was the limit."""
+    return row(strategy, low, high, judgement="driver-bound")
+
+
+def test_says_how_fast_one_is_at_least_where_the_driver_was_the_limit() -> None:
+    assert judge(limited("a", 90_000, 91_000), row("b", 40_000, 42_000)) == (
+        "With 32 connections, add: a is fastest (at least 90,500/s, at least 2.2x as many as b)."
+        " The driver was the limit of a under add, which may be faster than was seen: --drivers 2,"
+        " or a workload that costs the server more, would tell."
+    )
+    assert "add: a answers at least 90,500/s." in judge(limited("a", 90_000, 91_000))
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        (limited("a", 90_000, 91_000), limited("b", 40_000, 42_000)),
+        (limited("a", 30_000, 31_000), row("b", 40_000, 42_000)),
+        (
+            row("a", 40_000, 40_000, rounds=1),
+            row("b", 30_000, 30_000, rounds=1, judgement="driver-bound"),
+        ),
+    ],
+)
+def test_names_nobody_where_the_driver_hides_who_is_faster(rows: tuple[Row, Row]) -> None:
+    why = "is faster: the driver was the limit, and a server may do more than was seen ("
+
+    assert why in judge(*rows)
+    assert "fastest" not in judge(*rows)
+    assert "cannot tell which of" in headline(THROUGHPUT, rows)
+
+
+def test_says_how_many_requests_were_answered_and_who_served_nobody() -> None:
+    half = row("a", 90_000, 91_000, fails=True, outcomes=Outcomes(ok=52, timed_out=48))
+    nobody = row("c", 0, 0, served=0)
+    rows = (half, row("b", 10_000, 10_500), nobody)
+
+    assert judge(*rows) == (
+        "With 32 connections, add: b alone serves every client and answers nearly every request"
+        " (10,200/s). a answered 52% of its requests under add: behind all that answer nearly every"
+        " request. Last: c served 0 of 32 under add."
+    )
+    assert "add: a answered 52% of its requests." in judge(half)
+    assert "add: nobody served any client." in judge(nobody, row("d", 0, 0, served=0))
+    assert "add: nobody answers nearly every request (a 52%, c 0%)." in judge(half, nobody)
+    assert headline(THROUGHPUT, rows) == "only b answers every client: 10,200/s at 32 connections"

@@ -91,19 +91,19 @@ def test_asks_more_of_a_larger_family() -> None:
     assert rounds_to_tell([row("a", 1)] * 5) == 9
 
 
-def test_ranks_neither_control_nor_driver_nor_those_who_starve_clients() -> None:
+def test_ranks_no_control_and_those_who_starve_clients_behind_all_others() -> None:
     good, starving = row("a", 1_000), row("b", 9_000, clients_served=1)
     rows = [
         good,
         starving,
-        row("c", 9_000, judgement="driver-bound"),
+        row("c", 9_000, judgement="silent"),
         row("a" + AGAIN, 1_000),
         Row(Condition("d", "add", KEEP_ALIVE, 8), "failed"),
     ]
 
     assert ranked(rows) == [good]
     assert ranked([starving]) == [starving]
-    assert tier_numbers(rows) == {good.condition: 1}
+    assert tier_numbers(rows) == {good.condition: 1, starving.condition: 2}
 
 
 def test_compares_a_control_with_what_it_is() -> None:

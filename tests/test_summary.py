@@ -146,6 +146,8 @@ def test_summarises_data_that_is_known(tmp_path: Path) -> None:
         driver_share=1.0,
         counted=(1, 2),
         client_fairness=spread([1.0, 0.9]),  # 2 and 2 answers, then 2 and 1
+        fails=True,
+        edge_ratio=round(1 / 3 / 6**0.5, 6),  # of three responses no two came at once
     )
     assert summary.row(OTHER) == Row(
         OTHER, "failed", "it died", failed_rounds=1, all_outcomes=Outcomes(ok=10**9)
@@ -166,10 +168,8 @@ def test_never_averages_a_failed_round_in(tmp_path: Path) -> None:
     assert both.rows == (expected,)
 
 
-@pytest.mark.parametrize("judgement", ["driver-bound", "silent"])
-def test_never_averages_in_a_round_that_is_not_the_servers_speed(
-    judgement: str, tmp_path: Path
-) -> None:
+def test_never_averages_in_a_round_that_is_not_the_servers_speed(tmp_path: Path) -> None:
+    judgement = "silent"
     prepare_folder(tmp_path)
     own = measured(tmp_path, 1, [100])
     why = Evidence(reasons=("the driver was busy 97% of the time",))
@@ -246,9 +246,45 @@ def test_counts_a_client_that_got_nothing_as_unfair(tmp_path: Path) -> None:
     assert summarise(run, tmp_path).rows[0].client_fairness.median == 0.5
 
 
-def test_names_a_failure_before_a_round_that_was_the_drivers(tmp_path: Path) -> None:
+def test_keeps_a_round_in_which_the_driver_was_the_limit(tmp_path: Path) -> None:
     rounds = [
-        dataclasses.replace(measured(tmp_path, 1, [9]), judgement="driver-bound"),
+        dataclasses.replace(measured(tmp_path, 1, [9] * 5), judgement="driver-bound"),
+        dataclasses.replace(measured(tmp_path, 2, [9] * 4), judgement="driver-bound"),
+        measured(tmp_path, 3, [40, 10]),
+    ]
+    row = summarise_condition(POINT, rounds, tmp_path)
+
+    assert (row.rounds, row.failed_rounds, row.limited) == (3, 0, (1, 2))
+    assert row.throughput.values == (2.5, 2.0, 1.0)
+    assert row.throughput.at_least
+    row = summarise_condition(POINT, [rounds[0], *[rounds[2]] * 2], tmp_path)
+    assert not row.throughput.at_least
+
+
+def test_keeps_what_served_nobody_as_a_finding(tmp_path: Path) -> None:
+    why = Evidence(judgements=("unserved",), reasons=("no response came",))
+    nobody = dataclasses.replace(
+        measured(tmp_path, 1, []), judgement="unserved", evidence=why, clients_served=0
+    )
+    row = summarise_condition(POINT, [nobody, dataclasses.replace(nobody, round=2)], tmp_path)
+
+    assert (row.status, row.rounds, row.throughput.median) == ("ok", 2, 0)
+    assert row.serves_nobody
+    assert row.reason == "no response came"
+    assert not row.p50_ns.rounds
+
+
+def test_knows_who_fails_more_than_is_allowed(tmp_path: Path) -> None:
+    one = measured(tmp_path, 1, [1] * 98, wrong=2)
+
+    assert summarise_condition(POINT, [one], tmp_path).fails
+    assert not summarise_condition(POINT, [one], tmp_path, 0.02).fails
+    assert summarise_condition(POINT, [one], tmp_path).answered_ratio == 0.98
+
+
+def test_names_a_failure_before_a_round_that_says_nothing(tmp_path: Path) -> None:
+    rounds = [
+        dataclasses.replace(measured(tmp_path, 1, [9]), judgement="silent"),
         Measurement(POINT, 2, "failed", "the server died with status -11"),
         measured(tmp_path, 3, [40, 10]),
     ]

@@ -141,7 +141,7 @@ def test_shows_how_far_from_the_median_the_real_one_may_lie() -> None:
 
 def test_shows_tiers_and_names_the_control() -> None:
     rows = row("fork", 8, 1_000), row("selectors", 8, 9_000), row("fork" + AGAIN, 8, 1_001)
-    lines = list(plain_lines(summary(*rows, row("a", 8, 5, judgement="driver-bound")), run()))
+    lines = list(plain_lines(summary(*rows, row("a", 8, 5, judgement="silent")), run()))
 
     assert [line.split()[1:-7] for line in lines[2:6]] == [
         ["selectors", "1"],
@@ -159,14 +159,14 @@ def test_marks_what_may_not_be_the_servers_own() -> None:
     lines = list(plain_lines(summary(*rows), run()))
 
     assert [line.split()[3] for line in lines[2:7]] == [
-        "‡5,000",
+        "≥5,000",
         "*5,000",
         "†5,000",
         "5,000",
         "§5,000",
     ]
     assert [line.partition(":")[0] for line in lines[7:11]] == [
-        "‡ driver-bound",
+        "≥ driver-bound",
         "§ silent",
         "* contended",
         "† unsteady",

@@ -18,9 +18,10 @@ class Metric:
 
     *name* is what it is called in thresholds such as ``p99>50ms``, *file* the chart's name without
     a suffix, empty where none is drawn. *spread* finds the quantity in a row, *scale*
-    brings it from its stored unit to *unit*. One that
-    *counts_failures* is not estimated but counted, and in every round: also in those that do not
-    count for the rest.
+    brings it from its stored unit to *unit*, and *bound* stands before one of which only a lower
+    bound is known. One that *counts_failures* is not estimated but counted, and in every round:
+    also in those that do not count for the rest. One that is *hidden* is unknown where the driver
+    was the limit.
     """
 
     name: str
@@ -31,7 +32,9 @@ class Metric:
     more_is_better: bool
     scale: float
     spread: Callable[[Row], Spread]
+    bound: str = "> "
     counts_failures: bool = False
+    hidden: bool = False
 
     def of(self, row: Row) -> tuple[float, float, float]:
         """Return the low end, the median and the high end over the rounds, in *unit*.
@@ -54,16 +57,12 @@ class Metric:
 
     def text(self, row: Row) -> str:
         """Return the median as a reader sees it: ``41,200/s``, or ``> 500 ms``."""
-        return show_bound(self.spread(row)) + format_number(float(self.median(row))) + self.unit
+        bound = self.bound if self.is_bound(row) else ""
+        return bound + format_number(float(self.median(row))) + self.unit
 
     def is_bound(self, row: Row) -> bool:
         """Tell whether the median is only known to be more than it says."""
         return self.spread(row).at_least
-
-
-def show_bound(spread: Spread) -> str:
-    """Return what stands before a median of which only a lower bound is known, or nothing."""
-    return "> " if spread.at_least else ""
 
 
 def latency(
@@ -79,6 +78,7 @@ def latency(
         more_is_better=False,
         scale=1e-6,
         spread=spread,
+        hidden=True,
     )
 
 
@@ -92,6 +92,7 @@ METRICS = (
         more_is_better=True,
         scale=1,
         spread=lambda row: row.throughput,
+        bound="at least ",
     ),
     latency(
         "p50",

@@ -5,19 +5,20 @@ number of connections; at most one family in twenty has a false claim in it.
 
 A tier ends only where everybody above is clearly ahead of everybody below. So two strategies that
 cannot be told apart always share one, and «no clear difference» is a result like any other.
+
+Whatever the figures are, those who serve every client and answer nearly all requests come first.
+Behind all of their tiers is one of those who fall short, and behind that one of those who serve
+nobody: how fast they are to whom they serve puts nobody in order.
 """
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from calcbench.bench.analysis.inference import (
-    Comparison,
-    adjust,
-    compare_paired,
-    enough_rounds,
-)
+from calcbench.bench.analysis.bounded import Figures, compare_rounds
+from calcbench.bench.analysis.inference import Comparison, adjust, enough_rounds
 from calcbench.bench.analysis.metrics import P99, THROUGHPUT, Metric
 from calcbench.bench.analysis.summary import Row, Summary
 from calcbench.bench.schema.condition import Condition, group_by
@@ -45,7 +46,7 @@ def groups(rows: Iterable[Row]) -> list[list[Row]]:
 
 
 def rankable(rows: Iterable[Row]) -> list[Row]:
-    """Return *rows* but for those without figures, the control, and what is only the driver's.
+    """Return *rows* but for those without figures, the control, and those that say nothing.
 
     Of one round nobody knows what chance did, so where others of a group have more, it is not
     ranked.
@@ -64,29 +65,52 @@ def rankable(rows: Iterable[Row]) -> list[Row]:
 
 
 def ranked(rows: Iterable[Row]) -> list[Row]:
-    """Return those of *rows*, of one group, that are ranked.
+    """Return those of *rows*, of one group, that are ranked by their figures.
 
-    Of those that can be, the ones that leave clients without any response only where all do.
+    Of those that can be, the ones that leave clients without any response only where all do that
+    answer nearly all requests; those that fail more are never.
     """
-    measured = rankable(rows)
-    return [row for row in measured if not row.starves] or measured
+    answering = [row for row in rankable(rows) if not (row.fails or row.serves_nobody)]
+    return [row for row in answering if not row.starves] or answering
+
+
+def behind(rows: Iterable[Row]) -> list[list[Row]]:
+    """Return those of *rows*, of one group, that come behind all who are `ranked`, in order.
+
+    First those who fall short of serving everybody, the one that answers the largest share before
+    the others, and then those who serve nobody.
+    """
+    rows = list(rows)
+    first = {row.condition for row in ranked(rows)}
+    others = [row for row in rankable(rows) if row.condition not in first]
+    some = [row for row in others if not row.serves_nobody]
+    some.sort(key=lambda row: (row.fails, -row.answered_ratio))
+    return [found for found in (some, [row for row in others if row.serves_nobody]) if found]
 
 
 def compare(one: Row, other: Row, metric: Metric, family: int = 1) -> Comparison:
     """Compare two rows of one run, round by round, where both have one that counts."""
-    ours, others = (by_round(row, metric) for row in (one, other))
-    both = [number for number in ours if number in others]
-    return compare_paired(
-        [ours[number] for number in both], [others[number] for number in both], family
-    )
+    return compare_rounds(by_round(one, metric), by_round(other, metric), family)
 
 
-def by_round(row: Row, metric: Metric) -> dict[int, float]:
-    """Return the figure of each round of *row*; of none where some of them have none."""
+def by_round(row: Row, metric: Metric) -> Figures:
+    """Return the figure of each round of *row*; of none where some of them have none.
+
+    It has bounds where only a lower one is known, and where the driver hid it.
+    """
     values = metric.spread(row).values
     if len(values) != len(row.counted):
-        return {}
-    return dict(zip(row.counted, values, strict=True))
+        return Figures({})
+    seen = dict(zip(row.counted, values, strict=True))
+    least = metric.spread(row).censored or [False] * len(values)
+    bounds = {
+        number: (value, math.inf)
+        for (number, value), censored in zip(seen.items(), least, strict=True)
+        if censored
+    }
+    if metric.hidden:
+        bounds |= dict.fromkeys(row.limited, (0.0, math.inf))
+    return Figures(seen, bounds, row.edge_ratio if metric is THROUGHPUT else 0)
 
 
 def contests(rows: Sequence[Row], metric: Metric | None = None) -> Contests:
@@ -161,12 +185,14 @@ def contenders(rows: Sequence[Row], metric: Metric, comparisons: Contests) -> li
 def numbered_tiers(rows: Iterable[Row]) -> list[tuple[int, list[Row]]]:
     """Return the tiers of each group of *rows*, counted from 1 in each.
 
-    One round tells nothing apart, so there is no tier where that is all that counts.
+    One round tells nothing apart, so there is no tier where that is all that counts; nor where
+    nobody answers nearly all requests.
     """
     return [
         (number, tier)
         for group in groups(rows)
-        for number, tier in enumerate(tiers(ranked(group)), 1)
+        if (first := ranked(group))
+        for number, tier in enumerate([*tiers(first), *behind(group)], 1)
         if tier[0].rounds > 1  # as all of a group have, or none (see rankable)
     ]
 
@@ -187,6 +213,7 @@ def controls(rows: Iterable[Row]) -> list[Control]:
         and (original := dataclasses.replace(row.condition, strategy=row.condition.variant))
         in known
         and row.status == known[original].status == "ok"
+        and not (row.serves_nobody or known[original].serves_nobody)
         and not {row.judgement, known[original].judgement} & set(UNRANKED)
     ]
     comparisons = adjust([compare(again, first, metric, len(pairs)) for again, first in pairs])

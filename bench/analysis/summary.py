@@ -11,8 +11,9 @@ The history of `SUMMARY_VERSION`:
 2. Each figure has its rounds' values and the 95 % interval of its median, each row the numbers of
    its rounds, its judgement and how fairly its clients and workers were served.
 3. A condition names its interpreter, application and target too.
-4. A request without its right response counts in the quantiles with what it had waited, so a figure
-   may be a lower bound: each says so, of its median and of its rounds.
+4. A request without its right response counts in the quantiles with what it had waited, and a rate
+   that the driver limited is a lower bound: each figure says so, of its median and of its rounds. A
+   row names the rounds in which the driver was the limit, and says if too many requests failed.
 """
 
 import collections
@@ -23,12 +24,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from calcbench.bench.analysis.edges import edge_ratio
 from calcbench.bench.analysis.inference import median_interval
 from calcbench.bench.analysis.quantiles import Reading, Waits
 from calcbench.bench.schema.condition import Condition, group_by
 from calcbench.bench.schema.histogram import counted_times
-from calcbench.bench.schema.judgements import DRIVER_BOUND, UNRANKED
+from calcbench.bench.schema.judgements import DRIVER_BOUND, UNRANKED, UNSERVED
 from calcbench.bench.schema.outcomes import OK, Outcomes
+from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Measurement, Run
 from calcbench.bench.schema.samples import read_samples
 from calcbench.bench.system.usage import jain
@@ -70,7 +73,8 @@ class Row:
     """What is known about one condition.
 
     *status* is ``ok`` when at least one round counts; *rounds* is how many do, *failed_rounds*
-    how many do not, and *reason* says why the gravest of those does not. *requests* are right
+    how many do not, and *reason* says why the gravest of those does not, or what clients met where
+    nobody was served. *requests* are right
     responses, *throughput* is those for each second. *clients_served* is the fewest of any round.
     *outcomes* are those of the rounds that count, *all_outcomes* of every round, for a failure is
     one even where it is the reason why the rest does not count.
@@ -79,6 +83,11 @@ class Row:
     index of the right responses that each client got, and that each worker gave, where that is
     known. *driver_share* is the share of its core, 0–1, that the driver used in its busiest
     round: near 1, the driver was measured and not the server.
+
+    *limited* are those of *counted* in which the driver was the limit: there the rate is a lower
+    bound of the server's, and of its latency nothing is known. *fails* says that more of its
+    requests failed than the plan allows. *edge_ratio* is how far off a rate may be, as a standard
+    deviation, because responses come in bursts and the ends of a window fall before or behind one.
 
     In an open loop, where *offered_per_s* is above 0, *p50_ns* and its like are response times,
     from the moment when a request was due. They are the sum of the dispatch delay, until it was
@@ -111,11 +120,31 @@ class Row:
     service_p99_ns: Spread = NOTHING
     dispatch_p50_ns: Spread = NOTHING
     dispatch_p99_ns: Spread = NOTHING
+    limited: tuple[int, ...] = ()
+    fails: bool = False
+    edge_ratio: float = 0
 
     @property
     def starves(self) -> bool:
         """Tell whether some client never got a response within a window."""
         return self.status == "ok" and self.clients_served < self.condition.connections
+
+    @property
+    def serves_nobody(self) -> bool:
+        """Tell whether no round had a right response, and not only because of the driver."""
+        measured = self.status == "ok" and len(self.limited) < self.rounds
+        return measured and not self.throughput.high
+
+    @property
+    def falls_short(self) -> bool:
+        """Tell whether clients, or too many requests, were left without a right response."""
+        return self.starves or self.fails or self.serves_nobody
+
+    @property
+    def answered_ratio(self) -> float:
+        """The share of the requests that ended with a right response; 0 where none did."""
+        every = self.all_outcomes
+        return every.ok / every.total if every.total else 0.0
 
 
 @dataclass(frozen=True)
@@ -172,24 +201,32 @@ def summarise(run: Run, folder: Path) -> Summary:
     """
     measured = group_by(run.measurements, lambda measurement: measurement.condition)
     rows = [
-        summarise_condition(condition, measured[condition], folder)
+        summarise_condition(condition, measured[condition], folder, run.plan.most_failures)
         for condition in run.plan.conditions()
         if condition in measured
     ]
     return Summary(SUMMARY_VERSION, run.name, run.partial, tuple(rows))
 
 
-def summarise_condition(condition: Condition, rounds: list[Measurement], folder: Path) -> Row:
-    """Return the row for *rounds*, all measured under *condition*; the failed do not count."""
+def summarise_condition(
+    condition: Condition,
+    rounds: list[Measurement],
+    folder: Path,
+    most_failures: float = Plan.most_failures,
+) -> Row:
+    """Return the row for *rounds*, all of one *condition*; of requests *most_failures* may fail."""
     good = counted(rounds)
     bad = [measurement for measurement in rounds if measurement not in good]
-    bad.sort(key=lambda m: (m.judgement == DRIVER_BOUND, m.round))  # a failure is the graver reason
-    reason = why_not(bad[0]) if bad else ""
+    bad.sort(key=lambda m: (m.status == "ok", m.round))  # a failure is the graver reason
+    unserved = next((m for m in good if m.judgement == UNSERVED), None)
+    reason = (
+        why_not(bad[0]) if bad else "; ".join(unserved.evidence.reasons[:1]) if unserved else ""
+    )
     every = added(measurement.outcomes for measurement in rounds)
     if not good:
         return Row(condition, bad[0].status, reason, failed_rounds=len(bad), all_outcomes=every)
     samples = [read_samples(folder, measurement) for measurement in good]
-    latencies = [waits_of(one) for one in samples]
+    latencies = [waits for one in samples if (waits := waits_of(one)).total]
     return Row(
         condition,
         "ok",
@@ -197,7 +234,10 @@ def summarise_condition(condition: Condition, rounds: list[Measurement], folder:
         rounds=len(good),
         failed_rounds=len(bad),
         requests=sum(m.outcomes.ok for m in good),
-        throughput=spread(m.right_responses * 1e9 / m.elapsed_ns for m in good),
+        throughput=spread(
+            Reading(m.right_responses * 1e9 / m.elapsed_ns, m.judgement == DRIVER_BOUND)
+            for m in good
+        ),
         p50_ns=spread(waits.quantile(0.5) for waits in latencies),
         p90_ns=spread(waits.quantile(0.9) for waits in latencies),
         p99_ns=spread(waits.quantile(0.99) for waits in latencies),
@@ -227,6 +267,12 @@ def summarise_condition(condition: Condition, rounds: list[Measurement], folder:
             if m.resource_usage and (index := m.resource_usage.workers_jain) is not None
         ),
         offered_per_s=max(m.offered_per_s for m in good) or 0,  # 0 and not 0.0: there is no rate
+        limited=tuple(m.round for m in good if m.judgement == DRIVER_BOUND),
+        fails=every.failed > most_failures * every.total,
+        edge_ratio=max(
+            0.0 if m.offered_per_s else edge_ratio(one, one["outcome"] == OK)
+            for m, one in zip(good, samples, strict=True)
+        ),
         **parts(good, samples),
     )
 
@@ -234,9 +280,10 @@ def summarise_condition(condition: Condition, rounds: list[Measurement], folder:
 def counted(rounds: Iterable[Measurement]) -> list[Measurement]:
     """Return those of *rounds*, all of one condition, that count, in their order.
 
-    A round in which the driver was the limit, or in half of which or more nothing was answered,
-    does not say how fast the server is, and is not averaged in; where all are such rounds, they
-    are shown, and not ranked.
+    A round in half of which or more nothing was answered does not say how fast the server is, and
+    is not averaged in; where all are such rounds, they are shown, and not ranked. One in which the
+    driver was the limit counts: whoever left it out would keep the rounds in which the server was
+    slow.
     """
     good = sorted((m for m in rounds if m.status == "ok"), key=lambda m: m.round)
     return [m for m in good if m.judgement not in UNRANKED] or good

@@ -18,6 +18,7 @@ APART: tuple[tuple[str, str, str], ...] = (
     ("--find-knee", "--most-rounds", KNEE),
     ("--find-knee", "--control", KNEE),
     ("--find-knee", "--fail-if", "its objective is that of --slo"),
+    ("--find-knee", "--most-failures", "a rate is kept where 1 request in 1,000 fails at most"),
     ("--find-knee", "--engine wrk", NOT_WRK),
     ("--rate", "--engine wrk", NOT_WRK),
     ("--rate", "--precision", "the rate already says how much is answered"),

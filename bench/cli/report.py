@@ -1,11 +1,14 @@
 """`calcbench report`: an earlier race drawn again."""
 
+import dataclasses
 import sys
 from pathlib import Path
 
 import click
 
 from calcbench.bench.cli.base import Command, tell_problems
+from calcbench.bench.cli.param_types import share
+from calcbench.bench.schema.bounds import FAILURES
 from calcbench.bench.system.terminal import echo
 
 
@@ -30,6 +33,13 @@ from calcbench.bench.system.terminal import echo
     help="What the servers used: CPU, context switches, memory, threads, workers.",
 )
 @click.option("--spent", is_flag=True, hidden=True)  # what --resources was called at first
+@click.option(
+    "--most-failures",
+    type=share("1%", FAILURES),
+    metavar="SHARE",
+    help="Who fails more of the requests than this comes behind all others.  [default: as in the"
+    " race]",
+)
 @click.option("--hgrm", is_flag=True, help="Write files for HdrHistogram's plotter, in hgrm/.")
 @click.option(
     "--out",
@@ -38,7 +48,13 @@ from calcbench.bench.system.terminal import echo
     help="Where to write all of it, replacing what is there.  [default: what is missing, into DIR]",
 )
 def report_command(
-    folder: Path, models: bool, resources: bool, spent: bool, hgrm: bool, out: Path | None
+    folder: Path,
+    models: bool,
+    resources: bool,
+    spent: bool,
+    most_failures: float | None,
+    hgrm: bool,
+    out: Path | None,
 ) -> int:
     """Draw an earlier race again.
 
@@ -56,6 +72,9 @@ def report_command(
 
     found = read_sound(folder)
     run, target = found.run, out or folder
+    if most_failures is not None:
+        plan = dataclasses.replace(run.plan, most_failures=most_failures)
+        run = dataclasses.replace(run, plan=plan)
     summary = summarise(run, folder)
     try:
         if out:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from calcbench.bench.diagnosis import littles_law
 from calcbench.bench.diagnosis.classify import Judgement, classify
+from calcbench.bench.diagnosis.failures import unserved_reason
 from calcbench.bench.diagnosis.steady_state import Steadiness, assess_steadiness
 from calcbench.bench.loadgen.observation import Observation, count_late
 from calcbench.bench.schema.calibration import Calibration
@@ -72,7 +73,7 @@ def assess(
     evidence = gather(
         observation, condition, pinning, watch.usage_samples, steadiness, ceiling_per_s
     )
-    judgement = classify(evidence, reason)
+    judgement = classify(evidence, reason, unserved_reason(observation))
     evidence = dataclasses.replace(evidence, judgements=judgement.all, reasons=judgement.why)
     if observation.responses_seen >= 0 and watch.workers:
         evidence = dataclasses.replace(evidence, server_responses=watch.life.responses)

@@ -23,7 +23,7 @@ from calcbench.bench.runner.race import pinning_of
 from calcbench.bench.runner.subject import Setup, Subject
 from calcbench.bench.schema.calibration import Calibration
 from calcbench.bench.schema.condition import Condition
-from calcbench.bench.schema.judgements import SILENT, UNRANKED
+from calcbench.bench.schema.judgements import DRIVER_BOUND, INVALID, UNSERVED
 from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Measurement
 from calcbench.bench.schema.store import SEARCH, as_bytes, prepare_folder
@@ -131,12 +131,14 @@ def judge_try(measurement: Measurement, objective: Threshold, folder: Path) -> T
         return Try(rate, UNKNOWN, measurement.reason)
     if is_servers_failure(measurement):
         return Try(rate, NOT_KEPT, measurement.reason)
+    if measurement.judgement == UNSERVED:
+        return Try(rate, NOT_KEPT, "; ".join(measurement.evidence.reasons[:1]))
     if not outcomes.ok or outcomes.failed > FAILED_RATIO * outcomes.total:
         what = f"{outcomes.failed:,} of {outcomes.total:,} failed"
         # A server that is not there fails too; that is for the reason to say.
         return Try(rate, NOT_KEPT if outcomes.total else UNKNOWN, measurement.reason or what)
     # A server that falls silent under a rate has not kept it: its figures say so.
-    unknown = measurement.judgement in UNRANKED and measurement.judgement != SILENT
+    unknown = measurement.judgement in (DRIVER_BOUND, INVALID)
     if measurement.status != "ok" or unknown:
         return Try(rate, UNKNOWN, measurement.reason or measurement.judgement)
     row = summarise_condition(measurement.condition, [measurement], folder)
@@ -198,8 +200,9 @@ def find_knees(
             return one
 
         alone = measure(condition, None)
-        if alone.status != "ok":
-            return Knee(condition, 0, math.inf, (), alone.reason)
+        if alone.status != "ok" or not alone.outcomes.ok:
+            why = alone.reason or "; ".join(alone.evidence.reasons[:1])
+            return Knee(condition, 0, math.inf, (), why)
         start = START * alone.outcomes.ok * 1e9 / alone.elapsed_ns
         kept, broken, note = search(attempt, start)
         return Knee(condition, kept, broken, tuple(tries), note)

@@ -20,6 +20,7 @@ JOINING = Bounds(1, 256)
 PORT = Bounds(1, 65_535)
 RATE = Bounds(0.001, DRIVERS.most * MOST_RATE, "requests per second")
 PRECISION = Bounds(0.001, 0.99, "%")
+FAILURES = Bounds(0, 1, "%")
 
 # The fields of a plan, each with its name in words. Those in the second table may be left out,
 # which is None or 0.
@@ -30,6 +31,7 @@ REQUIRED: Mapping[str, tuple[str, Bounds]] = {
     "seed": ("seed", SEED),
     "timeout_s": ("timeout", TIMEOUT),
     "drivers": ("drivers", DRIVERS),
+    "most_failures": ("most failures", FAILURES),
 }
 OPTIONAL: Mapping[str, tuple[str, Bounds]] = {
     "precision": ("precision", PRECISION),

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from calcbench.bench.schema.condition import Condition
-from calcbench.bench.schema.judgements import JUDGEMENTS
+from calcbench.bench.schema.judgements import JUDGEMENTS, UNSERVED
 from calcbench.bench.schema.result import STATUSES, Measurement, Run
 from calcbench.bench.schema.upgrade import SCHEMA_VERSION, key_of_version, may_lack, upgrade
 from calcbench.bench.system.files import is_inside
@@ -31,7 +31,7 @@ COUNTS = (
     "offered_per_s",
     "responses_in_window",
 )
-WHERE_OK = {"elapsed_ns", "outcomes.ok"}  # which cannot be 0 then
+WHERE_OK = {"elapsed_ns", "outcomes.ok"}  # which cannot be 0 then, but where nobody was served
 
 
 def run_of(path: Path, values: Any) -> Run:
@@ -131,6 +131,8 @@ def problems_of_measurement(one: Measurement) -> Iterator[str]:
     counts |= {name: getattr(one, name) or 0 for name in COUNTS}
     counts["condition.connections"] = one.condition.connections
     positive = {"round", "condition.connections"} | (WHERE_OK if good else set())
+    if UNSERVED in one.evidence.judgements:
+        positive -= {"outcomes.ok"}
     for key, count in counts.items():
         least = int(key in positive)
         if count < least:

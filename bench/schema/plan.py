@@ -41,8 +41,9 @@ class Plan:
     *drivers*; with *engine* wrk, that drives as well, and with locust they are its workers. With
     *join* these are as many from other machines, which reach its master at *master_port*, 0 for a
     free one, and our servers at *host*. *behaviours* are texts like ``idle=20``
-    (`calcbench.bench.schema.behaviours`). Raises UsageError when it is made with values that cannot
-    be raced.
+    (`calcbench.bench.schema.behaviours`). Who fails more than *most_failures* of the requests, a
+    share, comes behind all who do not. Raises UsageError when it is made with values that cannot be
+    raced.
     """
 
     strategies: tuple[str, ...]
@@ -66,6 +67,7 @@ class Plan:
     join: int = 0
     host: str = LOOPBACK
     master_port: int = 0
+    most_failures: float = 0.01
 
     def __post_init__(self) -> None:
         for name in ("strategies", "workloads", "reuses", "connections"):

@@ -9,8 +9,10 @@
    seen is null, and no key is left out.
 4. A measurement says what its server printed, and has the SHA-256 of its file of samples. A run is
    written as it is measured, a line for each measurement, so that one without an end can be read.
-5. A file of samples has for how long the requests that were in flight at the end had waited, and
-   one of histograms has those of the requests that got no right response.
+5. A plan says which share of the requests may fail. A measurement in which nobody got a right
+   response is one, judged unserved, and has not failed. A file of samples has for how long the
+   requests that were in flight at the end had waited, and one of histograms has those of the
+   requests that got no right response.
 """
 
 import re
@@ -54,6 +56,7 @@ MISSING_UNTIL = {
         r"|measurements\[\d+\]\.condition\.(interpreter|application|target)"
     ),
     3: re.compile(r"measurements\[\d+\]\.(samples_sha256|printed)"),
+    4: re.compile(r"plan\.most_failures"),
 }
 
 

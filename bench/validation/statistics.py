@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from calcbench.bench.analysis.bounded import Figures
 from calcbench.bench.analysis.inference import (
     ALPHA,
     POWER,
@@ -108,7 +109,7 @@ def logs_by_round(rows: Sequence[Row], metric: Metric) -> "NDArray[np.float64]":
     """Return the logarithms of *metric*, one line a row, in the rounds that count for all rows."""
     import numpy as np
 
-    values = [by_round(row, metric) for row in rows]
+    values = [by_round(row, metric).seen for row in rows]
     both = sorted(set.intersection(*(set(of) for of in values)))
     return np.log([[of[number] for number in both] for of in values])
 
@@ -237,7 +238,9 @@ def stopping(
         one, other = np.exp(draw(most)).tolist(), [1.0] * most
         rounds = FIRST_LOOK
         while rounds < most and not is_known(
-            [dict(enumerate(of[:rounds])) for of in (one, other)], precision, most - FIRST_LOOK + 1
+            [Figures(dict(enumerate(of[:rounds]))) for of in (one, other)],
+            precision,
+            most - FIRST_LOOK + 1,
         ):
             rounds += 1
         found.append(compare_paired(one[:rounds], other[:rounds]))

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from calcbench.bench.analysis.compare import Change
+from calcbench.bench.analysis.metrics import Metric
+from calcbench.bench.analysis.summary import Row
 from calcbench.bench.analysis.thresholds import Judged
 from calcbench.bench.schema.condition import group_by
 from calcbench.bench.schema.plan import Plan
@@ -52,7 +54,8 @@ def compare_lines(
     yield ""
     yield LEGEND
     pairs = (change.pair for change in changes)
-    yield from marks({row.judgement for pair in pairs for row in (pair.first, pair.second)})
+    shown = [row for pair in pairs for row in (pair.first, pair.second) if not row.limited]
+    yield from marks({row.judgement for row in shown})
     yield from failed_lines(changes)
     if judged:
         yield ""
@@ -143,14 +146,21 @@ def cells_of_change(change: Change) -> list[str]:
         f"{second.condition.connections:,}",
         second.condition.strategy,
         change.metric.name,
-        *(
-            mark(row) + change.metric.text(row) if change.metric.spread(row).rounds else ""
-            for row in (first, second)
-        ),
+        *(show_figure(row, change.metric) for row in (first, second)),
         percent(comparison.ratio) if known else "",
         change_interval(comparison.low, comparison.high) if known else "",
         change.verdict,
     ]
+
+
+def show_figure(row: Row, metric: Metric) -> str:
+    """Return the median of *metric* of *row* with its mark, or nothing without any.
+
+    That the driver was the limit is a mark of rates, and their text says so.
+    """
+    if not metric.spread(row).rounds:
+        return ""
+    return ("" if row.limited else mark(row)) + metric.text(row)
 
 
 def comparison_as_json(

@@ -5,6 +5,7 @@ apart.
 """
 
 import itertools
+import math
 from collections.abc import Iterable, Sequence
 
 from calcbench.bench.analysis.inference import Comparison
@@ -24,6 +25,14 @@ from calcbench.bench.analysis.summary import Row, Summary
 from calcbench.bench.schema.condition import group_by
 from calcbench.bench.schema.judgements import UNRANKED
 from calcbench.bench.units import format_number, format_ratio
+from calcbench.bench.views.shortfalls import (
+    failed_requests,
+    limits,
+    name,
+    none_answers,
+    serving_words,
+    shortfalls,
+)
 from calcbench.bench.views.standing import (
     are_close,
     detectable,
@@ -34,8 +43,9 @@ from calcbench.bench.views.standing import (
     short_ratio,
     sure_ratio,
     too_little,
+    why_hidden,
 )
-from calcbench.bench.views.wording import describe_failures, panels
+from calcbench.bench.views.wording import enumerate_names, panels
 
 FAILURES = {  # what happened to a row's rounds, by its status
     "ok": "Some rounds of {} do not count.",
@@ -56,20 +66,21 @@ def verdict(summary: Summary) -> list[str]:
     rows = [row for row in summary.rows if row.condition.connections == top]
     settings = group_by(rankable(rows), lambda row: row.condition, "strategy", "workload")
     sentences = ["This is only a part of the race."] if summary.partial and rows else []
-    by_workload = [
+    contested = [
         {key.workload: found for key, found in panels(members).items()}
         for members in settings.values()
     ]
-    for setting, workloads in zip(settings, by_workload, strict=True):
+    for setting, workloads in zip(settings, contested, strict=True):
         leads = [f"{workload}: {leader(found)}" for workload, found in workloads.items()]
         clients = "1 connection" if top == 1 else f"{format_number(top)} connections"
         way = f" ({setting.reuse})" if len(settings) > 1 else ""
         sentences.append(f"With {clients}{way}, {'; '.join(leads)}.")
-    for workloads in by_workload:
+    for workloads in contested:
         if not any(row.offered_per_s for found in workloads.values() for row in found):
             sentences += flip(workloads)
     sentences += control_sentences(controls(summary.rows))
-    sentences += unranked(rows) + starvation(rows, top) + failed_requests(rows)
+    sentences += limits(rows) + unranked(rows)
+    sentences += starvation(rows, top) + shortfalls(rows) + failed_requests(rows)
     sentences += failures(summary.rows)
     return sentences or ["Nothing was measured."]
 
@@ -78,27 +89,32 @@ def leader(rows: list[Row]) -> str:
     """Return who leads among *rows*, all of one workload, or that nobody clearly does."""
     metric = leading(rows)
     fair = ranked(rows)
+    if not fair:
+        return none_answers(rows)
     comparisons = contests(fair, metric)
     level = contenders(fair, metric, comparisons)
     best = level[0]
     value = f"p99 {metric.text(best)}" if metric is P99 else metric.text(best)
-    of_fair = " of those that serve every client" if len(fair) < len(rows) else ""
+    serving = serving_words(rows, fair)
+    of_fair = f" of those that {serving.format('')}" if serving else ""
     if len(rows) == 1:
         return f"{name(best)} answers {value}" if metric is THROUGHPUT else f"{name(best)}: {value}"
     if len(fair) == 1:
-        return f"{name(best)} alone serves every client ({value})"
-    if share_one_round(fair):
+        return f"{name(best)} alone {serving.format('s')} ({value})"
+    hidden = why_hidden(fair, metric)
+    if share_one_round(fair) and not hidden:
         second = sorted(fair, key=metric.median, reverse=metric.more_is_better)[1]
         ratio = format_ratio(metric.median(best) / metric.median(second))
         where = f"came first in the only round{of_fair}"
         return f"{name(best)} {where} ({value}, {ratio} {as_much(metric)} {name(second)})"
     if len(level) > 1:
-        return undecided(level, metric, comparisons, serving_all=len(fair) < len(rows))
+        return undecided(level, metric, comparisons, serving.format(""))
     second = tiers(fair, metric, comparisons)[1][0]
     comparison = comparisons[name(best), name(second)]
     beside = f"{short_ratio(comparison)} {as_much(metric)} {name(second)}"
     interval = ratio_interval(comparison.low, comparison.high)
-    return f"{name(best)} is fastest{of_fair} ({value}, {beside} [{interval}])"
+    sure = "" if math.isinf(comparison.high) else f" [{interval}]"  # else it is said already
+    return f"{name(best)} is fastest{of_fair} ({value}, {beside}{sure})"
 
 
 def as_much(metric: Metric) -> str:
@@ -106,23 +122,22 @@ def as_much(metric: Metric) -> str:
     return "as many as" if metric is THROUGHPUT else "as long as"
 
 
-def undecided(
-    level: Sequence[Row], metric: Metric, comparisons: Contests, *, serving_all: bool
-) -> str:
+def undecided(level: Sequence[Row], metric: Metric, comparisons: Contests, serving: str) -> str:
     """Return that nobody knows which of *level* is the best, why, and what their figures are.
 
-    *serving_all* says that others are left out, which do not serve every client.
+    *serving* is what they do and others, which are left out, do not.
     """
     names = enumerate_names([name(row) for row in level])
-    who = f"{names}, which serve every client" if serving_all else names
+    who = f"{names}, which {serving}" if serving else names
+    comma = "," if serving else ""
     known = f"p99 {figures(level, metric)}" if metric is P99 else figures(level, metric)
     best = "faster" if len(level) == 2 else "fastest"
-    if why := too_little(level, comparisons):
-        return f"cannot tell which of {who}{',' * serving_all} is {best}: {why} ({known})"
+    if why := why_hidden(level, metric) or too_little(level, comparisons):
+        return f"cannot tell which of {who}{comma} is {best}: {why} ({known})"
     seen = detectable(level, comparisons)
     if are_close(level, metric):
         return f"no clear difference between {who} ({known}{seen})"
-    return f"cannot tell which of {who}{',' * serving_all} is {best} ({known}{seen})"
+    return f"cannot tell which of {who}{comma} is {best} ({known}{seen})"
 
 
 def control_sentences(found: Sequence[Control]) -> list[str]:
@@ -145,7 +160,10 @@ def control_sentences(found: Sequence[Control]) -> list[str]:
 
 def flip(workloads: dict[str, list[Row]]) -> list[str]:
     """Return a sentence on the widest change of places between two of *workloads*, if any."""
-    comparisons = {workload: contests(rows, THROUGHPUT) for workload, rows in workloads.items()}
+    comparisons = {
+        workload: contests([row for row in rows if not row.fails], THROUGHPUT)
+        for workload, rows in workloads.items()
+    }
     found = [
         (min(ahead, behind), first, second, *pair, ahead, behind)
         for first, second in itertools.combinations(comparisons, 2)
@@ -188,7 +206,11 @@ def starvation(rows: list[Row], connections: int) -> list[str]:
     A client that got an error got a response, so of those no more is said than that.
     """
     served: dict[str, int] = {}
-    starved = [row for row in rows if row.starves and not row.condition.is_control]
+    starved = [
+        row
+        for row in rows
+        if row.starves and not row.serves_nobody and not row.condition.is_control
+    ]
     for row in starved:
         fewest = min(row.clients_served, served.get(name(row), connections))
         served[name(row)] = fewest
@@ -197,16 +219,6 @@ def starvation(rows: list[Row], connections: int) -> list[str]:
     counts = enumerate_names([f"{strategy} served {count:,}" for strategy, count in served.items()])
     what = "right response" if any(row.outcomes.failed for row in starved) else "response"
     return [f"Of {connections:,} clients {counts}; the others got no {what}."]
-
-
-def failed_requests(rows: Iterable[Row]) -> list[str]:
-    """Return a sentence on the strategies some of whose requests failed, if any did."""
-    found = [
-        f"with {name(row)} under {row.condition.workload} {describe_failures(row.all_outcomes)}"
-        for row in rows
-        if row.all_outcomes.failed and not row.condition.is_control
-    ]
-    return [f"Failed: {'; '.join(found)}."] if found else []
 
 
 def failures(rows: Iterable[Row]) -> list[str]:
@@ -223,13 +235,3 @@ def failures(rows: Iterable[Row]) -> list[str]:
         for status, sentence in FAILURES.items()
         if status in names
     ]
-
-
-def name(row: Row) -> str:
-    """Return the label of the strategy of *row*."""
-    return row.condition.strategy
-
-
-def enumerate_names(names: list[str]) -> str:
-    """Return *names* as English lists them: ``a, b and c``."""
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

@@ -62,7 +62,7 @@ def flat_row(row: Row) -> dict[str, Any]:
             flat[f"{figure}_at_least"] = value.at_least if value.rounds else ""
         elif field.name == "all_outcomes":
             flat |= {f"all_{way}": count for way, count in dataclasses.asdict(value).items()}
-        elif field.name == "counted":
+        elif field.name in ("counted", "limited"):
             flat[field.name] = " ".join(map(str, value))
         elif isinstance(value, Condition | Outcomes):
             flat |= dataclasses.asdict(value)

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from calcbench.bench.analysis.metrics import show_bound
 from calcbench.bench.analysis.summary import Row, Spread
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.evidence import WrkFigures
@@ -71,7 +70,7 @@ def schedule_remarks(rows: Sequence[Row], plan: Plan) -> list[str]:
 def two_quantiles(p50: Spread, p99: Spread) -> str:
     """Return two quantiles in milliseconds."""
     return ", ".join(
-        f"{name} {show_bound(one)}{format_number(one.median / 1e6)} ms"
+        f"{name} {'> ' if one.at_least else ''}{format_number(one.median / 1e6)} ms"
         for name, one in (("p50", p50), ("p99", p99))
     )
 

@@ -25,7 +25,7 @@ class Curve:
 def curves(rows: Iterable[Row], run: Run) -> dict[str, list[Curve]]:
     """Return what can be drawn beside the lines of *rows*, `PREDICTED` and `FITTED`."""
     found: dict[str, list[Curve]] = {}
-    rows = list(rows)
+    rows = [row for row in rows if not row.serves_nobody]
     if any(row.offered_per_s for row in rows):
         return found  # the models are of a closed loop
     for strategy, line in lines_of(rows).items():
@@ -46,7 +46,7 @@ def scaling_lines(heading: str, rows: Sequence[Row], run: Run) -> Iterator[str]:
         yield f"Models, {heading}: none: they describe a closed loop, and this one is open"
         return
     yield f"Models, {heading}"
-    for strategy, line in lines_of(rows).items():
+    for strategy, line in lines_of(row for row in rows if not row.serves_nobody).items():
         try:
             served = family(line, run)
         except CalcbenchError as error:

@@ -23,8 +23,11 @@ def common_figure(rows: Sequence[Row], metric: Metric) -> str:
     """Return the one figure that stands for all of *rows*, ``about 40,000/s``, or nothing.
 
     It is the best median that lies, as it is written, within the interval of every row. Of fewer
-    than three rounds no interval is known, so there all medians have to be near each other.
+    than three rounds no interval is known, so there all medians have to be near each other. Of a
+    bound nobody knows how far it is from the others.
     """
+    if any(metric.is_bound(row) for row in rows):
+        return ""
     if min(row.rounds for row in rows) < LEAST_ROUNDS and not are_near(rows, metric):
         return ""
     for row in sorted(rows, key=metric.median, reverse=metric.more_is_better):
@@ -70,6 +73,19 @@ def too_little(rows: Sequence[Row], comparisons: Contests) -> str:
     return few_rounds(min(counts)) if counts else ""
 
 
+def why_hidden(rows: Sequence[Row], metric: Metric) -> str:
+    """Say what hides which of *rows* is ahead, or nothing.
+
+    That is the driver where it was the limit, or requests of which nobody knows how long they took.
+    """
+    limited = any(row.limited and (metric.hidden or metric.spread(row).censored) for row in rows)
+    if limited:
+        return "the driver was the limit, and a server may do more than was seen"
+    if any(metric.is_bound(row) for row in rows):
+        return "so many requests got no right response that only the least is known"
+    return ""
+
+
 def few_rounds(count: int) -> str:
     """Say how few rounds there are in which both were measured."""
     if not count:
@@ -104,7 +120,9 @@ def sure_ratio(comparison: Comparison) -> str:
 
 
 def short_ratio(comparison: Comparison) -> str:
-    """Return the ratio that *comparison* holds: ``2.1x``."""
+    """Return the ratio that *comparison* holds: ``2.1x``, or ``at least 1.9x``."""
+    if math.isinf(comparison.high) and comparison.low > 1:
+        return f"at least {fine_ratio(comparison.low)}"
     ratio = comparison.ratio
     return format_ratio(ratio) if ratio >= 1 else fine_ratio(ratio)
 

@@ -5,11 +5,13 @@ number of clients. Figures are medians of the rounds; ``±`` is the 95 % interva
 Between strategies of one tier no difference could be measured.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
-from calcbench.bench.analysis.metrics import P50, P99, show_bound
+from calcbench.bench.analysis.bounded import REACH
+from calcbench.bench.analysis.metrics import P50, P99
 from calcbench.bench.analysis.ranking import leading, numbered_tiers, rankable, tier_numbers
 from calcbench.bench.analysis.summary import Row, Spread, Summary
 from calcbench.bench.schema.condition import Condition
@@ -18,7 +20,7 @@ from calcbench.bench.system.terminal import console, echo, one_line, painted
 from calcbench.bench.units import format_number
 from calcbench.bench.views.captions import doubts, failure_notes
 from calcbench.bench.views.remarks import remarks
-from calcbench.bench.views.standing import are_close, figures
+from calcbench.bench.views.standing import are_close, figures, why_hidden
 from calcbench.bench.views.text_table import aligned, places_of
 from calcbench.bench.views.wording import (
     break_name,
@@ -60,13 +62,14 @@ HEADINGS = (
 LEGEND = (
     "all figures: medians of the rounds; req/s: right responses per second; ±: 95% interval of the"
     " median; served: clients that got a right response; errors: share of the requests that failed;"
-    " tier: each is measurably better than the next; same tier: no measurable difference"
+    " tier: each is measurably better than the next; same tier: no measurable difference; those"
+    " that leave clients, or too many requests, without a right response come behind all others"
 )
 BOUND_LEGEND = (
     ">: longer than that, and nobody knows how much: so many requests got no right response"
 )
 NO_TIER_LEGEND = (
-    "–: not ranked, because some clients got no right response, only one round counts, or a mark"
+    "–: not ranked, because only one round counts, nobody answers nearly every request, or a mark"
     " says why"
 )
 AGAIN_LEGEND = "A/A: the same strategy measured once more, a control that shows what chance does"
@@ -98,6 +101,8 @@ def wide_tiers(rows: Sequence[Row]) -> list[str]:
     found = []
     for number, tier in numbered_tiers(rows):
         metric, at = leading(tier), f"{tier[0].condition.connections:,}"
+        if any(row.falls_short or why_hidden([row], metric) for row in tier):
+            continue
         if not are_close(tier, metric):
             found.append(
                 f"tier {number} at {at} holds {figures(tier, metric)}: too few rounds, or too"
@@ -106,10 +111,14 @@ def wide_tiers(rows: Sequence[Row]) -> list[str]:
     return found
 
 
-def rank(row: Row) -> tuple[int, bool, float]:
-    """Return what sorts rows by clients, and then the best first, failures last."""
+def rank(row: Row) -> tuple[int, int, float]:
+    """Return what sorts rows by clients, and then the best first, failures last.
+
+    Who fails too many requests comes before those only who serve nobody.
+    """
     best = row.p99_ns.median if row.offered_per_s else -row.throughput.median
-    return row.condition.connections, row.status != "ok", best
+    short = 3 if row.status != "ok" else 2 if row.serves_nobody else int(row.fails)
+    return row.condition.connections, short, best
 
 
 def fairness(rows: Sequence[Row]) -> list[str]:
@@ -143,9 +152,9 @@ def cells_of_row(row: Row, tier: str, *, lost: bool) -> list[str]:
     return [
         *start,
         mark(row) + format_number(float(row.throughput.median)),
-        show_spread(row.throughput),
-        show_bound(row.p50_ns) + format_number(row.p50_ns.median / 1e6),
-        show_bound(row.p99_ns) + format_number(row.p99_ns.median / 1e6),
+        show_spread(row.throughput, row.edge_ratio),
+        show_time(row.p50_ns),
+        show_time(row.p99_ns),
         show_median(row.cpu_us_per_request),
         served(row),
         percent_of(row.all_outcomes.failed_ratio) if row.all_outcomes.failed else "0",
@@ -179,15 +188,21 @@ def show_median(spread: Spread) -> str:
     return format_number(float(spread.median)) if spread.rounds else ""
 
 
-def show_spread(spread: Spread) -> str:
+def show_time(spread: Spread) -> str:
+    """Return the median in milliseconds, as a bound where it is one, or nothing without any."""
+    bound = "> " if spread.at_least else ""
+    return bound + format_number(spread.median / 1e6) if spread.rounds else ""
+
+
+def show_spread(spread: Spread, edge_ratio: float = 0) -> str:
     """Return how far from the shown median the real one may lie, in percent.
 
-    Empty where the rounds are too few to know.
+    By the rounds, and by the *edge_ratio* of a row. Empty where the rounds are too few to know.
     """
-    if not spread.interval or not spread.median:
+    if not spread.interval or not spread.median or math.isinf(spread.interval[1]):
         return ""
     low, high = spread.interval
-    furthest = max(spread.median - low, high - spread.median) / spread.median
+    furthest = max(spread.median - low, high - spread.median) / spread.median + REACH * edge_ratio
     return f"{furthest:.0%}" if furthest < 0.995 else ">99%"
 
 

@@ -21,7 +21,7 @@ ABOUT = {
 }
 # What stands before the rate of a point that may not be the server's own, and what it says.
 DOUBTS = {
-    DRIVER_BOUND: ("‡", "the driver was the limit, so not ranked"),
+    DRIVER_BOUND: ("≥", "the driver was the limit, so the server can do this or more"),
     SILENT: ("§", "no response came in half of the window or more, so not ranked"),
     CONTENDED: ("*", "another program was using the cores"),
     UNSTEADY: ("†", "the rate did not settle within the window"),
@@ -58,7 +58,14 @@ def panel_heading(condition: Condition, plan: Plan) -> str:
 
 def mark(row: Row) -> str:
     """Return what stands before a figure of *row* that may not be the server's own, or nothing."""
-    return DOUBTS.get(row.judgement, ("",))[0]
+    judgement = DRIVER_BOUND if row.throughput.at_least else row.judgement
+    return DOUBTS.get(judgement, ("",))[0]
+
+
+def answered(row: Row) -> str:
+    """Say how many of the requests of *row* were answered: ``52%``, never all where one was not."""
+    texts = (f"{row.answered_ratio:.{digits}%}" for digits in range(9))
+    return next(text for text in texts if row.answered_ratio == 1 or float(text[:-1]) < 100)
 
 
 def marks(judgements: Collection[str]) -> list[str]:
@@ -75,6 +82,11 @@ def enumerate_few(things: list[str]) -> str:
     """Return the first of *things*, at most `FEW`, and how many there are beyond them."""
     more = [f"and {len(things) - FEW:,} more"] if len(things) > FEW else []
     return ", ".join(things[:FEW] + more)
+
+
+def enumerate_names(names: list[str]) -> str:
+    """Return *names* as English lists them: ``a, b and c``."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def cut_line(text: str, length: int) -> str:
@@ -143,14 +155,18 @@ def percent_of(ratio: float) -> str:
     return ">99.9%" if 0.999 < ratio < 1 else f"{ratio:.1%}"
 
 
+def count_failures(outcomes: Outcomes) -> str:
+    """Say how many of the requests with these *outcomes* failed in which way, or nothing."""
+    return ", ".join(
+        f"{count:,} {words}" for way, words in FAILED.items() if (count := getattr(outcomes, way))
+    )
+
+
 def describe_failures(outcomes: Outcomes) -> str:
     """Say which part of the requests with these *outcomes* failed, and how many in which way."""
-    ways = [
-        f"{count:,} {words}" for way, words in FAILED.items() if (count := getattr(outcomes, way))
-    ]
-    if not ways:
+    if not outcomes.failed:
         return "none"
-    return f"{percent_of(outcomes.failed_ratio)} of the requests ({', '.join(ways)})"
+    return f"{percent_of(outcomes.failed_ratio)} of the requests ({count_failures(outcomes)})"
 
 
 def plural(count: int, noun: str) -> str:
