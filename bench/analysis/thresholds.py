@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from calcbench.bench.analysis.inference import LEAST_ROUNDS
+from calcbench.bench.analysis.intervals import LEAST_ROUNDS
 from calcbench.bench.analysis.metrics import FIGURES, Metric
 from calcbench.core.errors import UsageError
 from calcbench.core.options import nearest

@@ -7,7 +7,8 @@ import itertools
 import math
 from collections.abc import Sequence
 
-from calcbench.bench.analysis.inference import LEAST_ROUNDS, Comparison
+from calcbench.bench.analysis.inference import Comparison
+from calcbench.bench.analysis.intervals import LEAST_ROUNDS
 from calcbench.bench.analysis.metrics import Metric
 from calcbench.bench.analysis.ranking import Contests, rounds_to_tell
 from calcbench.bench.analysis.summary import Row
