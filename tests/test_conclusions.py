@@ -8,6 +8,7 @@ from random import Random
 import pytest
 from builders import make_condition, make_row, noise_of
 
+from calcbench.bench.analysis.inference import Comparison
 from calcbench.bench.analysis.metrics import THROUGHPUT
 from calcbench.bench.analysis.summary import Row, Summary, spread
 from calcbench.bench.schema.condition import AGAIN, Condition
@@ -16,7 +17,7 @@ from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE
 from calcbench.bench.units import round_to_three
 from calcbench.bench.views.captions import headline
 from calcbench.bench.views.conclusions import verdict
-from calcbench.bench.views.standing import ratio_interval
+from calcbench.bench.views.standing import sure_ratio
 
 OTHER = Condition("fork", "add", KEEP_ALIVE, 2)
 # How far each of nine rounds lies from the middle, as a share of half the width.
@@ -50,7 +51,7 @@ def test_names_the_fastest_where_no_round_overlaps() -> None:
 
     assert (
         comparison
-        == "With 32 connections, add: a is fastest (42,000/s, 2.1x as many as b [2.1x to 2.2x])."
+        == "With 32 connections, add: a is fastest (42,000/s, 2.09x as many as b [2.06x to 2.17x])."
     )
 
 
@@ -195,11 +196,40 @@ def test_gives_both_figures_where_they_are_near_each_other_and_not_the_same() ->
     )
 
 
-def test_says_an_interval_without_an_end_in_words() -> None:
-    assert ratio_interval(0.5, 2.5) == "0.50x to 2.5x"
-    assert ratio_interval(0.5, math.inf) == "0.50x or more"
-    assert ratio_interval(0, 2.5) == "2.5x or less"
-    assert ratio_interval(0, math.inf) == "any ratio is possible"
+@pytest.mark.parametrize(
+    ("ratio", "low", "high", "text"),
+    [
+        (1.1, 0.5, 2.5, "1.10x [0.50x to 2.50x]"),
+        (1.1, 0.5, math.inf, "1.10x [0.50x or more]"),
+        (1.1, 0, 2.5, "1.10x [2.50x or less]"),
+        (1.1, 0, math.inf, "1.10x [any ratio is possible]"),
+        (2.12, 2.10, 2.15, "2.12x [2.10x to 2.15x]"),
+    ],
+)
+def test_says_a_ratio_and_its_interval(ratio: float, low: float, high: float, text: str) -> None:
+    assert sure_ratio(Comparison(ratio, low, high)) == text
+
+
+@pytest.mark.parametrize("faster", [1.001, 1.004, 1.04, 1.3])
+def test_calls_nobody_fastest_by_a_ratio_that_looks_like_none(faster: float) -> None:
+    """Once: a is fastest (104/s, 1.0x as many as b [1.02x to 1.06x])."""
+    steady = [100 * (1 + place / 1e5) for place in PLACES]
+    first = make_row(make_condition("a", 32), [rate * faster for rate in noise_of("a", steady)])
+    comparison = judge(first, make_row(make_condition("b", 32), noise_of("b", steady)))
+
+    found = re.search(r"([\d.]+)x as many as b \[([\d.]+)x to ([\d.]+)x\]", comparison)
+    assert found
+    ratio, low, high = found.groups()
+    assert 1 < float(low) < float(ratio) < float(high)
+    assert len(ratio) == len(low) == len(high)
+
+
+def test_gives_equals_of_the_only_round_no_order() -> None:
+    comparison = judge(row("a", 200, 200, rounds=1), row("b", 200, 200, rounds=1))
+
+    assert (
+        comparison == "With 32 connections, add: a and b came out alike in the only round (200/s)."
+    )
 
 
 def test_does_not_say_of_clients_that_got_errors_that_they_got_no_response() -> None:
@@ -225,8 +255,8 @@ def test_says_where_the_ranking_flips() -> None:
     )
 
     assert comparison == (
-        "With 32 connections, add: a is fastest (41,000/s, 4.0x as many as b [4.0x to 4.1x]);"
-        " wait=10ms: b is fastest (2,050/s, 2.0x as many as c [2.0x to 2.1x])."
+        "With 32 connections, add: a is fastest (41,000/s, 3.98x as many as b [3.97x to 4.08x]);"
+        " wait=10ms: b is fastest (2,050/s, 2.04x as many as c [2.01x to 2.07x])."
         " The ranking flips: under add a is 4.0x as fast as b,"
         " under wait=10ms b is 4.1x as fast as a."
     )
@@ -253,7 +283,7 @@ def test_names_those_who_leave_clients_unserved_and_ranks_them_apart() -> None:
 
     assert comparison == (
         "With 32 connections, add: b is fastest of those that serve every client"
-        " (10,200/s, 9.9x as many as c [9.9x to 10x])."
+        " (10,200/s, 9.94x as many as c [9.93x to 10.21x])."
         " Of 32 clients a served 1 and d served 8; the others got no response."
     )
 
@@ -345,12 +375,19 @@ def test_makes_nothing_of_a_control_whose_window_was_interrupted() -> None:
 
 def test_speaks_of_p99_where_the_rate_was_offered() -> None:
     rows = [
-        row(name, 2_000, 2_010, offered_per_s=2_000.0, p99_ns=spread(p99 + n for n in PLACES))
+        row(
+            name,
+            2_000,
+            2_010,
+            offered_per_s=2_000.0,
+            p99_ns=spread(p99 + 1e4 * n for n in noise_of(name, PLACES)),
+        )
         for name, p99 in (("a", 3e6), ("b", 9e6))
     ]
 
     assert judge(*rows) == (
-        "With 32 connections, add: a is fastest (p99 3.00 ms, 0.33x as long as b [0.33x to 0.33x])."
+        "With 32 connections, add:"
+        " a is fastest (p99 3.00 ms, 0.3332x as long as b [0.3328x to 0.3340x])."
     )
 
 
@@ -376,7 +413,7 @@ def test_names_those_who_have_one_round_only() -> None:
         row("a", 200, 220), row("b", 100, 110), row("c", 900, 900, rounds=1, failed_rounds=8)
     )
 
-    assert "a is fastest (210/s, 2.0x as many as b [1.97x to 2.1x])." in comparison
+    assert "a is fastest (210/s, 1.98x as many as b [1.97x to 2.08x])." in comparison
     assert "Not ranked: c under add (only one round counts)." in comparison
 
 

@@ -364,7 +364,7 @@ def test_says_whether_wrk_agrees(ratios: list[float], held: bool | None) -> None
     requirement = wrk.agreement([((ratio * 1e4, 5e5), (1e4, 1e6)) for ratio in ratios])
 
     assert requirement.held is held
-    assert "p50 0.500" in requirement.measured
+    assert "p50 0.50x" in requirement.measured
 
 
 def test_does_without_wrk(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from calcbench.bench.analysis.summary import Row, Summary
 from calcbench.bench.analysis.thresholds import CANNOT_TELL, Judged, Threshold, too_few
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.judgements import UNRANKED
+from calcbench.bench.units import format_share
 from calcbench.core.errors import UsageError
 
 
@@ -66,7 +67,7 @@ class Change:
         if self.comparison.too_few:
             return f"cannot tell: {few_rounds(self.comparison.rounds)}"
         seen = self.comparison.detectable - 1
-        shown = f" ({seen:.0%} would show)" if seen < 10 else ""
+        shown = f" ({format_share(seen)} would show)" if 0 < seen < 10 else ""
         return f"no clear difference{shown}"
 
 

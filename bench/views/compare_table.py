@@ -9,17 +9,24 @@ from calcbench.bench.analysis.thresholds import WORDS, Judged, exit_status
 from calcbench.bench.schema.condition import group_by
 from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Run
-from calcbench.bench.units import format_number, format_rate, format_seconds
+from calcbench.bench.units import (
+    format_alike,
+    format_figures,
+    format_rate,
+    format_ratios,
+    format_seconds,
+)
 from calcbench.bench.views.export import as_json
 from calcbench.bench.views.text_table import aligned, places_of
 from calcbench.bench.views.wording import mark, marks
 
 HEADINGS = ("clients", "strategy", "metric", "A", "B", "typical change", "95% interval", "verdict")
 LARGEST = 1e6  # a ratio beyond it is no figure any more
+MANY_TIMES = 10  # from which on a change is no percentage any more
 WORDS_AT_LEFT = ("strategy", "metric", "verdict")
 LEGEND = (
     "A, B: medians of the rounds; typical change: from a round of A to one of B, estimated from all"
-    " of them (Hodges and Lehmann; from means where rounds are few), so not quite B/A; would show:"
+    " of them (Hodges and Lehmann), so not quite B/A; would show:"
     " as many rounds would find a change of that size; a verdict holds for all lines of its metric"
     " together (Holm), an interval for its own line"
 )
@@ -61,11 +68,10 @@ def seen(judged: Judged) -> str:
         return judged.reason
     low, high = judged.interval
     if judged.threshold.relative:
-        return f"{percent(judged.value)}, {change_interval(low, high)}"
+        return ", ".join(changes_of(judged.value, low, high))
     unit = judged.threshold.metric.unit
-    return (
-        f"{format_number(judged.value)}{unit}, {format_number(low)} to {format_number(high)}{unit}"
-    )
+    value, below, above = format_figures(judged.value, low, high)
+    return f"{value}{unit}, {below} to {above}{unit}"
 
 
 def setting_differences(first: Run, second: Run) -> Iterator[str]:
@@ -112,26 +118,37 @@ def cells_of_change(change: Change) -> list[str]:
             mark(row) + change.metric.text(row) if change.metric.spread(row).rounds else ""
             for row in (first, second)
         ),
-        percent(comparison.ratio) if known else "",
-        change_interval(comparison.low, comparison.high) if known else "",
+        *(changes_of(comparison.ratio, comparison.low, comparison.high) if known else ("", "")),
         change.verdict,
     ]
 
 
-def percent(ratio: float) -> str:
-    """Return *ratio* as a change: ``+3.1%``, ``−40%``, ``2.5x`` from double on."""
-    if ratio >= 2:
-        return f"{format_number(ratio)}x" if ratio < LARGEST else "unknown"
-    change = ratio - 1
-    digits = 0 if abs(change) >= 0.1 else 1
-    return f"{change:+.{digits}%}".replace("-", "−")
+def changes_of(ratio: float, low: float, high: float) -> tuple[str, str]:
+    """Return *ratio* as a change, and its interval, all rounded alike.
+
+    ``+3.1%`` and ``−2.0% to +8.4%``; as multiples from double on: ``2.5x`` and ``1.9x to 3.4x``.
+    """
+    if not 1 / LARGEST < ratio < LARGEST:
+        return "unknown", "unknown"
+    if high >= LARGEST:
+        change, *ends = format_changes(ratio, low)
+        return change, f"{ends[0]} or more" if low > 1 / LARGEST else "unknown"
+    change, *ends = format_changes(ratio, low, high)
+    return change, " to ".join(ends)
 
 
-def change_interval(low: float, high: float) -> str:
-    """Return an interval of ratios as one of changes: ``−2.0% to +3.1%``."""
-    if high < LARGEST:
-        return f"{percent(low)} to {percent(high)}"
-    return f"{percent(low)} or more" if low > 1 / LARGEST else "unknown"
+def format_changes(*ratios: float) -> list[str]:
+    """Return *ratios*, a figure and the ends of its interval, as changes rounded alike."""
+    if ratios[0] >= 2 or max(ratios) >= MANY_TIMES:
+        return format_ratios(*ratios)
+    percents = [(ratio - 1) * 100 for ratio in ratios]
+    differs = min(percents) > 0 or max(percents) < 0
+    texts = format_alike(percents, 0 if abs(percents[0]) >= 10 else -1, *([0.0] if differs else []))
+    return [
+        ("−" if text.startswith("-") else "+" if float(text.replace(",", "")) else "")
+        + f"{text.removeprefix('-')}%"
+        for text in texts
+    ]
 
 
 def comparison_as_json(

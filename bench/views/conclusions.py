@@ -23,15 +23,13 @@ from calcbench.bench.analysis.ranking import (
 from calcbench.bench.analysis.summary import Row, Summary
 from calcbench.bench.schema.condition import group_by
 from calcbench.bench.schema.judgements import UNRANKED
-from calcbench.bench.units import format_number, format_ratio
+from calcbench.bench.units import format_number, format_ratios
 from calcbench.bench.views.standing import (
     are_close,
     detectable,
     few_rounds,
     figures,
-    ratio_interval,
     share_one_round,
-    short_ratio,
     sure_ratio,
     too_little,
 )
@@ -88,16 +86,16 @@ def leader(rows: list[Row]) -> str:
         return f"{name(best)} alone serves every client ({value})"
     if share_one_round(fair):
         second = sorted(fair, key=metric.median, reverse=metric.more_is_better)[1]
-        ratio = format_ratio(metric.median(best) / metric.median(second))
+        if metric.median(best) == metric.median(second):
+            return f"{name(best)} and {name(second)} came out alike in the only round ({value})"
+        ratio = format_ratios(metric.median(best) / metric.median(second))[0]
         where = f"came first in the only round{of_fair}"
         return f"{name(best)} {where} ({value}, {ratio} {as_much(metric)} {name(second)})"
     if len(level) > 1:
         return undecided(level, metric, comparisons, serving_all=len(fair) < len(rows))
     second = tiers(fair, metric, comparisons)[1][0]
-    comparison = comparisons[name(best), name(second)]
-    beside = f"{short_ratio(comparison)} {as_much(metric)} {name(second)}"
-    interval = ratio_interval(comparison.low, comparison.high)
-    return f"{name(best)} is fastest{of_fair} ({value}, {beside} [{interval}])"
+    beside = sure_ratio(comparisons[name(best), name(second)], f"{as_much(metric)} {name(second)}")
+    return f"{name(best)} is fastest{of_fair} ({value}, {beside})"
 
 
 def as_much(metric: Metric) -> str:
@@ -155,8 +153,8 @@ def flip(workloads: dict[str, list[Row]]) -> list[str]:
     if not found:
         return []
     _, first, second, one, other, ahead, behind = max(found)
-    there = f"under {first} {one} is {format_ratio(ahead)} as fast as {other}"
-    back = f"under {second} {other} is {format_ratio(behind)} as fast as {one}"
+    there = f"under {first} {one} is {format_ratios(ahead)[0]} as fast as {other}"
+    back = f"under {second} {other} is {format_ratios(behind)[0]} as fast as {one}"
     return [f"The ranking flips: {there}, {back}."]
 
 

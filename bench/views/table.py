@@ -14,7 +14,7 @@ from calcbench.bench.analysis.summary import Row, Spread, Summary
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.result import Run
 from calcbench.bench.system.terminal import console, echo, one_line, painted
-from calcbench.bench.units import format_number
+from calcbench.bench.units import format_number, format_share
 from calcbench.bench.views.captions import doubts, failure_notes
 from calcbench.bench.views.remarks import remarks
 from calcbench.bench.views.standing import are_close, figures
@@ -60,6 +60,7 @@ NO_TIER_LEGEND = (
 AGAIN_LEGEND = "A/A: the same strategy measured once more, a control that shows what chance does"
 CONTROL = "A/A"  # in place of a tier
 NO_TIER = "–"
+LEAST_SHARE = 1e-4  # of a median, that its interval is wide: rounds that agree are still rounds
 LEFT = ("strategy",)  # columns of words; all others hold figures and end at the right
 
 
@@ -176,7 +177,7 @@ def show_spread(spread: Spread) -> str:
         return ""
     low, high = spread.interval
     furthest = max(spread.median - low, high - spread.median) / spread.median
-    return f"{furthest:.0%}" if furthest < 0.995 else ">99%"
+    return format_share(max(furthest, LEAST_SHARE)) if furthest < 0.995 else ">99%"
 
 
 def print_table(summary: Summary, run: Run, file: TextIO | None) -> None:
