@@ -349,7 +349,7 @@ def test_leaves_points_of_the_driver_out_of_the_ranking() -> None:
 
     assert headline(THROUGHPUT, rows) == "selectors: 2,000/s at 32 connections"
     assert headline(THROUGHPUT, rows[:1]) == "at 32 connections, the driver was the limit"
-    assert notes(rows) == ["fork at 32: the driver was the limit, so not ranked"]
+    assert notes(rows, THROUGHPUT) == ["fork at 32: the driver was the limit, so not ranked"]
 
 
 def test_tells_rounds_of_the_driver_in_one_line() -> None:
@@ -360,11 +360,11 @@ def test_tells_rounds_of_the_driver_in_one_line() -> None:
         for level in (8, 32)
     ]
 
-    [note] = notes(rows)
+    [note] = notes(rows, THROUGHPUT)
     assert note.startswith("The driver was the limit in some")
     assert note.endswith(" rounds, which do not count: fork at 8, 32; selectors at 8, 32")
     contended = [dataclasses.replace(row, failed_rounds=0, judgement="contended") for row in rows]
-    assert notes(contended) == ["Every point: another program was using the cores"]
+    assert notes(contended, THROUGHPUT) == ["Every point: another program was using the cores"]
 
 
 def test_says_that_nobody_leads_where_rounds_overlap() -> None:
@@ -387,7 +387,7 @@ def test_lets_nobody_lead_who_leaves_clients_without_an_answer() -> None:
     )
     assert headline(THROUGHPUT, [starving]) == "at 32 connections, no strategy answers every client"
     assert "only fork answers every client" in headline(THROUGHPUT, rows[:2])
-    assert notes(rows) == [
+    assert notes(rows, THROUGHPUT) == [
         "Open marker: only some clients got a right response (blocking\u00a01\u00a0of\u00a032)."
     ]
 
@@ -400,7 +400,7 @@ def test_says_what_could_not_be_measured_and_why() -> None:
     ]
 
     assert headline(THROUGHPUT, rows[:2]) == "nothing could be measured"
-    assert notes(rows) == [
+    assert notes(rows, THROUGHPUT) == [
         "fork cannot run here: needs os.fork",
         "selectors at 32 does not count: the server died",
         "threadpool at 32 does not count in some rounds: 2 wrong responses",

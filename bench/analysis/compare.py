@@ -64,6 +64,9 @@ class Change:
             return (
                 "better" if (self.comparison.ratio > 1) == self.metric.more_is_better else "worse"
             )
+        unknown = [row for row in (self.pair.first, self.pair.second) if not self.metric.known(row)]
+        if unknown:
+            return f"cannot tell: {self.metric.why_unknown}"
         if self.comparison.too_few:
             return f"cannot tell: {few_rounds(self.comparison.rounds)}"
         seen = self.comparison.detectable - 1
@@ -172,7 +175,8 @@ def judge_change(threshold: Threshold, pair: Pair) -> Judged:
     comparison = compare_pair(pair, metric, 1)
     if not comparison.known:
         rounds = min(metric.spread(row).rounds for row in (pair.first, pair.second))
-        return Judged(threshold, where, CANNOT_TELL, too_few(rounds))
+        reason = too_few(rounds) if rounds else metric.why_unknown
+        return Judged(threshold, where, CANNOT_TELL, reason)
     return threshold.judged(where, comparison.ratio, (comparison.low, comparison.high))
 
 
@@ -183,6 +187,7 @@ def judge_row(threshold: Threshold, row: Row) -> Judged:
     if reason := doubt_of(row, "B"):
         return Judged(threshold, where, CANNOT_TELL, reason)
     if spread.interval is None:
-        return Judged(threshold, where, CANNOT_TELL, too_few(spread.rounds))
+        reason = too_few(spread.rounds) if spread.rounds else metric.why_unknown
+        return Judged(threshold, where, CANNOT_TELL, reason)
     low, high = (end * metric.scale for end in spread.interval)
     return threshold.judged(where, metric.median(row), (low, high))

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from calcbench.bench.analysis.quantiles import least_count
 from calcbench.bench.analysis.summary import Row, Spread
 from calcbench.bench.units import format_number
 
@@ -15,7 +16,7 @@ class Metric:
 
     *name* is what it is called in thresholds such as ``p99>50ms``, *file* the chart's name without
     a suffix, empty where none is drawn. *spread* finds the quantity in a row, *scale*
-    brings it from its stored unit to *unit*.
+    brings it from its stored unit to *unit*. Of times, *quantile* is which one, 0–1; 0 of others.
     """
 
     name: str
@@ -26,6 +27,19 @@ class Metric:
     more_is_better: bool
     scale: float
     spread: Callable[[Row], Spread]
+    quantile: float = 0.0
+
+    def known(self, row: Row) -> bool:
+        """Tell whether *row* holds this quantity."""
+        return self.spread(row).rounds > 0
+
+    @property
+    def why_unknown(self) -> str:
+        """Say why a row that was measured does not hold this quantity."""
+        if not self.quantile:
+            return "it was not measured"
+        least = least_count(self.quantile)
+        return f"too few responses for {self.name}, which takes {least} in each round"
 
     def of(self, row: Row) -> tuple[float, float, float]:
         """Return the low end, the median and the high end over the rounds, in *unit*.
@@ -50,7 +64,12 @@ class Metric:
 
 
 def latency(
-    name: str, title: str, axis: str, spread: Callable[[Row], Spread], file: str = ""
+    name: str,
+    title: str,
+    axis: str,
+    spread: Callable[[Row], Spread],
+    file: str = "",
+    quantile: float = 0.0,
 ) -> Metric:
     """Return the metric of a time that a row has in nanoseconds, and readers see in ms."""
     return Metric(
@@ -62,6 +81,7 @@ def latency(
         more_is_better=False,
         scale=1e-6,
         spread=spread,
+        quantile=quantile,
     )
 
 
@@ -82,6 +102,7 @@ METRICS = (
         "p50",
         lambda row: row.p50_ns,
         file="latency-p50",
+        quantile=0.5,
     ),
     latency(
         "p99",
@@ -89,23 +110,26 @@ METRICS = (
         "p99",
         lambda row: row.p99_ns,
         file="latency-p99",
+        quantile=0.99,
     ),
 )
 THROUGHPUT, P50, P99 = METRICS
+P90 = latency("p90", "Latency, p90", "p90", lambda row: row.p90_ns, quantile=0.9)
+CPU = Metric(
+    name="cpu",
+    file="",
+    title="CPU time of the server for each right response",
+    axis="CPU µs for each response",
+    unit=" µs",
+    more_is_better=False,
+    scale=1,
+    spread=lambda row: row.cpu_us_per_request,
+)
 
 # All that two results can be compared by; charts show the first few.
 FIGURES = (
     *METRICS,
-    latency("p90", "Latency, p90", "p90", lambda row: row.p90_ns),
+    P90,
     latency("max", "Latency, the longest", "longest", lambda row: row.max_ns),
-    Metric(
-        name="cpu",
-        file="",
-        title="CPU time of the server for each right response",
-        axis="CPU µs for each response",
-        unit=" µs",
-        more_is_better=False,
-        scale=1,
-        spread=lambda row: row.cpu_us_per_request,
-    ),
+    CPU,
 )

@@ -18,7 +18,7 @@ from calcbench.bench.analysis.inference import (
     compare_paired,
     enough_rounds,
 )
-from calcbench.bench.analysis.metrics import P99, THROUGHPUT, Metric
+from calcbench.bench.analysis.metrics import P50, P90, P99, THROUGHPUT, Metric
 from calcbench.bench.analysis.summary import Row, Summary
 from calcbench.bench.schema.condition import Condition, group_by
 from calcbench.bench.schema.judgements import UNRANKED
@@ -35,8 +35,15 @@ class Control:
 
 
 def leading(rows: Iterable[Row]) -> Metric:
-    """Return what *rows* are ranked by: throughput, or p99 where the rate was offered to all."""
-    return P99 if any(row.offered_per_s for row in rows) else THROUGHPUT
+    """Return what *rows* are ranked by: throughput, or p99 where the rate was offered to all.
+
+    Where so little was offered that no p99 is known, it is p90, or else p50.
+    """
+    rows = list(rows)
+    if not any(row.offered_per_s for row in rows):
+        return THROUGHPUT
+    known = (metric for metric in (P99, P90, P50) if any(map(metric.known, rows)))
+    return next(known, P99)
 
 
 def groups(rows: Iterable[Row]) -> list[list[Row]]:
@@ -48,12 +55,17 @@ def rankable(rows: Iterable[Row]) -> list[Row]:
     """Return *rows* but for those without figures, the control, and what is only the driver's.
 
     Of one round nobody knows what chance did, so where others of a group have more, it is not
-    ranked.
+    ranked. Nor is who has too few responses for what they are ranked by.
     """
     measured = [
         row
-        for row in rows
-        if row.status == "ok" and not row.condition.is_control and row.judgement not in UNRANKED
+        for group in groups(rows)
+        for metric in (leading(group),)
+        for row in group
+        if row.status == "ok"
+        and metric.known(row)
+        and not row.condition.is_control
+        and row.judgement not in UNRANKED
     ]
     several = {row.condition.without("strategy") for row in measured if row.rounds > 1}
     return [

@@ -10,7 +10,8 @@ The history of `SUMMARY_VERSION`:
 1. The first.
 2. Each figure has its rounds' values and the 95 % interval of its median, each row the numbers of
    its rounds, its judgement and how fairly its clients and workers were served.
-3. A condition names its interpreter, application and target too.
+3. A condition names its interpreter, application and target too. (Since then a quantile for which a
+   round has too few responses is null.)
 """
 
 import collections
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from calcbench.bench.analysis.inference import median_interval
-from calcbench.bench.analysis.quantiles import quantile
+from calcbench.bench.analysis.quantiles import are_enough, quantile
 from calcbench.bench.schema.condition import Condition, group_by
 from calcbench.bench.schema.histogram import sorted_times
 from calcbench.bench.schema.judgements import DRIVER_BOUND, UNRANKED
@@ -144,8 +145,26 @@ def summarise(run: Run, folder: Path) -> Summary:
     return Summary(SUMMARY_VERSION, run.name, run.partial, tuple(rows))
 
 
-def summarise_condition(condition: Condition, rounds: list[Measurement], folder: Path) -> Row:
-    """Return the row for *rounds*, all measured under *condition*; the failed do not count."""
+def quantile_spread(
+    rounds: "Sequence[Sequence[int] | NDArray[np.int64]]", q: float, *, few: bool = False
+) -> Spread:
+    """Return the *q*-quantile of the ascending latencies of each of *rounds*.
+
+    Unless it is known of all of them, it is of none: a round that has too few latencies for it may
+    not be like the others. *few* are taken as well where only those count that there are.
+    """
+    if not few and not all(are_enough(len(sorted_ns), q) for sorted_ns in rounds):
+        return NOTHING
+    return spread(quantile(sorted_ns, q) for sorted_ns in rounds)
+
+
+def summarise_condition(
+    condition: Condition, rounds: list[Measurement], folder: Path, *, few: bool = False
+) -> Row:
+    """Return the row for *rounds*, all measured under *condition*; the failed do not count.
+
+    It has quantiles of *few* latencies only where that is said.
+    """
     good = counted(rounds)
     bad = [measurement for measurement in rounds if measurement not in good]
     bad.sort(key=lambda m: (m.judgement == DRIVER_BOUND, m.round))  # a failure is the graver reason
@@ -162,9 +181,9 @@ def summarise_condition(condition: Condition, rounds: list[Measurement], folder:
         failed_rounds=len(bad),
         requests=sum(m.outcomes.ok for m in good),
         throughput=spread(m.right_responses * 1e9 / m.elapsed_ns for m in good),
-        p50_ns=spread(quantile(ns, 0.5) for ns in latencies),
-        p90_ns=spread(quantile(ns, 0.9) for ns in latencies),
-        p99_ns=spread(quantile(ns, 0.99) for ns in latencies),
+        p50_ns=quantile_spread(latencies, 0.5, few=few),
+        p90_ns=quantile_spread(latencies, 0.9, few=few),
+        p99_ns=quantile_spread(latencies, 0.99, few=few),
         max_ns=spread(quantile(ns, 1) for ns in latencies),
         cpu_us_per_request=spread(
             m.server_cpu_ns / 1000 / m.right_responses
@@ -220,8 +239,8 @@ def parts(rounds: list[Measurement], folder: Path) -> dict[str, Spread]:
     found: dict[str, Spread] = {}
     for part in ("service", "dispatch"):
         times = [sorted_times(one, part) for one in samples]
-        found[f"{part}_p50_ns"] = spread(quantile(ns, 0.5) for ns in times)
-        found[f"{part}_p99_ns"] = spread(quantile(ns, 0.99) for ns in times)
+        found[f"{part}_p50_ns"] = quantile_spread(times, 0.5)
+        found[f"{part}_p99_ns"] = quantile_spread(times, 0.99)
     return found
 
 

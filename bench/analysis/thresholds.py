@@ -113,8 +113,6 @@ def exit_status(judged: Iterable[Judged]) -> int:
 
 def too_few(rounds: int) -> str:
     """Say why there is no interval."""
-    if not rounds:
-        return "it was not measured"
     if rounds < LEAST_ROUNDS:
         return f"an interval needs {LEAST_ROUNDS} rounds that count, not {rounds}"
     return "there is no interval"

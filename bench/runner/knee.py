@@ -139,7 +139,7 @@ def judge_try(measurement: Measurement, objective: Threshold, folder: Path) -> T
     unknown = measurement.judgement in UNRANKED and measurement.judgement != SILENT
     if measurement.status != "ok" or unknown:
         return Try(rate, UNKNOWN, measurement.reason or measurement.judgement)
-    row = summarise_condition(measurement.condition, [measurement], folder)
+    row = summarise_condition(measurement.condition, [measurement], folder, few=True)
     due = rate * measurement.elapsed_ns / 1e9
     if measurement.right_responses + 1 < ACHIEVED_RATIO * due:  # one may fall beside the window
         return Try(rate, NOT_KEPT, f"only {format_rate(row.throughput.median)} were answered")

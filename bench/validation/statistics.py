@@ -22,7 +22,7 @@ from calcbench.bench.analysis.inference import (
     compare_paired,
     median_interval,
 )
-from calcbench.bench.analysis.metrics import FIGURES, THROUGHPUT, Metric
+from calcbench.bench.analysis.metrics import CPU, THROUGHPUT, Metric
 from calcbench.bench.analysis.ranking import by_round
 from calcbench.bench.analysis.stopping import FIRST_LOOK, is_known
 from calcbench.bench.analysis.summary import Row, summarise
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-CPU = next(metric for metric in FIGURES if metric.name == "cpu")
 STRATEGY = "selectors"
 ROUNDS = 24  # of the race that shows the noise
 COMPARISONS = 200  # as they are required

@@ -42,6 +42,9 @@ def headline(metric: Metric, rows: Sequence[Row]) -> str:
     measured = [row for row in rows if row.status == "ok" and not row.condition.is_control]
     if not measured:
         return "nothing could be measured"
+    measured = [row for row in measured if metric.known(row)]
+    if not measured:
+        return metric.why_unknown
     most = max(row.condition.connections for row in measured)
     last = rankable(row for row in measured if row.condition.connections == most)
     fair = [row for row in last if not row.starves]
@@ -87,8 +90,8 @@ def level_or_ahead(row: Row, best: Row, metric: Metric) -> bool:
     return not (comparison.ahead if metric.more_is_better else comparison.behind)
 
 
-def notes(rows: Sequence[Row]) -> list[str]:
-    """Say, in one sentence each, what the lines of a panel leave out or must not hide.
+def notes(rows: Sequence[Row], metric: Metric) -> list[str]:
+    """Say, in one sentence each, what the lines of *metric* leave out or must not hide.
 
     They begin in upper case, but for a strategy's name, which stays as it is typed.
     """
@@ -100,7 +103,7 @@ def notes(rows: Sequence[Row]) -> list[str]:
     names = tuple(row.condition.strategy for row in rows)
     found = [
         cut_line(note if note.startswith(names) else note[0].upper() + note[1:], REASON_LENGTH)
-        for note in failure_notes(rows)
+        for note in (*failure_notes(rows), *unknown_notes(rows, (metric,)))
     ]
     for judgement, points in doubts(rows).items():
         whole = len(points) == sum(row.status == "ok" for row in rows) > 1
@@ -140,6 +143,20 @@ def failure_notes(rows: Sequence[Row]) -> list[str]:
         found.append(
             f"the driver, not the server, may have been the limit for {enumerate_few(busy)}"
         )
+    return found
+
+
+def unknown_notes(rows: Sequence[Row], metrics: Sequence[Metric]) -> list[str]:
+    """Say which of *rows* have too few responses for which of *metrics*."""
+    found = []
+    for metric in metrics:
+        lacking = [
+            f"{row.condition.strategy} at {row.condition.connections:,}"
+            for row in rows
+            if metric.quantile and row.max_ns.rounds and not metric.known(row)
+        ]
+        if lacking:
+            found.append(f"{metric.why_unknown}: {enumerate_few(lacking)}")
     return found
 
 

@@ -109,7 +109,8 @@ def draw(summary: Summary, run: Run, metric: Metric, *, models: bool = False) ->
     dashes = {curve.dash for one in beside for drawn in one.values() for curve in drawn}
     words = " ".join([footer(run), *(what for dash, what in MODELS.items() if dash in dashes)])
     labels = measure_labels(styles(row.condition.strategy for row in summary.rows))
-    page = lay_out(shown, labels, [headline(metric, rows) for rows in shown], words)
+    below = [notes(rows, metric) for rows in shown]
+    page = lay_out(shown, labels, [headline(metric, rows) for rows in shown], below, words)
     figure = Figure(figsize=(WIDTH, page.height), dpi=DPI)
     FigureCanvasAgg(figure)
 
@@ -126,10 +127,11 @@ def draw(summary: Summary, run: Run, metric: Metric, *, models: bool = False) ->
         left, bottom = (place.x + page.left) / WIDTH, place.axes_bottom / page.height
         ax = figure.add_axes((left, bottom, page.wide / WIDTH, page.tall / page.height))
         ax.set_axisbelow(True)
+        known = [row for row in rows if metric.known(row)]
         if len(page.levels) > 1:
-            draw_lines(ax, rows, metric, labels, page.levels, (page.wide, page.tall), drawn)
+            draw_lines(ax, known, metric, labels, page.levels, (page.wide, page.tall), drawn)
         else:
-            draw_bars(ax, rows, metric, labels)
+            draw_bars(ax, known, metric, labels)
     return figure
 
 
@@ -173,9 +175,13 @@ class Page:
 
 
 def lay_out(
-    panels: list[list[Row]], labels: dict[str, Label], headlines: list[str], footer: str
+    panels: list[list[Row]],
+    labels: dict[str, Label],
+    headlines: list[str],
+    below: list[list[str]],
+    footer: str,
 ) -> Page:
-    """Return a page with room for all *panels*, with the *labels* of each and all the words."""
+    """Return a page with room for all *panels*, the *labels* of each, and all words."""
     across = min(len(panels), 2)
     down = -(-len(panels) // across)
     cell = (WIDTH - 2 * MARGIN) / across
@@ -191,7 +197,7 @@ def lay_out(
 
     # From the top down: first how far below the upper edge everything ends.
     found = [wrap_to_width([text], cell - 0.3, MIDDLE) for text in headlines]
-    noted = [wrap_to_width(notes(rows), cell - 0.3, SMALL) for rows in panels]
+    noted = [wrap_to_width(one, cell - 0.3, SMALL) for one in below]
     depth, tops, bottoms = HEADER, [], []
     for first in range(0, len(panels), across):
         row = slice(first, first + across)

@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Iterable, Sequence
 
 from calcbench.bench.analysis.inference import Comparison
-from calcbench.bench.analysis.metrics import P99, THROUGHPUT, Metric
+from calcbench.bench.analysis.metrics import THROUGHPUT, Metric
 from calcbench.bench.analysis.ranking import (
     Contests,
     Control,
@@ -78,7 +78,7 @@ def leader(rows: list[Row]) -> str:
     comparisons = contests(fair, metric)
     level = contenders(fair, metric, comparisons)
     best = level[0]
-    value = f"p99 {metric.text(best)}" if metric is P99 else metric.text(best)
+    value = figure_of(metric, metric.text(best))
     of_fair = " of those that serve every client" if len(fair) < len(rows) else ""
     if len(rows) == 1:
         return f"{name(best)} answers {value}" if metric is THROUGHPUT else f"{name(best)}: {value}"
@@ -98,6 +98,11 @@ def leader(rows: list[Row]) -> str:
     return f"{name(best)} is fastest{of_fair} ({value}, {beside})"
 
 
+def figure_of(metric: Metric, text: str) -> str:
+    """Return a figure of *metric* with its name, which a rate does without."""
+    return text if metric is THROUGHPUT else f"{metric.name} {text}"
+
+
 def as_much(metric: Metric) -> str:
     """Return how two figures of *metric* are compared: rates are many, times are long."""
     return "as many as" if metric is THROUGHPUT else "as long as"
@@ -112,7 +117,7 @@ def undecided(
     """
     names = enumerate_names([name(row) for row in level])
     who = f"{names}, which serve every client" if serving_all else names
-    known = f"p99 {figures(level, metric)}" if metric is P99 else figures(level, metric)
+    known = figure_of(metric, figures(level, metric))
     best = "faster" if len(level) == 2 else "fastest"
     if why := too_little(level, comparisons):
         return f"cannot tell which of {who}{',' * serving_all} is {best}: {why} ({known})"
@@ -176,7 +181,10 @@ def unranked(rows: list[Row]) -> list[str]:
 
 def why_unranked(row: Row) -> str:
     """Return in a word why *row* is not ranked, though it has figures."""
-    return row.judgement if row.judgement in UNRANKED else "only one round counts"
+    if row.judgement in UNRANKED:
+        return row.judgement
+    metric = leading([row])
+    return "only one round counts" if metric.known(row) else "too few responses"
 
 
 def starvation(rows: list[Row], connections: int) -> list[str]:

@@ -5,17 +5,19 @@ number of clients. Figures are medians of the rounds; ``±`` is the 95 % interva
 Between strategies of one tier no difference could be measured.
 """
 
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
+from calcbench.bench.analysis.metrics import P50, P99, Metric
 from calcbench.bench.analysis.ranking import leading, numbered_tiers, rankable, tier_numbers
 from calcbench.bench.analysis.summary import Row, Spread, Summary
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.result import Run
 from calcbench.bench.system.terminal import console, echo, one_line, painted
 from calcbench.bench.units import format_number, format_share
-from calcbench.bench.views.captions import doubts, failure_notes
+from calcbench.bench.views.captions import doubts, failure_notes, unknown_notes
 from calcbench.bench.views.remarks import remarks
 from calcbench.bench.views.standing import are_close, figures
 from calcbench.bench.views.text_table import aligned, places_of
@@ -71,12 +73,13 @@ def sections(summary: Summary, run: Run) -> list[Section]:
     lost = {one.condition for one in run.measurements if one.evidence.lost}
     lost -= {one.condition for one in run.measurements if not one.evidence.lost}
     for rows in panels(summary.rows).values():
-        shown = sorted(rows, key=rank)
+        shown = sorted(rows, key=functools.partial(rank, metric=leading(rows)))
         cells = [
             cells_of_row(row, shown_tiers[row.condition], lost=row.condition in lost)
             for row in shown
         ]
-        below = [*failure_notes(rows), *marks(doubts(rows)), *wide_tiers(rows)]
+        below = [*failure_notes(rows), *unknown_notes(rows, (P50, P99)), *marks(doubts(rows))]
+        below += wide_tiers(rows)
         below += [*remarks(shown, run), *fairness(rows)]
         found.append(Section(panel_heading(rows[0].condition, run.plan), shown, cells, below))
     return found
@@ -95,10 +98,10 @@ def wide_tiers(rows: Sequence[Row]) -> list[str]:
     return found
 
 
-def rank(row: Row) -> tuple[int, bool, float]:
+def rank(row: Row, metric: Metric) -> tuple[int, bool, bool, float]:
     """Return what sorts rows by clients, and then the best first, failures last."""
-    best = row.p99_ns.median if row.offered_per_s else -row.throughput.median
-    return row.condition.connections, row.status != "ok", best
+    best = -metric.median(row) if metric.more_is_better else metric.median(row)
+    return row.condition.connections, row.status != "ok", not metric.known(row), best
 
 
 def fairness(rows: Sequence[Row]) -> list[str]:
@@ -133,8 +136,8 @@ def cells_of_row(row: Row, tier: str, *, lost: bool) -> list[str]:
         *start,
         mark(row) + format_number(float(row.throughput.median)),
         show_spread(row.throughput),
-        format_number(row.p50_ns.median / 1e6),
-        format_number(row.p99_ns.median / 1e6),
+        show_median(row.p50_ns, 1e-6),
+        show_median(row.p99_ns, 1e-6),
         show_median(row.cpu_us_per_request),
         served(row),
         format_number(row.outcomes.failed),
@@ -163,9 +166,12 @@ def show_tiers(rows: Sequence[Row]) -> dict[Condition, str]:
     return {row.condition: show(row) for row in rows}
 
 
-def show_median(spread: Spread) -> str:
-    """Return the median, or nothing where there is none: somebody else's server is not watched."""
-    return format_number(float(spread.median)) if spread.rounds else ""
+def show_median(spread: Spread, scale: float = 1.0) -> str:
+    """Return the median times *scale*, or nothing where there is none.
+
+    Somebody else's server is not watched, and a few responses have no p99.
+    """
+    return format_number(float(spread.median * scale)) if spread.rounds else ""
 
 
 def show_spread(spread: Spread) -> str:
