@@ -4,18 +4,19 @@ import dataclasses
 import math
 import re
 from random import Random
+from typing import Any
 
 import pytest
 from builders import make_condition, make_row, noise_of
 
 from calcbench.bench.analysis.inference import Comparison
-from calcbench.bench.analysis.metrics import THROUGHPUT
+from calcbench.bench.analysis.metrics import P99, THROUGHPUT
 from calcbench.bench.analysis.summary import Row, Summary, spread
 from calcbench.bench.schema.condition import AGAIN, Condition
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE
 from calcbench.bench.units import round_to_three
-from calcbench.bench.views.captions import headline
+from calcbench.bench.views.captions import headline, notes
 from calcbench.bench.views.conclusions import verdict
 from calcbench.bench.views.standing import sure_ratio
 
@@ -386,7 +387,7 @@ def test_speaks_of_p99_where_the_rate_was_offered() -> None:
     ]
 
     assert judge(*rows) == (
-        "With 32 connections, add:"
+        "At 2,000/s over at most 32 connections, add:"
         " a is fastest (p99 3.00 ms, 0.3332x as long as b [0.3328x to 0.3340x])."
     )
 
@@ -424,3 +425,82 @@ def test_tells_a_strategy_that_cannot_run_from_one_that_failed() -> None:
         "No round of fork counts.",
         "Cannot run here, so not measured: gevent.",
     ]
+
+
+def with_cpu(strategy: str, cpu_us: float, judgement: str = "") -> Row:
+    """Return a row whose rate is that of all, and whose CPU for each response is all its own."""
+    cpu = spread(cpu_us * (1 + place / 50) for place in noise_of(strategy, PLACES))
+    return row(strategy, 30_000, 50_000, cpu_us_per_request=cpu, judgement=judgement)
+
+
+def test_tells_by_cpu_who_cannot_be_told_by_throughput() -> None:
+    comparison = judge(with_cpu("a", 20), with_cpu("b", 38))
+
+    assert "no clear difference between a and b (about 40,000/s; 9 rounds would" in comparison
+    assert ", but b takes 1.909x the CPU of a [1.868x to 1.911x]." in comparison
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [with_cpu("a", 20), with_cpu("b", 20.1)],
+        [with_cpu("a", 20), row("b", 30_000, 50_000)],  # somebody else's server
+        [with_cpu("a", 20), with_cpu("b", 38, "driver-bound")],
+    ],
+)
+def test_says_nothing_of_cpu_that_the_rounds_do_not_tell(rows: list[Row]) -> None:
+    assert "CPU" not in judge(*rows)
+
+
+def test_says_so_where_every_point_is_contended() -> None:
+    one, other = (
+        row(name, low, low * 1.05, judgement=judgement)
+        for name, low, judgement in (("a", 40_000, "contended"), ("b", 10_000, "unsteady"))
+    )
+    add = (one, dataclasses.replace(other, judgement="contended"))
+    quiet = row("a", 500, 510, "wait=10ms")
+
+    assert judge(*add).endswith(" Every point was contended: another program was using the cores.")
+    assert "Every point under add was contended: " in judge(*add, quiet)
+    assert "Every point was contended or unsteady: " in judge(one, other)
+    assert "Every point" not in judge(one, row("b", 10_000, 10_500))
+
+
+def test_speaks_of_the_most_connections_that_were_measured() -> None:
+    rows = [row("a", 40_000, 42_000), Row(make_condition("a", 300), "failed", "it died")]
+
+    assert judge(*rows).startswith("With 32 connections, add: a answers 41,000/s.")
+
+
+def test_names_connections_of_an_open_loop_as_what_may_be_used() -> None:
+    """Once: With 300 connections, of which 36 ever carried a request."""
+    p99 = spread(1e7 + n for n in PLACES)
+    one = row("a", 297, 298, offered_per_s=297.0, p99_ns=p99)
+
+    assert judge(one) == "At 297/s over at most 32 connections, add: a: p99 10.0 ms."
+    assert headline(P99, [one]) == "a: 10.0 ms at 297/s over at most 32 connections"
+
+
+def offered(strategy: str, ms: float, *known: str) -> Row:
+    """Return a row of an open loop that holds only the quantiles that are *known*."""
+    times = spread(1e6 * ms * (1 + place / 50) for place in noise_of(strategy, PLACES))
+    figures: dict[str, Any] = {f"{name}_ns": times for name in (*known, "max")}
+    return row(strategy, 10, 10.1, offered_per_s=10.0, **figures)
+
+
+def test_ranks_by_the_highest_quantile_that_the_responses_hold() -> None:
+    rows = [offered("a", 3, "p50", "p90"), offered("b", 9, "p50", "p90")]
+    comparison = judge(*rows)
+
+    assert "a is fastest (p90 3.00 ms, 0.332x as long as b [" in comparison
+    assert headline(P99, rows) == "too few responses for p99, which takes 299 in each round"
+
+
+def test_ranks_nobody_whose_responses_are_too_few() -> None:
+    rows = [offered("a", 3, "p99"), offered("b", 9, "p99"), offered("c", 1, "p90")]
+    comparison = judge(*rows)
+
+    assert "a is fastest (p99 3.00 ms" in comparison
+    assert "Not ranked: c under add (too few responses)." in comparison
+    assert headline(P99, rows).startswith("a is fastest: 3.00 ms at ")
+    assert notes(rows, P99) == ["Too few responses for p99, which takes 299 in each round: c at 32"]

@@ -170,22 +170,31 @@ def contenders(rows: Sequence[Row], metric: Metric, comparisons: Contests) -> li
     return unbeaten if len(unbeaten) > 1 else first
 
 
-def numbered_tiers(rows: Iterable[Row]) -> list[tuple[int, list[Row]]]:
+def comparable(rows: Iterable[Row], metric: Metric) -> list[Row]:
+    """Return those of *rows*, of one group, that are ranked and have *metric* in every round."""
+    return [row for row in ranked(rows) if by_round(row, metric)]
+
+
+def numbered_tiers(
+    rows: Iterable[Row], metric: Metric | None = None
+) -> list[tuple[int, list[Row]]]:
     """Return the tiers of each group of *rows*, counted from 1 in each.
 
-    One round tells nothing apart, so there is no tier where that is all that counts.
+    They are by *metric*, or else by what leads each group. One round tells nothing apart, so there
+    is no tier where that is all that counts.
     """
     return [
         (number, tier)
         for group in groups(rows)
-        for number, tier in enumerate(tiers(ranked(group)), 1)
+        for by in (metric or leading(group),)
+        for number, tier in enumerate(tiers(comparable(group, by), by), 1)
         if tier[0].rounds > 1  # as all of a group have, or none (see rankable)
     ]
 
 
-def tier_numbers(rows: Iterable[Row]) -> dict[Condition, int]:
-    """Return the tier of each of *rows*, of any groups, that has one, counted from 1."""
-    return {row.condition: number for number, tier in numbered_tiers(rows) for row in tier}
+def tier_numbers(rows: Iterable[Row], metric: Metric | None = None) -> dict[Condition, int]:
+    """Return the tier of each of *rows*, of any groups, that has one, as `numbered_tiers` does."""
+    return {row.condition: number for number, tier in numbered_tiers(rows, metric) for row in tier}
 
 
 def controls(rows: Iterable[Row]) -> list[Control]:

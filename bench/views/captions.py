@@ -25,6 +25,7 @@ from calcbench.bench.views.wording import (
     cut_line,
     describe_processor,
     enumerate_few,
+    load_in_words,
     plural,
     served,
 )
@@ -48,7 +49,7 @@ def headline(metric: Metric, rows: Sequence[Row]) -> str:
     most = max(row.condition.connections for row in measured)
     last = rankable(row for row in measured if row.condition.connections == most)
     fair = [row for row in last if not row.starves]
-    at = f"at {most:,} {plural(most, 'connection')}"
+    at = f"at {load_in_words(measured, most)}"
     if not last:
         bound = all(row.judgement == DRIVER_BOUND for row in measured)
         return f"{at}, " + ("the driver was the limit" if bound else "no point can be ranked")

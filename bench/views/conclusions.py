@@ -8,10 +8,12 @@ import itertools
 from collections.abc import Iterable, Sequence
 
 from calcbench.bench.analysis.inference import Comparison
-from calcbench.bench.analysis.metrics import THROUGHPUT, Metric
+from calcbench.bench.analysis.metrics import CPU, THROUGHPUT, Metric
 from calcbench.bench.analysis.ranking import (
     Contests,
     Control,
+    comparable,
+    compare,
     contenders,
     contests,
     controls,
@@ -22,8 +24,8 @@ from calcbench.bench.analysis.ranking import (
 )
 from calcbench.bench.analysis.summary import Row, Summary
 from calcbench.bench.schema.condition import group_by
-from calcbench.bench.schema.judgements import UNRANKED
-from calcbench.bench.units import format_number, format_ratios
+from calcbench.bench.schema.judgements import CONTENDED, UNRANKED, UNSTEADY
+from calcbench.bench.units import format_ratios
 from calcbench.bench.views.standing import (
     are_close,
     detectable,
@@ -33,7 +35,7 @@ from calcbench.bench.views.standing import (
     sure_ratio,
     too_little,
 )
-from calcbench.bench.views.wording import panels
+from calcbench.bench.views.wording import DOUBTS, load_in_words, panels
 
 FAILURES = {  # what happened to a row's rounds, by its status
     "ok": "Some rounds of {} do not count.",
@@ -50,7 +52,8 @@ def verdict(summary: Summary) -> list[str]:
     A sentence for each. Speaks of the highest number of connections. Claims a lead only over
     those who are clearly behind, and a flip only where both of its leads hold.
     """
-    top = max((row.condition.connections for row in summary.rows), default=0)
+    measured = [row for row in summary.rows if row.status == "ok"] or summary.rows
+    top = max((row.condition.connections for row in measured), default=0)
     rows = [row for row in summary.rows if row.condition.connections == top]
     settings = group_by(rankable(rows), lambda row: row.condition, "strategy", "workload")
     sentences = ["This is only a part of the race."] if summary.partial and rows else []
@@ -60,15 +63,33 @@ def verdict(summary: Summary) -> list[str]:
     ]
     for setting, workloads in zip(settings, by_workload, strict=True):
         leads = [f"{workload}: {leader(found)}" for workload, found in workloads.items()]
-        clients = "1 connection" if top == 1 else f"{format_number(top)} connections"
         way = f" ({setting.reuse})" if len(settings) > 1 else ""
-        sentences.append(f"With {clients}{way}, {'; '.join(leads)}.")
+        found = [row for rows in workloads.values() for row in rows]
+        at = "At" if any(row.offered_per_s for row in found) else "With"
+        sentences.append(f"{at} {load_in_words(found, top)}{way}, {'; '.join(leads)}.")
+        sentences += caveat(workloads)
     for workloads in by_workload:
         if not any(row.offered_per_s for found in workloads.values() for row in found):
             sentences += flip(workloads)
     sentences += control_sentences(controls(summary.rows))
     sentences += unranked(rows) + starvation(rows, top) + failures(summary.rows)
     return sentences or ["Nothing was measured."]
+
+
+def caveat(workloads: dict[str, list[Row]]) -> list[str]:
+    """Return a sentence on those of *workloads* under which no point is beyond doubt, if any."""
+    doubtful = [
+        workload
+        for workload, rows in workloads.items()
+        if all(row.judgement in (CONTENDED, UNSTEADY) for row in rows)
+    ]
+    if not doubtful:
+        return []
+    found = {row.judgement for workload in doubtful for row in workloads[workload]}
+    known = [judgement for judgement in DOUBTS if judgement in found]
+    where = f" under {enumerate_names(doubtful)}" if len(doubtful) < len(workloads) else ""
+    what = ", or ".join(DOUBTS[judgement][1] for judgement in known)
+    return [f"Every point{where} was {' or '.join(known)}: {what}."]
 
 
 def leader(rows: list[Row]) -> str:
@@ -119,12 +140,26 @@ def undecided(
     who = f"{names}, which serve every client" if serving_all else names
     known = figure_of(metric, figures(level, metric))
     best = "faster" if len(level) == 2 else "fastest"
+    cpu = by_cpu(level)
     if why := too_little(level, comparisons):
-        return f"cannot tell which of {who}{',' * serving_all} is {best}: {why} ({known})"
+        return f"cannot tell which of {who}{',' * serving_all} is {best}: {why} ({known}){cpu}"
     seen = detectable(level, comparisons)
     if are_close(level, metric):
-        return f"no clear difference between {who} ({known}{seen})"
-    return f"cannot tell which of {who}{',' * serving_all} is {best} ({known}{seen})"
+        return f"no clear difference between {who} ({known}{seen}){cpu}"
+    return f"cannot tell which of {who}{',' * serving_all} is {best} ({known}{seen}){cpu}"
+
+
+def by_cpu(level: Sequence[Row]) -> str:
+    """Return, as the end of a sentence, who of *level* surely takes more CPU than whom, if any.
+
+    It is the steadiest figure, and may tell those apart whom nothing else does.
+    """
+    found = tiers(comparable(level, CPU), CPU)
+    if len(found) < 2:
+        return ""
+    least, more = found[0][0], found[1][0]
+    comparison = compare(more, least, CPU)
+    return f", but {name(more)} takes {sure_ratio(comparison, f'the CPU of {name(least)}')}"
 
 
 def control_sentences(found: Sequence[Control]) -> list[str]:
@@ -183,8 +218,7 @@ def why_unranked(row: Row) -> str:
     """Return in a word why *row* is not ranked, though it has figures."""
     if row.judgement in UNRANKED:
         return row.judgement
-    metric = leading([row])
-    return "only one round counts" if metric.known(row) else "too few responses"
+    return "only one round counts" if row.rounds < 2 else "too few responses"
 
 
 def starvation(rows: list[Row], connections: int) -> list[str]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
-from calcbench.bench.analysis.metrics import P50, P99, Metric
+from calcbench.bench.analysis.metrics import CPU, P50, P99, Metric
 from calcbench.bench.analysis.ranking import leading, numbered_tiers, rankable, tier_numbers
 from calcbench.bench.analysis.summary import Row, Spread, Summary
 from calcbench.bench.schema.condition import Condition
@@ -38,6 +38,7 @@ class Section:
     notes: list[str]
 
 
+CPU_TIER = "CPU tier"
 HEADINGS = (
     "clients",
     "strategy",
@@ -47,6 +48,7 @@ HEADINGS = (
     "p50 ms",
     "p99 ms",
     "CPU µs/req",
+    CPU_TIER,
     "served",
     "errors",
 )
@@ -54,6 +56,10 @@ LEGEND = (
     "all figures: medians of the rounds; req/s: right responses per second; ±: 95% interval of the"
     " median; served: clients that got a right response; tier: each is measurably better than the"
     " next; same tier: no measurable difference"
+)
+CPU_LEGEND = (
+    "CPU tier: the same by the CPU time for each response, the least first; left out where the"
+    " terminal is too narrow"
 )
 NO_TIER_LEGEND = (
     "–: not ranked, because some clients got no right response, only one round counts, or a mark"
@@ -69,13 +75,18 @@ LEFT = ("strategy",)  # columns of words; all others hold figures and end at the
 def sections(summary: Summary, run: Run) -> list[Section]:
     """Return the tables of *summary*, in the order of its plan."""
     found = []
-    shown_tiers = show_tiers(summary.rows)
+    shown_tiers, cpu_tiers = show_tiers(summary.rows), tier_numbers(summary.rows, CPU)
     lost = {one.condition for one in run.measurements if one.evidence.lost}
     lost -= {one.condition for one in run.measurements if not one.evidence.lost}
     for rows in panels(summary.rows).values():
         shown = sorted(rows, key=functools.partial(rank, metric=leading(rows)))
         cells = [
-            cells_of_row(row, shown_tiers[row.condition], lost=row.condition in lost)
+            cells_of_row(
+                row,
+                shown_tiers[row.condition],
+                cpu_tiers.get(row.condition),
+                lost=row.condition in lost,
+            )
             for row in shown
         ]
         below = [*failure_notes(rows), *unknown_notes(rows, (P50, P99)), *marks(doubts(rows))]
@@ -124,8 +135,8 @@ def fairness(rows: Sequence[Row]) -> list[str]:
     return found
 
 
-def cells_of_row(row: Row, tier: str, *, lost: bool) -> list[str]:
-    """Return the cells of *row*, with what stands for its *tier*.
+def cells_of_row(row: Row, tier: str, cpu_tier: int | None, *, lost: bool) -> list[str]:
+    """Return the cells of *row*, with what stands for its *tier*, and its *cpu_tier*, if any.
 
     It is *lost* where no load could be made, as when the driver was killed.
     """
@@ -139,6 +150,7 @@ def cells_of_row(row: Row, tier: str, *, lost: bool) -> list[str]:
         show_median(row.p50_ns, 1e-6),
         show_median(row.p99_ns, 1e-6),
         show_median(row.cpu_us_per_request),
+        str(cpu_tier or ""),
         served(row),
         format_number(row.outcomes.failed),
     ]
@@ -213,9 +225,11 @@ def legends(shown: Sequence[Section]) -> list[str]:
     """Return what the columns of the tables that are *shown* mean."""
     if not shown:
         return []
-    signs = {cells[HEADINGS.index("tier")] for section in shown for cells in section.rows}
+    rows = [dict(zip(HEADINGS, cells, strict=False)) for section in shown for cells in section.rows]
+    signs = {cells["tier"] for cells in rows}
+    by_cpu = [CPU_LEGEND] if any(cells.get(CPU_TIER) for cells in rows) else []
     beside = ((NO_TIER, NO_TIER_LEGEND), (CONTROL, AGAIN_LEGEND))
-    return [LEGEND, *(legend for sign, legend in beside if sign in signs)]
+    return [LEGEND, *by_cpu, *(legend for sign, legend in beside if sign in signs)]
 
 
 def partial_note(run: Run) -> str:
@@ -247,15 +261,17 @@ def print_colourful(summary: Summary, run: Run, file: TextIO) -> None:
 def colourful(section: Section, *, narrow: bool = False) -> "Table":
     """Return *section* as a table of rich, with a gap between the numbers of clients.
 
-    A *narrow* one has one space between columns, and breaks long names.
+    A *narrow* one has one space between columns, breaks long names, and has no tiers by CPU.
     """
     from rich import box
     from rich.table import Table
 
     padding = (0, 0 if narrow else 1, 0, 0)  # beside the space that stands for a line
     table = Table(box=box.SIMPLE_HEAD, padding=padding, show_edge=False, pad_edge=False)
-    for title in HEADINGS:
-        lines = title.replace("/req", "\n/req")  # in two lines: it must fit in 80 columns
+    titles = [title for title in HEADINGS if not (narrow and title == CPU_TIER)]
+    for title in titles:
+        # In two lines: it must fit in 80 columns.
+        lines = title.replace("/req", "\n/req").replace(CPU_TIER, "CPU\ntier")
         if title in LEFT:
             table.add_column(lines, overflow="fold", min_width=10)
         else:
@@ -267,13 +283,18 @@ def colourful(section: Section, *, narrow: bool = False) -> "Table":
         shown = [
             "\n".join(break_name(one_line(cell))) if narrow else one_line(cell) for cell in cells
         ]
-        table.add_row(*paint(row, shown, repeated=cells[0] == last))
+        painted_cells = paint(row, shown, repeated=cells[0] == last)
+        table.add_row(*(painted_cells[title] for title in titles))
         last = cells[0]
     return table
 
 
-def paint(row: Row, cells: Sequence[str], *, repeated: bool) -> Iterator["Text"]:
-    """Yield *cells* with what a reader must not miss in colour; *repeated* clients are dim."""
+def paint(row: Row, cells: Sequence[str], *, repeated: bool) -> dict[str, "Text"]:
+    """Return *cells*, by heading, with what a reader must not miss in colour.
+
+    *Repeated* clients are dim.
+    """
+    found = {}
     for title, cell in zip(HEADINGS, cells, strict=True):
         style = ""
         if title == "clients" and repeated:
@@ -284,4 +305,5 @@ def paint(row: Row, cells: Sequence[str], *, repeated: bool) -> Iterator["Text"]
             style = "yellow"
         elif title == "errors" and row.outcomes.failed:
             style = "red"
-        yield painted(cell, style)
+        found[title] = painted(cell, style)
+    return found
