@@ -1,4 +1,4 @@
-"""What stands below a table: the parts of a response time, and what background clients met."""
+"""What stands below a table: parts of a response time, fairness, what background clients met."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -129,3 +129,23 @@ def printed_remarks(measurements: Iterable[Measurement]) -> list[str]:
             line = measurement.printed.partition("\n")[0]
             first.setdefault(measurement.condition.strategy, line)
     return [f"{strategy} printed: {line}" for strategy, line in first.items()]
+
+
+def fairness(rows: Sequence[Row]) -> list[str]:
+    """Say how evenly the most clients of *rows* were served, and how evenly workers served them."""
+    most = max((row.condition.connections for row in rows if row.status == "ok"), default=0)
+    served = [row for row in rows if row.status == "ok" and row.condition.connections == most]
+    if most < 2:
+        return []
+    found = []
+    for whom, fared in (
+        ("clients", {row.condition.strategy: row.client_fairness for row in served}),
+        ("workers", {row.condition.strategy: row.worker_fairness for row in served}),
+    ):
+        shares = [f"{name} {one.median:.2f}" for name, one in fared.items() if one.rounds]
+        if shares:
+            found.append(
+                f"fairness over {whom} at {most:,} (Jain's index; 1: all got the same):"
+                f" {', '.join(shares)}"
+            )
+    return found

@@ -18,7 +18,7 @@ from calcbench.bench.schema.result import Run
 from calcbench.bench.system.terminal import console, echo, one_line, painted
 from calcbench.bench.units import format_number, format_share
 from calcbench.bench.views.captions import doubts, failure_notes, unknown_notes
-from calcbench.bench.views.remarks import remarks
+from calcbench.bench.views.remarks import fairness, remarks
 from calcbench.bench.views.standing import are_close, figures
 from calcbench.bench.views.text_table import aligned, places_of
 from calcbench.bench.views.wording import break_name, mark, marks, panel_heading, panels, served
@@ -113,26 +113,6 @@ def rank(row: Row, metric: Metric) -> tuple[int, bool, bool, float]:
     """Return what sorts rows by clients, and then the best first, failures last."""
     best = -metric.median(row) if metric.more_is_better else metric.median(row)
     return row.condition.connections, row.status != "ok", not metric.known(row), best
-
-
-def fairness(rows: Sequence[Row]) -> list[str]:
-    """Say how evenly the most clients of *rows* were served, and how evenly workers served them."""
-    most = max((row.condition.connections for row in rows if row.status == "ok"), default=0)
-    served = [row for row in rows if row.status == "ok" and row.condition.connections == most]
-    if most < 2:
-        return []
-    found = []
-    for whom, fared in (
-        ("clients", {row.condition.strategy: row.client_fairness for row in served}),
-        ("workers", {row.condition.strategy: row.worker_fairness for row in served}),
-    ):
-        shares = [f"{name} {one.median:.2f}" for name, one in fared.items() if one.rounds]
-        if shares:
-            found.append(
-                f"fairness over {whom} at {most:,} (Jain's index; 1: all got the same):"
-                f" {', '.join(shares)}"
-            )
-    return found
 
 
 def cells_of_row(row: Row, tier: str, cpu_tier: int | None, *, lost: bool) -> list[str]:
