@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from calcbench.bench.analysis.metrics import METRICS
-from calcbench.bench.analysis.summary import Row, Summary, spread
+from calcbench.bench.analysis.summary import NOTHING, Row, Summary, spread
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.plan import KEEP_ALIVE, Plan
 from calcbench.bench.schema.result import Run
@@ -175,6 +175,27 @@ def test_draws_the_same_bytes_from_the_same_summary(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("connections", [(8,), (1, 8)])
+def test_draws_no_quantile_that_is_not_known(connections: tuple[int, ...]) -> None:
+    """As bars and as lines: a p99 of too few responses would be drawn at 0."""
+    summary, run = race(plan("fork", "selectors", connections=connections), STEPS)
+    few = [
+        dataclasses.replace(one, p99_ns=NOTHING, max_ns=one.p50_ns)
+        if one.condition.strategy == "fork" or one.condition.workload == "add"
+        else one
+        for one in summary.rows
+    ]
+    with mpl.rc_context(STYLE):
+        figure = draw(dataclasses.replace(summary, rows=tuple(few)), run, P99)
+    add, wait = figure.axes
+    found = [text.get_text().replace("\n", " ") for text in figure.texts]
+
+    assert list(add.lines) == []
+    assert len({line.get_color() for line in wait.lines}) == 1
+    assert "too few responses for p99, which takes 299 in each round" in found
+    assert any(text.startswith("Too few responses for p99, which takes 299") for text in found)
+
+
 def test_draws_what_is_no_letter_in_a_form_that_can_be_read(tmp_path: Path) -> None:
     summary, run = race(plan("fork:a=\x1b]0;t\x07\u202e\udc9b\x00", "中"), (1_000, 2_000))
     draw_charts(summary, run, tmp_path)  # a warning would be an error

@@ -151,13 +151,14 @@ def unknown_notes(rows: Sequence[Row], metrics: Sequence[Metric]) -> list[str]:
     """Say which of *rows* have too few responses for which of *metrics*."""
     found = []
     for metric in metrics:
-        lacking = [
-            f"{row.condition.strategy} at {row.condition.connections:,}"
-            for row in rows
-            if metric.quantile and row.max_ns.rounds and not metric.known(row)
-        ]
+        lacking: dict[str, list[str]] = {}
+        for row in rows:
+            if metric.quantile and row.max_ns.rounds and not metric.known(row):
+                levels = lacking.setdefault(row.condition.strategy, [])
+                levels.append(f"{row.condition.connections:,}")
         if lacking:
-            found.append(f"{metric.why_unknown}: {enumerate_few(lacking)}")
+            who = "; ".join(f"{name} at {', '.join(at)}" for name, at in lacking.items())
+            found.append(f"{metric.why_unknown}: {who}")
     return found
 
 
