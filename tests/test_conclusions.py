@@ -225,6 +225,19 @@ def test_calls_nobody_fastest_by_a_ratio_that_looks_like_none(faster: float) -> 
     assert len(ratio) == len(low) == len(high)
 
 
+def test_claims_no_lead_that_its_interval_denies() -> None:
+    claims = 0
+    for seed in range(150):
+        text = judge(*random_rows(Random(seed)))
+        for ratio, interval in re.findall(r"fastest \([^()]*?, ([\d.]+)x[^\[]*\[([^\]]*)\]", text):
+            claims += 1
+            ends = [float(end) for end in re.findall(r"([\d.]+)x", interval)]
+            assert float(ratio) > 1, text
+            assert ends[0] > 1, text
+
+    assert claims > 20
+
+
 def test_gives_equals_of_the_only_round_no_order() -> None:
     comparison = judge(row("a", 200, 200, rounds=1), row("b", 200, 200, rounds=1))
 

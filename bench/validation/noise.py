@@ -150,8 +150,8 @@ def detection(compared: int) -> Requirement:
         for name in EVEN
     ]
     return Requirement(
-        f"a true difference of {TRUE:.0%} is found in {FOUND_IN} rounds that differ by"
-        f" {DEVIATION:.0%}, noise of four kinds",
+        f"a true difference of {TRUE:.0%}, in req/s or in CPU, is found in {FOUND_IN} rounds that"
+        f" differ by {DEVIATION:.0%}, noise of four kinds",
         f"in ≥ {POWER:.0%} of {compared:,} races",
         f"in at least {min(found)[0]:.1%} ({min(found)[1]})",
         all(share >= POWER for share, _ in found),
