@@ -30,8 +30,8 @@ def are_enough(count: int, q: float) -> bool:
     """Tell whether so many latencies can tell their *q*-quantile, 0–1, at all.
 
     They can where it lies between the shortest and the longest of them with `CONFIDENCE`, which is
-    1 − q**n − (1 − q)**n of n whatever their distribution (David & Nagaraja 2003, §7.1): p50 takes 6,
-    p90 29 and p99 299. The p99 of 12 would be the longest of them, and a p92 at best.
+    1 − q**n − (1 − q)**n of n, whatever their distribution (David & Nagaraja 2003, §7.1): p50
+    takes 6, p90 29 and p99 299. The p99 of 12 would be the longest of them, and a p92 at best.
     """
     return 1 - q**count - (1 - q) ** count >= CONFIDENCE
 
