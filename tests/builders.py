@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from calcbench.bench.analysis.quantiles import Reading
-from calcbench.bench.analysis.summary import Row, spread
+from calcbench.bench.analysis.spread import spread
+from calcbench.bench.analysis.summary import Row
 from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.schema.calibration import Calibration, Lateness, WayCalibration
 from calcbench.bench.schema.condition import Condition

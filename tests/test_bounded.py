@@ -10,7 +10,8 @@ from calcbench.bench.analysis.bounded import Figures, compare_rounds
 from calcbench.bench.analysis.inference import compare_paired
 from calcbench.bench.analysis.metrics import P99, THROUGHPUT
 from calcbench.bench.analysis.ranking import behind, by_round, contests, ranked, tier_numbers
-from calcbench.bench.analysis.summary import Row, spread
+from calcbench.bench.analysis.spread import spread
+from calcbench.bench.analysis.summary import Row
 from calcbench.bench.schema.outcomes import Outcomes
 
 RACES = 400

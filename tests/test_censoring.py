@@ -29,14 +29,8 @@ from calcbench.bench.analysis.compare import (
 from calcbench.bench.analysis.inference import Comparison
 from calcbench.bench.analysis.metrics import P99, THROUGHPUT
 from calcbench.bench.analysis.quantiles import Reading, Waits, quantile
-from calcbench.bench.analysis.summary import (
-    Row,
-    Spread,
-    Summary,
-    spread,
-    summarise,
-    summarise_condition,
-)
+from calcbench.bench.analysis.spread import Spread, spread
+from calcbench.bench.analysis.summary import Row, Summary, summarise, summarise_condition
 from calcbench.bench.analysis.thresholds import (
     BROKEN,
     CANNOT_TELL,
@@ -331,7 +325,7 @@ BOUNDED, FAST = a_row(*[BOUND] * 8), a_row(*np.linspace(1.8, 1.9, 8).tolist())
         (Row(POINT, "failed", all_outcomes=Outcomes(ok=1, reset=9)), "errors>1%", BROKEN),
         (Row(POINT, "failed", all_outcomes=Outcomes(ok=1)), "errors>1%", CANNOT_TELL),
         (Row(POINT, "failed"), "errors>1%", CANNOT_TELL),
-        (dataclasses.replace(BOUNDED, judgement="driver-bound"), "p99>50ms", CANNOT_TELL),
+        (dataclasses.replace(BOUNDED, limited=BOUNDED.counted), "p99>50ms", CANNOT_TELL),
     ],
 )
 def test_judges_thresholds_of_what_nobody_saw_the_end_of(row: Row, limit: str, right: int) -> None:

@@ -17,7 +17,8 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from calcbench.bench.analysis.metrics import METRICS
-from calcbench.bench.analysis.summary import Row, Summary, spread
+from calcbench.bench.analysis.spread import NOTHING, spread
+from calcbench.bench.analysis.summary import Row, Summary
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.plan import KEEP_ALIVE, Plan
 from calcbench.bench.schema.result import Run
@@ -176,6 +177,27 @@ def test_draws_the_same_bytes_from_the_same_summary(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("connections", [(8,), (1, 8)])
+def test_draws_no_quantile_that_is_not_known(connections: tuple[int, ...]) -> None:
+    """As bars and as lines: a p99 of too few responses would be drawn at 0."""
+    summary, run = race(plan("fork", "selectors", connections=connections), STEPS)
+    few = [
+        dataclasses.replace(one, p99_ns=NOTHING, max_ns=one.p50_ns)
+        if one.condition.strategy == "fork" or one.condition.workload == "add"
+        else one
+        for one in summary.rows
+    ]
+    with mpl.rc_context(STYLE):
+        figure = draw(dataclasses.replace(summary, rows=tuple(few)), run, P99)
+    add, wait = figure.axes
+    found = [text.get_text().replace("\n", " ") for text in figure.texts]
+
+    assert list(add.lines) == []
+    assert len({line.get_color() for line in wait.lines}) == 1
+    assert "too few responses for p99, which takes 299 in each round" in found
+    assert any(text.startswith("Too few responses for p99, which takes 299") for text in found)
+
+
 def test_draws_what_is_no_letter_in_a_form_that_can_be_read(tmp_path: Path) -> None:
     summary, run = race(plan("fork:a=\x1b]0;t\x07\u202e\udc9b\x00", "中"), (1_000, 2_000))
     draw_charts(summary, run, tmp_path)  # a warning would be an error
@@ -359,7 +381,7 @@ def test_says_of_points_of_the_driver_that_they_are_a_lower_bound() -> None:
 
     assert headline(THROUGHPUT, rows) == "fork leads: at least 9,000/s at 32 connections"
     assert headline(THROUGHPUT, rows[:1]) == "fork: at least 9,000/s at 32 connections"
-    assert notes(rows) == [
+    assert notes(rows, THROUGHPUT) == [
         "fork at 32: the driver was the limit, so the server can do this or more"
     ]
 
@@ -376,11 +398,11 @@ def test_tells_rounds_of_the_driver_in_one_line() -> None:
         for level in (8, 32)
     ]
 
-    [note] = notes(rows)
+    [note] = notes(rows, THROUGHPUT)
     assert note.startswith("The driver was the limit in some")
     assert note.endswith(" only the least is known: fork at 8, 32; selectors at 8, 32")
     contended = [dataclasses.replace(row, limited=(), judgement="contended") for row in rows]
-    assert notes(contended) == ["Every point: another program was using the cores"]
+    assert notes(contended, THROUGHPUT) == ["Every point: another program was using the cores"]
 
 
 def test_says_that_nobody_leads_where_rounds_overlap() -> None:
@@ -403,7 +425,7 @@ def test_lets_nobody_lead_who_leaves_clients_without_an_answer() -> None:
     )
     assert headline(THROUGHPUT, [starving]) == "at 32 connections, no strategy answers every client"
     assert "only fork answers every client" in headline(THROUGHPUT, rows[:2])
-    assert notes(rows) == [
+    assert notes(rows, THROUGHPUT) == [
         "Open marker: only some clients got a right response (blocking\u00a01\u00a0of\u00a032)."
     ]
 
@@ -416,7 +438,7 @@ def test_says_what_could_not_be_measured_and_why() -> None:
     ]
 
     assert headline(THROUGHPUT, rows[:2]) == "nothing could be measured"
-    assert notes(rows) == [
+    assert notes(rows, THROUGHPUT) == [
         "fork cannot run here: needs os.fork",
         "selectors at 32 does not count: the server died",
         "threadpool at 32 does not count in some rounds: 2 wrong responses",

@@ -28,7 +28,8 @@ from servers import needs_ipv6
 from truth import nobody
 
 import calcbench
-from calcbench.bench.analysis.summary import Row, Summary, spread
+from calcbench.bench.analysis.spread import spread
+from calcbench.bench.analysis.summary import Row, Summary
 from calcbench.bench.cli.completion import SHELLS
 from calcbench.bench.cli.main import COMMANDS, cli
 from calcbench.bench.cli.param_types import parse_strategies, split_variants

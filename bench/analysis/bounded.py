@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from calcbench.bench.analysis.inference import (
     ALPHA,
-    LEAST_ROUNDS,
     PAIRED_T,
     SIGNED_RANK,
     Comparison,
@@ -22,14 +21,12 @@ from calcbench.bench.analysis.inference import (
     from_log,
     student_p,
 )
-from calcbench.bench.analysis.rank_tests import (
-    CONFIDENCE,
-    cliffs_delta,
-    critical_value,
-    signed_rank_counts,
-    signed_rank_p,
+from calcbench.bench.analysis.intervals import (
+    LEAST_ROUNDS,
+    paired_estimate,
+    standard_error,
 )
-from calcbench.bench.analysis.student import quantile
+from calcbench.bench.analysis.rank_tests import cliffs_delta, signed_rank_p
 
 if TYPE_CHECKING:
     import numpy as np
@@ -162,15 +159,10 @@ def lower_end(
 
     rounds = len(lowest)
     known = bool(np.all(np.isfinite(lowest)))
-    error = max(float(lowest.std(ddof=1)), noise) / math.sqrt(rounds) if known else math.inf
-    critical = critical_value(signed_rank_counts(tuple(range(2, 2 * rounds + 1, 2))))
-    if critical is None:
-        middle = float(lowest.mean()) if known else -math.inf
-        end = middle - quantile(rounds - 1, (1 + CONFIDENCE) / 2) * error
-    else:
-        first, second = np.triu_indices(rounds)
-        walsh = np.sort((lowest[first] + lowest[second]) / 2)
-        middle, end = float(np.median(walsh)), float(walsh[critical])
+    seen = float(standard_error(lowest)) if known else math.inf
+    error = max(seen, noise / math.sqrt(rounds))
+    estimate = paired_estimate(lowest, error)
+    middle, end = float(estimate.middle), float(estimate.low)
     if middle <= 0:
         return middle, end, 1.0
     if exact:

@@ -22,6 +22,7 @@ from calcbench.bench.analysis.thresholds import (
 )
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.judgements import UNRANKED
+from calcbench.bench.units import format_share
 from calcbench.core.errors import UsageError
 
 WHOLE = "the whole comparison"  # where a threshold is judged that is about all of it
@@ -98,10 +99,13 @@ class Change:
             return (
                 "better" if (self.comparison.ratio > 1) == self.metric.more_is_better else "worse"
             )
+        unknown = [row for row in (self.pair.first, self.pair.second) if not self.metric.known(row)]
+        if unknown:
+            return f"cannot tell: {self.metric.why_unknown}"
         if self.comparison.too_few:
             return f"cannot tell: {few_rounds(self.comparison.rounds)}"
         seen = self.comparison.detectable - 1
-        shown = f" ({seen:.0%} would show)" if seen < 10 else ""
+        shown = f" ({format_share(seen)} would show)" if 0 < seen < 10 else ""
         return f"no clear difference{shown}"
 
 
@@ -223,7 +227,8 @@ def judge_change(threshold: Threshold, pair: Pair) -> Judged:
     comparison = compare_pair(pair, metric, 1)
     if not comparison.known:
         rounds = min(metric.spread(row).rounds for row in (pair.first, pair.second))
-        return Judged(threshold, where, CANNOT_TELL, too_few(rounds))
+        reason = too_few(rounds) if rounds else metric.why_unknown
+        return Judged(threshold, where, CANNOT_TELL, reason)
     judged = threshold.judged(where, comparison.ratio, (comparison.low, comparison.high))
     return too_many_failed(pair.second, judged, "B")
 
@@ -243,5 +248,6 @@ def judge_row(threshold: Threshold, row: Row, label: str) -> Judged:
     if reason and not (metric.counts_failures and judged.status == BROKEN):
         return Judged(threshold, where, CANNOT_TELL, reason)
     if spread.interval is None:
-        return Judged(threshold, where, CANNOT_TELL, too_few(spread.rounds))
+        reason = too_few(spread.rounds) if spread.rounds else metric.why_unknown
+        return Judged(threshold, where, CANNOT_TELL, reason)
     return too_many_failed(row, judged, label)

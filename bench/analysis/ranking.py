@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from calcbench.bench.analysis.bounded import Figures, compare_rounds
 from calcbench.bench.analysis.inference import Comparison, adjust, enough_rounds
-from calcbench.bench.analysis.metrics import P99, THROUGHPUT, Metric
+from calcbench.bench.analysis.metrics import P50, P90, P99, THROUGHPUT, Metric
 from calcbench.bench.analysis.summary import Row, Summary
 from calcbench.bench.schema.condition import Condition, group_by
 from calcbench.bench.schema.judgements import UNRANKED
@@ -36,8 +36,15 @@ class Control:
 
 
 def leading(rows: Iterable[Row]) -> Metric:
-    """Return what *rows* are ranked by: throughput, or p99 where the rate was offered to all."""
-    return P99 if any(row.offered_per_s for row in rows) else THROUGHPUT
+    """Return what *rows* are ranked by: throughput, or p99 where the rate was offered to all.
+
+    Where so little was offered that no p99 is known, it is p90, or else p50.
+    """
+    rows = list(rows)
+    if not any(row.offered_per_s for row in rows):
+        return THROUGHPUT
+    known = (metric for metric in (P99, P90, P50) if any(map(metric.known, rows)))
+    return next(known, P99)
 
 
 def groups(rows: Iterable[Row]) -> list[list[Row]]:
@@ -49,12 +56,17 @@ def rankable(rows: Iterable[Row]) -> list[Row]:
     """Return *rows* but for those without figures, the control, and those that say nothing.
 
     Of one round nobody knows what chance did, so where others of a group have more, it is not
-    ranked.
+    ranked. Nor is who has too few responses for what they are ranked by.
     """
     measured = [
         row
-        for row in rows
-        if row.status == "ok" and not row.condition.is_control and row.judgement not in UNRANKED
+        for group in groups(rows)
+        for metric in (leading(group),)
+        for row in group
+        if row.status == "ok"
+        and (metric.known(row) or row.serves_nobody)
+        and not row.condition.is_control
+        and row.judgement not in UNRANKED
     ]
     several = {row.condition.without("strategy") for row in measured if row.rounds > 1}
     return [
@@ -182,24 +194,33 @@ def contenders(rows: Sequence[Row], metric: Metric, comparisons: Contests) -> li
     return unbeaten if len(unbeaten) > 1 else first
 
 
-def numbered_tiers(rows: Iterable[Row]) -> list[tuple[int, list[Row]]]:
+def comparable(rows: Iterable[Row], metric: Metric) -> list[Row]:
+    """Return those of *rows*, of one group, that are ranked and have *metric* in every round."""
+    return [row for row in ranked(rows) if by_round(row, metric).seen]
+
+
+def numbered_tiers(
+    rows: Iterable[Row], metric: Metric | None = None
+) -> list[tuple[int, list[Row]]]:
     """Return the tiers of each group of *rows*, counted from 1 in each.
 
-    One round tells nothing apart, so there is no tier where that is all that counts; nor where
-    nobody answers nearly all requests.
+    They are by *metric*, or else by what leads each group; only then are those who fall short
+    behind the others. One round tells nothing apart, so there is no tier where that is all that
+    counts; nor where nobody answers nearly all requests.
     """
     return [
         (number, tier)
         for group in groups(rows)
-        if (first := ranked(group))
-        for number, tier in enumerate([*tiers(first), *behind(group)], 1)
+        for by in (metric or leading(group),)
+        if (first := comparable(group, by))
+        for number, tier in enumerate([*tiers(first, by), *([] if metric else behind(group))], 1)
         if tier[0].rounds > 1  # as all of a group have, or none (see rankable)
     ]
 
 
-def tier_numbers(rows: Iterable[Row]) -> dict[Condition, int]:
-    """Return the tier of each of *rows*, of any groups, that has one, counted from 1."""
-    return {row.condition: number for number, tier in numbered_tiers(rows) for row in tier}
+def tier_numbers(rows: Iterable[Row], metric: Metric | None = None) -> dict[Condition, int]:
+    """Return the tier of each of *rows*, of any groups, that has one, as `numbered_tiers` does."""
+    return {row.condition: number for number, tier in numbered_tiers(rows, metric) for row in tier}
 
 
 def controls(rows: Iterable[Row]) -> list[Control]:

@@ -20,7 +20,7 @@ from calcbench.bench.schema.judgements import DRIVER_BOUND, UNRANKED, UNSERVED
 from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Measurement
 
-FIRST_LOOK = 6  # rounds: the first interval that takes nothing for normal
+FIRST_LOOK = 6  # rounds: the first test that takes nothing for normal
 SPENT = 20  # the share of the level that all looks together spend is one in so many
 
 

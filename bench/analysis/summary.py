@@ -13,20 +13,20 @@ The history of `SUMMARY_VERSION`:
 3. A condition names its interpreter, application and target too.
 4. A request without its right response counts in the quantiles with what it had waited, and a rate
    that the driver limited is a lower bound: each figure says so, of its median and of its rounds. A
-   row names the rounds in which the driver was the limit, and says if too many requests failed.
+   row names the rounds in which the driver was the limit, and says if too many requests failed. A
+   quantile for which a round has too few responses is null.
 """
 
 import collections
 import dataclasses
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from calcbench.bench.analysis.edges import edge_ratio
-from calcbench.bench.analysis.inference import median_interval
 from calcbench.bench.analysis.quantiles import Reading, Waits
+from calcbench.bench.analysis.spread import NOTHING, Spread, quantile_spread, spread
 from calcbench.bench.schema.condition import Condition, group_by
 from calcbench.bench.schema.histogram import counted_times
 from calcbench.bench.schema.judgements import DRIVER_BOUND, UNRANKED, UNSERVED
@@ -43,29 +43,6 @@ if TYPE_CHECKING:
     from calcbench.bench.schema.samples import Samples
 
 SUMMARY_VERSION = 4
-
-
-@dataclass(frozen=True)
-class Spread:
-    """One figure over the rounds: the median, the lowest and the highest; all 0 for no rounds.
-
-    *interval* is where the median lies with 95 % confidence, None for fewer than three rounds.
-    *values* are the figure of each round, in the order of the rounds. Of some rounds only a lower
-    bound may be known: *censored* says of which, and is empty where of none. Such a *median* is
-    *at_least* what it says, and the interval has no upper end.
-    """
-
-    median: float = 0
-    low: float = 0
-    high: float = 0
-    rounds: int = 0
-    interval: tuple[float, float] | None = None
-    values: tuple[float, ...] = ()
-    at_least: bool = False
-    censored: tuple[bool, ...] = ()
-
-
-NOTHING = Spread()
 
 
 @dataclass(frozen=True)
@@ -161,39 +138,6 @@ class Summary:
         return next((row for row in self.rows if row.condition == condition), None)
 
 
-def spread(values: Iterable[float | Reading]) -> Spread:
-    """Return the lower median, the lowest and the highest of *values*, one for each round.
-
-    Of *values* that are only known to be *at_least* so large, the median of the bounds is a bound
-    of the median; it is more where none of those up to it is such a one.
-    """
-    readings = [one if isinstance(one, Reading) else Reading(one) for one in values]
-    if not readings:
-        return NOTHING
-    ordered = sorted(readings)
-    middle = (len(ordered) - 1) // 2
-    plain = tuple(one.value for one in readings)
-    interval = median_interval(plain)
-    censored = tuple(one.at_least for one in readings)
-    if interval and any(censored):
-        interval = (interval[0], math.inf)
-    return Spread(
-        ordered[middle].value,
-        ordered[0].value,
-        ordered[-1].value,
-        len(ordered),
-        interval,
-        plain,
-        any(one.at_least for one in ordered[: middle + 1]),
-        censored if any(censored) else (),
-    )
-
-
-def exact(value: float) -> Spread:
-    """Return the spread of a *value* that is counted over all rounds, and so has no other."""
-    return Spread(value, value, value, 1, (value, value), (value,))
-
-
 def summarise(run: Run, folder: Path) -> Summary:
     """Return the summary of *run*, whose samples lie in *folder*.
 
@@ -213,8 +157,13 @@ def summarise_condition(
     rounds: list[Measurement],
     folder: Path,
     most_failures: float = Plan.most_failures,
+    *,
+    few: bool = False,
 ) -> Row:
-    """Return the row for *rounds*, all of one *condition*; of requests *most_failures* may fail."""
+    """Return the row for *rounds*, all of one *condition*; of requests *most_failures* may fail.
+
+    It has quantiles of *few* requests only where that is said.
+    """
     good = counted(rounds)
     bad = [measurement for measurement in rounds if measurement not in good]
     bad.sort(key=lambda m: (m.status == "ok", m.round))  # a failure is the graver reason
@@ -226,7 +175,7 @@ def summarise_condition(
     if not good:
         return Row(condition, bad[0].status, reason, failed_rounds=len(bad), all_outcomes=every)
     samples = [read_samples(folder, measurement) for measurement in good]
-    latencies = [waits for one in samples if (waits := waits_of(one)).total]
+    latencies = [waits_of(one) for one in samples]
     return Row(
         condition,
         "ok",
@@ -238,10 +187,10 @@ def summarise_condition(
             Reading(m.right_responses * 1e9 / m.elapsed_ns, m.judgement == DRIVER_BOUND)
             for m in good
         ),
-        p50_ns=spread(waits.quantile(0.5) for waits in latencies),
-        p90_ns=spread(waits.quantile(0.9) for waits in latencies),
-        p99_ns=spread(waits.quantile(0.99) for waits in latencies),
-        max_ns=spread(waits.quantile(1) for waits in latencies),
+        p50_ns=quantile_spread(latencies, 0.5, few=few),
+        p90_ns=quantile_spread(latencies, 0.9, few=few),
+        p99_ns=quantile_spread(latencies, 0.99, few=few),
+        max_ns=quantile_spread(latencies, 1, few=True),
         cpu_us_per_request=spread(
             m.server_cpu_ns / 1000 / m.right_responses
             for m in good
@@ -303,8 +252,8 @@ def parts(rounds: list[Measurement], samples: "list[Samples]") -> dict[str, Spre
     found: dict[str, Spread] = {}
     for part in ("service", "dispatch"):
         times = [waits_of(one, part) for one in samples]
-        found[f"{part}_p50_ns"] = spread(waits.quantile(0.5) for waits in times)
-        found[f"{part}_p99_ns"] = spread(waits.quantile(0.99) for waits in times)
+        found[f"{part}_p50_ns"] = quantile_spread(times, 0.5)
+        found[f"{part}_p99_ns"] = quantile_spread(times, 0.99)
     return found
 
 

@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from calcbench.bench.analysis.summary import summarise_condition
+from calcbench.bench.analysis.metrics import Metric
+from calcbench.bench.analysis.quantiles import are_enough
+from calcbench.bench.analysis.summary import Row, summarise_condition
 from calcbench.bench.analysis.thresholds import Threshold, parse_threshold
 from calcbench.bench.diagnosis.failures import is_servers_failure
 from calcbench.bench.runner.race import pinning_of
@@ -141,15 +143,22 @@ def judge_try(measurement: Measurement, objective: Threshold, folder: Path) -> T
     unknown = measurement.judgement in (DRIVER_BOUND, INVALID)
     if measurement.status != "ok" or unknown:
         return Try(rate, UNKNOWN, measurement.reason or measurement.judgement)
-    row = summarise_condition(measurement.condition, [measurement], folder)
+    row = summarise_condition(measurement.condition, [measurement], folder, few=True)
     due = rate * measurement.elapsed_ns / 1e9
     if measurement.right_responses + 1 < ACHIEVED_RATIO * due:  # one may fall beside the window
         return Try(rate, NOT_KEPT, f"only {format_rate(row.throughput.median)} were answered")
     value = objective.metric.median(row)
-    seen = f"{objective.metric.name} {objective.metric.text(row)}"
     # Of a value that is a lower bound nobody knows that it is below the limit.
     kept = value < objective.limit and not objective.metric.is_bound(row)
-    return Try(rate, KEPT if kept else NOT_KEPT, seen)
+    return Try(rate, KEPT if kept else NOT_KEPT, in_words(objective.metric, row))
+
+
+def in_words(metric: Metric, row: Row) -> str:
+    """Say what *metric* is of *row*, or, of too few responses for it, what it is of just those."""
+    few = metric.quantile and not are_enough(row.requests, metric.quantile)
+    if few and not metric.is_bound(row):
+        return f"{metric.quantile:.0%} of {row.requests:,} responses within {metric.text(row)}"
+    return f"{metric.name} {metric.text(row)}"
 
 
 def find_knees(

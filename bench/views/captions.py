@@ -5,7 +5,7 @@ Pure functions of the summary. They claim only what the numbers hold.
 
 from collections.abc import Sequence
 
-from calcbench.bench.analysis.metrics import INTERVAL_ROUNDS, THROUGHPUT, Metric
+from calcbench.bench.analysis.metrics import INTERVAL_ROUNDS, Metric
 from calcbench.bench.analysis.ranking import (
     Contests,
     compare,
@@ -32,6 +32,7 @@ from calcbench.bench.views.wording import (
     cut_line,
     describe_processor,
     enumerate_few,
+    load_in_words,
     plural,
     served,
 )
@@ -50,10 +51,13 @@ def headline(metric: Metric, rows: Sequence[Row]) -> str:
     measured = [row for row in rows if row.status == "ok" and not row.condition.is_control]
     if not measured:
         return "nothing could be measured"
+    measured = [row for row in measured if metric.known(row)]
+    if not measured:
+        return metric.why_unknown
     most = max(row.condition.connections for row in measured)
     last = rankable(row for row in measured if row.condition.connections == most)
     fair = [row for row in last if not row.falls_short]
-    at = f"at {most:,} {plural(most, 'connection')}"
+    at = f"at {load_in_words(measured, most)}"
     if not last:
         return f"{at}, no point can be ranked"
     if not fair:
@@ -100,8 +104,8 @@ def level_or_ahead(row: Row, best: Row, metric: Metric) -> bool:
     return not (comparison.ahead if metric.more_is_better else comparison.behind)
 
 
-def notes(rows: Sequence[Row], metric: Metric = THROUGHPUT) -> list[str]:
-    """Say, in one sentence each, what a panel's lines of *metric* leave out or must not hide.
+def notes(rows: Sequence[Row], metric: Metric) -> list[str]:
+    """Say, in one sentence each, what the lines of *metric* leave out or must not hide.
 
     They begin in upper case, but for a strategy's name, which stays as it is typed.
     """
@@ -113,7 +117,7 @@ def notes(rows: Sequence[Row], metric: Metric = THROUGHPUT) -> list[str]:
     names = tuple(row.condition.strategy for row in rows)
     found = [
         cut_line(note if note.startswith(names) else note[0].upper() + note[1:], REASON_LENGTH)
-        for note in failure_notes(rows)
+        for note in (*failure_notes(rows), *unknown_notes(rows, (metric,)))
     ]
     for judgement, points in doubts(rows).items():
         whole = len(points) == sum(row.status == "ok" for row in rows) > 1
@@ -165,6 +169,21 @@ def failure_notes(rows: Sequence[Row]) -> list[str]:
         found.append(
             f"the driver, not the server, may have been the limit for {enumerate_few(busy)}"
         )
+    return found
+
+
+def unknown_notes(rows: Sequence[Row], metrics: Sequence[Metric]) -> list[str]:
+    """Say which of *rows* have too few responses for which of *metrics*."""
+    found = []
+    for metric in metrics:
+        lacking: dict[str, list[str]] = {}
+        for row in rows:
+            if metric.quantile and row.max_ns.rounds and not metric.known(row):
+                levels = lacking.setdefault(row.condition.strategy, [])
+                levels.append(f"{row.condition.connections:,}")
+        if lacking:
+            who = "; ".join(f"{name} at {', '.join(at)}" for name, at in lacking.items())
+            found.append(f"{metric.why_unknown}: {who}")
     return found
 
 

@@ -109,7 +109,8 @@ def draw(summary: Summary, run: Run, metric: Metric, *, models: bool = False) ->
     dashes = {curve.dash for one in beside for drawn in one.values() for curve in drawn}
     words = " ".join([footer(run), *(what for dash, what in MODELS.items() if dash in dashes)])
     labels = measure_labels(styles(row.condition.strategy for row in summary.rows))
-    page = lay_out(shown, labels, [headline(metric, rows) for rows in shown], words, metric)
+    below = [notes(rows, metric) for rows in shown]
+    page = lay_out(shown, labels, [headline(metric, rows) for rows in shown], below, words)
     figure = Figure(figsize=(WIDTH, page.height), dpi=DPI)
     FigureCanvasAgg(figure)
 
@@ -176,10 +177,10 @@ def lay_out(
     panels: list[list[Row]],
     labels: dict[str, Label],
     headlines: list[str],
+    below: list[list[str]],
     footer: str,
-    metric: Metric,
 ) -> Page:
-    """Return a page with room for all *panels*, with the *labels* of each and all the words."""
+    """Return a page with room for all *panels*, the *labels* of each, and all words."""
     across = min(len(panels), 2)
     down = -(-len(panels) // across)
     cell = (WIDTH - 2 * MARGIN) / across
@@ -195,7 +196,7 @@ def lay_out(
 
     # From the top down: first how far below the upper edge everything ends.
     found = [wrap_to_width([text], cell - 0.3, MIDDLE) for text in headlines]
-    noted = [wrap_to_width(notes(rows, metric), cell - 0.3, SMALL) for rows in panels]
+    noted = [wrap_to_width(one, cell - 0.3, SMALL) for one in below]
     depth, tops, bottoms = HEADER, [], []
     for first in range(0, len(panels), across):
         row = slice(first, first + across)

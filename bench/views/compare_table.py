@@ -13,7 +13,7 @@ from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Run
 from calcbench.bench.units import format_rate, format_seconds
 from calcbench.bench.views.export import as_json
-from calcbench.bench.views.gate import change_interval, judged_as_json, judged_lines, percent
+from calcbench.bench.views.gate import changes_of, judged_as_json, judged_lines
 from calcbench.bench.views.text_table import aligned, places_of
 from calcbench.bench.views.wording import describe_failures, mark, marks
 
@@ -21,7 +21,7 @@ HEADINGS = ("clients", "strategy", "metric", "A", "B", "typical change", "95% in
 WORDS_AT_LEFT = ("strategy", "metric", "verdict")
 LEGEND = (
     "A, B: medians of the rounds; typical change: from a round of A to one of B, estimated from all"
-    " of them (Hodges and Lehmann; from means where rounds are few), so not quite B/A; would show:"
+    " of them (Hodges and Lehmann), so not quite B/A; would show:"
     " as many rounds would find a change of that size; a verdict holds for all lines of its metric"
     " together (Holm), an interval for its own line"
 )
@@ -147,8 +147,7 @@ def cells_of_change(change: Change) -> list[str]:
         second.condition.strategy,
         change.metric.name,
         *(show_figure(row, change.metric) for row in (first, second)),
-        percent(comparison.ratio) if known else "",
-        change_interval(comparison.low, comparison.high) if known else "",
+        *(changes_of(comparison.ratio, comparison.low, comparison.high) if known else ("", "")),
         change.verdict,
     ]
 
@@ -158,7 +157,7 @@ def show_figure(row: Row, metric: Metric) -> str:
 
     That the driver was the limit is a mark of rates, and their text says so.
     """
-    if not metric.spread(row).rounds:
+    if not metric.known(row):
         return ""
     return ("" if row.limited else mark(row)) + metric.text(row)
 

@@ -5,14 +5,15 @@ apart.
 """
 
 import itertools
-import math
 from collections.abc import Iterable, Sequence
 
 from calcbench.bench.analysis.inference import Comparison
-from calcbench.bench.analysis.metrics import P99, THROUGHPUT, Metric
+from calcbench.bench.analysis.metrics import CPU, THROUGHPUT, Metric
 from calcbench.bench.analysis.ranking import (
     Contests,
     Control,
+    comparable,
+    compare,
     contenders,
     contests,
     controls,
@@ -23,8 +24,8 @@ from calcbench.bench.analysis.ranking import (
 )
 from calcbench.bench.analysis.summary import Row, Summary
 from calcbench.bench.schema.condition import group_by
-from calcbench.bench.schema.judgements import UNRANKED
-from calcbench.bench.units import format_number, format_ratio
+from calcbench.bench.schema.judgements import CONTENDED, UNRANKED, UNSTEADY
+from calcbench.bench.units import format_ratios
 from calcbench.bench.views.shortfalls import (
     failed_requests,
     limits,
@@ -38,14 +39,12 @@ from calcbench.bench.views.standing import (
     detectable,
     few_rounds,
     figures,
-    ratio_interval,
     share_one_round,
-    short_ratio,
     sure_ratio,
     too_little,
     why_hidden,
 )
-from calcbench.bench.views.wording import enumerate_names, panels
+from calcbench.bench.views.wording import DOUBTS, enumerate_names, load_in_words, panels
 
 FAILURES = {  # what happened to a row's rounds, by its status
     "ok": "Some rounds of {} do not count.",
@@ -62,7 +61,8 @@ def verdict(summary: Summary) -> list[str]:
     A sentence for each. Speaks of the highest number of connections. Claims a lead only over
     those who are clearly behind, and a flip only where both of its leads hold.
     """
-    top = max((row.condition.connections for row in summary.rows), default=0)
+    measured = [row for row in summary.rows if row.status == "ok"] or summary.rows
+    top = max((row.condition.connections for row in measured), default=0)
     rows = [row for row in summary.rows if row.condition.connections == top]
     settings = group_by(rankable(rows), lambda row: row.condition, "strategy", "workload")
     sentences = ["This is only a part of the race."] if summary.partial and rows else []
@@ -72,9 +72,11 @@ def verdict(summary: Summary) -> list[str]:
     ]
     for setting, workloads in zip(settings, contested, strict=True):
         leads = [f"{workload}: {leader(found)}" for workload, found in workloads.items()]
-        clients = "1 connection" if top == 1 else f"{format_number(top)} connections"
         way = f" ({setting.reuse})" if len(settings) > 1 else ""
-        sentences.append(f"With {clients}{way}, {'; '.join(leads)}.")
+        found = [row for rows in workloads.values() for row in rows]
+        at = "At" if any(row.offered_per_s for row in found) else "With"
+        sentences.append(f"{at} {load_in_words(found, top)}{way}, {'; '.join(leads)}.")
+        sentences += caveat(workloads)
     for workloads in contested:
         if not any(row.offered_per_s for found in workloads.values() for row in found):
             sentences += flip(workloads)
@@ -83,6 +85,22 @@ def verdict(summary: Summary) -> list[str]:
     sentences += starvation(rows, top) + shortfalls(rows) + failed_requests(rows)
     sentences += failures(summary.rows)
     return sentences or ["Nothing was measured."]
+
+
+def caveat(workloads: dict[str, list[Row]]) -> list[str]:
+    """Return a sentence on those of *workloads* under which no point is beyond doubt, if any."""
+    doubtful = [
+        workload
+        for workload, rows in workloads.items()
+        if all(row.judgement in (CONTENDED, UNSTEADY) for row in rows)
+    ]
+    if not doubtful:
+        return []
+    found = {row.judgement for workload in doubtful for row in workloads[workload]}
+    known = [judgement for judgement in DOUBTS if judgement in found]
+    where = f" under {enumerate_names(doubtful)}" if len(doubtful) < len(workloads) else ""
+    what = ", or ".join(DOUBTS[judgement][1] for judgement in known)
+    return [f"Every point{where} was {' or '.join(known)}: {what}."]
 
 
 def leader(rows: list[Row]) -> str:
@@ -94,7 +112,7 @@ def leader(rows: list[Row]) -> str:
     comparisons = contests(fair, metric)
     level = contenders(fair, metric, comparisons)
     best = level[0]
-    value = f"p99 {metric.text(best)}" if metric is P99 else metric.text(best)
+    value = figure_of(metric, metric.text(best))
     serving = serving_words(rows, fair)
     of_fair = f" of those that {serving.format('')}" if serving else ""
     if len(rows) == 1:
@@ -104,17 +122,21 @@ def leader(rows: list[Row]) -> str:
     hidden = why_hidden(fair, metric)
     if share_one_round(fair) and not hidden:
         second = sorted(fair, key=metric.median, reverse=metric.more_is_better)[1]
-        ratio = format_ratio(metric.median(best) / metric.median(second))
+        if metric.median(best) == metric.median(second):
+            return f"{name(best)} and {name(second)} came out alike in the only round ({value})"
+        ratio = format_ratios(metric.median(best) / metric.median(second))[0]
         where = f"came first in the only round{of_fair}"
         return f"{name(best)} {where} ({value}, {ratio} {as_much(metric)} {name(second)})"
     if len(level) > 1:
         return undecided(level, metric, comparisons, serving.format(""))
     second = tiers(fair, metric, comparisons)[1][0]
-    comparison = comparisons[name(best), name(second)]
-    beside = f"{short_ratio(comparison)} {as_much(metric)} {name(second)}"
-    interval = ratio_interval(comparison.low, comparison.high)
-    sure = "" if math.isinf(comparison.high) else f" [{interval}]"  # else it is said already
-    return f"{name(best)} is fastest{of_fair} ({value}, {beside}{sure})"
+    beside = sure_ratio(comparisons[name(best), name(second)], f"{as_much(metric)} {name(second)}")
+    return f"{name(best)} is fastest{of_fair} ({value}, {beside})"
+
+
+def figure_of(metric: Metric, text: str) -> str:
+    """Return a figure of *metric* with its name, which a rate does without."""
+    return text if metric is THROUGHPUT else f"{metric.name} {text}"
 
 
 def as_much(metric: Metric) -> str:
@@ -130,14 +152,28 @@ def undecided(level: Sequence[Row], metric: Metric, comparisons: Contests, servi
     names = enumerate_names([name(row) for row in level])
     who = f"{names}, which {serving}" if serving else names
     comma = "," if serving else ""
-    known = f"p99 {figures(level, metric)}" if metric is P99 else figures(level, metric)
+    known = figure_of(metric, figures(level, metric))
     best = "faster" if len(level) == 2 else "fastest"
+    cpu = by_cpu(level)
     if why := why_hidden(level, metric) or too_little(level, comparisons):
-        return f"cannot tell which of {who}{comma} is {best}: {why} ({known})"
+        return f"cannot tell which of {who}{comma} is {best}: {why} ({known}){cpu}"
     seen = detectable(level, comparisons)
     if are_close(level, metric):
-        return f"no clear difference between {who} ({known}{seen})"
-    return f"cannot tell which of {who}{comma} is {best} ({known}{seen})"
+        return f"no clear difference between {who} ({known}{seen}){cpu}"
+    return f"cannot tell which of {who}{comma} is {best} ({known}{seen}){cpu}"
+
+
+def by_cpu(level: Sequence[Row]) -> str:
+    """Return, as the end of a sentence, who of *level* surely takes more CPU than whom, if any.
+
+    It is the steadiest figure, and may tell those apart whom nothing else does.
+    """
+    found = tiers(comparable(level, CPU), CPU)
+    if len(found) < 2:
+        return ""
+    least, more = found[0][0], found[1][0]
+    comparison = compare(more, least, CPU)
+    return f", but {name(more)} takes {sure_ratio(comparison, f'the CPU of {name(least)}')}"
 
 
 def control_sentences(found: Sequence[Control]) -> list[str]:
@@ -174,8 +210,8 @@ def flip(workloads: dict[str, list[Row]]) -> list[str]:
     if not found:
         return []
     _, first, second, one, other, ahead, behind = max(found)
-    there = f"under {first} {one} is {format_ratio(ahead)} as fast as {other}"
-    back = f"under {second} {other} is {format_ratio(behind)} as fast as {one}"
+    there = f"under {first} {one} is {format_ratios(ahead)[0]} as fast as {other}"
+    back = f"under {second} {other} is {format_ratios(behind)[0]} as fast as {one}"
     return [f"The ranking flips: {there}, {back}."]
 
 
@@ -197,7 +233,9 @@ def unranked(rows: list[Row]) -> list[str]:
 
 def why_unranked(row: Row) -> str:
     """Return in a word why *row* is not ranked, though it has figures."""
-    return row.judgement if row.judgement in UNRANKED else "only one round counts"
+    if row.judgement in UNRANKED:
+        return row.judgement
+    return "only one round counts" if row.rounds < 2 else "too few responses"
 
 
 def starvation(rows: list[Row], connections: int) -> list[str]:

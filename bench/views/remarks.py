@@ -1,9 +1,11 @@
-"""What stands below a table: the parts of a response time, and what background clients met."""
+"""What stands below a table: parts of a response time, fairness, what background clients met."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from calcbench.bench.analysis.summary import Row, Spread
+from calcbench.bench.analysis.quantiles import are_enough
+from calcbench.bench.analysis.spread import Spread
+from calcbench.bench.analysis.summary import Row
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.evidence import WrkFigures
 from calcbench.bench.schema.plan import Plan
@@ -68,11 +70,13 @@ def schedule_remarks(rows: Sequence[Row], plan: Plan) -> list[str]:
 
 
 def two_quantiles(p50: Spread, p99: Spread) -> str:
-    """Return two quantiles in milliseconds."""
-    return ", ".join(
+    """Return those of two quantiles that are known, in milliseconds."""
+    known = [
         f"{name} {'> ' if one.at_least else ''}{format_number(one.median / 1e6)} ms"
         for name, one in (("p50", p50), ("p99", p99))
-    )
+        if one.rounds
+    ]
+    return ", ".join(known) or "unknown"
 
 
 def background_remarks(measurements: Iterable[Measurement]) -> list[str]:
@@ -102,17 +106,25 @@ def wrk_remarks(measurements: Iterable[Measurement]) -> list[str]:
     """Say what wrk saw of the same server right after each measurement that it was asked about."""
     return [
         f"wrk, after {m.condition.strategy} at {m.condition.connections:,}, round {m.round:,}:"
-        f" {format_rate(seen.per_s)}, {wrk_latencies(seen)}{seen.errors:,} errors;"
+        f" {format_rate(seen.per_s)}, {wrk_latencies(seen, m.elapsed_ns)}{seen.errors:,} errors;"
         f" our driver: {format_rate(m.right_responses * 1e9 / m.elapsed_ns)}"
         for m in measurements
         if (seen := m.evidence.wrk)
     ]
 
 
-def wrk_latencies(seen: WrkFigures) -> str:
-    """Return the quantiles that wrk saw, with a comma behind each; it has none of no response."""
-    quantiles = (("p50", seen.p50_ns), ("p99", seen.p99_ns))
-    return "".join(f"{name} {format_number(ns / 1e6)} ms, " for name, ns in quantiles if ns)
+def wrk_latencies(seen: WrkFigures, elapsed_ns: int) -> str:
+    """Return the quantiles that wrk saw, with a comma behind each.
+
+    It has none of no response, and of few, in about *elapsed_ns*, a p99 says nothing.
+    """
+    count = round(seen.per_s * elapsed_ns / 1e9)
+    quantiles = (("p50", seen.p50_ns, 0.5), ("p99", seen.p99_ns, 0.99))
+    return "".join(
+        f"{name} {format_number(ns / 1e6)} ms, "
+        for name, ns, q in quantiles
+        if ns and are_enough(count, q)
+    )
 
 
 def folded_remark(measurements: Iterable[Measurement]) -> list[str]:
@@ -132,3 +144,23 @@ def printed_remarks(measurements: Iterable[Measurement]) -> list[str]:
             line = measurement.printed.partition("\n")[0]
             first.setdefault(measurement.condition.strategy, line)
     return [f"{strategy} printed: {line}" for strategy, line in first.items()]
+
+
+def fairness(rows: Sequence[Row]) -> list[str]:
+    """Say how evenly the most clients of *rows* were served, and how evenly workers served them."""
+    most = max((row.condition.connections for row in rows if row.status == "ok"), default=0)
+    served = [row for row in rows if row.status == "ok" and row.condition.connections == most]
+    if most < 2:
+        return []
+    found = []
+    for whom, fared in (
+        ("clients", {row.condition.strategy: row.client_fairness for row in served}),
+        ("workers", {row.condition.strategy: row.worker_fairness for row in served}),
+    ):
+        shares = [f"{name} {one.median:.2f}" for name, one in fared.items() if one.rounds]
+        if shares:
+            found.append(
+                f"fairness over {whom} at {most:,} (Jain's index; 1: all got the same):"
+                f" {', '.join(shares)}"
+            )
+    return found

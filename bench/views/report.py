@@ -10,7 +10,7 @@ from calcbench.bench.analysis.summary import Summary
 from calcbench.bench.schema.result import Run
 from calcbench.bench.system.files import make_folder, whole_file
 from calcbench.bench.system.terminal import echo, printable_record
-from calcbench.bench.units import format_ns, format_rate
+from calcbench.bench.units import format_ns, format_rate, format_share
 from calcbench.bench.views.conclusions import verdict
 from calcbench.bench.views.export import ranking_as_json, to_csv, to_json
 from calcbench.bench.views.table import print_table
@@ -89,7 +89,7 @@ def reference(run: "Run") -> str:
         f"{format_rate(ways[way].ceiling_per_s)} ({way}, {format_ns(ways[way].cost_ns)} each)"
         for way in used
     )
-    return f"at most {can} on one core; it was at most {max(near):.0%} busy"
+    return f"at most {can} on one core; it was at most {format_share(max(near))} busy"
 
 
 def note(run: Run) -> str:

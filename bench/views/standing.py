@@ -7,11 +7,12 @@ import itertools
 import math
 from collections.abc import Sequence
 
-from calcbench.bench.analysis.inference import LEAST_ROUNDS, Comparison
+from calcbench.bench.analysis.inference import Comparison
+from calcbench.bench.analysis.intervals import LEAST_ROUNDS
 from calcbench.bench.analysis.metrics import Metric
 from calcbench.bench.analysis.ranking import Contests, rounds_to_tell
 from calcbench.bench.analysis.summary import Row
-from calcbench.bench.units import format_number, format_ratio
+from calcbench.bench.units import format_number, format_ratios
 from calcbench.bench.views.wording import plural
 
 USELESS = 20.0  # a difference that large needs no test
@@ -105,38 +106,33 @@ def detectable(rows: Sequence[Row], comparisons: Contests) -> str:
     """Say how large a difference between *rows* had to be to be seen, where that is known."""
     pairs = among(rows, comparisons)
     most = max(one.detectable for one in pairs)
-    if not math.isfinite(most):
+    if not math.isfinite(most) or most <= 1:
         return ""
     rounds, needed = min(one.rounds for one in pairs), rounds_to_tell(rows)
     more = f"; {needed} rounds or more would tell more" if rounds < needed else ""
     if most > USELESS:
         return f"; {rounds} rounds as noisy as these would show hardly any difference{more}"
-    return f"; {rounds} rounds would show a difference of {fine_ratio(most)} or more{more}"
+    return f"; {rounds} rounds would show a difference of {format_ratios(most)[0]} or more{more}"
 
 
-def sure_ratio(comparison: Comparison) -> str:
-    """Return the ratio that *comparison* holds and its interval: ``2.1x [1.9x to 2.3x]``."""
-    return f"{short_ratio(comparison)} [{ratio_interval(comparison.low, comparison.high)}]"
+def sure_ratio(comparison: Comparison, what: str = "") -> str:
+    """Return the ratio that *comparison* holds, of *what*, and its interval, rounded alike.
 
-
-def short_ratio(comparison: Comparison) -> str:
-    """Return the ratio that *comparison* holds: ``2.1x``, or ``at least 1.9x``."""
-    if math.isinf(comparison.high) and comparison.low > 1:
-        return f"at least {fine_ratio(comparison.low)}"
-    ratio = comparison.ratio
-    return format_ratio(ratio) if ratio >= 1 else fine_ratio(ratio)
-
-
-def ratio_interval(low: float, high: float) -> str:
-    """Return an interval of ratios in words: ``1.9x to 2.3x``, ``1.9x or more``."""
+    ``2.1x [1.9x to 2.3x]``, ``2.1x as many as fork [1.9x or more]``; and ``at least 1.9x as many as
+    fork`` where one end is all that is known.
+    """
+    low, high = comparison.low, comparison.high
+    if math.isinf(high) and low > 1:
+        return f"at least {format_ratios(low)[0]}{what and ' '}{what}"
+    if low == 0 and high < 1:
+        return f"at most {format_ratios(high)[0]}{what and ' '}{what}"
     below, above = low < 1 / LARGEST, high > LARGEST
+    known = [*([] if below else [low]), *([] if above else [high])]
+    ratio, *ends = format_ratios(comparison.ratio, *known)
     if below and above:
-        return "any ratio is possible"
-    if above:
-        return f"{fine_ratio(low)} or more"
-    return f"{fine_ratio(high)} or less" if below else f"{fine_ratio(low)} to {fine_ratio(high)}"
-
-
-def fine_ratio(ratio: float) -> str:
-    """Return *ratio* with two decimals where it is near 1: ``0.98x``, ``1.25x``, ``3.1x``."""
-    return f"{ratio:.2f}x" if ratio < 2 else format_ratio(ratio)
+        interval = "any ratio is possible"
+    elif above or below:
+        interval = f"{ends[0]} or {'more' if above else 'less'}"
+    else:
+        interval = " to ".join(ends)
+    return f"{ratio}{what and ' '}{what} [{interval}]"

@@ -5,21 +5,23 @@ number of clients. Figures are medians of the rounds; ``±`` is the 95 % interva
 Between strategies of one tier no difference could be measured.
 """
 
+import functools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
 from calcbench.bench.analysis.bounded import REACH
-from calcbench.bench.analysis.metrics import P50, P99
+from calcbench.bench.analysis.metrics import CPU, P50, P99, Metric
 from calcbench.bench.analysis.ranking import leading, numbered_tiers, rankable, tier_numbers
-from calcbench.bench.analysis.summary import Row, Spread, Summary
+from calcbench.bench.analysis.spread import Spread
+from calcbench.bench.analysis.summary import Row, Summary
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.result import Run
 from calcbench.bench.system.terminal import console, echo, one_line, painted
-from calcbench.bench.units import format_number
-from calcbench.bench.views.captions import doubts, failure_notes
-from calcbench.bench.views.remarks import remarks
+from calcbench.bench.units import format_number, format_share
+from calcbench.bench.views.captions import doubts, failure_notes, unknown_notes
+from calcbench.bench.views.remarks import fairness, remarks
 from calcbench.bench.views.standing import are_close, figures, why_hidden
 from calcbench.bench.views.text_table import aligned, places_of
 from calcbench.bench.views.wording import (
@@ -47,6 +49,7 @@ class Section:
     notes: list[str]
 
 
+CPU_TIER = "CPU tier"
 HEADINGS = (
     "clients",
     "strategy",
@@ -56,6 +59,7 @@ HEADINGS = (
     "p50 ms",
     "p99 ms",
     "CPU µs/req",
+    CPU_TIER,
     "served",
     "errors",
 )
@@ -68,6 +72,10 @@ LEGEND = (
 BOUND_LEGEND = (
     ">: longer than that, and nobody knows how much: so many requests got no right response"
 )
+CPU_LEGEND = (
+    "CPU tier: the same by the CPU time for each response, the least first; left out where the"
+    " terminal is too narrow"
+)
 NO_TIER_LEGEND = (
     "–: not ranked, because only one round counts, nobody answers nearly every request, or a mark"
     " says why"
@@ -75,22 +83,29 @@ NO_TIER_LEGEND = (
 AGAIN_LEGEND = "A/A: the same strategy measured once more, a control that shows what chance does"
 CONTROL = "A/A"  # in place of a tier
 NO_TIER = "–"
+LEAST_SHARE = 1e-4  # of a median, that its interval is wide: rounds that agree are still rounds
 LEFT = ("strategy",)  # columns of words; all others hold figures and end at the right
 
 
 def sections(summary: Summary, run: Run) -> list[Section]:
     """Return the tables of *summary*, in the order of its plan."""
     found = []
-    shown_tiers = show_tiers(summary.rows)
+    shown_tiers, cpu_tiers = show_tiers(summary.rows), tier_numbers(summary.rows, CPU)
     lost = {one.condition for one in run.measurements if one.evidence.lost}
     lost -= {one.condition for one in run.measurements if not one.evidence.lost}
     for rows in panels(summary.rows).values():
-        shown = sorted(rows, key=rank)
+        shown = sorted(rows, key=functools.partial(rank, metric=leading(rows)))
         cells = [
-            cells_of_row(row, shown_tiers[row.condition], lost=row.condition in lost)
+            cells_of_row(
+                row,
+                shown_tiers[row.condition],
+                cpu_tiers.get(row.condition),
+                lost=row.condition in lost,
+            )
             for row in shown
         ]
-        below = [*failure_notes(rows), *marks(doubts(rows)), *wide_tiers(rows)]
+        below = [*failure_notes(rows), *unknown_notes(rows, (P50, P99)), *marks(doubts(rows))]
+        below += wide_tiers(rows)
         below += [*remarks(shown, run), *fairness(rows)]
         found.append(Section(panel_heading(rows[0].condition, run.plan), shown, cells, below))
     return found
@@ -111,38 +126,18 @@ def wide_tiers(rows: Sequence[Row]) -> list[str]:
     return found
 
 
-def rank(row: Row) -> tuple[int, int, float]:
-    """Return what sorts rows by clients, and then the best first, failures last.
+def rank(row: Row, metric: Metric) -> tuple[int, int, bool, float]:
+    """Return what sorts rows by clients, and then the best by *metric* first, failures last.
 
     Who fails too many requests comes before those only who serve nobody.
     """
-    best = row.p99_ns.median if row.offered_per_s else -row.throughput.median
+    best = -metric.median(row) if metric.more_is_better else metric.median(row)
     short = 3 if row.status != "ok" else 2 if row.serves_nobody else int(row.fails)
-    return row.condition.connections, short, best
+    return row.condition.connections, short, not metric.known(row), best
 
 
-def fairness(rows: Sequence[Row]) -> list[str]:
-    """Say how evenly the most clients of *rows* were served, and how evenly workers served them."""
-    most = max((row.condition.connections for row in rows if row.status == "ok"), default=0)
-    served = [row for row in rows if row.status == "ok" and row.condition.connections == most]
-    if most < 2:
-        return []
-    found = []
-    for whom, fared in (
-        ("clients", {row.condition.strategy: row.client_fairness for row in served}),
-        ("workers", {row.condition.strategy: row.worker_fairness for row in served}),
-    ):
-        shares = [f"{name} {one.median:.2f}" for name, one in fared.items() if one.rounds]
-        if shares:
-            found.append(
-                f"fairness over {whom} at {most:,} (Jain's index; 1: all got the same):"
-                f" {', '.join(shares)}"
-            )
-    return found
-
-
-def cells_of_row(row: Row, tier: str, *, lost: bool) -> list[str]:
-    """Return the cells of *row*, with what stands for its *tier*.
+def cells_of_row(row: Row, tier: str, cpu_tier: int | None, *, lost: bool) -> list[str]:
+    """Return the cells of *row*, with what stands for its *tier*, and its *cpu_tier*, if any.
 
     It is *lost* where no load could be made, as when the driver was killed.
     """
@@ -153,9 +148,10 @@ def cells_of_row(row: Row, tier: str, *, lost: bool) -> list[str]:
         *start,
         mark(row) + format_number(float(row.throughput.median)),
         show_spread(row.throughput, row.edge_ratio),
-        show_time(row.p50_ns),
-        show_time(row.p99_ns),
+        show_median(row.p50_ns, 1e-6),
+        show_median(row.p99_ns, 1e-6),
         show_median(row.cpu_us_per_request),
+        str(cpu_tier or ""),
         served(row),
         percent_of(row.all_outcomes.failed_ratio) if row.all_outcomes.failed else "0",
     ]
@@ -183,15 +179,13 @@ def show_tiers(rows: Sequence[Row]) -> dict[Condition, str]:
     return {row.condition: show(row) for row in rows}
 
 
-def show_median(spread: Spread) -> str:
-    """Return the median, or nothing where there is none: somebody else's server is not watched."""
-    return format_number(float(spread.median)) if spread.rounds else ""
+def show_median(spread: Spread, scale: float = 1.0) -> str:
+    """Return the median times *scale*, as a bound where it is one, or nothing where there is none.
 
-
-def show_time(spread: Spread) -> str:
-    """Return the median in milliseconds, as a bound where it is one, or nothing without any."""
+    Somebody else's server is not watched, and a few responses have no p99.
+    """
     bound = "> " if spread.at_least else ""
-    return bound + format_number(spread.median / 1e6) if spread.rounds else ""
+    return bound + format_number(float(spread.median * scale)) if spread.rounds else ""
 
 
 def show_spread(spread: Spread, edge_ratio: float = 0) -> str:
@@ -203,7 +197,7 @@ def show_spread(spread: Spread, edge_ratio: float = 0) -> str:
         return ""
     low, high = spread.interval
     furthest = max(spread.median - low, high - spread.median) / spread.median + REACH * edge_ratio
-    return f"{furthest:.0%}" if furthest < 0.995 else ">99%"
+    return format_share(max(furthest, LEAST_SHARE)) if furthest < 0.995 else ">99%"
 
 
 def print_table(summary: Summary, run: Run, file: TextIO | None) -> None:
@@ -233,11 +227,13 @@ def legends(shown: Sequence[Section]) -> list[str]:
     """Return what the columns of the tables that are *shown* mean."""
     if not shown:
         return []
-    signs = {cells[HEADINGS.index("tier")] for section in shown for cells in section.rows}
+    rows = [dict(zip(HEADINGS, cells, strict=False)) for section in shown for cells in section.rows]
+    signs = {cells["tier"] for cells in rows}
+    by_cpu = [CPU_LEGEND] if any(cells.get(CPU_TIER) for cells in rows) else []
     beside = ((NO_TIER, NO_TIER_LEGEND), (CONTROL, AGAIN_LEGEND))
-    found = [LEGEND, *(legend for sign, legend in beside if sign in signs)]
-    rows = [row for section in shown for row in section.sources]
-    if any(metric.is_bound(row) for row in rows for metric in (P50, P99)):
+    found = [LEGEND, *by_cpu, *(legend for sign, legend in beside if sign in signs)]
+    sources = [row for section in shown for row in section.sources]
+    if any(metric.is_bound(row) for row in sources for metric in (P50, P99)):
         found.append(BOUND_LEGEND)
     return found
 
@@ -271,15 +267,17 @@ def print_colourful(summary: Summary, run: Run, file: TextIO) -> None:
 def colourful(section: Section, *, narrow: bool = False) -> "Table":
     """Return *section* as a table of rich, with a gap between the numbers of clients.
 
-    A *narrow* one has one space between columns, and breaks long names.
+    A *narrow* one has one space between columns, breaks long names, and has no tiers by CPU.
     """
     from rich import box
     from rich.table import Table
 
     padding = (0, 0 if narrow else 1, 0, 0)  # beside the space that stands for a line
     table = Table(box=box.SIMPLE_HEAD, padding=padding, show_edge=False, pad_edge=False)
-    for title in HEADINGS:
-        lines = title.replace("/req", "\n/req")  # in two lines: it must fit in 80 columns
+    titles = [title for title in HEADINGS if not (narrow and title == CPU_TIER)]
+    for title in titles:
+        # In two lines: it must fit in 80 columns.
+        lines = title.replace("/req", "\n/req").replace(CPU_TIER, "CPU\ntier")
         if title in LEFT:
             table.add_column(lines, overflow="fold", min_width=10)
         else:
@@ -291,13 +289,18 @@ def colourful(section: Section, *, narrow: bool = False) -> "Table":
         shown = [
             "\n".join(break_name(one_line(cell))) if narrow else one_line(cell) for cell in cells
         ]
-        table.add_row(*paint(row, shown, repeated=cells[0] == last))
+        painted_cells = paint(row, shown, repeated=cells[0] == last)
+        table.add_row(*(painted_cells[title] for title in titles))
         last = cells[0]
     return table
 
 
-def paint(row: Row, cells: Sequence[str], *, repeated: bool) -> Iterator["Text"]:
-    """Yield *cells* with what a reader must not miss in colour; *repeated* clients are dim."""
+def paint(row: Row, cells: Sequence[str], *, repeated: bool) -> dict[str, "Text"]:
+    """Return *cells*, by heading, with what a reader must not miss in colour.
+
+    *Repeated* clients are dim.
+    """
+    found = {}
     for title, cell in zip(HEADINGS, cells, strict=True):
         style = ""
         if title == "clients" and repeated:
@@ -308,4 +311,5 @@ def paint(row: Row, cells: Sequence[str], *, repeated: bool) -> Iterator["Text"]
             style = "yellow"
         elif title == "errors" and row.all_outcomes.failed:
             style = "red"
-        yield painted(cell, style)
+        found[title] = painted(cell, style)
+    return found

@@ -9,6 +9,7 @@ from calcbench.bench.schema.condition import Condition, group_by
 from calcbench.bench.schema.judgements import CONTENDED, DRIVER_BOUND, SILENT, UNSTEADY
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, Plan
+from calcbench.bench.units import format_number, format_rate
 
 NAME_LENGTH = 22  # characters of a strategy's name in one line
 NO_BREAK = "\u00a0"  # a space at which a line does not end
@@ -54,6 +55,15 @@ def panel_heading(condition: Condition, plan: Plan) -> str:
     if len(plan.reuses) > 1:
         return f"{condition.workload}, {REUSE[condition.reuse]}"
     return about(condition.workload)
+
+
+def load_in_words(rows: Iterable[Row], connections: int) -> str:
+    """Say what load *rows* had at so many *connections*, of which an open loop may use fewer."""
+    clients = f"{format_number(connections)} {plural(connections, 'connection')}"
+    rates = sorted({row.offered_per_s for row in rows if row.offered_per_s})
+    if not rates:
+        return clients
+    return f"{' and '.join(map(format_rate, rates))} over at most {clients}"
 
 
 def mark(row: Row) -> str:
