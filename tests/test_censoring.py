@@ -43,7 +43,8 @@ from calcbench.bench.loadgen.driver.client import CLOSING, PAUSING, READING
 from calcbench.bench.loadgen.driver.loop import Loop
 from calcbench.bench.loadgen.driver.recorder import Recorder
 from calcbench.bench.loadgen.spec import LoadSpec
-from calcbench.bench.runner.knee import NOT_KEPT, judge_try, parse_objective
+from calcbench.bench.runner.knee import parse_objective
+from calcbench.bench.runner.knee_try import NOT_KEPT, judge_try
 from calcbench.bench.schema.histogram import Histograms
 from calcbench.bench.schema.outcomes import HTTP_ERROR, OK, RESET, TIMED_OUT, Outcomes
 from calcbench.bench.schema.plan import Plan
@@ -57,8 +58,9 @@ from calcbench.bench.views.conclusions import verdict
 from calcbench.bench.views.export import to_csv, to_json
 from calcbench.bench.views.gate import judged_lines
 from calcbench.bench.views.hdr_export import export
+from calcbench.bench.views.legend import BOUND_LEGEND
 from calcbench.bench.views.markers import values_of
-from calcbench.bench.views.table import BOUND_LEGEND, plain_lines
+from calcbench.bench.views.table import plain_lines
 from calcbench.bench.views.wording import describe_failures, percent_of
 from calcbench.core.errors import CalcbenchError, UsageError
 
@@ -249,7 +251,8 @@ def test_counts_who_waited_in_vain(
     p99: Reading,
     folded: bool,
 ) -> None:
-    measurement = measured(tmp_path, 1, took, in_flight, folded=folded)
+    thrice = took * 3, in_flight * 3  # as many as a p99 takes
+    measurement = measured(tmp_path, 1, *thrice, folded=folded)
     row = summarise_condition(POINT, [measurement], tmp_path)
 
     assert row.p50_ns.median == pytest.approx(p50.value, rel=1e-3)

@@ -250,7 +250,7 @@ def test_gives_equals_of_the_only_round_no_order() -> None:
 def test_does_not_say_of_clients_that_got_errors_that_they_got_no_response() -> None:
     wrong = row("a", 100, 110, served=8, outcomes=Outcomes(ok=9, http_error=90))
 
-    assert judge(wrong).endswith("Of 32 clients a served 8; the others got no right response.")
+    assert " Of 32 clients a served 8; the others got no right response. Failed: " in judge(wrong)
 
 
 def test_compares_nothing_with_nothing() -> None:

@@ -12,20 +12,16 @@ import pytest
 from calcbench.bench.analysis.thresholds import Threshold
 from calcbench.bench.cli import main as cli
 from calcbench.bench.runner.knee import (
-    KEPT,
-    NOT_KEPT,
-    UNKNOWN,
     Knee,
-    Try,
     axes_in_words,
     exit_status_of_search,
     find_knees,
-    judge_try,
     knee_lines,
     parse_objective,
     search,
     warmup_of,
 )
+from calcbench.bench.runner.knee_try import KEPT, NOT_KEPT, UNKNOWN, Try, judge_try
 from calcbench.bench.runner.subject import LoadError, Setup, Subject, failed
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.evidence import Evidence

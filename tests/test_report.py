@@ -15,6 +15,7 @@ from calcbench.bench.analysis.summary import SUMMARY_VERSION, Summary
 from calcbench.bench.cli import doctor
 from calcbench.bench.cli.main import main
 from calcbench.bench.runner import knee, launched
+from calcbench.bench.runner.knee_try import KEPT, Try
 from calcbench.bench.runner.subject import Setup
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.reader import read_run
@@ -162,7 +163,7 @@ def test_says_where_the_result_is_of_what_ended_early(
         return make_measurement(condition, number, offered_per_s=setup.plan.rate or 0.0)
 
     # A try of which all samples are missing would end the search by itself.
-    monkeypatch.setattr(knee, "judge_try", lambda *_: knee.Try(1, knee.KEPT, ""))
+    monkeypatch.setattr(knee, "judge_try", lambda *_: Try(1, KEPT, ""))
     monkeypatch.setattr(launched, "measure", measure_with(measure))
     monkeypatch.setattr(doctor, "prepare_race", lambda *_, **__: None)
     status, stdout, stderr = call(*RUN[:3], *words, "--out", tmp_path)

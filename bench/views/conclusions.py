@@ -5,6 +5,7 @@ apart.
 """
 
 import itertools
+import math
 from collections.abc import Iterable, Sequence
 
 from calcbench.bench.analysis.inference import Comparison
@@ -180,18 +181,26 @@ def control_sentences(found: Sequence[Control]) -> list[str]:
     """Return a sentence on what the A/A controls *found*, if there were any."""
     if not found:
         return []
-    known = [control for control in found if not control.comparison.too_few]
-    few = [control for control in found if control.comparison.too_few]
+    known = [control for control in found if not why_untold(control.comparison)]
+    untold = [control for control in found if why_untold(control.comparison)]
     sentences = []
     who = f"A/A control, {found[0].condition.strategy} against itself"
     if known:
         parts = [f"{one.condition.workload} {sure_ratio(one.comparison)}" for one in known]
         differs = any(control.comparison.clear for control in known)
         sentences.append(f"{who}: {'; '.join(parts)}" + (DIFFERS if differs else ALIKE))
-    if few:
-        parts = [f"{one.condition.workload}, {few_rounds(one.comparison.rounds)}" for one in few]
+    if untold:
+        parts = [f"{one.condition.workload}, {why_untold(one.comparison)}" for one in untold]
         sentences.append(f"{who}: cannot tell under {'; '.join(parts)}.")
     return sentences
+
+
+def why_untold(control: Comparison) -> str:
+    """Say why a comparison of a strategy with itself tells nothing, or nothing."""
+    if control.too_few:
+        return few_rounds(control.rounds)
+    unbounded = control.low == 0 and math.isinf(control.high)
+    return "only lower bounds are known" if unbounded else ""
 
 
 def flip(workloads: dict[str, list[Row]]) -> list[str]:

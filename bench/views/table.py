@@ -21,6 +21,7 @@ from calcbench.bench.schema.result import Run
 from calcbench.bench.system.terminal import console, echo, one_line, painted
 from calcbench.bench.units import format_number, format_share
 from calcbench.bench.views.captions import doubts, failure_notes, unknown_notes
+from calcbench.bench.views.legend import CONTROL, NO_TIER, legends
 from calcbench.bench.views.remarks import fairness, remarks
 from calcbench.bench.views.standing import are_close, figures, why_hidden
 from calcbench.bench.views.text_table import aligned, places_of
@@ -63,26 +64,6 @@ HEADINGS = (
     "served",
     "errors",
 )
-LEGEND = (
-    "all figures: medians of the rounds; req/s: right responses per second; ±: 95% interval of the"
-    " median; served: clients that got a right response; errors: share of the requests that failed;"
-    " tier: each is measurably better than the next; same tier: no measurable difference; those"
-    " that leave clients, or too many requests, without a right response come behind all others"
-)
-BOUND_LEGEND = (
-    ">: longer than that, and nobody knows how much: so many requests got no right response"
-)
-CPU_LEGEND = (
-    "CPU tier: the same by the CPU time for each response, the least first; left out where the"
-    " terminal is too narrow"
-)
-NO_TIER_LEGEND = (
-    "–: not ranked, because only one round counts, nobody answers nearly every request, or a mark"
-    " says why"
-)
-AGAIN_LEGEND = "A/A: the same strategy measured once more, a control that shows what chance does"
-CONTROL = "A/A"  # in place of a tier
-NO_TIER = "–"
 LEAST_SHARE = 1e-4  # of a median, that its interval is wide: rounds that agree are still rounds
 LEFT = ("strategy",)  # columns of words; all others hold figures and end at the right
 
@@ -220,22 +201,15 @@ def plain_lines(summary: Summary, run: Run) -> Iterator[str]:
         yield from aligned([HEADINGS, *section.rows], places_of(HEADINGS, *LEFT))
         yield from section.notes
         yield ""
-    yield from legends(shown)
+    yield from legends_of(shown)
 
 
-def legends(shown: Sequence[Section]) -> list[str]:
+def legends_of(shown: Sequence[Section]) -> list[str]:
     """Return what the columns of the tables that are *shown* mean."""
-    if not shown:
-        return []
-    rows = [dict(zip(HEADINGS, cells, strict=False)) for section in shown for cells in section.rows]
-    signs = {cells["tier"] for cells in rows}
-    by_cpu = [CPU_LEGEND] if any(cells.get(CPU_TIER) for cells in rows) else []
-    beside = ((NO_TIER, NO_TIER_LEGEND), (CONTROL, AGAIN_LEGEND))
-    found = [LEGEND, *by_cpu, *(legend for sign, legend in beside if sign in signs)]
+    cells = [dict(zip(HEADINGS, row, strict=True)) for section in shown for row in section.rows]
     sources = [row for section in shown for row in section.sources]
-    if any(metric.is_bound(row) for row in sources for metric in (P50, P99)):
-        found.append(BOUND_LEGEND)
-    return found
+    by_cpu = any(row[CPU_TIER] for row in cells)
+    return legends({row["tier"] for row in cells}, sources, by_cpu=by_cpu) if shown else []
 
 
 def partial_note(run: Run) -> str:
@@ -260,7 +234,7 @@ def print_colourful(summary: Summary, run: Run, file: TextIO) -> None:
         for note in section.notes:
             drawing.print(painted(note, "yellow"))
         drawing.print()
-    for legend in legends(shown):
+    for legend in legends_of(shown):
         drawing.print(painted(legend, "dim"))
 
 
