@@ -193,7 +193,7 @@ def test_draws_no_quantile_that_is_not_known(connections: tuple[int, ...]) -> No
     found = [text.get_text().replace("\n", " ") for text in figure.texts]
 
     assert list(add.lines) == []
-    assert len({line.get_color() for line in wait.lines}) == 1
+    assert len({line.get_markeredgecolor() for line in wait.lines}) == 1
     assert "too few responses for p99, which takes 299 in each round" in found
     assert any(text.startswith("Too few responses for p99, which takes 299") for text in found)
 

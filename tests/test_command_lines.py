@@ -181,6 +181,8 @@ TYPED = {
     "--join": "--join 2",
     "--drivers": "--drivers 2",
     "--host": "--host 192.0.2.7",
+    "--fail-if": "--fail-if p99>20ms",
+    "--most-failures": "--most-failures 2%",
     "--slo": "--slo p99<20ms",
     "--arrivals": "--arrivals poisson",
     "--master-port": "--master-port 5600",
