@@ -42,7 +42,8 @@ freedoms = st.floats(1, 5_000)
 
 @given(freedoms, st.floats(-1e6, 1e6))
 def test_agrees_on_student_s_tail(freedom: float, t: float) -> None:
-    assert tail(freedom, t) == pytest.approx(special.stdtr(freedom, -t), rel=1e-9, abs=1e-290)
+    least = 1e-8 if abs(t) < 1e-6 else 1e-290  # scipy loses digits of a small t beside 1
+    assert tail(freedom, t) == pytest.approx(special.stdtr(freedom, -t), rel=1e-9, abs=least)
 
 
 @given(freedoms, st.floats(1e-7, 1 - 1e-7))
