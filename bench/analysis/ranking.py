@@ -213,7 +213,7 @@ def numbered_tiers(
         for group in groups(rows)
         for by in (metric or leading(group),)
         if (first := comparable(group, by))
-        for number, tier in enumerate([*tiers(first, by), *([] if metric else behind(group))], 1)
+        for number, tier in enumerate(tiers(first, by) + ([] if metric else behind(group)), 1)
         if tier[0].rounds > 1  # as all of a group have, or none (see rankable)
     ]
 
