@@ -3,10 +3,13 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from calcbench.bench.analysis.summary import Row, spread
+from calcbench.bench.analysis.quantiles import Reading
+from calcbench.bench.analysis.spread import spread
+from calcbench.bench.analysis.summary import Row
 from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.schema.calibration import Calibration, Lateness, WayCalibration
 from calcbench.bench.schema.condition import Condition
+from calcbench.bench.schema.judgements import DRIVER_BOUND
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, Plan
 from calcbench.bench.schema.result import Measurement, Run
@@ -95,12 +98,17 @@ def make_calibration(**more: Any) -> Calibration:
 def make_row(condition: Condition, rates: Iterable[float], **more: Any) -> Row:
     """Return a row whose rounds had these *rates*, and in which every client was served."""
     rates = tuple(rates)
+    counted = more.get("counted", tuple(range(1, len(rates) + 1)))
+    limited = more.get("limited", counted if more.get("judgement") == DRIVER_BOUND else ())
+    bounds = [Reading(rate, at in limited) for at, rate in zip(counted, rates, strict=False)]
     usual: dict[str, Any] = {
         "status": "ok",
         "rounds": len(rates),
-        "counted": tuple(range(1, len(rates) + 1)),
-        "throughput": spread(rates),
+        "counted": counted,
+        "limited": limited,
+        "throughput": spread(bounds),
         "clients_served": condition.connections,
+        "all_outcomes": more.get("outcomes", Outcomes()),
     }
     return Row(condition, **(usual | more))
 

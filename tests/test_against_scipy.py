@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import optimize, special, stats
 
-from calcbench.bench.analysis.inference import RESAMPLES, median_interval
+from calcbench.bench.analysis.inference import median_interval
 from calcbench.bench.analysis.rank_tests import rank_sum_p_of_many, theil_slope
 from calcbench.bench.analysis.scaling import fit, law
 from calcbench.bench.analysis.student import quantile, tail
@@ -42,7 +42,8 @@ freedoms = st.floats(1, 5_000)
 
 @given(freedoms, st.floats(-1e6, 1e6))
 def test_agrees_on_student_s_tail(freedom: float, t: float) -> None:
-    assert tail(freedom, t) == pytest.approx(special.stdtr(freedom, -t), rel=1e-9, abs=1e-290)
+    least = 1e-8 if abs(t) < 1e-6 else 1e-290  # scipy loses digits of a small t beside 1
+    assert tail(freedom, t) == pytest.approx(special.stdtr(freedom, -t), rel=1e-9, abs=least)
 
 
 @given(freedoms, st.floats(1e-7, 1 - 1e-7))
@@ -83,20 +84,16 @@ def test_agrees_on_theil_s_slope(measured: list[float], chance: float) -> None:
     assert found == pytest.approx((expected.slope, expected.low_slope, expected.high_slope))
 
 
-@given(st.lists(st.floats(1, 1e6), min_size=3, max_size=20))
-def test_agrees_on_the_interval_of_a_median(measured: list[float]) -> None:
+@given(st.lists(st.floats(1, 1e6), min_size=6, max_size=40))
+def test_keeps_the_interval_of_a_median_within_that_without_interpolation(
+    measured: list[float],
+) -> None:
+    """Order statistics alone cover at least 95 %; between two of them lie 95 % more nearly."""
     interval = median_interval(measured)
     assert interval
-    if min(measured) == max(measured):
-        return
-    logs, generator = np.log(np.sort(measured)), np.random.default_rng(len(measured))
-    drawn = stats.bootstrap(
-        (logs,), np.median, n_resamples=RESAMPLES, method="percentile", rng=generator
-    )
-    reach = special.stdtrit(len(measured) - 1, 0.975) * drawn.standard_error
-    middle = float(np.median(logs))
+    outer = stats.quantile_test(measured, p=0.5).confidence_interval(0.95)
 
-    assert np.log(interval) == pytest.approx([middle - reach, middle + reach], rel=1e-9, abs=1e-9)
+    assert outer.low * (1 - 1e-9) <= interval[0] <= interval[1] <= outer.high * (1 + 1e-9)
 
 
 @given(st.lists(values, max_size=30))

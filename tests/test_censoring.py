@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from truth import requests, response_to, truth
 
-from calcbench.bench.analysis.censoring import one_sided
+from calcbench.bench.analysis.bounded import one_sided
 from calcbench.bench.analysis.compare import (
     Change,
     Pair,
@@ -27,16 +27,11 @@ from calcbench.bench.analysis.compare import (
     judge_rows,
 )
 from calcbench.bench.analysis.inference import Comparison
-from calcbench.bench.analysis.metrics import P99, THROUGHPUT
+from calcbench.bench.analysis.metrics import CPU, P99, THROUGHPUT, Metric
 from calcbench.bench.analysis.quantiles import Reading, Waits, quantile
-from calcbench.bench.analysis.summary import (
-    Row,
-    Spread,
-    Summary,
-    spread,
-    summarise,
-    summarise_condition,
-)
+from calcbench.bench.analysis.ranking import contests, tier_numbers
+from calcbench.bench.analysis.spread import Spread, spread
+from calcbench.bench.analysis.summary import Row, Summary, summarise, summarise_condition
 from calcbench.bench.analysis.thresholds import (
     BROKEN,
     CANNOT_TELL,
@@ -64,8 +59,10 @@ from calcbench.bench.views.conclusions import verdict
 from calcbench.bench.views.export import to_csv, to_json
 from calcbench.bench.views.gate import judged_lines
 from calcbench.bench.views.hdr_export import export
+from calcbench.bench.views.legend import BOUND_LEGEND
 from calcbench.bench.views.markers import values_of
-from calcbench.bench.views.table import BOUND_LEGEND, plain_lines
+from calcbench.bench.views.standing import sure_ratio, why_hidden
+from calcbench.bench.views.table import plain_lines
 from calcbench.bench.views.wording import describe_failures, percent_of
 from calcbench.core.errors import CalcbenchError, UsageError
 
@@ -256,7 +253,8 @@ def test_counts_who_waited_in_vain(
     p99: Reading,
     folded: bool,
 ) -> None:
-    measurement = measured(tmp_path, 1, took, in_flight, folded=folded)
+    thrice = took * 3, in_flight * 3  # as many as a p99 takes
+    measurement = measured(tmp_path, 1, *thrice, folded=folded)
     row = summarise_condition(POINT, [measurement], tmp_path)
 
     assert row.p50_ns.median == pytest.approx(p50.value, rel=1e-3)
@@ -332,7 +330,7 @@ BOUNDED, FAST = a_row(*[BOUND] * 8), a_row(*np.linspace(1.8, 1.9, 8).tolist())
         (Row(POINT, "failed", all_outcomes=Outcomes(ok=1, reset=9)), "errors>1%", BROKEN),
         (Row(POINT, "failed", all_outcomes=Outcomes(ok=1)), "errors>1%", CANNOT_TELL),
         (Row(POINT, "failed"), "errors>1%", CANNOT_TELL),
-        (dataclasses.replace(BOUNDED, judgement="driver-bound"), "p99>50ms", CANNOT_TELL),
+        (dataclasses.replace(BOUNDED, limited=BOUNDED.counted), "p99>50ms", CANNOT_TELL),
     ],
 )
 def test_judges_thresholds_of_what_nobody_saw_the_end_of(row: Row, limit: str, right: int) -> None:
@@ -491,6 +489,7 @@ def test_a_run_exits_with_what_comes_of_its_limits(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], limits: tuple[str, ...], right: int
 ) -> None:
     words = ["--connections", "2", "--duration", "0.3", "--warmup", "0", "--timeout", "50ms"]
+    words += ["--most-failures", "100%"]
     for limit in limits:
         words += ["--fail-if", limit.replace("1min", "60s")]
     with truth(fall_silent) as port:
@@ -511,3 +510,79 @@ def test_a_search_has_no_limits_but_its_own() -> None:
             ["run", "--find-knee", "--slo", "p99<20ms", "--fail-if", "errors>0"],
             standalone_mode=False,
         )
+
+
+def test_judges_the_share_that_failed_by_the_limit_that_asks_for_it() -> None:
+    """That too many failed by --most-failures forbids to hold the rest, and not this."""
+    some = a_row(1, 1, 1, outcomes=Outcomes(ok=96, timed_out=4), fails=True)
+
+    assert judge_row(parse_threshold("errors>5%"), some, "").status == HELD
+    assert judge_row(parse_threshold("errors>3%"), some, "").status == BROKEN
+    assert judge_row(parse_threshold("p99>50ms"), some, "").status == CANNOT_TELL
+
+
+def test_compares_a_rate_that_the_driver_limited_as_a_bound() -> None:
+    """Of its latency nothing is known, and all of its CPU."""
+    slow, fast = (
+        make_row(
+            POINT,
+            [rate + place for place in range(8)],
+            p99_ns=spread(MS + place for place in range(8)),
+            cpu_us_per_request=spread(cpu + place / 100 for place in range(8)),
+            **more,
+        )
+        for rate, cpu, more in ((1_000, 20, {}), (5_000, 30, {"judgement": "driver-bound"}))
+    )
+
+    def said(first: Row, second: Row, metric: Metric) -> str:
+        pair = Pair(first, second)
+        return Change(pair, metric, compare_pair(pair, metric, 1)).verdict
+
+    def status(text: str, row: Row) -> int:
+        return judge_row(parse_threshold(text), row, "").status
+
+    assert said(slow, fast, THROUGHPUT) == "better"
+    assert said(fast, slow, THROUGHPUT) == "worse"
+    assert said(fast, fast, THROUGHPUT) == "cannot tell: only lower bounds are known"
+    assert said(slow, fast, P99) == "driver-bound in B"
+    assert said(slow, fast, CPU) == "worse"
+    assert compare_pair(Pair(slow, fast), THROUGHPUT, 1).high == math.inf
+    assert status("throughput<4000", fast) == HELD
+    assert status("throughput<9000", fast) == CANNOT_TELL
+    assert status("p99>50ms", fast) == CANNOT_TELL
+    assert THROUGHPUT.text(fast) == "at least 5,000/s"
+
+
+def test_ranks_by_a_p99_of_which_only_a_bound_is_known() -> None:
+    def offered(strategy: str, *p99: float | Reading) -> Row:
+        times = spread(
+            dataclasses.replace(one, value=one.value * MS) if isinstance(one, Reading) else one * MS
+            for one in p99
+        )
+        return make_row(
+            dataclasses.replace(POINT, strategy=strategy),
+            [100.0] * len(p99),
+            offered_per_s=100.0,
+            p99_ns=times,
+        )
+
+    quick = offered("a", *[2 + place / 50 for place in range(8)])
+    lost = offered("b", *[Reading(500 + place, at_least=True) for place in range(8)])
+    later = offered("c", *[900 + place for place in range(8)])
+    known = contests([quick, lost, later], P99)
+
+    assert known["a", "b"].behind  # by time: it takes less
+    assert known["a", "b"].low == 0
+    assert not known["b", "c"].clear  # the bounds lie below, and the truth may not
+    assert why_hidden([lost, later], P99)
+    assert sure_ratio(known["b", "a"], "as long as a").startswith("at least 2")
+    assert sure_ratio(known["a", "b"]).startswith("at most 0.00")
+
+
+def test_ranks_who_serves_nobody_last_though_no_quantile_is_known() -> None:
+    offered = {"offered_per_s": 100.0}
+    works = make_row(POINT, [100.0] * 3, p99_ns=spread([MS] * 3), **offered)
+    at = dataclasses.replace(POINT, strategy="b")
+    nobody = make_row(at, [0.0] * 3, clients_served=0, **offered)
+
+    assert tier_numbers([nobody, works]) == {works.condition: 1, at: 2}

@@ -17,12 +17,14 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from calcbench.bench.analysis.metrics import METRICS
-from calcbench.bench.analysis.summary import Row, Summary, spread
+from calcbench.bench.analysis.spread import NOTHING, spread
+from calcbench.bench.analysis.summary import Row, Summary
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.plan import KEEP_ALIVE, Plan
 from calcbench.bench.schema.result import Run
 from calcbench.bench.views.captions import footer, headline, notes
 from calcbench.bench.views.charts import DPI, LONGEST_LINE, STYLE, WIDTH, draw, draw_charts
+from calcbench.bench.views.markers import with_figures
 from calcbench.bench.views.palette import KNOWN, styles
 from calcbench.bench.views.panel import round_numbers, spread_apart
 from calcbench.bench.views.wording import about, break_name, cut_line, shorten, shorten_names
@@ -175,6 +177,27 @@ def test_draws_the_same_bytes_from_the_same_summary(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("connections", [(8,), (1, 8)])
+def test_draws_no_quantile_that_is_not_known(connections: tuple[int, ...]) -> None:
+    """As bars and as lines: a p99 of too few responses would be drawn at 0."""
+    summary, run = race(plan("fork", "selectors", connections=connections), STEPS)
+    few = [
+        dataclasses.replace(one, p99_ns=NOTHING, max_ns=one.p50_ns)
+        if one.condition.strategy == "fork" or one.condition.workload == "add"
+        else one
+        for one in summary.rows
+    ]
+    with mpl.rc_context(STYLE):
+        figure = draw(dataclasses.replace(summary, rows=tuple(few)), run, P99)
+    add, wait = figure.axes
+    found = [text.get_text().replace("\n", " ") for text in figure.texts]
+
+    assert list(add.lines) == []
+    assert len({line.get_markeredgecolor() for line in wait.lines}) == 1
+    assert "too few responses for p99, which takes 299 in each round" in found
+    assert any(text.startswith("Too few responses for p99, which takes 299") for text in found)
+
+
 def test_draws_what_is_no_letter_in_a_form_that_can_be_read(tmp_path: Path) -> None:
     summary, run = race(plan("fork:a=\x1b]0;t\x07\u202e\udc9b\x00", "中"), (1_000, 2_000))
     draw_charts(summary, run, tmp_path)  # a warning would be an error
@@ -347,26 +370,41 @@ def test_says_below_the_chart_what_its_marks_are(
     assert words in footer(run)
 
 
-def test_leaves_points_of_the_driver_out_of_the_ranking() -> None:
+@pytest.mark.parametrize("level", [8, 32])
+def test_draws_no_latency_of_who_served_nobody(level: int) -> None:
+    nobody = make_row(Condition("fork", "add", KEEP_ALIVE, level), [0.0] * 3, clients_served=0)
+    other = row(at_32("selectors"), 9_000)
+
+    assert with_figures([nobody, other], P50) == [other]
+    assert with_figures([nobody, other], THROUGHPUT) == [nobody, other]
+
+
+def test_says_of_points_of_the_driver_that_they_are_a_lower_bound() -> None:
     rows = [row(at_32("fork"), 9_000, judgement="driver-bound"), row(at_32("selectors"), 2_000)]
 
-    assert headline(THROUGHPUT, rows) == "selectors: 2,000/s at 32 connections"
-    assert headline(THROUGHPUT, rows[:1]) == "at 32 connections, the driver was the limit"
-    assert notes(rows, THROUGHPUT) == ["fork at 32: the driver was the limit, so not ranked"]
+    assert headline(THROUGHPUT, rows) == "fork leads: at least 9,000/s at 32 connections"
+    assert headline(THROUGHPUT, rows[:1]) == "fork: at least 9,000/s at 32 connections"
+    assert notes(rows, THROUGHPUT) == [
+        "fork at 32: the driver was the limit, so the server can do this or more"
+    ]
 
 
 def test_tells_rounds_of_the_driver_in_one_line() -> None:
-    reason = "driver-bound; the driver was busy 92% of the time"
     rows = [
-        row(Condition(name, "add", KEEP_ALIVE, level), 9_000, failed_rounds=1, reason=reason)
+        dataclasses.replace(
+            row(Condition(name, "add", KEEP_ALIVE, level), 9_000),
+            throughput=spread([8_900, 9_000, 9_100]),
+            counted=(1, 2, 3),
+            limited=(3,),
+        )
         for name in ("fork", "selectors")
         for level in (8, 32)
     ]
 
     [note] = notes(rows, THROUGHPUT)
     assert note.startswith("The driver was the limit in some")
-    assert note.endswith(" rounds, which do not count: fork at 8, 32; selectors at 8, 32")
-    contended = [dataclasses.replace(row, failed_rounds=0, judgement="contended") for row in rows]
+    assert note.endswith(" only the least is known: fork at 8, 32; selectors at 8, 32")
+    contended = [dataclasses.replace(row, limited=(), judgement="contended") for row in rows]
     assert notes(contended, THROUGHPUT) == ["Every point: another program was using the cores"]
 
 

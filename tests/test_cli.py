@@ -20,6 +20,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 import pytest
 from builders import make_condition, make_run
@@ -27,6 +28,7 @@ from servers import needs_ipv6
 from truth import nobody
 
 import calcbench
+from calcbench.bench.analysis.spread import spread
 from calcbench.bench.analysis.summary import Row, Summary
 from calcbench.bench.cli.completion import SHELLS
 from calcbench.bench.cli.main import COMMANDS, cli
@@ -993,6 +995,20 @@ def test_fails_when_a_strategy_failed_and_not_when_it_cannot_run_here() -> None:
         status("failed", "ok")
     with pytest.raises(CalcbenchError, match="can run here"):
         status("unavailable")
+
+
+@pytest.mark.parametrize(
+    "short",
+    [
+        {"fails": True},
+        {"rounds": 3, "throughput": spread([0.0, 0.0, 0.0])},  # served nobody
+    ],
+)
+def test_fails_when_too_many_requests_went_unanswered(short: dict[str, Any]) -> None:
+    rows = (Row(make_condition("fork"), "ok", **short), Row(make_condition("selectors"), "ok"))
+    run = make_run(Plan(("fork", "selectors")))
+    with pytest.raises(CalcbenchError, match="fork left more than 1% of the requests without"):
+        exit_status_of(Summary(1, "", False, rows), run, "")
 
 
 @pytest.mark.parametrize(

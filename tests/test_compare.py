@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from builders import make_condition, make_measurement, make_run
+from builders import make_condition, make_measurement, make_row, make_run
 
+from calcbench.bench.analysis.compare import Pair, judge_all, too_many_failed
+from calcbench.bench.analysis.summary import Row, Summary
 from calcbench.bench.analysis.thresholds import BROKEN, CANNOT_TELL, HELD, parse_threshold
 from calcbench.bench.cli import main as cli
 from calcbench.bench.schema.outcomes import Outcomes
@@ -20,7 +22,7 @@ from calcbench.bench.schema.reader import read_run
 from calcbench.bench.schema.samples import write_samples
 from calcbench.bench.schema.store import prepare_folder, write_run
 from calcbench.bench.views.compare_table import describe_load
-from calcbench.bench.views.gate import change_interval, percent
+from calcbench.bench.views.gate import changes_of
 from calcbench.core.errors import UsageError
 
 NOISE = (1.00, 0.98, 1.02, 0.99, 1.01, 0.97, 1.03, 1.005)
@@ -34,11 +36,11 @@ def result(
     noise: Sequence[float] = NOISE,
     **more: Any,
 ) -> Path:
-    """Write a result of one strategy whose round answers 200 × *scale* × noise in a second."""
+    """Write a result of one strategy whose rounds answer 200 × *scale* × noise a second."""
     prepare_folder(folder)
     measurements = []
     for number, share in enumerate(noise, 1):
-        responses = round(200 * scale * share)
+        responses = round(400 * scale * share)  # enough for a p99
         name = f"samples/{number}.npz"
         samples = {
             "sent_ns": np.arange(responses),
@@ -48,10 +50,11 @@ def result(
         }
         write_samples(folder, name, samples)
         values: dict[str, Any] = {
+            "elapsed_ns": 2_000_000_000,
             "outcomes": Outcomes(ok=responses),
             "clients_served": 4,
             "samples": name,
-            "server_cpu_ns": round(10**8 / share),
+            "server_cpu_ns": round(2 * 10**8 / share),
         }
         condition = make_condition(strategy, 4)
         measurements.append(make_measurement(condition, number, **(values | more)))
@@ -142,6 +145,37 @@ def test_cannot_tell_from_two_rounds_or_from_what_failed(
         status, text = compare(first, broken, "--fail-if", "p99>1ms", capsys=capsys)
         assert status == CANNOT_TELL
         assert text.endswith(f": {why}\n")
+
+
+@pytest.mark.parametrize("condition", ["p99>1s", "throughput<-10%", "cpu>+10%", "p50<1ms"])
+def test_is_broken_where_nobody_is_served_any_more(condition: str) -> None:
+    works = make_row(make_condition("a"), [100.0, 101.0, 102.0])
+    nobody = make_row(make_condition("a"), [0.0] * 3, clients_served=0)
+    threshold = parse_threshold(condition)
+
+    def judged(first: Row, second: Row) -> list[tuple[int, str]]:
+        summary = Summary(4, "b", False, (second,))
+        found = judge_all([threshold], [Pair(first, second)], summary, [])
+        return [(one.status, one.reason) for one in found]
+
+    assert judged(works, nobody) == [(BROKEN, "serves nobody in B")]
+    assert judged(nobody, nobody) == (
+        [(CANNOT_TELL, "serves nobody in A")]
+        if threshold.relative
+        else [(BROKEN, "serves nobody in B")]
+    )
+
+
+def test_holds_nothing_beside_many_failures() -> None:
+    one = make_row(make_condition("a"), [1.0], fails=True, outcomes=Outcomes(ok=2, timed_out=98))
+    threshold = parse_threshold("p99>50ms")
+    held = threshold.judged("a", 1.0, (0.5, 2.0))
+    judged = too_many_failed(one, held, "B")
+
+    assert (judged.status, judged.reason) == (CANNOT_TELL, "98 of 100 requests failed in B")
+    assert too_many_failed(dataclasses.replace(one, fails=False), held, "B") == held
+    broken = threshold.judged("a", 99.0, (90.0, 100.0))
+    assert too_many_failed(one, broken, "B") == broken
 
 
 def test_compares_results_of_one_strategy_each_whatever_its_name(
@@ -263,23 +297,26 @@ def test_says_where_rounds_are_too_few(tmp_path: Path, capsys: pytest.CaptureFix
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "text"),
+    ("ratio", "low", "high", "change", "interval"),
     [
-        (0.98, 1.031, "−2.0% to +3.1%"),
-        (0.5, math.inf, "−50% or more"),
-        (0, math.inf, "unknown"),
+        (1.031, 0.98, 1.062, "+3.1%", "−2.0% to +6.2%"),
+        (0.6, 0.5, 0.75, "−40%", "−50% to −25%"),
+        (1.5, 0.904, 2.2, "+50%", "−10% to +120%"),
+        (1.1, 1.096, 1.104, "+10.0%", "+9.6% to +10.4%"),  # once +10%, +9.6% to +10%
+        (2.5, 1.9, 3.1, "2.5x", "1.9x to 3.1x"),
+        (1.5, 0.8, 800.0, "1.50x", "0.80x to 800.00x"),
+        (0.5, 0.1, math.inf, "−50%", "−90% or more"),
+        (0.5, 0.0, math.inf, "−50%", "unknown"),
+        (math.inf, 0.0, math.inf, "unknown", "unknown"),
+        (1.0004, 1.0001, 1.0007, "+0.04%", "+0.01% to +0.07%"),  # once +0.0%, +0.0% to +0.1%
+        (0.9996, 0.98, 1.02, "0.0%", "−2.0% to +2.0%"),
+        (1.0, 1.0, 1.0, "0.0%", "0.0% to 0.0%"),
     ],
 )
-def test_says_an_interval_without_an_end_in_words(low: float, high: float, text: str) -> None:
-    assert change_interval(low, high) == text
-
-
-@pytest.mark.parametrize(
-    ("ratio", "text"),
-    [(1.031, "+3.1%"), (0.6, "−40%"), (1.5, "+50%"), (2.5, "2.50x"), (float("inf"), "unknown")],
-)
-def test_shows_a_ratio_as_a_change(ratio: float, text: str) -> None:
-    assert percent(ratio) == text
+def test_rounds_a_change_and_its_interval_alike(
+    ratio: float, low: float, high: float, change: str, interval: str
+) -> None:
+    assert changes_of(ratio, low, high) == (change, interval)
 
 
 def test_judges_the_second_result_alone_where_no_change_is_asked_for(

@@ -4,19 +4,22 @@ import dataclasses
 import math
 import re
 from random import Random
+from typing import Any
 
 import pytest
 from builders import make_condition, make_row, noise_of
 
-from calcbench.bench.analysis.metrics import THROUGHPUT
-from calcbench.bench.analysis.summary import Row, Summary, spread
+from calcbench.bench.analysis.inference import Comparison
+from calcbench.bench.analysis.metrics import P99, THROUGHPUT
+from calcbench.bench.analysis.spread import spread
+from calcbench.bench.analysis.summary import Row, Summary
 from calcbench.bench.schema.condition import AGAIN, Condition
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE
 from calcbench.bench.units import round_to_three
-from calcbench.bench.views.captions import headline
+from calcbench.bench.views.captions import headline, notes
 from calcbench.bench.views.conclusions import verdict
-from calcbench.bench.views.standing import ratio_interval
+from calcbench.bench.views.standing import sure_ratio
 
 OTHER = Condition("fork", "add", KEEP_ALIVE, 2)
 # How far each of nine rounds lies from the middle, as a share of half the width.
@@ -50,7 +53,7 @@ def test_names_the_fastest_where_no_round_overlaps() -> None:
 
     assert (
         comparison
-        == "With 32 connections, add: a is fastest (42,000/s, 2.1x as many as b [2.1x to 2.2x])."
+        == "With 32 connections, add: a is fastest (42,000/s, 2.09x as many as b [2.06x to 2.17x])."
     )
 
 
@@ -199,17 +202,59 @@ def test_gives_both_figures_where_they_are_near_each_other_and_not_the_same() ->
     )
 
 
-def test_says_an_interval_without_an_end_in_words() -> None:
-    assert ratio_interval(0.5, 2.5) == "0.50x to 2.5x"
-    assert ratio_interval(0.5, math.inf) == "0.50x or more"
-    assert ratio_interval(0, 2.5) == "2.5x or less"
-    assert ratio_interval(0, math.inf) == "any ratio is possible"
+@pytest.mark.parametrize(
+    ("ratio", "low", "high", "text"),
+    [
+        (1.1, 0.5, 2.5, "1.10x [0.50x to 2.50x]"),
+        (1.1, 0.5, math.inf, "1.10x [0.50x or more]"),
+        (1.1, 0, 2.5, "1.10x [2.50x or less]"),
+        (1.1, 0, math.inf, "1.10x [any ratio is possible]"),
+        (2.12, 2.10, 2.15, "2.12x [2.10x to 2.15x]"),
+    ],
+)
+def test_says_a_ratio_and_its_interval(ratio: float, low: float, high: float, text: str) -> None:
+    assert sure_ratio(Comparison(ratio, low, high)) == text
+
+
+@pytest.mark.parametrize("faster", [1.001, 1.004, 1.04, 1.3])
+def test_calls_nobody_fastest_by_a_ratio_that_looks_like_none(faster: float) -> None:
+    """Once: a is fastest (104/s, 1.0x as many as b [1.02x to 1.06x])."""
+    steady = [100 * (1 + place / 1e5) for place in PLACES]
+    first = make_row(make_condition("a", 32), [rate * faster for rate in noise_of("a", steady)])
+    comparison = judge(first, make_row(make_condition("b", 32), noise_of("b", steady)))
+
+    found = re.search(r"([\d.]+)x as many as b \[([\d.]+)x to ([\d.]+)x\]", comparison)
+    assert found
+    ratio, low, high = found.groups()
+    assert 1 < float(low) < float(ratio) < float(high)
+    assert len(ratio) == len(low) == len(high)
+
+
+def test_claims_no_lead_that_its_interval_denies() -> None:
+    claims = 0
+    for seed in range(150):
+        text = judge(*random_rows(Random(seed)))
+        for ratio, interval in re.findall(r"fastest \([^()]*?, ([\d.]+)x[^\[]*\[([^\]]*)\]", text):
+            claims += 1
+            ends = [float(end) for end in re.findall(r"([\d.]+)x", interval)]
+            assert float(ratio) > 1, text
+            assert ends[0] > 1, text
+
+    assert claims > 20
+
+
+def test_gives_equals_of_the_only_round_no_order() -> None:
+    comparison = judge(row("a", 200, 200, rounds=1), row("b", 200, 200, rounds=1))
+
+    assert (
+        comparison == "With 32 connections, add: a and b came out alike in the only round (200/s)."
+    )
 
 
 def test_does_not_say_of_clients_that_got_errors_that_they_got_no_response() -> None:
     wrong = row("a", 100, 110, served=8, outcomes=Outcomes(ok=9, http_error=90))
 
-    assert judge(wrong).endswith("Of 32 clients a served 8; the others got no right response.")
+    assert " Of 32 clients a served 8; the others got no right response. Failed: " in judge(wrong)
 
 
 def test_compares_nothing_with_nothing() -> None:
@@ -229,8 +274,8 @@ def test_says_where_the_ranking_flips() -> None:
     )
 
     assert comparison == (
-        "With 32 connections, add: a is fastest (41,000/s, 4.0x as many as b [4.0x to 4.1x]);"
-        " wait=10ms: b is fastest (2,050/s, 2.0x as many as c [2.0x to 2.1x])."
+        "With 32 connections, add: a is fastest (41,000/s, 3.98x as many as b [3.97x to 4.08x]);"
+        " wait=10ms: b is fastest (2,050/s, 2.04x as many as c [2.01x to 2.07x])."
         " The ranking flips: under add a is 4.0x as fast as b,"
         " under wait=10ms b is 4.1x as fast as a."
     )
@@ -257,7 +302,7 @@ def test_names_those_who_leave_clients_unserved_and_ranks_them_apart() -> None:
 
     assert comparison == (
         "With 32 connections, add: b is fastest of those that serve every client"
-        " (10,200/s, 9.9x as many as c [9.9x to 10x])."
+        " (10,200/s, 9.94x as many as c [9.93x to 10.21x])."
         " Of 32 clients a served 1 and d served 8; the others got no response."
     )
 
@@ -323,16 +368,15 @@ def test_warns_when_a_strategy_differs_from_itself() -> None:
     )
 
 
-@pytest.mark.parametrize("judgement", ["driver-bound", "silent"])
-def test_ranks_nobody_whose_figure_is_not_the_servers_speed(judgement: str) -> None:
+def test_ranks_nobody_whose_figure_is_not_the_servers_speed() -> None:
     comparison = judge(
-        row("a", 90_000, 91_000, judgement=judgement),
+        row("a", 90_000, 91_000, judgement="silent"),
         row("b", 40_000, 42_000),
         row("c", 20_000, 21_000),
     )
 
     assert "b is fastest" in comparison
-    assert comparison.endswith(f"Not ranked: a under add ({judgement}).")
+    assert comparison.endswith("Not ranked: a under add (silent).")
 
 
 def test_makes_nothing_of_a_control_whose_window_was_interrupted() -> None:
@@ -349,12 +393,19 @@ def test_makes_nothing_of_a_control_whose_window_was_interrupted() -> None:
 
 def test_speaks_of_p99_where_the_rate_was_offered() -> None:
     rows = [
-        row(name, 2_000, 2_010, offered_per_s=2_000.0, p99_ns=spread(p99 + n for n in PLACES))
+        row(
+            name,
+            2_000,
+            2_010,
+            offered_per_s=2_000.0,
+            p99_ns=spread(p99 + 1e4 * n for n in noise_of(name, PLACES)),
+        )
         for name, p99 in (("a", 3e6), ("b", 9e6))
     ]
 
     assert judge(*rows) == (
-        "With 32 connections, add: a is fastest (p99 3.00 ms, 0.33x as long as b [0.33x to 0.33x])."
+        "At 2,000/s over at most 32 connections, add:"
+        " a is fastest (p99 3.00 ms, 0.3332x as long as b [0.3328x to 0.3340x])."
     )
 
 
@@ -380,7 +431,7 @@ def test_names_those_who_have_one_round_only() -> None:
         row("a", 200, 220), row("b", 100, 110), row("c", 900, 900, rounds=1, failed_rounds=8)
     )
 
-    assert "a is fastest (210/s, 2.0x as many as b [1.97x to 2.1x])." in comparison
+    assert "a is fastest (210/s, 1.98x as many as b [1.97x to 2.08x])." in comparison
     assert "Not ranked: c under add (only one round counts)." in comparison
 
 
@@ -391,3 +442,131 @@ def test_tells_a_strategy_that_cannot_run_from_one_that_failed() -> None:
         "No round of fork counts.",
         "Cannot run here, so not measured: gevent.",
     ]
+
+
+def limited(strategy: str, low: float, high: float) -> Row:
+    """Return a row in all of whose rounds the driver was the limit."""
+    return row(strategy, low, high, judgement="driver-bound")
+
+
+def test_says_how_fast_one_is_at_least_where_the_driver_was_the_limit() -> None:
+    assert judge(limited("a", 90_000, 91_000), row("b", 40_000, 42_000)) == (
+        "With 32 connections, add: a is fastest (at least 90,500/s, at least 2.2x as many as b)."
+        " The driver was the limit of a under add, which may be faster than was seen: --drivers 2,"
+        " or a workload that costs the server more, would tell."
+    )
+    assert "add: a answers at least 90,500/s." in judge(limited("a", 90_000, 91_000))
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        (limited("a", 90_000, 91_000), limited("b", 40_000, 42_000)),
+        (limited("a", 30_000, 31_000), row("b", 40_000, 42_000)),
+        (
+            row("a", 40_000, 40_000, rounds=1),
+            row("b", 30_000, 30_000, rounds=1, judgement="driver-bound"),
+        ),
+    ],
+)
+def test_names_nobody_where_the_driver_hides_who_is_faster(rows: tuple[Row, Row]) -> None:
+    why = "is faster: the driver was the limit, and a server may do more than was seen ("
+
+    assert why in judge(*rows)
+    assert "fastest" not in judge(*rows)
+    assert "cannot tell which of" in headline(THROUGHPUT, rows)
+
+
+def test_says_how_many_requests_were_answered_and_who_served_nobody() -> None:
+    half = row("a", 90_000, 91_000, fails=True, outcomes=Outcomes(ok=52, timed_out=48))
+    nobody = row("c", 0, 0, served=0)
+    rows = (half, row("b", 10_000, 10_500), nobody)
+
+    assert judge(*rows) == (
+        "With 32 connections, add: b alone serves every client and answers nearly every request"
+        " (10,200/s). a answered 52% of its requests under add (48 timed out): behind all that"
+        " answer nearly every request. Last: c served 0 of 32 under add."
+    )
+    assert "add: a answered 52% of its requests." in judge(half)
+    assert "add: nobody served any client." in judge(nobody, row("d", 0, 0, served=0))
+    assert "add: nobody answers nearly every request (a 52%, c 0%)." in judge(half, nobody)
+    assert headline(THROUGHPUT, rows) == "only b answers every client: 10,200/s at 32 connections"
+
+
+def with_cpu(strategy: str, cpu_us: float, judgement: str = "") -> Row:
+    """Return a row whose rate is that of all, and whose CPU for each response is all its own."""
+    cpu = spread(cpu_us * (1 + place / 50) for place in noise_of(strategy, PLACES))
+    return row(strategy, 30_000, 50_000, cpu_us_per_request=cpu, judgement=judgement)
+
+
+def test_tells_by_cpu_who_cannot_be_told_by_throughput() -> None:
+    comparison = judge(with_cpu("a", 20), with_cpu("b", 38))
+
+    assert "no clear difference between a and b (about 40,000/s; 9 rounds would" in comparison
+    assert ", but b takes 1.909x the CPU of a [1.868x to 1.911x]." in comparison
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [with_cpu("a", 20), with_cpu("b", 20.1)],
+        [with_cpu("a", 20), row("b", 30_000, 50_000)],  # somebody else's server
+        [with_cpu("a", 20), with_cpu("b", 38, "silent")],
+    ],
+)
+def test_says_nothing_of_cpu_that_the_rounds_do_not_tell(rows: list[Row]) -> None:
+    assert "CPU" not in judge(*rows)
+
+
+def test_says_so_where_every_point_is_contended() -> None:
+    one, other = (
+        row(name, low, low * 1.05, judgement=judgement)
+        for name, low, judgement in (("a", 40_000, "contended"), ("b", 10_000, "unsteady"))
+    )
+    add = (one, dataclasses.replace(other, judgement="contended"))
+    quiet = row("a", 500, 510, "wait=10ms")
+
+    assert judge(*add).endswith(" Every point was contended: another program was using the cores.")
+    assert "Every point under add was contended: " in judge(*add, quiet)
+    assert "Every point was contended or unsteady: " in judge(one, other)
+    assert "Every point" not in judge(one, row("b", 10_000, 10_500))
+
+
+def test_speaks_of_the_most_connections_that_were_measured() -> None:
+    rows = [row("a", 40_000, 42_000), Row(make_condition("a", 300), "failed", "it died")]
+
+    assert judge(*rows).startswith("With 32 connections, add: a answers 41,000/s.")
+
+
+def test_names_connections_of_an_open_loop_as_what_may_be_used() -> None:
+    """Once: With 300 connections, of which 36 ever carried a request."""
+    p99 = spread(1e7 + n for n in PLACES)
+    one = row("a", 297, 298, offered_per_s=297.0, p99_ns=p99)
+
+    assert judge(one) == "At 297/s over at most 32 connections, add: a: p99 10.0 ms."
+    assert headline(P99, [one]) == "a: 10.0 ms at 297/s over at most 32 connections"
+
+
+def offered(strategy: str, ms: float, *known: str) -> Row:
+    """Return a row of an open loop that holds only the quantiles that are *known*."""
+    times = spread(1e6 * ms * (1 + place / 50) for place in noise_of(strategy, PLACES))
+    figures: dict[str, Any] = {f"{name}_ns": times for name in (*known, "max")}
+    return row(strategy, 10, 10.1, offered_per_s=10.0, **figures)
+
+
+def test_ranks_by_the_highest_quantile_that_the_responses_hold() -> None:
+    rows = [offered("a", 3, "p50", "p90"), offered("b", 9, "p50", "p90")]
+    comparison = judge(*rows)
+
+    assert "a is fastest (p90 3.00 ms, 0.332x as long as b [" in comparison
+    assert headline(P99, rows) == "too few responses for p99, which takes 299 in each round"
+
+
+def test_ranks_nobody_whose_responses_are_too_few() -> None:
+    rows = [offered("a", 3, "p99"), offered("b", 9, "p99"), offered("c", 1, "p90")]
+    comparison = judge(*rows)
+
+    assert "a is fastest (p99 3.00 ms" in comparison
+    assert "Not ranked: c under add (too few responses)." in comparison
+    assert headline(P99, rows).startswith("a is fastest: 3.00 ms at ")
+    assert notes(rows, P99) == ["Too few responses for p99, which takes 299 in each round: c at 32"]

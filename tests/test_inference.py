@@ -20,6 +20,7 @@ from calcbench.bench.analysis.inference import (
     median_interval,
     student_p,
 )
+from calcbench.bench.analysis.intervals import apart_estimate, median_estimate, paired_estimate
 from calcbench.bench.analysis.rank_tests import (
     cliffs_delta,
     critical_value,
@@ -102,7 +103,7 @@ def test_knows_how_many_rounds_the_exact_test_needs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rounds", "critical"), [(5, None), (6, 0), (7, 2), (8, 3), (9, 5), (10, 8), (15, 25)]
+    ("rounds", "critical"), [(4, None), (5, 0), (6, 0), (7, 2), (8, 3), (9, 5), (10, 8), (15, 25)]
 )
 def test_knows_wilcoxons_table(rounds: int, critical: int | None) -> None:
     assert critical_value(signed_rank_counts(tuple(range(2, 2 * rounds + 1, 2)))) == critical
@@ -146,6 +147,7 @@ def test_speaks_by_students_t_where_rounds_are_too_few_to_rank() -> None:
     assert comparison.p == pytest.approx(right.pvalue)
     assert math.log(comparison.low) == pytest.approx(interval.low)
     assert math.log(comparison.high) == pytest.approx(interval.high)
+    assert math.log(comparison.ratio) == pytest.approx(0.12)
 
 
 def test_takes_the_exact_test_as_soon_as_it_can_speak_for_the_whole_family() -> None:
@@ -163,13 +165,16 @@ def test_compares_what_was_measured_at_different_times() -> None:
 
     assert few.test == "Welch's t"
     assert few.p == pytest.approx(right.pvalue)
-    assert math.log(few.low) == pytest.approx(interval.low)
+    logs = np.log([one / other for one in (10, 11, 12) for other in (1, 1.1, 1.3)])
+    middle, reach = float(np.median(logs)), (interval.high - interval.low) / 2
+    assert math.log(few.ratio) == pytest.approx(middle)
+    assert np.log([few.low, few.high]) == pytest.approx([middle - reach, middle + reach])
     assert many.test == "exact rank-sum"
     assert many.p == 2 / math.comb(10, 5)
     # Critical value 2 for 5 and 5: the third lowest of the 25 ratios, and the third highest.
-    ratios = sorted(one / other for one in range(11, 16) for other in range(6, 11))
-    assert [many.low, many.high] == pytest.approx([ratios[2], ratios[-3]])
-    assert many.ratio == pytest.approx(ratios[12])
+    sorted_ratios = sorted(one / other for one in range(11, 16) for other in range(6, 11))
+    assert [many.low, many.high] == pytest.approx([sorted_ratios[2], sorted_ratios[-3]])
+    assert many.ratio == pytest.approx(sorted_ratios[12])
 
 
 @pytest.mark.parametrize(
@@ -215,13 +220,66 @@ def test_has_no_interval_for_fewer_than_three_rounds() -> None:
     assert median_interval([5.0, 5.0, 5.0]) == (5, 5)
 
 
-def test_finds_the_bootstraps_standard_error_of_a_median_known_by_hand() -> None:
-    """Of three the resampled median is the lowest, middle, highest in 7, 13, 7 of 27 draws."""
+def test_has_a_median_s_interval_by_students_t_where_rounds_are_few() -> None:
     interval = median_interval([math.exp(-1), 1.0, math.exp(1)])
     assert interval
-    low, high = interval
-    reach = stats.t.ppf(0.975, 2) * math.sqrt(14 / 27)
+    reach = stats.t.ppf(0.975, 2) / math.sqrt(3)
 
-    assert math.log(high) == pytest.approx(reach, rel=0.05)
-    assert math.log(low) == pytest.approx(-reach, rel=0.05)
-    assert median_interval([math.exp(-1), 1.0, math.exp(1)]) == interval
+    assert np.log(interval) == pytest.approx([-reach, reach])
+
+
+@pytest.mark.parametrize(
+    ("rounds", "low"),
+    [
+        (5, 1),  # the range, which covers 93.75 %
+        # By the formula of Hettmansperger and Sheather with pencil and paper: the second value of
+        # ten covers 97.85 %, the third one 89.06 %, so 0.658 of the way from one to the other.
+        (10, 2.658),
+        (20, 6.2352),
+    ],
+)
+def test_interpolates_the_interval_of_a_median_between_two_rounds(rounds: int, low: float) -> None:
+    logs = np.arange(1.0, rounds + 1)
+    estimate = median_estimate(logs / 100)
+    interval = median_interval(np.exp(logs[::-1] / 100).tolist())
+
+    assert interval
+    assert float(estimate.low) * 100 == pytest.approx(low, abs=5e-4)
+    assert float(estimate.high) * 100 == pytest.approx(rounds + 1 - low, abs=5e-4)
+    assert np.log(interval) == pytest.approx([float(estimate.low), float(estimate.high)])
+
+
+def test_estimates_many_races_at_once_as_it_does_one() -> None:
+    races = np.random.default_rng(1).normal(0, 1, (4, 8))
+    for of in (median_estimate, paired_estimate):
+        alone, together = [of(race) for race in races], of(races)
+        for part in ("middle", "low", "high"):
+            assert getattr(together, part).tolist() == [float(getattr(one, part)) for one in alone]
+    together = apart_estimate(races, races[::-1])
+    assert together.middle[0] == apart_estimate(races[0], races[3]).middle
+
+
+@pytest.mark.parametrize("rounds", [2, 3, 4, 5, 6, 10])
+def test_estimates_a_ratio_in_one_way_however_many_rounds(rounds: int) -> None:
+    """Once it was the geometric mean of few rounds, and Hodges and Lehmann's middle of more."""
+    ours = [1.0] * (rounds - 1) + [3.0]
+    one = compare_paired(ours, [1.0] * rounds)
+    means = [math.sqrt(a * b) for at, a in enumerate(ours) for b in ours[at:]]
+    apart = compare_apart(ours, [1.0] * rounds)
+
+    assert one.ratio == pytest.approx(math.exp(np.median(np.log(means))))
+    assert apart.ratio == pytest.approx(
+        math.exp(np.median(np.log([a for a in ours for _ in ours])))
+    )
+    assert one.low <= one.ratio <= one.high
+
+
+def test_claims_no_difference_that_its_own_interval_denies() -> None:
+    """In a large family Student's t speaks for few rounds; the interval is still of ranks."""
+    logs = [1.0, 1, 1, 1, 1, -0.01]
+    comparison = compare_paired(np.exp(logs).tolist(), [1.0] * 6, family=10)
+
+    assert comparison.test == "paired t"
+    assert comparison.adjusted <= ALPHA
+    assert comparison.low < 1 < comparison.high
+    assert not comparison.clear

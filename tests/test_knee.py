@@ -224,6 +224,16 @@ def test_judges_a_try_by_what_lateness_could_change(
 
 
 @pytest.mark.parametrize(
+    ("rate", "seen"),
+    [(100, "99% of 100 responses within 19.0 ms"), (400, "p99 19.0 ms")],
+)
+def test_calls_no_try_of_a_few_responses_a_p99(tmp_path: Path, rate: float, seen: str) -> None:
+    prepare_folder(tmp_path)
+
+    assert judge_try(measured(tmp_path, rate, 19_000_000), OBJECTIVE, tmp_path).why == seen
+
+
+@pytest.mark.parametrize(
     ("error", "outcome"),
     [(LoadError("the driver died: Killed"), UNKNOWN), (CalcbenchError("no start"), NOT_KEPT)],
 )

@@ -18,7 +18,8 @@ from calcbench.bench.analysis.lateness import least_quantiles
 from calcbench.bench.analysis.metrics import P50, P99
 from calcbench.bench.analysis.quantiles import Waits, quantile
 from calcbench.bench.analysis.ranking import compare, tiers
-from calcbench.bench.analysis.summary import Row, Summary, spread, summarise
+from calcbench.bench.analysis.spread import spread
+from calcbench.bench.analysis.summary import Row, Summary, summarise
 from calcbench.bench.analysis.thresholds import BROKEN, CANNOT_TELL, parse_threshold
 from calcbench.bench.diagnosis.evidence import Assessment, ServerWatch, assess
 from calcbench.bench.diagnosis.lateness import lateness_error, whose_lateness

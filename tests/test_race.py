@@ -56,7 +56,11 @@ STILL = re.compile("no response came within the window|Little's law: ")
 
 def went_on(run: Run) -> bool:
     """Tell whether the machine stood still in no measurement of *run*."""
-    return not any(STILL.match(measurement.reason) for measurement in run.measurements)
+    return not any(
+        STILL.match(reason)
+        for measurement in run.measurements
+        for reason in (measurement.reason, *measurement.evidence.reasons)
+    )
 
 
 def all_served(run: Run) -> bool:
@@ -368,12 +372,13 @@ CLEAN = Stopped(0, False, "")
         (GOOD, False, Stopped(0, False, "x\ny", "E: no"), "the server printed a traceback: E: no"),
         (Outcomes(ok=9, wrong=1), False, CLEAN, "1 wrong response among 10"),
         (
-            Outcomes(reset=2, timed_out=1),
+            Outcomes(refused=1, reset=2),
             False,
             CLEAN,
-            "within the window of 2.00 s: 2 reset and 1 timed out",
+            "within the window of 2.00 s: 1 refused and 2 reset",
         ),
-        (Outcomes(), False, CLEAN, "no response came within the window of 2.00 s; 3 requests were"),
+        (Outcomes(), False, CLEAN, ""),  # whoever serves nobody has been measured all the same
+        (Outcomes(reset=2, timed_out=1), False, CLEAN, ""),
     ],
 )
 def test_says_why_a_measurement_does_not_count(

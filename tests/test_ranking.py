@@ -20,7 +20,8 @@ from calcbench.bench.analysis.ranking import (
     turned,
     without_controls,
 )
-from calcbench.bench.analysis.summary import Row, Summary, spread
+from calcbench.bench.analysis.spread import spread
+from calcbench.bench.analysis.summary import Row, Summary
 from calcbench.bench.schema.condition import AGAIN, Condition
 from calcbench.bench.schema.plan import KEEP_ALIVE
 from calcbench.bench.views.export import ranking_as_json
@@ -37,6 +38,26 @@ def row(strategy: str, rate: float, rounds: int = 10, **more: object) -> Row:
 
 def names(found: list[list[Row]]) -> list[list[str]]:
     return [[row.condition.strategy for row in tier] for tier in found]
+
+
+def test_has_tiers_by_cpu_of_those_whose_cpu_is_known() -> None:
+    cpu = {"a": 20.0, "b": 20.02, "c": 40.0}
+    rows = [
+        row(name, 1_000, cpu_us_per_request=spread(us * noise for noise in noise_of(name, NOISE)))
+        for name, us in cpu.items()
+    ]
+    rows.append(row("d", 1_000))
+    found = ranking_as_json(Summary(1, "name", False, tuple(rows)))
+
+    assert {one["strategy"]: one["tier"] for one in found["cpu_tiers"]} == {"a": 1, "b": 1, "c": 2}
+    assert {one["strategy"]: one["tier"] for one in found["tiers"]} == dict.fromkeys("abcd", 1)
+    by_cpu = [one for one in found["comparisons"] if one["metric"] == "cpu"]
+    assert [(one["strategy"], one["other"]) for one in by_cpu] == [
+        ("a", "b"),
+        ("a", "c"),
+        ("b", "c"),
+    ]
+    assert by_cpu[1]["ratio"] == pytest.approx(0.5, rel=0.02)
 
 
 def test_puts_those_who_cannot_be_told_apart_into_one_tier() -> None:
@@ -91,19 +112,19 @@ def test_asks_more_of_a_larger_family() -> None:
     assert rounds_to_tell([row("a", 1)] * 5) == 9
 
 
-def test_ranks_neither_control_nor_driver_nor_those_who_starve_clients() -> None:
+def test_ranks_no_control_and_those_who_starve_clients_behind_all_others() -> None:
     good, starving = row("a", 1_000), row("b", 9_000, clients_served=1)
     rows = [
         good,
         starving,
-        row("c", 9_000, judgement="driver-bound"),
+        row("c", 9_000, judgement="silent"),
         row("a" + AGAIN, 1_000),
         Row(Condition("d", "add", KEEP_ALIVE, 8), "failed"),
     ]
 
     assert ranked(rows) == [good]
     assert ranked([starving]) == [starving]
-    assert tier_numbers(rows) == {good.condition: 1}
+    assert tier_numbers(rows) == {good.condition: 1, starving.condition: 2}
 
 
 def test_compares_a_control_with_what_it_is() -> None:

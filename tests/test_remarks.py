@@ -4,7 +4,7 @@ from typing import Any
 
 from builders import make_condition, make_measurement, make_row, make_run
 
-from calcbench.bench.analysis.summary import spread
+from calcbench.bench.analysis.spread import spread
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.evidence import Evidence, WrkFigures
 from calcbench.bench.schema.plan import Plan

@@ -9,7 +9,8 @@ import pytest
 from builders import make_condition, make_row, make_run
 
 from calcbench.bench.analysis.scaling import bound, family, fit, law, lines_of
-from calcbench.bench.analysis.summary import Row, spread
+from calcbench.bench.analysis.spread import spread
+from calcbench.bench.analysis.summary import Row
 from calcbench.bench.schema.condition import AGAIN
 from calcbench.bench.schema.plan import Plan
 from calcbench.bench.system.cpus import Pinning

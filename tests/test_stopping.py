@@ -68,12 +68,18 @@ def test_waits_for_nobody_who_failed() -> None:
     assert settled(PLAN, [*rounds("a", 10_000, QUIET, 8), failed])
 
 
-def test_leaves_out_rounds_of_the_driver_as_the_summary_does() -> None:
+def test_takes_a_round_of_the_driver_as_a_lower_bound_as_the_summary_does() -> None:
     good = two(10_000, 10_000, QUIET, 9)
     lost = dataclasses.replace(good[8], judgement="driver-bound", outcomes=Outcomes(ok=1))
     least = [dataclasses.replace(one, judgement="driver-bound") for one in good]
+    fast = [
+        dataclasses.replace(one, judgement="driver-bound" if one.round < 4 else "")
+        for one in rounds("a", 90_000, QUIET, 9)
+    ]
 
-    assert settled(PLAN, [*good[:8], lost, *good[9:]])
+    assert settled(PLAN, good)
+    assert not settled(PLAN, [*good[:8], lost, *good[9:]])
+    assert settled(PLAN, [*fast, *rounds("b", 10_000, QUIET, 9)])
     assert settled(PLAN, least) == settled(PLAN, [])
 
 

@@ -13,16 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calcbench.bench.analysis.inference import median_interval
-from calcbench.bench.analysis.quantiles import Reading, quantile
-from calcbench.bench.analysis.summary import (
-    NOTHING,
-    Row,
-    Spread,
-    Summary,
-    spread,
-    summarise,
-    summarise_condition,
-)
+from calcbench.bench.analysis.metrics import P50, P90, P99
+from calcbench.bench.analysis.quantiles import Reading, are_enough, least_count, quantile
+from calcbench.bench.analysis.spread import NOTHING, Spread, spread
+from calcbench.bench.analysis.summary import Row, Summary, summarise, summarise_condition
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.evidence import Evidence
 from calcbench.bench.schema.outcomes import Outcomes
@@ -33,6 +27,7 @@ from calcbench.bench.schema.samples import DISTANCES, read_samples, write_sample
 from calcbench.bench.schema.store import prepare_folder
 from calcbench.bench.views.conclusions import verdict
 from calcbench.bench.views.export import ranking_as_json, to_csv, to_json
+from calcbench.bench.views.table import plain_lines
 from calcbench.core.errors import CalcbenchError
 
 RECORDED = Path(__file__).with_name("recorded") / "schema-1"
@@ -74,6 +69,36 @@ def test_agrees_with_numpy(latencies: list[int], q: float) -> None:
 def test_finds_no_quantile_where_there_is_none(latencies: list[int], q: float) -> None:
     with pytest.raises(ValueError, match="quantile"):
         quantile(latencies, q)
+
+
+@pytest.mark.parametrize(("q", "least"), [(0.5, 6), (0.9, 29), (0.95, 59), (0.99, 299)])
+def test_knows_how_many_latencies_a_quantile_takes(q: float, least: int) -> None:
+    """As tables of order statistics have it: with 95 % it lies between the least and the most."""
+    assert least_count(q) == least
+    assert are_enough(least, q)
+    assert not are_enough(least - 1, q)
+
+
+@pytest.mark.parametrize(
+    ("count", "known"), [(12, "p50"), (40, "p50 p90"), (298, "p50 p90"), (299, "p50 p90 p99")]
+)
+def test_tells_no_quantile_that_the_sample_does_not_hold(
+    count: int, known: str, tmp_path: Path
+) -> None:
+    """Once the p99 of 12 responses stood in the table, and was the longest of them."""
+    rounds = [measured(tmp_path, 1, list(range(1_000))), measured(tmp_path, 2, list(range(count)))]
+    row = summarise_condition(POINT, rounds, tmp_path)
+    summary = Summary(1, "name", False, (row,))
+    flat = next(csv.DictReader(to_csv(summary).splitlines()))
+
+    for metric in (P50, P90, P99):
+        tells = metric.name in known
+        assert metric.known(row) is tells
+        assert (json.loads(to_json(summary))["rows"][0][f"{metric.name}_ns"] is not None) is tells
+        assert bool(flat[f"{metric.name}_ns_median"]) is tells
+    assert row.max_ns.rounds == 2
+    text = "\n".join(plain_lines(summary, EMPTY))
+    assert ("too few responses for p99, which takes 299 in each round" in text) is (count < 299)
 
 
 @pytest.mark.parametrize(
@@ -121,36 +146,51 @@ def measured(folder: Path, number: int, latencies: list[int], wrong: int = 0) ->
 
 
 def test_summarises_data_that_is_known(tmp_path: Path) -> None:
-    first = measured(tmp_path, 1, [40, 10, 30, 20])
-    second = measured(tmp_path, 2, [100, 300, 200], wrong=5)
+    first = measured(tmp_path, 1, [40, 10, 30, 20] * 100)
+    second = measured(tmp_path, 2, [100, 300, 200] * 100, wrong=5)
     failed = Measurement(OTHER, 1, "failed", "it died", outcomes=Outcomes(ok=10**9))
     run = dataclasses.replace(EMPTY, measurements=(failed, first, second))
     summary = summarise(run, tmp_path)
 
     assert [row.condition for row in summary.rows] == [POINT, OTHER]
-    assert summary.row(POINT) == Row(
+    found = summary.row(POINT)
+    assert found
+    assert found == Row(
         POINT,
         "ok",
         rounds=2,
-        requests=7,
-        throughput=spread([2.0, 1.5]),
-        p50_ns=spread([20, IN_VAIN]),  # in the second round five of eight waited in vain
-        p90_ns=spread([40, IN_VAIN]),
-        p99_ns=spread([40, IN_VAIN]),
+        requests=700,
+        throughput=spread([200.0, 150.0]),
+        p50_ns=spread([20, 200]),
+        p90_ns=spread([40, 300]),
+        p99_ns=spread([40, IN_VAIN]),  # in the second round 5 of 305 waited in vain
         max_ns=spread([40, IN_VAIN]),
         cpu_us_per_request=spread([3, 3]),
-        outcomes=Outcomes(ok=7, http_error=5),
-        all_outcomes=Outcomes(ok=7, http_error=5),
+        outcomes=Outcomes(ok=700, http_error=5),
+        all_outcomes=Outcomes(ok=700, http_error=5),
         clients_served=1,
         in_flight=2,
         driver_share=1.0,
         counted=(1, 2),
-        client_fairness=spread([1.0, 0.9]),  # 2 and 2 answers, then 2 and 1
+        client_fairness=spread([1.0, 1.0]),  # 200 and 200 answers, then 150 and 150
+        edge_ratio=found.edge_ratio,
     )
     assert summary.row(OTHER) == Row(
         OTHER, "failed", "it died", failed_rounds=1, all_outcomes=Outcomes(ok=10**9)
     )
     assert summary.row(dataclasses.replace(POINT, reuse=CLOSE)) is None
+
+
+@pytest.mark.parametrize(
+    ("latencies", "burst"), [([40, 10, 30, 20], 1 / 4), (list(range(100, 92, -1)), 1)]
+)
+def test_knows_how_far_off_a_rate_of_bursts_may_be(
+    latencies: list[int], burst: float, tmp_path: Path
+) -> None:
+    """Of four responses no two came at once, and then all of eight did."""
+    row = summarise_condition(POINT, [measured(tmp_path, 1, latencies)], tmp_path)
+
+    assert row.edge_ratio == pytest.approx(burst / 6**0.5, abs=1e-6)
 
 
 def test_never_averages_a_failed_round_in(tmp_path: Path) -> None:
@@ -166,12 +206,10 @@ def test_never_averages_a_failed_round_in(tmp_path: Path) -> None:
     assert both.rows == (expected,)
 
 
-@pytest.mark.parametrize("judgement", ["driver-bound", "silent"])
-def test_never_averages_in_a_round_that_is_not_the_servers_speed(
-    judgement: str, tmp_path: Path
-) -> None:
+def test_never_averages_in_a_round_that_is_not_the_servers_speed(tmp_path: Path) -> None:
+    judgement = "silent"
     prepare_folder(tmp_path)
-    own = measured(tmp_path, 1, [100])
+    own = measured(tmp_path, 1, [100] * 6)
     why = Evidence(reasons=("the driver was busy 97% of the time",))
     bound = [
         dataclasses.replace(measured(tmp_path, number, [10**9]), judgement=judgement, evidence=why)
@@ -246,9 +284,45 @@ def test_counts_a_client_that_got_nothing_as_unfair(tmp_path: Path) -> None:
     assert summarise(run, tmp_path).rows[0].client_fairness.median == 0.5
 
 
-def test_names_a_failure_before_a_round_that_was_the_drivers(tmp_path: Path) -> None:
+def test_keeps_a_round_in_which_the_driver_was_the_limit(tmp_path: Path) -> None:
     rounds = [
-        dataclasses.replace(measured(tmp_path, 1, [9]), judgement="driver-bound"),
+        dataclasses.replace(measured(tmp_path, 1, [9] * 5), judgement="driver-bound"),
+        dataclasses.replace(measured(tmp_path, 2, [9] * 4), judgement="driver-bound"),
+        measured(tmp_path, 3, [40, 10]),
+    ]
+    row = summarise_condition(POINT, rounds, tmp_path)
+
+    assert (row.rounds, row.failed_rounds, row.limited) == (3, 0, (1, 2))
+    assert row.throughput.values == (2.5, 2.0, 1.0)
+    assert row.throughput.at_least
+    row = summarise_condition(POINT, [rounds[0], *[rounds[2]] * 2], tmp_path)
+    assert not row.throughput.at_least
+
+
+def test_keeps_what_served_nobody_as_a_finding(tmp_path: Path) -> None:
+    why = Evidence(judgements=("unserved",), reasons=("no response came",))
+    nobody = dataclasses.replace(
+        measured(tmp_path, 1, []), judgement="unserved", evidence=why, clients_served=0
+    )
+    row = summarise_condition(POINT, [nobody, dataclasses.replace(nobody, round=2)], tmp_path)
+
+    assert (row.status, row.rounds, row.throughput.median) == ("ok", 2, 0)
+    assert row.serves_nobody
+    assert row.reason == "no response came"
+    assert not row.p50_ns.rounds
+
+
+def test_knows_who_fails_more_than_is_allowed(tmp_path: Path) -> None:
+    one = measured(tmp_path, 1, [1] * 98, wrong=2)
+
+    assert summarise_condition(POINT, [one], tmp_path).fails
+    assert not summarise_condition(POINT, [one], tmp_path, 0.02).fails
+    assert summarise_condition(POINT, [one], tmp_path).answered_ratio == 0.98
+
+
+def test_names_a_failure_before_a_round_that_says_nothing(tmp_path: Path) -> None:
+    rounds = [
+        dataclasses.replace(measured(tmp_path, 1, [9]), judgement="silent"),
         Measurement(POINT, 2, "failed", "the server died with status -11"),
         measured(tmp_path, 3, [40, 10]),
     ]

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from builders import make_condition, make_row, make_run
 
-from calcbench.bench.analysis.summary import Row, Spread, Summary, spread
+from calcbench.bench.analysis.spread import Spread, spread
+from calcbench.bench.analysis.summary import Row, Summary
 from calcbench.bench.schema.condition import AGAIN, Condition
 from calcbench.bench.schema.evidence import Evidence
 from calcbench.bench.schema.outcomes import Outcomes
@@ -43,6 +44,15 @@ ROWS = (
     row("fork", 32, 9_520, clients_served=8, all_outcomes=Outcomes(ok=9_520, reset=1_234)),
     row("selectors", 32, 0, status="failed", reason="the server died", failed_rounds=3, rounds=0),
 )
+PLAIN = """
+add: the calculator alone
+clients  strategy   tier   req/s   ±  p50 ms  p99 ms  CPU µs/req  CPU tier   served  errors
+      1  selectors     1  10,200  3%  0.0834    2.35        52.3                all       0
+      1  fork          2   8,530  3%  0.0834    2.35        52.3                all       0
+     32  fork          1   9,520  3%  0.0834    2.35        52.3            8 of 32   11.5%
+     32  selectors        failed
+selectors at 32 does not count: the server died
+"""
 CODES = re.compile(r"\x1b\[[0-9;]*m")  # of colours
 
 
@@ -64,15 +74,7 @@ def on_terminal(monkeypatch: pytest.MonkeyPatch, columns: int, *rows: Row) -> st
 def test_prints_a_plain_table_for_each_workload() -> None:
     lines = list(plain_lines(summary(*ROWS), run()))
 
-    assert lines[:7] == [
-        "add: the calculator alone",
-        "clients  strategy   tier   req/s   ±  p50 ms  p99 ms  CPU µs/req   served  errors",
-        "      1  selectors     1  10,200  3%  0.0834    2.35        52.3      all       0",
-        "      1  fork          2   8,530  3%  0.0834    2.35        52.3      all       0",
-        "     32  fork          1   9,520  3%  0.0834    2.35        52.3  8 of 32   11.5%",
-        "     32  selectors        failed",
-        "selectors at 32 does not count: the server died",
-    ]
+    assert "\n".join(lines[:7]) == PLAIN.strip("\n")
 
 
 def tier_of(strategy: str, *rows: Row) -> str:
@@ -169,7 +171,7 @@ def test_shows_how_far_from_the_median_the_real_one_may_lie() -> None:
 
 def test_shows_tiers_and_names_the_control() -> None:
     rows = row("fork", 8, 1_000), row("selectors", 8, 9_000), row("fork" + AGAIN, 8, 1_001)
-    lines = list(plain_lines(summary(*rows, row("a", 8, 5, judgement="driver-bound")), run()))
+    lines = list(plain_lines(summary(*rows, row("a", 8, 5, judgement="silent")), run()))
 
     assert [line.split()[1:-7] for line in lines[2:6]] == [
         ["selectors", "1"],
@@ -187,14 +189,14 @@ def test_marks_what_may_not_be_the_servers_own() -> None:
     lines = list(plain_lines(summary(*rows), run()))
 
     assert [line.split()[3] for line in lines[2:7]] == [
-        "‡5,000",
+        "≥5,000",
         "*5,000",
         "†5,000",
         "5,000",
         "§5,000",
     ]
     assert [line.partition(":")[0] for line in lines[7:11]] == [
-        "‡ driver-bound",
+        "≥ driver-bound",
         "§ silent",
         "* contended",
         "† unsteady",
@@ -281,3 +283,20 @@ def test_says_where_a_tier_holds_figures_that_are_far_apart() -> None:
 
     assert "tier 1 at 8 holds 3,430/s to 25,900/s: too few rounds" in text
     assert "tier 1 at" not in "\n".join(plain_lines(summary(*ROWS), run()))
+
+
+def test_shows_tiers_by_cpu_beside_those_by_throughput(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [
+        row(name, 32, rate, cpu_us_per_request=spread([cpu, cpu * 1.01, cpu * 0.99]))
+        for name, rate, cpu in (("a", 9_000, 20.0), ("b", 9_000, 40.0))
+    ]
+    lines = list(plain_lines(summary(*rows), run()))
+    cells = {line.split()[1]: line.split() for line in lines[2:4]}
+    wide, narrow = (
+        CODES.sub("", on_terminal(monkeypatch, columns, *rows)) for columns in (120, 80)
+    )
+
+    assert [cells[name][2] for name in "ab"] == ["1", "1"]
+    assert [cells[name][8] for name in "ab"] == ["1", "2"]
+    assert any(line.startswith("CPU tier: ") for line in lines)
+    assert wide.count("tier") > narrow.count("tier")

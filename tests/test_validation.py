@@ -10,9 +10,11 @@ import pytest
 from builders import make_condition, make_measurement, make_row
 from truth import some_ended, until
 
+from calcbench.bench.analysis.intervals import Estimate
 from calcbench.bench.analysis.metrics import THROUGHPUT
 from calcbench.bench.analysis.quantiles import quantile
-from calcbench.bench.analysis.summary import Row, spread
+from calcbench.bench.analysis.spread import spread
+from calcbench.bench.analysis.summary import Row
 from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.schema.calibration import Lateness
 from calcbench.bench.schema.condition import AGAIN
@@ -21,7 +23,7 @@ from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.result import Measurement
 from calcbench.bench.system.cpus import Pinning, choose_cores
 from calcbench.bench.validation import __main__ as program
-from calcbench.bench.validation import driver, statistics, timestamps, truth, wrk
+from calcbench.bench.validation import driver, noise, statistics, timestamps, truth, wrk
 from calcbench.bench.validation.requirement import (
     Requirement,
     at_most,
@@ -378,7 +380,7 @@ def test_says_whether_wrk_agrees(ratios: list[float], held: bool | None) -> None
     requirement = wrk.agreement([((ratio * 1e4, 5e5), (1e4, 1e6)) for ratio in ratios])
 
     assert requirement.held is held
-    assert "p50 0.500" in requirement.measured
+    assert "p50 0.50x" in requirement.measured
 
 
 def test_does_without_wrk(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -395,3 +397,24 @@ def test_the_noise_of_five_strategies_is_that_of_their_ratios() -> None:
     one, other = (draw(20_000) / math.sqrt(2) for _ in range(2))
 
     assert (one - other).std() == pytest.approx(draw(20_000).std(), rel=0.05)
+
+
+def test_the_intervals_hold_with_every_kind_of_noise() -> None:
+    found = list(noise.requirements(drawn=400, compared=60))
+
+    assert [one.verdict for one in found] == ["held"] * 5
+    assert "a paired ratio" in found[0].what
+    assert "a ratio of two runs" in found[1].what
+    assert "a median" in found[2].what
+
+
+@pytest.mark.parametrize("factor", [0.5, 2.0])
+def test_finds_intervals_that_hold_too_seldom_or_too_often(factor: float) -> None:
+    def wrong(of: noise.Noise, random: np.random.Generator, size: tuple[int, int]) -> Estimate:
+        right = noise.of_pair(of, random, size)
+        low, high = (
+            (right.middle + factor * (end - right.middle)) for end in (right.low, right.high)
+        )
+        return Estimate(right.middle, low, high)
+
+    assert not noise.covered("ratio", wrong, 400).held

@@ -8,20 +8,21 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from calcbench.bench.analysis.censoring import one_sided
+from calcbench.bench.analysis.bounded import held, one_sided
 from calcbench.bench.analysis.inference import Comparison, adjust, compare_apart
 from calcbench.bench.analysis.metrics import FIGURES, Metric
-from calcbench.bench.analysis.ranking import held
 from calcbench.bench.analysis.summary import Row, Summary
 from calcbench.bench.analysis.thresholds import (
     BROKEN,
     CANNOT_TELL,
+    HELD,
     Judged,
     Threshold,
     too_few,
 )
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.judgements import UNRANKED
+from calcbench.bench.units import format_share
 from calcbench.core.errors import UsageError
 
 WHOLE = "the whole comparison"  # where a threshold is judged that is about all of it
@@ -32,12 +33,33 @@ def where_of(at: Condition) -> str:
     return f"{at.strategy}, {at.workload}, {at.reuse}, {at.connections:,}"
 
 
-def doubt_of(row: Row, label: str) -> str:
-    """Return why nothing can be told of *row*, of the result *label* if it has one, or nothing."""
-    where = f" in {label}" if label else ""
+def in_result(label: str) -> str:
+    """Return in which result something is, where there are two and so they have a *label*."""
+    return f" in {label}" if label else ""
+
+
+def doubt_of(row: Row, metric: Metric, label: str) -> str:
+    """Return why nothing can be told of *metric* of *row*, in the result *label*, or nothing."""
+    where = in_result(label)
     if row.status != "ok":
         return row.status + where
+    if row.serves_nobody:
+        return "serves nobody" + where
+    if metric.hidden and row.limited:  # left of it are the rounds in which it was slow
+        return "driver-bound" + (" in some rounds" * (len(row.limited) < row.rounds)) + where
     return row.judgement + where if row.judgement in UNRANKED else ""
+
+
+def too_many_failed(row: Row, judged: Judged, label: str) -> Judged:
+    """Return what was *judged* of *row*, of the result *label*, in view of what failed.
+
+    Other figures hold nothing where too many of the requests were not answered.
+    """
+    if judged.status != HELD or not row.fails or judged.threshold.metric.counts_failures:
+        return judged
+    failed, total = row.all_outcomes.failed, row.all_outcomes.total
+    reason = f"{failed:,} of {total:,} requests failed{in_result(label)}"
+    return Judged(judged.threshold, judged.where, CANNOT_TELL, reason)
 
 
 @dataclass(frozen=True)
@@ -52,10 +74,9 @@ class Pair:
         """Name the condition in one line."""
         return where_of(self.second.condition)
 
-    @property
-    def failure_reason(self) -> str:
-        """Say why nothing can be told of the two, or nothing."""
-        return doubt_of(self.first, "A") or doubt_of(self.second, "B")
+    def doubt(self, metric: Metric) -> str:
+        """Say why nothing can be told of *metric* of the two, or nothing."""
+        return doubt_of(self.first, metric, "A") or doubt_of(self.second, metric, "B")
 
 
 @dataclass(frozen=True)
@@ -69,8 +90,8 @@ class Change:
     @property
     def verdict(self) -> str:
         """Say whether B is better, in words; and where nobody knows, what would have been seen."""
-        if self.pair.failure_reason:
-            return self.pair.failure_reason
+        if doubt := self.pair.doubt(self.metric):
+            return doubt
         rows = self.pair.first, self.pair.second
         if not self.comparison.clear and any(self.metric.spread(row).censored for row in rows):
             return "cannot tell: only lower bounds are known"
@@ -78,10 +99,13 @@ class Change:
             return (
                 "better" if (self.comparison.ratio > 1) == self.metric.more_is_better else "worse"
             )
+        unknown = [row for row in (self.pair.first, self.pair.second) if not self.metric.known(row)]
+        if unknown:
+            return f"cannot tell: {self.metric.why_unknown}"
         if self.comparison.too_few:
             return f"cannot tell: {few_rounds(self.comparison.rounds)}"
         seen = self.comparison.detectable - 1
-        shown = f" ({seen:.0%} would show)" if seen < 10 else ""
+        shown = f" ({format_share(seen)} would show)" if 0 < seen < 10 else ""
         return f"no clear difference{shown}"
 
 
@@ -130,16 +154,15 @@ def compare_all(pairs: Sequence[Pair]) -> list[Change]:
     """Compare *pairs* by every metric; the comparisons of one metric are one family."""
     changes = []
     for metric in FIGURES:
-        family = sum(not pair.failure_reason for pair in pairs)
-        comparisons = [compare_pair(pair, metric, family) for pair in pairs]
-        sound = [index for index, pair in enumerate(pairs) if not pair.failure_reason]
+        sound = [index for index, pair in enumerate(pairs) if not pair.doubt(metric)]
+        comparisons = [compare_pair(pair, metric, len(sound)) for pair in pairs]
         for index, adjusted in zip(sound, adjust([comparisons[at] for at in sound]), strict=True):
             comparisons[index] = adjusted
         changes += [
             Change(pair, metric, one)
             for pair, one in zip(pairs, comparisons, strict=True)
             # Of somebody else's server nobody knows the CPU time.
-            if pair.failure_reason
+            if pair.doubt(metric)
             or metric.spread(pair.first).rounds
             or metric.spread(pair.second).rounds
         ]
@@ -149,22 +172,15 @@ def compare_all(pairs: Sequence[Pair]) -> list[Change]:
 
 def compare_pair(pair: Pair, metric: Metric, family: int) -> Comparison:
     """Compare the two of *pair* by *metric*; nothing is told where they say nothing."""
-    if pair.failure_reason:
+    if pair.doubt(metric):
         return Comparison()
     first, second = metric.spread(pair.first), metric.spread(pair.second)
     least_first, least_second = metric.prompt(pair.first).values, metric.prompt(pair.second).values
-    seen = one_sided(
-        compare_apart(second.values, first.values, family),
-        ours=any(second.censored),
-        others=any(first.censored),
-    )
-    if not (least_first and least_second):
-        return seen
-    return held(
-        seen,
-        compare_apart(least_second, first.values, family),
-        compare_apart(second.values, least_first, family),
-    )
+    found = compare_apart(second.values, first.values, family)
+    if least_first and least_second:
+        least = compare_apart(least_second, first.values, family)
+        found = held(found, least, compare_apart(second.values, least_first, family))
+    return one_sided(found, ours=any(second.censored), others=any(first.censored))
 
 
 def judge_all(
@@ -205,13 +221,17 @@ def judge_rows(thresholds: Sequence[Threshold], summary: Summary, label: str = "
 def judge_change(threshold: Threshold, pair: Pair) -> Judged:
     """Return what comes of *threshold* for the change from one of *pair* to the other."""
     metric, where = threshold.metric, pair.where
-    if pair.failure_reason:
-        return Judged(threshold, where, CANNOT_TELL, pair.failure_reason)
+    if pair.second.serves_nobody and not pair.first.serves_nobody and pair.first.status == "ok":
+        return Judged(threshold, where, BROKEN, "serves nobody in B")
+    if doubt := pair.doubt(metric):
+        return Judged(threshold, where, CANNOT_TELL, doubt)
     comparison = compare_pair(pair, metric, 1)
     if not comparison.known:
         rounds = min(metric.spread(row).rounds for row in (pair.first, pair.second))
-        return Judged(threshold, where, CANNOT_TELL, too_few(rounds))
-    return threshold.judged(where, comparison.ratio, (comparison.low, comparison.high))
+        reason = too_few(rounds) if rounds else metric.why_unknown
+        return Judged(threshold, where, CANNOT_TELL, reason)
+    judged = threshold.judged(where, comparison.ratio, (comparison.low, comparison.high))
+    return too_many_failed(pair.second, judged, "B")
 
 
 def judge_row(threshold: Threshold, row: Row, label: str) -> Judged:
@@ -221,7 +241,9 @@ def judge_row(threshold: Threshold, row: Row, label: str) -> Judged:
     only of a round that counts.
     """
     metric, where = threshold.metric, where_of(row.condition)
-    spread, reason = metric.spread(row), doubt_of(row, label)
+    if row.serves_nobody:
+        return Judged(threshold, where, BROKEN, "serves nobody" + in_result(label))
+    spread, reason = metric.spread(row), doubt_of(row, metric, label)
     low, high = (end * metric.scale for end in spread.interval or (0, math.inf))
     if least := metric.prompt(row).interval:  # without the driver's lateness
         low = min(low, least[0] * metric.scale)
@@ -229,5 +251,6 @@ def judge_row(threshold: Threshold, row: Row, label: str) -> Judged:
     if reason and not (metric.counts_failures and judged.status == BROKEN):
         return Judged(threshold, where, CANNOT_TELL, reason)
     if spread.interval is None:
-        return Judged(threshold, where, CANNOT_TELL, too_few(spread.rounds))
-    return judged
+        reason = too_few(spread.rounds) if spread.rounds else metric.why_unknown
+        return Judged(threshold, where, CANNOT_TELL, reason)
+    return too_many_failed(row, judged, label)

@@ -5,38 +5,32 @@ compared by the logarithm of their ratio in each round, because noise here multi
 interrupt costs a share of the work, not a number of responses. Of two strategies with the same
 kind of noise that difference is symmetric, which is all that the rank tests below ask for.
 
-A rank test is exact but needs rounds: of n paired ones it cannot give a p below 2/2^n. Where it
-could not reach the level, even if every round agreed, Student's t stands in, which takes noise
-for log-normal; `Comparison.test` says which one spoke.
+The ratio is Hodges and Lehmann's, paired or not, and its interval is of the same ranks
+(`calcbench.bench.analysis.intervals`). A rank test is exact but needs rounds: of n paired ones it
+cannot give a p below 2/2^n. Where it could not reach the level, even if every round agreed,
+Student's t stands in, which takes noise for log-normal; `Comparison.test` says which one spoke. A
+difference is clear only where the interval agrees.
 """
 
 import dataclasses
-import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from calcbench.bench.analysis.rank_tests import (
-    CONFIDENCE,
-    cliffs_delta,
-    critical_value,
-    rank_sum_counts,
-    rank_sum_p,
-    signed_rank_counts,
-    signed_rank_p,
+from calcbench.bench.analysis.intervals import (
+    LEAST_ROUNDS,
+    Estimate,
+    apart_estimate,
+    median_estimate,
+    paired_estimate,
+    standard_error,
+    welch,
 )
+from calcbench.bench.analysis.rank_tests import cliffs_delta, rank_sum_p, signed_rank_p
 from calcbench.bench.analysis.student import quantile, tail
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
 
 ALPHA = 0.05  # of all comparisons of one family together
 POWER = 0.8  # with which the smallest detectable difference would be detected
-RESAMPLES = 2_000  # of the bootstrap: its error is far below that of a few rounds
-LEAST_ROUNDS = 3  # for an interval of a median
 LOG_MOST = 700.0  # beyond it exp overflows
 
 SIGNED_RANK, RANK_SUM = "exact signed-rank", "exact rank-sum"
@@ -77,8 +71,8 @@ class Comparison:
 
     @property
     def clear(self) -> bool:
-        """Tell whether the difference is more than chance does."""
-        return self.adjusted <= ALPHA
+        """Tell whether the difference is more than chance does, by its test and by its interval."""
+        return self.adjusted <= ALPHA and not self.low <= 1 <= self.high
 
     @property
     def ahead(self) -> bool:
@@ -92,27 +86,15 @@ class Comparison:
 
 
 def median_interval(values: Sequence[float]) -> tuple[float, float] | None:
-    """Return the interval in which the median lies with `CONFIDENCE`; None for too few *values*.
-
-    The median of the logarithms, give or take Student's t times its standard error by the
-    bootstrap (Efron & Tibshirani 1993, §12.2). The percentile interval is too narrow here: it
-    covers 75 % where 95 % are required for three rounds, and 86 % for seven; this one covers 95
-    to 97 % from three rounds on if noise is normal, and up to 98.5 % where a few rounds lie far
-    off, as on a busy machine: it is then wider than it need be (`make validate`).
-    """
+    """Return the interval in which the median lies with `CONFIDENCE`; None for too few *values*."""
     if len(values) < LEAST_ROUNDS or min(values) <= 0:
         return None
     if min(values) == max(values):
         return float(values[0]), float(values[0])
     import numpy as np
 
-    logs = np.log(np.sort(np.asarray(values, np.float64)))
-    # The same values give the same interval: a report drawn twice is the same report.
-    draw = np.random.default_rng(len(values))
-    medians = np.median(logs[draw.integers(0, len(logs), (RESAMPLES, len(logs)))], axis=1)
-    middle = float(np.median(logs))
-    reach = quantile(len(values) - 1, (1 + CONFIDENCE) / 2) * float(medians.std(ddof=1))
-    return from_log(middle - reach), from_log(middle + reach)
+    estimate = median_estimate(np.log(np.asarray(values, np.float64)))
+    return from_log(float(estimate.low)), from_log(float(estimate.high))
 
 
 def compare_paired(ours: Sequence[float], others: Sequence[float], family: int = 1) -> Comparison:
@@ -126,23 +108,17 @@ def compare_paired(ours: Sequence[float], others: Sequence[float], family: int =
     import numpy as np
 
     logs = np.log(np.asarray(ours, np.float64)) - np.log(np.asarray(others, np.float64))
-    rounds = len(logs)
-    error = float(logs.std(ddof=1)) / math.sqrt(rounds)
-    walsh = np.sort(
-        [(one + other) / 2 for one, other in itertools.combinations_with_replacement(logs, 2)]
-    )
-    counts = signed_rank_counts(tuple(range(2, 2 * rounds + 1, 2)))
+    rounds, mean, error = len(logs), float(logs.mean()), float(standard_error(logs))
     exact = 2 / 2**rounds * family <= ALPHA
-    p = signed_rank_p(logs) if exact else student_p(float(logs.mean()), error, rounds - 1)
     return make_comparison(
-        walsh,
-        counts,
-        by_student=(float(logs.mean()), error, rounds - 1),
-        p=p,
+        paired_estimate(logs),
+        p=signed_rank_p(logs) if exact else student_p(mean, error, rounds - 1),
         test=SIGNED_RANK if exact else PAIRED_T,
         effect=cliffs_delta(ours, others),
         rounds=rounds,
         family=family,
+        error=error,
+        freedom=rounds - 1,
     )
 
 
@@ -157,64 +133,43 @@ def compare_apart(ours: Sequence[float], others: Sequence[float], family: int = 
     import numpy as np
 
     one, other = (np.log(np.asarray(values, np.float64)) for values in (ours, others))
-    differences = np.sort(np.subtract.outer(one, other).ravel())
-    counts = rank_sum_counts(range(2, 2 * (len(one) + len(other)) + 1, 2), len(one))
-    lowest = len(one) * (len(one) + 1)  # the doubled rank sum when all of ours are the lowest
     exact = 2 / math.comb(len(one) + len(other), len(one)) * family <= ALPHA
-    # Welch 1947: the degrees of freedom of two noises that differ.
-    parts = [float(logs.var(ddof=1)) / len(logs) for logs in (one, other)]
-    error = math.sqrt(sum(parts))
-    freedom = (
-        sum(parts) ** 2 / sum(p**2 / (len(x) - 1) for p, x in zip(parts, (one, other), strict=True))
-        if error
-        else len(one) + len(other) - 2
-    )
+    error, freedom = map(float, welch(one, other))
     mean = float(one.mean() - other.mean())
     return make_comparison(
-        differences,
-        counts[lowest:],
-        by_student=(mean, error, freedom),
+        apart_estimate(one, other),
         p=rank_sum_p(one, other) if exact else student_p(mean, error, freedom),
         test=RANK_SUM if exact else WELCH_T,
         effect=cliffs_delta(ours, others),
-        rounds=min(len(one), len(other)),
+        rounds=least,
         family=family,
+        error=error,
+        freedom=freedom,
     )
 
 
 def make_comparison(
-    candidates: "NDArray[np.float64]",
-    counts: Sequence[int],
+    estimate: Estimate,
     *,
-    by_student: tuple[float, float, float],
     p: float,
     test: str,
     effect: float,
     rounds: int,
     family: int,
+    error: float,
+    freedom: float,
 ) -> Comparison:
-    """Return the comparison whose log-ratio is the median of *candidates* (Hodges & Lehmann 1963).
+    """Return the comparison whose log-ratio and its interval are the *estimate*.
 
-    Its interval holds every shift that the rank test with *counts* would not reject, or, where
-    the rounds are too few for that, is Student's; *by_student* is his mean, error and freedom.
+    *error* and *freedom* are those of Student's test, which says what would have been detected.
     """
-    import numpy as np
-
-    mean, error, freedom = by_student
-    critical = critical_value(counts)
-    if critical is None:
-        middle, reach = mean, quantile(freedom, (1 + CONFIDENCE) / 2) * error
-        low, high = middle - reach, middle + reach
-    else:
-        middle = float(np.median(candidates))
-        low, high = float(candidates[critical]), float(candidates[-1 - critical])
     # Bloom 1995: the smallest detectable effect is a multiple of the standard error. Holm's first
     # step asks for a p below the level divided by the number of comparisons.
     multiple = quantile(freedom, 1 - ALPHA / family / 2) + quantile(freedom, POWER)
     return Comparison(
-        ratio=from_log(middle),
-        low=from_log(low),
-        high=from_log(high),
+        ratio=from_log(float(estimate.middle)),
+        low=from_log(float(estimate.low)),
+        high=from_log(float(estimate.high)),
         p=p,
         adjusted=min(p * family, 1.0),
         test=test,

@@ -5,7 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from operator import attrgetter
 
-from calcbench.bench.analysis.summary import NOTHING, Row, Spread, exact
+from calcbench.bench.analysis.quantiles import least_count
+from calcbench.bench.analysis.spread import NOTHING, Spread, exact
+from calcbench.bench.analysis.summary import Row
 from calcbench.bench.schema.outcomes import OK, OUTCOMES, Outcomes
 from calcbench.bench.units import format_number
 
@@ -18,9 +20,11 @@ class Metric:
 
     *name* is what it is called in thresholds such as ``p99>50ms``, *file* the chart's name without
     a suffix, empty where none is drawn. *spread* finds the quantity in a row, *scale*
-    brings it from its stored unit to *unit*. *prompt* finds what it would be at least without the
-    driver's lateness, where that is known. One that *counts_failures* is not estimated but counted,
-    and in every round: also in those that do not count for the rest.
+    brings it from its stored unit to *unit*, and *bound* stands before one of which only a lower
+    bound is known. *prompt* finds what it would be at least without the driver's lateness, where
+    that is known. Of times, *quantile* is which one, 0–1; 0 of others. One that *counts_failures*
+    is not estimated but counted, and in every round: also in those that do not count for the rest.
+    One that is *hidden* is unknown where the driver was the limit.
     """
 
     name: str
@@ -32,7 +36,22 @@ class Metric:
     scale: float
     spread: Callable[[Row], Spread]
     prompt: Callable[[Row], Spread] = lambda _: NOTHING
+    bound: str = "> "
+    quantile: float = 0.0
     counts_failures: bool = False
+    hidden: bool = False
+
+    def known(self, row: Row) -> bool:
+        """Tell whether *row* holds this quantity."""
+        return self.spread(row).rounds > 0
+
+    @property
+    def why_unknown(self) -> str:
+        """Say why a row that was measured does not hold this quantity."""
+        if not self.quantile:
+            return "it was not measured"
+        least = least_count(self.quantile)
+        return f"too few responses for {self.name}, which takes {least} in each round"
 
     def of(self, row: Row) -> tuple[float, float, float]:
         """Return the low end, the median and the high end over the rounds, in *unit*.
@@ -66,16 +85,12 @@ class Metric:
 
     def text(self, row: Row) -> str:
         """Return the median as a reader sees it: ``41,200/s``, or ``> 500 ms``."""
-        return show_bound(self.spread(row)) + format_number(float(self.median(row))) + self.unit
+        bound = self.bound if self.is_bound(row) else ""
+        return bound + format_number(float(self.median(row))) + self.unit
 
     def is_bound(self, row: Row) -> bool:
         """Tell whether the median is only known to be more than it says."""
         return self.spread(row).at_least
-
-
-def show_bound(spread: Spread) -> str:
-    """Return what stands before a median of which only a lower bound is known, or nothing."""
-    return "> " if spread.at_least else ""
 
 
 def latency(
@@ -85,6 +100,7 @@ def latency(
     spread: Callable[[Row], Spread],
     prompt: Callable[[Row], Spread],
     file: str = "",
+    quantile: float = 0.0,
 ) -> Metric:
     """Return the metric of a time that a row has in nanoseconds, and readers see in ms."""
     return Metric(
@@ -97,6 +113,8 @@ def latency(
         scale=1e-6,
         spread=spread,
         prompt=prompt,
+        quantile=quantile,
+        hidden=True,
     )
 
 
@@ -110,6 +128,7 @@ METRICS = (
         more_is_better=True,
         scale=1,
         spread=lambda row: row.throughput,
+        bound="at least ",
     ),
     latency(
         "p50",
@@ -118,6 +137,7 @@ METRICS = (
         lambda row: row.p50_ns,
         lambda row: row.prompt_p50_ns,
         file="latency-p50",
+        quantile=0.5,
     ),
     latency(
         "p99",
@@ -126,14 +146,33 @@ METRICS = (
         lambda row: row.p99_ns,
         lambda row: row.prompt_p99_ns,
         file="latency-p99",
+        quantile=0.99,
     ),
 )
 THROUGHPUT, P50, P99 = METRICS
+P90 = latency(
+    "p90",
+    "Latency, p90",
+    "p90",
+    lambda row: row.p90_ns,
+    lambda row: row.prompt_p90_ns,
+    quantile=0.9,
+)
+CPU = Metric(
+    name="cpu",
+    file="",
+    title="CPU time of the server for each right response",
+    axis="CPU µs for each response",
+    unit=" µs",
+    more_is_better=False,
+    scale=1,
+    spread=lambda row: row.cpu_us_per_request,
+)
 
 # All that two results can be compared by; charts show the first few.
 FIGURES = (
     *METRICS,
-    latency("p90", "Latency, p90", "p90", lambda row: row.p90_ns, lambda row: row.prompt_p90_ns),
+    P90,
     latency(
         "max",
         "Latency, the longest",
@@ -141,16 +180,7 @@ FIGURES = (
         lambda row: row.max_ns,
         lambda row: row.prompt_max_ns,
     ),
-    Metric(
-        name="cpu",
-        file="",
-        title="CPU time of the server for each right response",
-        axis="CPU µs for each response",
-        unit=" µs",
-        more_is_better=False,
-        scale=1,
-        spread=lambda row: row.cpu_us_per_request,
-    ),
+    CPU,
 )
 
 

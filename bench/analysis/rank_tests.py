@@ -3,7 +3,7 @@
 import functools
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
@@ -12,20 +12,23 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CONFIDENCE = 0.95  # of one interval
+LEAST_CONFIDENCE = 0.93  # of one that cannot be wider: all of five paired rounds cover 93.75 %
 FEW = 8  # values of one side, up to which a rank-sum test is counted out and not approximated
 
 
 def critical_value(counts: Sequence[int]) -> int | None:
-    """Return the largest statistic that a two-sided test still rejects, None if it rejects none.
+    """Return the largest statistic that lies outside an interval, None if there is no interval.
 
     *counts* is how many of the equally likely arrangements give a statistic of 0, 1, 2 and so on,
     of doubled ranks, so that every second place is 0. An interval begins behind as many
-    candidates, the first not counted.
+    candidates, the first not counted. It covers `CONFIDENCE`, or all candidates where those cover
+    no more than that, but `LEAST_CONFIDENCE`.
     """
     total, below, critical = sum(counts), 0, None
     for statistic, count in enumerate(counts[::2]):
         below += count
-        if below / total > (1 - CONFIDENCE) / 2:
+        least = CONFIDENCE if statistic else LEAST_CONFIDENCE
+        if 1 - 2 * below / total < least:
             break
         critical = statistic
     return critical
@@ -75,7 +78,7 @@ def rank_sum_p(one: "NDArray[np.float64]", other: "NDArray[np.float64]") -> floa
     import numpy as np
 
     ranks = doubled_ranks(np.concatenate([one, other]))
-    counts = rank_sum_counts(ranks.tolist(), len(one))
+    counts = rank_sum_counts(tuple(ranks.tolist()), len(one))
     return two_sided(counts, int(ranks[: len(one)].sum()))
 
 
@@ -117,9 +120,9 @@ def theil_slope(series: "NDArray[np.float64]", chance: float) -> tuple[float, fl
     return float(np.median(slopes)), float(slopes[low]), float(slopes[high])
 
 
-def rank_sum_counts(ranks: Iterable[int], size: int) -> list[int]:
+@functools.cache
+def rank_sum_counts(ranks: tuple[int, ...], size: int) -> Sequence[int]:
     """Return in how many subsets of *size* of the *ranks* the sum is 0, 1, 2 and so on."""
-    ranks = list(ranks)
     most = sum(sorted(ranks)[-size:])
     counts = [[0] * (most + 1) for _ in range(size + 1)]
     counts[0][0] = 1

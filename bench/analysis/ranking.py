@@ -5,20 +5,21 @@ number of connections; at most one family in twenty has a false claim in it.
 
 A tier ends only where everybody above is clearly ahead of everybody below. So two strategies that
 cannot be told apart always share one, and «no clear difference» is a result like any other.
+
+Whatever the figures are, those who serve every client and answer nearly all requests come first.
+Behind all of their tiers is one of those who fall short, and behind that one of those who serve
+nobody: how fast they are to whom they serve puts nobody in order.
 """
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from calcbench.bench.analysis.inference import (
-    Comparison,
-    adjust,
-    compare_paired,
-    enough_rounds,
-)
-from calcbench.bench.analysis.metrics import P99, THROUGHPUT, Metric
+from calcbench.bench.analysis.bounded import Figures, compare_rounds, held
+from calcbench.bench.analysis.inference import Comparison, adjust, enough_rounds
+from calcbench.bench.analysis.metrics import P50, P90, P99, THROUGHPUT, Metric
 from calcbench.bench.analysis.summary import Row, Summary
 from calcbench.bench.schema.condition import Condition, group_by
 from calcbench.bench.schema.judgements import UNRANKED
@@ -35,8 +36,15 @@ class Control:
 
 
 def leading(rows: Iterable[Row]) -> Metric:
-    """Return what *rows* are ranked by: throughput, or p99 where the load nearly sets the rate."""
-    return P99 if any(row.offered_per_s or row.think_s for row in rows) else THROUGHPUT
+    """Return what *rows* are ranked by: throughput, or p99 where the load nearly sets the rate.
+
+    Where so little was asked that no p99 is known, it is p90, or else p50.
+    """
+    rows = list(rows)
+    if not any(row.offered_per_s or row.think_s for row in rows):
+        return THROUGHPUT
+    known = (metric for metric in (P99, P90, P50) if any(map(metric.known, rows)))
+    return next(known, P99)
 
 
 def groups(rows: Iterable[Row]) -> list[list[Row]]:
@@ -45,15 +53,20 @@ def groups(rows: Iterable[Row]) -> list[list[Row]]:
 
 
 def rankable(rows: Iterable[Row]) -> list[Row]:
-    """Return *rows* but for those without figures, the control, and what is only the driver's.
+    """Return *rows* but for those without figures, the control, and those that say nothing.
 
     Of one round nobody knows what chance did, so where others of a group have more, it is not
-    ranked.
+    ranked. Nor is who has too few responses for what they are ranked by.
     """
     measured = [
         row
-        for row in rows
-        if row.status == "ok" and not row.condition.is_control and row.judgement not in UNRANKED
+        for group in groups(rows)
+        for metric in (leading(group),)
+        for row in group
+        if row.status == "ok"
+        and (metric.known(row) or row.serves_nobody)
+        and not row.condition.is_control
+        and row.judgement not in UNRANKED
     ]
     several = {row.condition.without("strategy") for row in measured if row.rounds > 1}
     return [
@@ -64,12 +77,27 @@ def rankable(rows: Iterable[Row]) -> list[Row]:
 
 
 def ranked(rows: Iterable[Row]) -> list[Row]:
-    """Return those of *rows*, of one group, that are ranked.
+    """Return those of *rows*, of one group, that are ranked by their figures.
 
-    Of those that can be, the ones that leave clients without any response only where all do.
+    Of those that can be, the ones that leave clients without any response only where all do that
+    answer nearly all requests; those that fail more are never.
     """
-    measured = rankable(rows)
-    return [row for row in measured if not row.starves] or measured
+    answering = [row for row in rankable(rows) if not (row.fails or row.serves_nobody)]
+    return [row for row in answering if not row.starves] or answering
+
+
+def behind(rows: Iterable[Row]) -> list[list[Row]]:
+    """Return those of *rows*, of one group, that come behind all who are `ranked`, in order.
+
+    First those who fall short of serving everybody, the one that answers the largest share before
+    the others, and then those who serve nobody.
+    """
+    rows = list(rows)
+    first = {row.condition for row in ranked(rows)}
+    others = [row for row in rankable(rows) if row.condition not in first]
+    some = [row for row in others if not row.serves_nobody]
+    some.sort(key=lambda row: (row.fails, -row.answered_ratio))
+    return [found for found in (some, [row for row in others if row.serves_nobody]) if found]
 
 
 def compare(one: Row, other: Row, metric: Metric, family: int = 1) -> Comparison:
@@ -77,48 +105,35 @@ def compare(one: Row, other: Row, metric: Metric, family: int = 1) -> Comparison
 
     A difference is clear only where it is also with the driver's lateness in favour of either.
     """
-
-    def paired(ours: dict[int, float], others: dict[int, float]) -> Comparison:
-        both = [number for number in ours if number in others]
-        return compare_paired(
-            [ours[number] for number in both], [others[number] for number in both], family
-        )
-
     (ours, ours_least), (others, others_least) = (
         (by_round(row, metric), by_round(row, metric, prompt=True)) for row in (one, other)
     )
-    seen = paired(ours, others)
-    if not (ours_least and others_least):
+    seen = compare_rounds(ours, others, family)
+    if not (ours_least.seen and others_least.seen):
         return seen
-    return held(seen, paired(ours_least, others), paired(ours, others_least))
+    least = compare_rounds(ours_least, others, family)
+    return held(seen, least, compare_rounds(ours, others_least, family))
 
 
-def held(seen: Comparison, least: Comparison, most: Comparison) -> Comparison:
-    """Return *seen* as it can be held when the truth lies anywhere between *least* and *most*."""
-    if not seen.known:
-        return seen
-    certain = (least.ratio > 1) == (most.ratio > 1)
-    gravest = max(seen.p, least.p, most.p) if certain else 1.0
-    family = seen.adjusted / seen.p if seen.p else 1.0
-    return dataclasses.replace(
-        seen,
-        low=min(seen.low, least.low),
-        high=max(seen.high, most.high),
-        p=gravest,
-        adjusted=min(gravest * family, 1.0),
-        detectable=seen.detectable * max(seen.ratio / least.ratio, most.ratio / seen.ratio),
-    )
-
-
-def by_round(row: Row, metric: Metric, *, prompt: bool = False) -> dict[int, float]:
+def by_round(row: Row, metric: Metric, *, prompt: bool = False) -> Figures:
     """Return the figure of each round of *row*; of none where some of them have none.
 
-    A *prompt* one is what it would be at least without the driver's lateness.
+    It has bounds where only a lower one is known, and where the driver hid it. A *prompt* one is
+    what it would be at least without the driver's lateness.
     """
     values = (metric.prompt if prompt else metric.spread)(row).values
     if len(values) != len(row.counted):
-        return {}
-    return dict(zip(row.counted, values, strict=True))
+        return Figures({})
+    seen = dict(zip(row.counted, values, strict=True))
+    least = metric.spread(row).censored or [False] * len(values)
+    bounds = {
+        number: (value, math.inf)
+        for (number, value), censored in zip(seen.items(), least, strict=True)
+        if censored
+    }
+    if metric.hidden:
+        bounds |= dict.fromkeys(row.limited, (0.0, math.inf))
+    return Figures(seen, bounds, row.edge_ratio if metric is THROUGHPUT else 0)
 
 
 def contests(rows: Sequence[Row], metric: Metric | None = None) -> Contests:
@@ -190,22 +205,33 @@ def contenders(rows: Sequence[Row], metric: Metric, comparisons: Contests) -> li
     return unbeaten if len(unbeaten) > 1 else first
 
 
-def numbered_tiers(rows: Iterable[Row]) -> list[tuple[int, list[Row]]]:
+def comparable(rows: Iterable[Row], metric: Metric) -> list[Row]:
+    """Return those of *rows*, of one group, that are ranked and have *metric* in every round."""
+    return [row for row in ranked(rows) if by_round(row, metric).seen]
+
+
+def numbered_tiers(
+    rows: Iterable[Row], metric: Metric | None = None
+) -> list[tuple[int, list[Row]]]:
     """Return the tiers of each group of *rows*, counted from 1 in each.
 
-    One round tells nothing apart, so there is no tier where that is all that counts.
+    They are by *metric*, or else by what leads each group; only then are those who fall short
+    behind the others. One round tells nothing apart, so there is no tier where that is all that
+    counts; nor where nobody answers nearly all requests.
     """
     return [
         (number, tier)
         for group in groups(rows)
-        for number, tier in enumerate(tiers(ranked(group)), 1)
+        for by in (metric or leading(group),)
+        if (first := comparable(group, by))
+        for number, tier in enumerate(tiers(first, by) + ([] if metric else behind(group)), 1)
         if tier[0].rounds > 1  # as all of a group have, or none (see rankable)
     ]
 
 
-def tier_numbers(rows: Iterable[Row]) -> dict[Condition, int]:
-    """Return the tier of each of *rows*, of any groups, that has one, counted from 1."""
-    return {row.condition: number for number, tier in numbered_tiers(rows) for row in tier}
+def tier_numbers(rows: Iterable[Row], metric: Metric | None = None) -> dict[Condition, int]:
+    """Return the tier of each of *rows*, of any groups, that has one, as `numbered_tiers` does."""
+    return {row.condition: number for number, tier in numbered_tiers(rows, metric) for row in tier}
 
 
 def controls(rows: Iterable[Row]) -> list[Control]:
@@ -219,6 +245,7 @@ def controls(rows: Iterable[Row]) -> list[Control]:
         and (original := dataclasses.replace(row.condition, strategy=row.condition.variant))
         in known
         and row.status == known[original].status == "ok"
+        and not (row.serves_nobody or known[original].serves_nobody)
         and not {row.judgement, known[original].judgement} & set(UNRANKED)
     ]
     comparisons = adjust([compare(again, first, metric, len(pairs)) for again, first in pairs])

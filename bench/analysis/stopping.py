@@ -10,15 +10,17 @@ stopping at a width is harmless, for it does not look on which side of 1 the int
 """
 
 import itertools
+import math
 from collections.abc import Sequence
 
-from calcbench.bench.analysis.inference import Comparison, compare_paired, median_interval
+from calcbench.bench.analysis.bounded import Figures, compare_rounds
+from calcbench.bench.analysis.inference import Comparison, median_interval
 from calcbench.bench.schema.condition import Condition, group_by
-from calcbench.bench.schema.judgements import UNRANKED
+from calcbench.bench.schema.judgements import DRIVER_BOUND, UNRANKED, UNSERVED
 from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Measurement
 
-FIRST_LOOK = 6  # rounds: the first interval that takes nothing for normal
+FIRST_LOOK = 6  # rounds: the first test that takes nothing for normal
 SPENT = 20  # the share of the level that all looks together spend is one in so many
 
 
@@ -35,7 +37,8 @@ def enough(plan: Plan, measurements: Sequence[Measurement]) -> bool:
 def settled(plan: Plan, measurements: Sequence[Measurement]) -> bool:
     """Tell whether *measurements* say all that *plan* wants to know of the rates.
 
-    Conditions that failed in some round are left out: no more rounds would mend them.
+    Conditions that failed in some round are left out, and those in which the driver was the limit
+    in half of the rounds or more, or nobody was served: no more rounds would mend them.
     """
     known = by_condition(measurements)
     raced = [condition for condition in known if not condition.is_control]
@@ -46,39 +49,41 @@ def settled(plan: Plan, measurements: Sequence[Measurement]) -> bool:
     )
 
 
-def by_condition(measurements: Sequence[Measurement]) -> dict[Condition, dict[int, float]]:
+def by_condition(measurements: Sequence[Measurement]) -> dict[Condition, Figures]:
     """Return the right responses a second of each condition that never failed, by round.
 
-    Rounds that are not ranked, as where the driver was the limit, do not count.
+    Rounds that are not ranked do not count, and one in which the driver was the limit is a lower
+    bound.
     """
-    found: dict[Condition, dict[int, float]] = {}
-    failed = {measurement.condition for measurement in measurements if measurement.status != "ok"}
-    for measurement in measurements:
-        if measurement.condition not in failed and measurement.judgement not in UNRANKED:
-            rate = measurement.right_responses * 1e9 / measurement.elapsed_ns
-            found.setdefault(measurement.condition, {})[measurement.round] = rate
+    found: dict[Condition, Figures] = {}
+    for condition, rounds in group_by(measurements, lambda one: one.condition).items():
+        good = [one for one in rounds if one.judgement not in UNRANKED]
+        seen = {
+            one.round: one.right_responses * 1e9 / one.elapsed_ns for one in good if one.elapsed_ns
+        }
+        limited = {one.round for one in good if one.judgement == DRIVER_BOUND}
+        lost = any(one.status != "ok" or one.judgement == UNSERVED for one in rounds)
+        if seen and not lost and 2 * len(limited) < len(seen):
+            bounds = {number: (seen[number], math.inf) for number in limited & seen.keys()}
+            found[condition] = Figures(seen, bounds)
     return found
 
 
-def is_known(rates: Sequence[dict[int, float]], precision: float, looks: int) -> bool:
+def is_known(rates: Sequence[Figures], precision: float, looks: int) -> bool:
     """Tell whether *rates*, of all that are to be compared, by round, are known well enough.
 
     So many *looks* are taken at them at most.
     """
     if len(rates) == 1:
-        interval = median_interval(list(rates[0].values()))
+        interval = median_interval(list(rates[0].seen.values()))
         return interval is not None and is_narrow(*interval, precision)
     pairs = list(itertools.combinations(rates, 2))
     return all(is_settled(pair, len(pairs) * looks * SPENT, precision) for pair in pairs)
 
 
-def is_settled(
-    pair: tuple[dict[int, float], dict[int, float]], family: int, precision: float
-) -> bool:
+def is_settled(pair: tuple[Figures, Figures], family: int, precision: float) -> bool:
     """Tell whether the two of *pair* are known to differ by more than *precision*, or by what."""
-    one, other = pair
-    both = [number for number in one if number in other]
-    comparison = compare_paired([one[n] for n in both], [other[n] for n in both], family)
+    comparison = compare_rounds(*pair, family)
     return is_narrow(comparison.low, comparison.high, precision) or is_beyond(comparison, precision)
 
 

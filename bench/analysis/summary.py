@@ -13,25 +13,27 @@ The history of `SUMMARY_VERSION`:
 3. A condition names its interpreter, application and target too.
 4. A row has the instructions for each request, where they could be counted, and says how long its
    users think. Of an open loop, what the quantiles would be at least without the driver's lateness.
-   A request without its right response counts in the quantiles with what it had waited, so a figure
-   may be a lower bound: each says so, of its median and of its rounds.
+   A request without its right response counts in the quantiles with what it had waited, and a rate
+   that the driver limited is a lower bound: each figure says so, of its median and of its rounds. A
+   row names the rounds in which the driver was the limit, and says if too many requests failed. A
+   quantile for which a round has too few requests is null.
 """
 
 import collections
 import dataclasses
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from calcbench.bench.analysis.inference import median_interval
-from calcbench.bench.analysis.lateness import least_quantiles
-from calcbench.bench.analysis.quantiles import Reading, Waits
+from calcbench.bench.analysis.edges import edge_ratio
+from calcbench.bench.analysis.quantiles import Reading
+from calcbench.bench.analysis.response_time import parts, waits_of
+from calcbench.bench.analysis.spread import NOTHING, Spread, quantile_spread, spread
 from calcbench.bench.schema.condition import Condition, group_by
-from calcbench.bench.schema.histogram import counted_times
-from calcbench.bench.schema.judgements import DRIVER_BOUND, UNRANKED
+from calcbench.bench.schema.judgements import DRIVER_BOUND, UNRANKED, UNSERVED
 from calcbench.bench.schema.outcomes import OK, Outcomes
+from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Measurement, Run
 from calcbench.bench.schema.samples import read_samples
 from calcbench.bench.system.usage import jain
@@ -46,34 +48,12 @@ SUMMARY_VERSION = 4
 
 
 @dataclass(frozen=True)
-class Spread:
-    """One figure over the rounds: the median, the lowest and the highest; all 0 for no rounds.
-
-    *interval* is where the median lies with 95 % confidence, None for fewer than three rounds.
-    *values* are the figure of each round, in the order of the rounds. Of some rounds only a lower
-    bound may be known: *censored* says of which, and is empty where of none. Such a *median* is
-    *at_least* what it says, and the interval has no upper end.
-    """
-
-    median: float = 0
-    low: float = 0
-    high: float = 0
-    rounds: int = 0
-    interval: tuple[float, float] | None = None
-    values: tuple[float, ...] = ()
-    at_least: bool = False
-    censored: tuple[bool, ...] = ()
-
-
-NOTHING = Spread()
-
-
-@dataclass(frozen=True)
 class Row:
     """What is known about one condition.
 
     *status* is ``ok`` when at least one round counts; *rounds* is how many do, *failed_rounds*
-    how many do not, and *reason* says why the gravest of those does not. *requests* are right
+    how many do not, and *reason* says why the gravest of those does not, or what clients met where
+    nobody was served. *requests* are right
     responses, *throughput* is those for each second. *clients_served* is the fewest of any round.
     *outcomes* are those of the rounds that count, *all_outcomes* of every round, for a failure is
     one even where it is the reason why the rest does not count.
@@ -83,6 +63,11 @@ class Row:
     known. Instructions are those *instructions_of* ``user and kernel`` or ``user`` code, where they
     were counted. *driver_share* is the share of its core, 0–1, that the driver used in its busiest
     round: near 1, the driver was measured and not the server.
+
+    *limited* are those of *counted* in which the driver was the limit: there the rate is a lower
+    bound of the server's, and of its latency nothing is known. *fails* says that more of its
+    requests failed than the plan allows. *edge_ratio* is how far off a rate may be, as a standard
+    deviation, because responses come in bursts and the ends of a window fall before or behind one.
 
     In an open loop, where *offered_per_s* is above 0, *p50_ns* and its like are response times,
     from the moment when a request was due. They are the sum of the dispatch delay, until it was
@@ -124,11 +109,31 @@ class Row:
     prompt_p90_ns: Spread = NOTHING
     prompt_p99_ns: Spread = NOTHING
     prompt_max_ns: Spread = NOTHING
+    limited: tuple[int, ...] = ()
+    fails: bool = False
+    edge_ratio: float = 0
 
     @property
     def starves(self) -> bool:
         """Tell whether some client got no right response within a window."""
         return self.status == "ok" and self.clients_served < self.condition.connections
+
+    @property
+    def serves_nobody(self) -> bool:
+        """Tell whether no round had a right response, and not only because of the driver."""
+        measured = self.status == "ok" and len(self.limited) < self.rounds
+        return measured and not self.throughput.high
+
+    @property
+    def falls_short(self) -> bool:
+        """Tell whether clients, or too many requests, were left without a right response."""
+        return self.starves or self.fails or self.serves_nobody
+
+    @property
+    def answered_ratio(self) -> float:
+        """The share of the requests that ended with a right response; 0 where none did."""
+        every = self.all_outcomes
+        return every.ok / every.total if every.total else 0.0
 
 
 @dataclass(frozen=True)
@@ -145,39 +150,6 @@ class Summary:
         return next((row for row in self.rows if row.condition == condition), None)
 
 
-def spread(values: Iterable[float | Reading]) -> Spread:
-    """Return the lower median, the lowest and the highest of *values*, one for each round.
-
-    Of *values* that are only known to be *at_least* so large, the median of the bounds is a bound
-    of the median; it is more where none of those up to it is such a one.
-    """
-    readings = [one if isinstance(one, Reading) else Reading(one) for one in values]
-    if not readings:
-        return NOTHING
-    ordered = sorted(readings)
-    middle = (len(ordered) - 1) // 2
-    plain = tuple(one.value for one in readings)
-    interval = median_interval(plain)
-    censored = tuple(one.at_least for one in readings)
-    if interval and any(censored):
-        interval = (interval[0], math.inf)
-    return Spread(
-        ordered[middle].value,
-        ordered[0].value,
-        ordered[-1].value,
-        len(ordered),
-        interval,
-        plain,
-        any(one.at_least for one in ordered[: middle + 1]),
-        censored if any(censored) else (),
-    )
-
-
-def exact(value: float) -> Spread:
-    """Return the spread of a *value* that is counted over all rounds, and so has no other."""
-    return Spread(value, value, value, 1, (value, value), (value,))
-
-
 def summarise(run: Run, folder: Path) -> Summary:
     """Return the summary of *run*, whose samples lie in *folder*.
 
@@ -185,19 +157,32 @@ def summarise(run: Run, folder: Path) -> Summary:
     """
     measured = group_by(run.measurements, lambda measurement: measurement.condition)
     rows = [
-        summarise_condition(condition, measured[condition], folder)
+        summarise_condition(condition, measured[condition], folder, run.plan.most_failures)
         for condition in run.plan.conditions()
         if condition in measured
     ]
     return Summary(SUMMARY_VERSION, run.name, run.partial, tuple(rows))
 
 
-def summarise_condition(condition: Condition, rounds: list[Measurement], folder: Path) -> Row:
-    """Return the row for *rounds*, all measured under *condition*; the failed do not count."""
+def summarise_condition(
+    condition: Condition,
+    rounds: list[Measurement],
+    folder: Path,
+    most_failures: float = Plan.most_failures,
+    *,
+    few: bool = False,
+) -> Row:
+    """Return the row for *rounds*, all of one *condition*; of requests *most_failures* may fail.
+
+    It has quantiles of *few* requests only where that is said.
+    """
     good = counted(rounds)
     bad = [measurement for measurement in rounds if measurement not in good]
-    bad.sort(key=lambda m: (m.judgement == DRIVER_BOUND, m.round))  # a failure is the graver reason
-    reason = why_not(bad[0]) if bad else ""
+    bad.sort(key=lambda m: (m.status == "ok", m.round))  # a failure is the graver reason
+    unserved = next((m for m in good if m.judgement == UNSERVED), None)
+    reason = (
+        why_not(bad[0]) if bad else "; ".join(unserved.evidence.reasons[:1]) if unserved else ""
+    )
     every = added(measurement.outcomes for measurement in rounds)
     if not good:
         return Row(condition, bad[0].status, reason, failed_rounds=len(bad), all_outcomes=every)
@@ -210,11 +195,14 @@ def summarise_condition(condition: Condition, rounds: list[Measurement], folder:
         rounds=len(good),
         failed_rounds=len(bad),
         requests=sum(m.outcomes.ok for m in good),
-        throughput=spread(m.right_responses * 1e9 / m.elapsed_ns for m in good),
-        p50_ns=spread(waits.quantile(0.5) for waits in latencies),
-        p90_ns=spread(waits.quantile(0.9) for waits in latencies),
-        p99_ns=spread(waits.quantile(0.99) for waits in latencies),
-        max_ns=spread(waits.quantile(1) for waits in latencies),
+        throughput=spread(
+            Reading(m.right_responses * 1e9 / m.elapsed_ns, m.judgement == DRIVER_BOUND)
+            for m in good
+        ),
+        p50_ns=quantile_spread(latencies, 0.5, few=few),
+        p90_ns=quantile_spread(latencies, 0.9, few=few),
+        p99_ns=quantile_spread(latencies, 0.99, few=few),
+        max_ns=quantile_spread(latencies, 1, few=True),
         cpu_us_per_request=spread(
             m.server_cpu_ns / 1000 / m.right_responses
             for m in good
@@ -249,16 +237,20 @@ def summarise_condition(condition: Condition, rounds: list[Measurement], folder:
         ),
         offered_per_s=max(m.offered_per_s for m in good) or 0,  # 0 and not 0.0: there is no rate
         think_s=max(m.think_s for m in good) or 0,
-        **parts(good, samples),
+        limited=tuple(m.round for m in good if m.judgement == DRIVER_BOUND),
+        fails=every.failed > most_failures * every.total,
+        edge_ratio=max(edge_of(m, one) for m, one in zip(good, samples, strict=True)),
+        **parts(samples, few=few) if all(m.offered_per_s for m in good) else {},
     )
 
 
 def counted(rounds: Iterable[Measurement]) -> list[Measurement]:
     """Return those of *rounds*, all of one condition, that count, in their order.
 
-    A round in which the driver was the limit, or in half of which or more nothing was answered,
-    does not say how fast the server is, and is not averaged in; where all are such rounds, they
-    are shown, and not ranked.
+    A round in half of which or more nothing was answered does not say how fast the server is, and
+    is not averaged in; where all are such rounds, they are shown, and not ranked. One in which the
+    driver was the limit counts: whoever left it out would keep the rounds in which the server was
+    slow.
     """
     good = sorted((m for m in rounds if m.status == "ok"), key=lambda m: m.round)
     return [m for m in good if m.judgement not in UNRANKED] or good
@@ -271,28 +263,14 @@ def why_not(measurement: Measurement) -> str:
     )
 
 
-def parts(rounds: list[Measurement], samples: "list[Samples]") -> dict[str, Spread]:
-    """Return the parts of the response time over *rounds* of an open loop; none of a closed one.
+def edge_of(measurement: Measurement, samples: "Samples") -> float:
+    """Return how far off the rate of a *measurement* may be in all rounds alike.
 
-    And what it is at least without the driver's lateness.
+    In an open loop nothing is, nor where users think; each slice begins at a moment of its own.
     """
-    if not all(measurement.offered_per_s for measurement in rounds):
-        return {}
-    found: dict[str, Spread] = {}
-    for part in ("service", "dispatch"):
-        times = [waits_of(one, part) for one in samples]
-        found[f"{part}_p50_ns"] = spread(waits.quantile(0.5) for waits in times)
-        found[f"{part}_p99_ns"] = spread(waits.quantile(0.99) for waits in times)
-    levels = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1}
-    least = [least_quantiles(one, *levels.values()) for one in samples]
-    for name, values in zip(levels, zip(*least, strict=True), strict=True):
-        found[f"prompt_{name}_ns"] = spread(values)
-    return found
-
-
-def waits_of(samples: "Samples", name: str = "response") -> Waits:
-    """Return one of the times of all requests in *samples*, with those that are censored."""
-    return Waits(*counted_times(samples, name))
+    asks_at_once = not (measurement.offered_per_s or measurement.think_s)
+    is_window = (measurement.evidence.slices or 1) == 1
+    return edge_ratio(samples, samples["outcome"] == OK) if asks_at_once and is_window else 0.0
 
 
 def served_clients(samples: "Samples") -> "NDArray[np.int64]":

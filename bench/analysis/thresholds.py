@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from calcbench.bench.analysis.inference import LEAST_ROUNDS
+from calcbench.bench.analysis.intervals import LEAST_ROUNDS
 from calcbench.bench.analysis.metrics import FAILURES, FIGURES, Metric
 from calcbench.core.errors import UsageError
 from calcbench.core.options import nearest
@@ -140,8 +140,6 @@ def parse_limits(texts: Iterable[str]) -> tuple[Threshold, ...]:
 
 def too_few(rounds: int) -> str:
     """Say why there is no interval."""
-    if not rounds:
-        return "it was not measured"
     if rounds < LEAST_ROUNDS:
         return f"an interval needs {LEAST_ROUNDS} rounds that count, not {rounds}"
     return "there is no interval"

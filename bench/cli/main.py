@@ -17,7 +17,7 @@ from calcbench.core.errors import CalcbenchError, UsageError
 EXIT_STATUS = """\b
 Exit status:
   0    all went well
-  1    something failed: a server, a measurement, a file
+  1    something failed: a server, a measurement, a file, more requests than --most-failures
   2    the command line asks for something that does not exist or cannot be done
   98   --fail-if: the data cannot tell
   99   --fail-if: a threshold is broken

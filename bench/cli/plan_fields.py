@@ -113,6 +113,7 @@ def load_fields(ctx: click.Context, params: dict[str, Any]) -> dict[str, Any]:
     """
     fields: dict[str, Any] = {name: params.pop(name) for name in LOAD_OPTIONS}
     fields["timeout_s"] = params.pop("timeout")
+    fields["most_failures"] = params.pop("most_failures")
     default = click.core.ParameterSource.DEFAULT
     if fields["join"]:
         fields["drivers"] = fields["join"]

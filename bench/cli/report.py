@@ -1,5 +1,6 @@
 """`calcbench report`: an earlier race drawn again."""
 
+import dataclasses
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 import click
 
 from calcbench.bench.cli.base import Command, no_charts_option, tell_problems
+from calcbench.bench.cli.param_types import share
+from calcbench.bench.schema.bounds import FAILURES
 from calcbench.bench.system.terminal import echo, one_line, printable_record
 from calcbench.core.errors import UsageError
 
@@ -32,6 +35,13 @@ from calcbench.core.errors import UsageError
     help="What the servers used: CPU, context switches, memory, threads, workers.",
 )
 @click.option("--spent", is_flag=True, hidden=True)  # what --resources was called at first
+@click.option(
+    "--most-failures",
+    type=share("1%", FAILURES),
+    metavar="SHARE",
+    help="Who fails more of the requests than this comes behind all others.  [default: as in the"
+    " race]",
+)
 @click.option("--hgrm", is_flag=True, help="Write files for HdrHistogram's plotter, in hgrm/.")
 @no_charts_option
 @click.option(
@@ -45,6 +55,7 @@ def report_command(
     models: bool,
     resources: bool,
     spent: bool,
+    most_failures: float | None,
     hgrm: bool,
     no_charts: bool,
     out: Path | None,
@@ -75,6 +86,9 @@ def report_command(
         return report_search(folder, tables_of_races)
     found = read_sound(folder)
     run, target = found.run, out or folder
+    if most_failures is not None:
+        plan = dataclasses.replace(run.plan, most_failures=most_failures)
+        run = dataclasses.replace(run, plan=plan)
     summary = summarise(run, folder)
     try:
         if out:

@@ -33,6 +33,7 @@ from calcbench.bench.schema.bounds import (
     CONNECTIONS,
     DRIVERS,
     DURATION,
+    FAILURES,
     JOINING,
     PORT,
     PRECISION,
@@ -137,6 +138,15 @@ load_options = options(
         default="2",
         show_default=True,
         help="How long a request may take, counted from when it was due, before it is given up.",
+    ),
+    click.option(
+        "--most-failures",
+        type=share("1%", FAILURES),
+        metavar="SHARE",
+        default="1%",
+        show_default=True,
+        help="Who fails more of the requests than this comes behind all others, and the exit status"
+        " is 1.",
     ),
     click.option(
         "--rate",

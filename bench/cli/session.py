@@ -244,7 +244,8 @@ def exit_status_of(summary: "Summary", run: "Run", why: str) -> int:
     """Return the exit status for *summary* of *run*; raises CalcbenchError where one failed.
 
     *why* says where the reasons are.
-    A server that failed in some rounds has failed. One that cannot run here has not, as long as
+    A server that failed in some rounds has failed, and so has one that failed more of its requests
+    than the plan allows. One that cannot run here has not, as long as
     another one could be measured, and what a driver did in some rounds is nobody's failure.
     """
     from calcbench.bench.diagnosis.failures import is_servers_failure
@@ -254,6 +255,17 @@ def exit_status_of(summary: "Summary", run: "Run", why: str) -> int:
     for names, what in ((broken, "failed"), (lost, "could not be measured")):
         if names:
             raise CalcbenchError(f"{', '.join(sorted(names))} {what}; {why}")
+    short = {
+        row.condition.variant
+        for row in summary.rows
+        if row.fails or (row.serves_nobody and run.plan.most_failures < 1)
+    }
+    if short:
+        most = f"{100 * run.plan.most_failures:.3g}%"
+        raise CalcbenchError(
+            f"{', '.join(sorted(short))} left more than {most} of the requests without a right"
+            " response (--most-failures)"
+        )
     if all(row.status != "ok" for row in summary.rows):
         raise CalcbenchError("none of these strategies can run here")
     return 0

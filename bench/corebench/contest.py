@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from calcbench import core
-from calcbench.bench.analysis.summary import Spread, spread
+from calcbench.bench.analysis.spread import Spread, spread
 from calcbench.bench.corebench.reference_servers import SERVERS
 from calcbench.bench.loadgen.pool import DriverProcess
 from calcbench.bench.loadgen.spec import VARIETY, LoadSpec, ring

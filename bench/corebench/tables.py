@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
-from calcbench.bench.analysis.summary import Spread
+from calcbench.bench.analysis.spread import Spread
 from calcbench.bench.corebench.contest import BARE, CONNECTIONS, SELECTORS, Standing
 from calcbench.bench.corebench.parsing import NEVER, REPEAT, Case, Timing, request_of
 from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE

@@ -4,7 +4,9 @@ import dataclasses
 from collections.abc import Callable, Sequence
 
 from calcbench.bench.diagnosis.classify import classify
+from calcbench.bench.diagnosis.failures import nobody_served
 from calcbench.bench.schema.calibration import Calibration
+from calcbench.bench.schema.judgements import UNSERVED
 from calcbench.bench.schema.result import Measurement
 
 Recalibrate = Callable[[Calibration, Sequence[Measurement]], Calibration | None]
@@ -58,6 +60,7 @@ def judge_again(one: Measurement, before: Calibration, now: Calibration | None) 
     evidence = dataclasses.replace(one.evidence, ceiling_ratio=ratio)
     if one.status != "ok":  # it does not count, whatever the driver can do
         return dataclasses.replace(one, evidence=evidence)
-    judgement = classify(evidence)
+    unserved = nobody_served(one) if UNSERVED in one.evidence.judgements else ""
+    judgement = classify(evidence, unserved=unserved)
     evidence = dataclasses.replace(evidence, judgements=judgement.all, reasons=judgement.why)
     return dataclasses.replace(one, judgement=judgement.name, evidence=evidence)

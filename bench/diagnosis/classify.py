@@ -4,7 +4,8 @@
 `server-bound`  the server's own, whether it computes or waits: nothing else held it up
 `driver-bound`  the driver was busy nearly all the time, waited for its core for a quarter of it,
                 was so late that the figures changed, or came near the ceiling that
-                `calcbench calibrate` found: the server may be faster than it looks
+                `calcbench calibrate` found: the server is as fast as it looks, or faster
+`unserved`      no client got a right response in the whole window, from a server that was there
 `silent`        in half of the window or more no right response came: the server hung, failed, was
                 stopped or got no core
 `contended`     another program took time from the cores, or the host did (steal)
@@ -13,8 +14,8 @@
 ============== =================================================================================
 
 Where several hold, all are in the evidence, and the judgement is the gravest: invalid, then
-driver-bound, silent, contended, unsteady. `classify` is a function of the evidence alone, so that a
-result can be judged again.
+driver-bound, unserved, silent, contended, unsteady. `classify` is a function of the evidence alone,
+so that a result can be judged again.
 """
 
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from calcbench.bench.schema.judgements import (
     NO_RESPONSES,
     SERVER_BOUND,
     SILENT,
+    UNSERVED,
     UNSTEADY,
 )
 
@@ -54,10 +56,11 @@ class Judgement:
     why: tuple[str, ...]
 
 
-def classify(evidence: Evidence, reason: str = "") -> Judgement:
+def classify(evidence: Evidence, reason: str = "", unserved: str = "") -> Judgement:
     """Return what *evidence* says; *reason* is why there is no measurement, if there is none.
 
-    What is None could not be seen, and says nothing.
+    *unserved* says what the clients met where nobody was served. What is None could not be seen,
+    and says nothing.
     """
     found: dict[str, list[str]] = {name: [] for name in JUDGEMENTS}
 
@@ -67,6 +70,8 @@ def classify(evidence: Evidence, reason: str = "") -> Judgement:
 
     if reason:
         found[INVALID].append(reason)
+    if unserved:
+        found[UNSERVED].append(unserved)
     little, lost = evidence.little_ratio, evidence.unaccounted
     # A driver that does not run makes pauses that no request accounts for.
     stalled = (evidence.driver_delay_ratio or 0) + (evidence.steal_ratio or 0)

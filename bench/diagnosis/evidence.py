@@ -8,6 +8,7 @@ from calcbench.bench.analysis.quantiles import quantile
 from calcbench.bench.diagnosis import littles_law
 from calcbench.bench.diagnosis.classify import Judgement, classify
 from calcbench.bench.diagnosis.closed_loop import of_a_closed_loop
+from calcbench.bench.diagnosis.failures import unserved_reason
 from calcbench.bench.diagnosis.lateness import lateness_error
 from calcbench.bench.diagnosis.steady_state import Steadiness
 from calcbench.bench.diagnosis.warmup import steadiness_of, without_warmup
@@ -77,7 +78,7 @@ def assess(
         observation, condition, pinning, watch.usage_samples, steadiness, ceiling_per_s
     )
     evidence = of_the_turns(evidence, observation, watch.neighbours)
-    judgement = classify(evidence, reason)
+    judgement = classify(evidence, reason, unserved_reason(observation))
     evidence = dataclasses.replace(evidence, judgements=judgement.all, reasons=judgement.why)
     if observation.responses_seen >= 0 and watch.workers:
         evidence = dataclasses.replace(evidence, server_responses=watch.life.responses)

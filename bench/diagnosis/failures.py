@@ -6,6 +6,7 @@ from calcbench.bench.diagnosis.classify import classify
 from calcbench.bench.loadgen.causes import came_first
 from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.schema.judgements import INVALID
+from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.result import Measurement
 from calcbench.bench.units import format_ns
 from calcbench.core.serving.ending import Stopped, status_in_words
@@ -36,22 +37,47 @@ def failure_reason_of_responses(observation: Observation) -> str:
         wrong, total = observation.outcomes.wrong, observation.outcomes.total
         responses = "response" if wrong == 1 else "responses"
         return f"{wrong:,} wrong {responses} among {total:,}{first_failure(observation, 'wrong')}"
-    if not observation.outcomes.ok:
-        seen = [
-            f"{count:,} {WAYS.get(way, way)}{first_failure(observation, way)}"
-            for way, count in asdict(observation.outcomes).items()
-            if count
-        ]
-        window = f"within the window of {format_ns(observation.elapsed_ns)}"
-        if seen:
-            return f"no right response {window}: {' and '.join(seen)}"
-        count = observation.in_flight
-        waiting = f"; {count:,} {'request was' if count == 1 else 'requests were'} still waiting"
-        return f"no response came {window}{waiting if count else ''}"
+    if not observation.outcomes.ok and not is_there(observation.outcomes):
+        return nobody_served(observation)
     return ""
 
 
-def first_failure(observation: Observation, way: str) -> str:
+def unserved_reason(observation: Observation) -> str:
+    """Return what clients met where a server that was there served none of them, or nothing.
+
+    That is no failure of the measurement: it is what the measurement has found.
+    """
+    outcomes = observation.outcomes
+    if outcomes.ok or outcomes.wrong or observation.lost or not is_there(outcomes):
+        return ""
+    return nobody_served(observation)
+
+
+def is_there(outcomes: Outcomes) -> bool:
+    """Tell whether clients without a right response had found a server at all.
+
+    They had where a request got some response, or was waiting until the end or its time-out; who
+    only refuses or resets connections may be nobody.
+    """
+    return bool(outcomes.http_error or outcomes.timed_out or not outcomes.total)
+
+
+def nobody_served(observation: Observation | Measurement) -> str:
+    """Say what has come instead of right responses, or that nothing has."""
+    seen = [
+        f"{count:,} {WAYS.get(way, way)}{first_failure(observation, way)}"
+        for way, count in asdict(observation.outcomes).items()
+        if count
+    ]
+    window = f"within the window of {format_ns(observation.elapsed_ns)}"
+    if seen:
+        return f"no right response {window}: {' and '.join(seen)}"
+    count = observation.in_flight
+    waiting = f"; {count:,} {'request was' if count == 1 else 'requests were'} still waiting"
+    return f"no response came {window}{waiting if count else ''}"
+
+
+def first_failure(observation: Observation | Measurement, way: str) -> str:
     """Return why the first response of an *observation* that ended this *way* was not right."""
     found = [one for one in observation.failures if one.outcome == way]
     return f" (the first: {min(found, key=came_first).why})" if found else ""

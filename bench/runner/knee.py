@@ -177,8 +177,9 @@ def find_knees(
             return one
 
         alone = measure(condition, None)
-        if alone.status != "ok":
-            return Knee(condition, 0, math.inf, (), alone.reason)
+        if alone.status != "ok" or not alone.outcomes.ok:
+            why = alone.reason or "; ".join(alone.evidence.reasons[:1])
+            return Knee(condition, 0, math.inf, (), why)
         start = START * alone.outcomes.ok * 1e9 / alone.elapsed_ns
         kept, broken, note = search(attempt, start)
         return Knee(condition, kept, broken, tuple(tries), note)

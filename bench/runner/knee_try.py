@@ -9,13 +9,15 @@ import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
-from calcbench.bench.analysis.summary import summarise_condition, why_not
+from calcbench.bench.analysis.metrics import Metric
+from calcbench.bench.analysis.quantiles import are_enough
+from calcbench.bench.analysis.summary import Row, summarise_condition, why_not
 from calcbench.bench.analysis.thresholds import Threshold
 from calcbench.bench.diagnosis.classify import classify
 from calcbench.bench.diagnosis.failures import is_servers_failure
 from calcbench.bench.diagnosis.lateness import MOST_RATIO, whose_lateness
 from calcbench.bench.schema.evidence import Evidence
-from calcbench.bench.schema.judgements import CONTENDED, DRIVER_BOUND, INVALID
+from calcbench.bench.schema.judgements import CONTENDED, DRIVER_BOUND, INVALID, UNSERVED
 from calcbench.bench.schema.result import Measurement
 from calcbench.bench.units import format_rate
 from calcbench.bench.views.lateness import show_range
@@ -48,6 +50,8 @@ def judge_try(measurement: Measurement, objective: Threshold, folder: Path) -> T
         return Try(rate, UNKNOWN, measurement.reason)
     if is_servers_failure(measurement):
         return Try(rate, NOT_KEPT, measurement.reason)
+    if measurement.judgement == UNSERVED:
+        return Try(rate, NOT_KEPT, "; ".join(measurement.evidence.reasons[:1]))
     if not outcomes.ok or outcomes.failed > FAILED_RATIO * outcomes.total:
         what = f"{outcomes.failed:,} of {outcomes.total:,} failed"
         if causes := sorted(measurement.failures, key=lambda failure: -failure.count):
@@ -56,14 +60,14 @@ def judge_try(measurement: Measurement, objective: Threshold, folder: Path) -> T
         return Try(rate, NOT_KEPT if outcomes.total else UNKNOWN, measurement.reason or what)
     if measurement.status != "ok" or measurement.judgement == INVALID:
         return Try(rate, UNKNOWN, why_not(measurement))
-    row = summarise_condition(measurement.condition, [measurement], folder)
+    row = summarise_condition(measurement.condition, [measurement], folder, few=True)
     due = rate * measurement.elapsed_ns / 1e9
     # One may fall beside the window.
     answered = measurement.right_responses + 1 >= ACHIEVED_RATIO * due
     metric = objective.metric
     # Of a value that is a lower bound nobody knows that it is below the limit.
     if answered and metric.median(row) < objective.limit and not metric.is_bound(row):
-        return Try(rate, KEPT, f"{metric.name} {metric.text(row)}")
+        return Try(rate, KEPT, in_words(metric, row))
     judgeable = answered and bound_by_lateness(measurement.evidence)  # by the lower end
     if measurement.judgement == DRIVER_BOUND and not judgeable:
         return late_try(measurement, why_not(measurement))
@@ -71,7 +75,7 @@ def judge_try(measurement: Measurement, objective: Threshold, folder: Path) -> T
         seen = f"{metric.name} {show_range(row, metric)}, for the driver was late"
         return late_try(measurement, seen)
     reasons = measurement.evidence.reasons[: measurement.judgement == CONTENDED]
-    seen = f"{metric.name} {metric.text(row)}"
+    seen = in_words(metric, row)
     if not answered:
         seen = f"only {format_rate(row.throughput.median)} got right responses"
     return Try(rate, NOT_KEPT, "; ".join([seen, *reasons]))
@@ -89,3 +93,11 @@ def bound_by_lateness(evidence: Evidence) -> bool:
     """Tell whether nothing but its lateness makes a measurement the driver's."""
     late = (evidence.lateness_error_ratio or 0) > MOST_RATIO
     return late and classify(dataclasses.replace(evidence, driver_fault="")).name != DRIVER_BOUND
+
+
+def in_words(metric: Metric, row: Row) -> str:
+    """Say what *metric* is of *row*, or, of too few responses for it, what it is of just those."""
+    few = metric.quantile and not are_enough(row.requests, metric.quantile)
+    if few and not metric.is_bound(row):
+        return f"{metric.quantile:.0%} of {row.requests:,} responses within {metric.text(row)}"
+    return f"{metric.name} {metric.text(row)}"

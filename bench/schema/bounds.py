@@ -21,6 +21,7 @@ PORT = Bounds(1, 65_535)
 RATE = Bounds(0.001, DRIVERS.most * MOST_RATE, "requests per second")
 THINK = Bounds(0.001, DAY_S, "seconds")  # who thinks for less does not think
 PRECISION = Bounds(0.001, 0.99, "%")
+FAILURES = Bounds(0, 1, "%")
 
 # The fields of a plan, each with its name in words. Those in the second table may be left out,
 # which is None or 0.
@@ -31,6 +32,7 @@ REQUIRED: Mapping[str, tuple[str, Bounds]] = {
     "seed": ("seed", SEED),
     "timeout_s": ("timeout", TIMEOUT),
     "drivers": ("drivers", DRIVERS),
+    "most_failures": ("most failures", FAILURES),
 }
 OPTIONAL: Mapping[str, tuple[str, Bounds]] = {
     "precision": ("precision", PRECISION),

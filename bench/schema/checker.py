@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from calcbench.bench.schema.condition import Condition
-from calcbench.bench.schema.judgements import JUDGEMENTS
+from calcbench.bench.schema.judgements import JUDGEMENTS, UNSERVED
 from calcbench.bench.schema.outcomes import OUTCOMES
 from calcbench.bench.schema.result import STATUSES, Measurement, Run
 from calcbench.bench.schema.upgrade import SCHEMA_VERSION, key_of_version, may_lack, upgrade
@@ -32,7 +32,7 @@ COUNTS = (
     "offered_per_s",
     "responses_in_window",
 )
-WHERE_OK = {"elapsed_ns", "outcomes.ok"}  # which cannot be 0 then
+WHERE_OK = {"elapsed_ns", "outcomes.ok"}  # which cannot be 0 then, but where nobody was served
 
 
 def run_of(path: Path, values: Any) -> Run:
@@ -134,6 +134,8 @@ def problems_of_measurement(one: Measurement) -> Iterator[str]:
     counts["condition.connections"] = one.condition.connections
     counts |= {"failures.count": min(each.count for each in one.failures)} if one.failures else {}
     positive = {"round", "condition.connections"} | (WHERE_OK if good else set())
+    if UNSERVED in one.evidence.judgements:
+        positive -= {"outcomes.ok"}
     for key, count in counts.items():
         least = int(key in positive)
         if count < least:

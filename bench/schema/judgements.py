@@ -1,17 +1,18 @@
 """What a measurement can be judged to be; `calcbench.bench.diagnosis.classify` has the rules."""
 
-SERVER_BOUND, DRIVER_BOUND, SILENT, CONTENDED, UNSTEADY, INVALID = JUDGEMENTS = (
+SERVER_BOUND, DRIVER_BOUND, UNSERVED, SILENT, CONTENDED, UNSTEADY, INVALID = JUDGEMENTS = (
     "server-bound",
     "driver-bound",
+    "unserved",
     "silent",
     "contended",
     "unsteady",
     "invalid",
 )
-GRAVEST_FIRST = (INVALID, DRIVER_BOUND, SILENT, CONTENDED, UNSTEADY)
+GRAVEST_FIRST = (INVALID, DRIVER_BOUND, UNSERVED, SILENT, CONTENDED, UNSTEADY)
 
-# Such points do not say how fast a server is; nor does a window of which half is missing.
-UNRANKED = (DRIVER_BOUND, SILENT, INVALID)
+# Such points do not say how fast a server is: half of the window is missing, or nothing adds up.
+UNRANKED = (SILENT, INVALID)
 
 # Why the rate of a silent window did not settle: what `calcbench.bench.diagnosis.classify` knows it
 # by. Errors may have come.

@@ -49,7 +49,8 @@ class Plan:
     other machines, which reach its master at *master_port*, 0 for a free one, and our servers at
     *host*. *behaviours* are texts like ``idle=20`` (`calcbench.bench.schema.behaviours`). With
     *interleave* slices, servers that differ in nothing else are up together and take turns, where
-    they can. Raises UsageError when it is made with values that cannot be raced.
+    they can. Who fails more than *most_failures* of the requests, a share, comes behind all who do
+    not. Raises UsageError when it is made with values that cannot be raced.
     """
 
     strategies: tuple[str, ...]
@@ -77,6 +78,7 @@ class Plan:
     host: str = LOOPBACK
     master_port: int = 0
     interleave: str = WINDOWS
+    most_failures: float = 0.01
 
     def __post_init__(self) -> None:
         for name in ("strategies", "workloads", "reuses", "connections"):

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from calcbench.bench.analysis.bounded import Figures
 from calcbench.bench.analysis.inference import (
     ALPHA,
     POWER,
@@ -22,12 +23,13 @@ from calcbench.bench.analysis.inference import (
     compare_paired,
     median_interval,
 )
-from calcbench.bench.analysis.metrics import FIGURES, THROUGHPUT, Metric
+from calcbench.bench.analysis.metrics import CPU, THROUGHPUT, Metric
 from calcbench.bench.analysis.ranking import by_round
 from calcbench.bench.analysis.stopping import FIRST_LOOK, is_known
 from calcbench.bench.analysis.summary import Row, summarise
 from calcbench.bench.schema.plan import Plan
 from calcbench.bench.units import format_number
+from calcbench.bench.validation import noise
 from calcbench.bench.validation.requirement import (
     Requirement,
     at_most,
@@ -43,7 +45,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-CPU = next(metric for metric in FIGURES if metric.name == "cpu")
 STRATEGY = "selectors"
 ROUNDS = 24  # of the race that shows the noise
 COMPARISONS = 200  # as they are required
@@ -60,6 +61,7 @@ Draw = Callable[[int], "NDArray[np.float64]"]
 
 def requirements() -> Iterator[Requirement]:
     """Yield each requirement, as it is measured."""
+    yield from noise.requirements()
     yield from requirements_of_races(noise_race())
 
 
@@ -108,7 +110,7 @@ def logs_by_round(rows: Sequence[Row], metric: Metric) -> "NDArray[np.float64]":
     """Return the logarithms of *metric*, one line a row, in the rounds that count for all rows."""
     import numpy as np
 
-    values = [by_round(row, metric) for row in rows]
+    values = [by_round(row, metric).seen for row in rows]
     both = sorted(set.intersection(*(set(of) for of in values)))
     return np.log([[of[number] for number in both] for of in values])
 
@@ -129,8 +131,8 @@ def log_ratios(rows: Sequence[Row], metric: Metric) -> "NDArray[np.float64]":
     return np.asarray(one - other - np.median(one - other), np.float64)
 
 
-def drawing(noise: "NDArray[np.float64]", seed: int = 1) -> Draw:
-    """Return what draws rounds of one strategy with the *noise* that was seen, centred on 0.
+def drawing(seen: "NDArray[np.float64]", seed: int = 1) -> Draw:
+    """Return what draws rounds of one strategy with the noise that was *seen*, centred on 0.
 
     A smoothed bootstrap (Silverman & Young 1987): without a little of its own noise each value
     would come again and again, and ranks would tie as measurements never do. The sign is drawn as
@@ -139,7 +141,7 @@ def drawing(noise: "NDArray[np.float64]", seed: int = 1) -> Draw:
     import numpy as np
 
     random = np.random.default_rng(seed)
-    seen = noise.ravel()
+    seen = seen.ravel()
     width = 0.9 * float(seen.std(ddof=1)) * len(seen) ** -0.2
 
     def draw(rounds: int) -> "NDArray[np.float64]":
@@ -237,7 +239,9 @@ def stopping(
         one, other = np.exp(draw(most)).tolist(), [1.0] * most
         rounds = FIRST_LOOK
         while rounds < most and not is_known(
-            [dict(enumerate(of[:rounds])) for of in (one, other)], precision, most - FIRST_LOOK + 1
+            [Figures(dict(enumerate(of[:rounds]))) for of in (one, other)],
+            precision,
+            most - FIRST_LOOK + 1,
         ):
             rounds += 1
         found.append(compare_paired(one[:rounds], other[:rounds]))
@@ -252,9 +256,9 @@ def stopping(
     )
 
 
-def detection(noise: "NDArray[np.float64]", name: str, comparisons: int, drawn: int) -> Requirement:
+def detection(seen: "NDArray[np.float64]", name: str, comparisons: int, drawn: int) -> Requirement:
     """Count how often a true difference is found, and in how many rounds."""
-    draw, shift = drawing(noise), math.log(1 + TRUE)
+    draw, shift = drawing(seen), math.log(1 + TRUE)
     needed = next(
         (
             rounds
@@ -270,6 +274,6 @@ def detection(noise: "NDArray[np.float64]", name: str, comparisons: int, drawn: 
         f"a true difference of {TRUE:.0%} in {name} is found in {REQUIRED_ROUNDS} rounds",
         f"in ≥ {POWER:.0%} of {drawn:,} races",
         f"in {ratio:.1%}; {POWER:.0%} take {when};"
-        f" rounds differ by {format_number(100 * float(noise.std(ddof=1)))}%",
+        f" rounds differ by {format_number(100 * float(seen.std(ddof=1)))}%",
         ratio >= POWER,
     )

@@ -23,7 +23,7 @@ from calcbench.bench.loadgen.spec import LoadSpec
 from calcbench.bench.loadgen.wrk import cross_check
 from calcbench.bench.schema.plan import WRK
 from calcbench.bench.system.cpus import choose_cores
-from calcbench.bench.units import format_number
+from calcbench.bench.units import format_ratios
 from calcbench.bench.validation.requirement import Requirement
 from calcbench.core.serving.launcher import ServerSpec, launch
 
@@ -120,5 +120,5 @@ def agreement(rounds: Sequence[tuple[Figures, Figures]]) -> Requirement:
 
 def interval(comparison: Comparison) -> str:
     """Return a ratio and where it lies."""
-    low, high = format_number(comparison.low), format_number(comparison.high)
-    return f"{format_number(comparison.ratio)} ({low} to {high})"
+    ratio, low, high = format_ratios(comparison.ratio, comparison.low, comparison.high)
+    return f"{ratio} ({low} to {high})"

@@ -14,19 +14,26 @@ from calcbench.bench.analysis.ranking import (
     rankable,
 )
 from calcbench.bench.analysis.summary import Row
-from calcbench.bench.schema.judgements import DRIVER_BOUND, SERVER_BOUND
+from calcbench.bench.schema.judgements import DRIVER_BOUND, SERVER_BOUND, UNSERVED
 from calcbench.bench.schema.result import Run
 from calcbench.bench.units import format_seconds
 from calcbench.bench.views.lateness import TAIL
-from calcbench.bench.views.standing import are_close, figures, share_one_round, too_little
+from calcbench.bench.views.markers import with_figures
+from calcbench.bench.views.standing import (
+    are_close,
+    figures,
+    share_one_round,
+    too_little,
+    why_hidden,
+)
 from calcbench.bench.views.wording import (
     DOUBTS,
     NO_BREAK,
     REUSE,
-    clients_noun,
     cut_line,
     describe_processor,
     enumerate_few,
+    load_in_words,
     plural,
     served,
     users_in_words,
@@ -46,24 +53,32 @@ def headline(metric: Metric, rows: Sequence[Row]) -> str:
     measured = [row for row in rows if row.status == "ok" and not row.condition.is_control]
     if not measured:
         return "nothing could be measured"
+    measured = [row for row in measured if metric.known(row)]
+    if not measured:
+        return metric.why_unknown
     most = max(row.condition.connections for row in measured)
     last = rankable(row for row in measured if row.condition.connections == most)
-    fair = [row for row in last if not row.starves]
-    at = f"at {most:,} {plural(most, clients_noun(rows))}"
+    fair = [row for row in last if not row.falls_short]
+    at = f"at {load_in_words(measured, most)}"
     if not last:
-        bound = all(row.judgement == DRIVER_BOUND for row in measured)
-        return f"{at}, " + ("the driver was the limit" if bound else "no point can be ranked")
+        return f"{at}, no point can be ranked"
     if not fair:
-        return f"{at}, no strategy answers every client"
+        starving = any(row.starves for row in last)
+        return f"{at}, no strategy answers {'every client' if starving else 'nearly every request'}"
     best, *others = sorted(fair, key=metric.median, reverse=metric.more_is_better)
-    if any(row.starves and level_or_ahead(row, best, metric) for row in last):
+    if any(
+        row.starves and not row.serves_nobody and level_or_ahead(row, best, metric) for row in last
+    ):
         at += ", not counting open markers"
     name, value = best.condition.strategy, f"{metric.text(best)} {at}"
     if len(last) == 1:
         return f"{name}: {value}"
     if not others:
-        return f"only {name} answers every client: {value}"
-    if share_one_round(fair):
+        starving = any(row.starves for row in last)
+        return (
+            f"only {name} answers {'every client' if starving else 'nearly every request'}: {value}"
+        )
+    if share_one_round(fair) and not why_hidden(fair, metric):
         return f"{name} came first in the only round: {value}"  # who need not be in the next
     comparisons = contests(fair, metric)
     level = contenders(fair, metric, comparisons)
@@ -77,7 +92,7 @@ def undecided(level: Sequence[Row], metric: Metric, comparisons: Contests, at: s
     names = [row.condition.strategy for row in level]
     known = f"{figures(level, metric)} {at}"
     which = " and ".join(names) if len(names) == 2 else f"{len(names)} strategies"
-    if why := too_little(level, comparisons):
+    if why := why_hidden(level, metric) or too_little(level, comparisons):
         return f"cannot tell which of {which} is best: {known} ({why})"
     if not are_close(level, metric):
         return f"cannot tell which of {which} is best: {known}"
@@ -104,7 +119,7 @@ def notes(rows: Sequence[Row], metric: Metric) -> list[str]:
     names = tuple(row.condition.strategy for row in rows)
     found = [
         cut_line(note if note.startswith(names) else note[0].upper() + note[1:], REASON_LENGTH)
-        for note in failure_notes(rows)
+        for note in (*failure_notes(rows), *unknown_notes(rows, (metric,)))
     ]
     for judgement, points in doubts(rows).items():
         whole = len(points) == sum(row.status == "ok" for row in rows) > 1
@@ -116,7 +131,8 @@ def notes(rows: Sequence[Row], metric: Metric) -> list[str]:
     if starved:
         who = enumerate_few([f"{name}{NO_BREAK}{count}" for name, count in starved.items()])
         found.insert(0, f"Open marker: only some clients got a right response ({who}).")
-    if any(row.status == "ok" and metric.is_bound(row) for row in rows):
+    # Of a rate whose bound the driver was, the doubts have said so.
+    if metric.hidden and any(metric.is_bound(row) for row in with_figures(rows, metric)):
         found.insert(0, ARROW)
     return found
 
@@ -127,9 +143,9 @@ def failure_notes(rows: Sequence[Row]) -> list[str]:
     limited: dict[str, list[str]] = {}
     for row in rows:
         at, who = f"{row.condition.connections:,}", row.condition.strategy
-        if row.failed_rounds and row.reason.startswith(DRIVER_BOUND):
+        if row.limited and not row.throughput.at_least and row.judgement != DRIVER_BOUND:
             limited.setdefault(who, []).append(at)
-        elif row.failed_rounds:
+        if row.failed_rounds:
             levels.setdefault((who, row.status, row.reason), []).append(at)
     texts = {"ok": "at {} does not count in some rounds", "failed": "at {} does not count"}
     found = [
@@ -138,7 +154,16 @@ def failure_notes(rows: Sequence[Row]) -> list[str]:
     ]
     if limited:
         who = "; ".join(f"{name} at {', '.join(at)}" for name, at in limited.items())
-        found.append(f"the driver was the limit in some rounds, which do not count: {who}")
+        found.append(
+            f"the driver was the limit in some rounds, so of those only the least is known: {who}"
+        )
+    for row in rows:
+        if row.serves_nobody and not row.condition.is_control:
+            at = f"{row.condition.strategy} at {row.condition.connections:,}"
+            more = (
+                "; a longer --duration would show whether it is only slow" if row.in_flight else ""
+            )
+            found.append(f"{at} served nobody: {row.reason}{more}")
     busy = [
         f"{row.condition.strategy} at {row.condition.connections:,}"
         for row in rows
@@ -151,13 +176,29 @@ def failure_notes(rows: Sequence[Row]) -> list[str]:
     return found
 
 
+def unknown_notes(rows: Sequence[Row], metrics: Sequence[Metric]) -> list[str]:
+    """Say which of *rows* have too few responses for which of *metrics*."""
+    found = []
+    for metric in metrics:
+        lacking: dict[str, list[str]] = {}
+        for row in rows:
+            if metric.quantile and row.max_ns.rounds and not metric.known(row):
+                levels = lacking.setdefault(row.condition.strategy, [])
+                levels.append(f"{row.condition.connections:,}")
+        if lacking:
+            who = "; ".join(f"{name} at {', '.join(at)}" for name, at in lacking.items())
+            found.append(f"{metric.why_unknown}: {who}")
+    return found
+
+
 def doubts(rows: Sequence[Row]) -> dict[str, list[str]]:
     """Return the points of *rows* that may not be the server's own, by what they were judged."""
     found: dict[str, list[str]] = {}
     for row in rows:
-        if row.status == "ok" and row.judgement not in ("", SERVER_BOUND):
+        judgement = DRIVER_BOUND if row.throughput.at_least else row.judgement
+        if row.status == "ok" and judgement not in ("", SERVER_BOUND, UNSERVED):
             at = f"{row.condition.strategy} at {row.condition.connections:,}"
-            found.setdefault(row.judgement, []).append(at)
+            found.setdefault(judgement, []).append(at)
     return found
 
 

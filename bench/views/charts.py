@@ -109,7 +109,8 @@ def draw(summary: Summary, run: Run, metric: Metric, *, models: bool = False) ->
     dashes = {curve.dash for one in beside for drawn in one.values() for curve in drawn}
     words = " ".join([footer(run), *(what for dash, what in MODELS.items() if dash in dashes)])
     labels = measure_labels(styles(row.condition.strategy for row in summary.rows))
-    page = lay_out(shown, labels, metric, words)
+    below = [notes(rows, metric) for rows in shown]
+    page = lay_out(shown, labels, [headline(metric, rows) for rows in shown], below, words)
     figure = Figure(figsize=(WIDTH, page.height), dpi=DPI)
     FigureCanvasAgg(figure)
 
@@ -172,8 +173,14 @@ class Page:
     footer_top: float
 
 
-def lay_out(panels: list[list[Row]], labels: dict[str, Label], metric: Metric, footer: str) -> Page:
-    """Return a page with room for all *panels* of a *metric*, with their *labels* and words."""
+def lay_out(
+    panels: list[list[Row]],
+    labels: dict[str, Label],
+    headlines: list[str],
+    below: list[list[str]],
+    footer: str,
+) -> Page:
+    """Return a page with room for all *panels*, the *labels* of each, and all words."""
     across = min(len(panels), 2)
     down = -(-len(panels) // across)
     cell = (WIDTH - 2 * MARGIN) / across
@@ -188,8 +195,8 @@ def lay_out(panels: list[list[Row]], labels: dict[str, Label], metric: Metric, f
         tall = 0.4 + sum(max(label.height * 1.3, 0.62) for label in labels.values())
 
     # From the top down: first how far below the upper edge everything ends.
-    found = [wrap_to_width([headline(metric, rows)], cell - 0.3, MIDDLE) for rows in panels]
-    noted = [wrap_to_width(notes(rows, metric), cell - 0.3, SMALL) for rows in panels]
+    found = [wrap_to_width([text], cell - 0.3, MIDDLE) for text in headlines]
+    noted = [wrap_to_width(one, cell - 0.3, SMALL) for one in below]
     depth, tops, bottoms = HEADER, [], []
     for first in range(0, len(panels), across):
         row = slice(first, first + across)

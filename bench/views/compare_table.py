@@ -5,13 +5,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from calcbench.bench.analysis.compare import Change
+from calcbench.bench.analysis.metrics import Metric
+from calcbench.bench.analysis.summary import Row
 from calcbench.bench.analysis.thresholds import Judged
 from calcbench.bench.schema.condition import group_by
 from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Run
 from calcbench.bench.units import format_rate, format_seconds
 from calcbench.bench.views.export import as_json
-from calcbench.bench.views.gate import change_interval, judged_as_json, judged_lines, percent
+from calcbench.bench.views.gate import changes_of, judged_as_json, judged_lines
 from calcbench.bench.views.text_table import aligned, places_of
 from calcbench.bench.views.wording import describe_failures, mark, marks, users_in_words
 
@@ -19,7 +21,7 @@ HEADINGS = ("clients", "strategy", "metric", "A", "B", "typical change", "95% in
 WORDS_AT_LEFT = ("strategy", "metric", "verdict")
 LEGEND = (
     "A, B: medians of the rounds; typical change: from a round of A to one of B, estimated from all"
-    " of them (Hodges and Lehmann; from means where rounds are few), so not quite B/A; would show:"
+    " of them (Hodges and Lehmann), so not quite B/A; would show:"
     " as many rounds would find a change of that size; a verdict holds for all lines of its metric"
     " together (Holm), an interval for its own line"
 )
@@ -52,7 +54,8 @@ def compare_lines(
     yield ""
     yield LEGEND
     pairs = (change.pair for change in changes)
-    yield from marks({row.judgement for pair in pairs for row in (pair.first, pair.second)})
+    shown = [row for pair in pairs for row in (pair.first, pair.second) if not row.limited]
+    yield from marks({row.judgement for row in shown})
     yield from failed_lines(changes)
     if judged:
         yield ""
@@ -148,14 +151,20 @@ def cells_of_change(change: Change) -> list[str]:
         f"{second.condition.connections:,}",
         second.condition.strategy,
         change.metric.name,
-        *(
-            mark(row) + change.metric.text(row) if change.metric.spread(row).rounds else ""
-            for row in (first, second)
-        ),
-        percent(comparison.ratio) if known else "",
-        change_interval(comparison.low, comparison.high) if known else "",
+        *(show_figure(row, change.metric) for row in (first, second)),
+        *(changes_of(comparison.ratio, comparison.low, comparison.high) if known else ("", "")),
         change.verdict,
     ]
+
+
+def show_figure(row: Row, metric: Metric) -> str:
+    """Return the median of *metric* of *row* with its mark, or nothing without any.
+
+    That the driver was the limit is a mark of rates, and their text says so.
+    """
+    if not metric.known(row):
+        return ""
+    return ("" if row.limited else mark(row)) + metric.text(row)
 
 
 def comparison_as_json(

@@ -5,13 +5,16 @@ apart.
 """
 
 import itertools
+import math
 from collections.abc import Iterable, Sequence
 
 from calcbench.bench.analysis.inference import Comparison
-from calcbench.bench.analysis.metrics import P99, THROUGHPUT, Metric
+from calcbench.bench.analysis.metrics import CPU, THROUGHPUT, Metric
 from calcbench.bench.analysis.ranking import (
     Contests,
     Control,
+    comparable,
+    compare,
     contenders,
     contests,
     controls,
@@ -22,20 +25,27 @@ from calcbench.bench.analysis.ranking import (
 )
 from calcbench.bench.analysis.summary import Row, Summary
 from calcbench.bench.schema.condition import group_by
-from calcbench.bench.schema.judgements import UNRANKED
-from calcbench.bench.units import format_number, format_ratio
+from calcbench.bench.schema.judgements import CONTENDED, UNRANKED, UNSTEADY
+from calcbench.bench.units import format_ratios
+from calcbench.bench.views.shortfalls import (
+    failed_requests,
+    limits,
+    name,
+    none_answers,
+    serving_words,
+    shortfalls,
+)
 from calcbench.bench.views.standing import (
     are_close,
     detectable,
     few_rounds,
     figures,
-    ratio_interval,
     share_one_round,
-    short_ratio,
     sure_ratio,
     too_little,
+    why_hidden,
 )
-from calcbench.bench.views.wording import clients_noun, describe_failures, panels, plural
+from calcbench.bench.views.wording import DOUBTS, enumerate_names, load_in_words, panels
 
 FAILURES = {  # what happened to a row's rounds, by its status
     "ok": "Some rounds of {} do not count.",
@@ -52,53 +62,82 @@ def verdict(summary: Summary) -> list[str]:
     A sentence for each. Speaks of the highest number of connections. Claims a lead only over
     those who are clearly behind, and a flip only where both of its leads hold.
     """
-    top = max((row.condition.connections for row in summary.rows), default=0)
+    measured = [row for row in summary.rows if row.status == "ok"] or summary.rows
+    top = max((row.condition.connections for row in measured), default=0)
     rows = [row for row in summary.rows if row.condition.connections == top]
     settings = group_by(rankable(rows), lambda row: row.condition, "strategy", "workload")
     sentences = ["This is only a part of the race."] if summary.partial and rows else []
-    by_workload = [
+    contested = [
         {key.workload: found for key, found in panels(members).items()}
         for members in settings.values()
     ]
-    for setting, workloads in zip(settings, by_workload, strict=True):
+    for setting, workloads in zip(settings, contested, strict=True):
         leads = [f"{workload}: {leader(found)}" for workload, found in workloads.items()]
-        clients = f"{format_number(top)} {plural(top, clients_noun(rows))}"
         way = f" ({setting.reuse})" if len(settings) > 1 else ""
-        sentences.append(f"With {clients}{way}, {'; '.join(leads)}.")
-    for workloads in by_workload:
+        found = [row for rows in workloads.values() for row in rows]
+        at = "At" if any(row.offered_per_s for row in found) else "With"
+        sentences.append(f"{at} {load_in_words(found, top)}{way}, {'; '.join(leads)}.")
+        sentences += caveat(workloads)
+    for workloads in contested:
         if leading([row for found in workloads.values() for row in found]) is THROUGHPUT:
             sentences += flip(workloads)
     sentences += control_sentences(controls(summary.rows))
-    sentences += unranked(rows) + starvation(rows, top) + failed_requests(rows)
+    sentences += limits(rows) + unranked(rows)
+    sentences += starvation(rows, top) + shortfalls(rows) + failed_requests(rows)
     sentences += failures(summary.rows)
     return sentences or ["Nothing was measured."]
+
+
+def caveat(workloads: dict[str, list[Row]]) -> list[str]:
+    """Return a sentence on those of *workloads* under which no point is beyond doubt, if any."""
+    doubtful = [
+        workload
+        for workload, rows in workloads.items()
+        if all(row.judgement in (CONTENDED, UNSTEADY) for row in rows)
+    ]
+    if not doubtful:
+        return []
+    found = {row.judgement for workload in doubtful for row in workloads[workload]}
+    known = [judgement for judgement in DOUBTS if judgement in found]
+    where = f" under {enumerate_names(doubtful)}" if len(doubtful) < len(workloads) else ""
+    what = ", or ".join(DOUBTS[judgement][1] for judgement in known)
+    return [f"Every point{where} was {' or '.join(known)}: {what}."]
 
 
 def leader(rows: list[Row]) -> str:
     """Return who leads among *rows*, all of one workload, or that nobody clearly does."""
     metric = leading(rows)
     fair = ranked(rows)
+    if not fair:
+        return none_answers(rows)
     comparisons = contests(fair, metric)
     level = contenders(fair, metric, comparisons)
     best = level[0]
-    value = f"p99 {metric.text(best)}" if metric is P99 else metric.text(best)
-    of_fair = " of those that serve every client" if len(fair) < len(rows) else ""
+    value = figure_of(metric, metric.text(best))
+    serving = serving_words(rows, fair)
+    of_fair = f" of those that {serving.format('')}" if serving else ""
     if len(rows) == 1:
         return f"{name(best)} answers {value}" if metric is THROUGHPUT else f"{name(best)}: {value}"
     if len(fair) == 1:
-        return f"{name(best)} alone serves every client ({value})"
-    if share_one_round(fair):
+        return f"{name(best)} alone {serving.format('s')} ({value})"
+    hidden = why_hidden(fair, metric)
+    if share_one_round(fair) and not hidden:
         second = sorted(fair, key=metric.median, reverse=metric.more_is_better)[1]
-        ratio = format_ratio(metric.median(best) / metric.median(second))
+        if metric.median(best) == metric.median(second):
+            return f"{name(best)} and {name(second)} came out alike in the only round ({value})"
+        ratio = format_ratios(metric.median(best) / metric.median(second))[0]
         where = f"came first in the only round{of_fair}"
         return f"{name(best)} {where} ({value}, {ratio} {as_much(metric)} {name(second)})"
     if len(level) > 1:
-        return undecided(level, metric, comparisons, serving_all=len(fair) < len(rows))
+        return undecided(level, metric, comparisons, serving.format(""))
     second = tiers(fair, metric, comparisons)[1][0]
-    comparison = comparisons[name(best), name(second)]
-    beside = f"{short_ratio(comparison)} {as_much(metric)} {name(second)}"
-    interval = ratio_interval(comparison.low, comparison.high)
-    return f"{name(best)} is fastest{of_fair} ({value}, {beside} [{interval}])"
+    beside = sure_ratio(comparisons[name(best), name(second)], f"{as_much(metric)} {name(second)}")
+    return f"{name(best)} is fastest{of_fair} ({value}, {beside})"
+
+
+def figure_of(metric: Metric, text: str) -> str:
+    """Return a figure of *metric* with its name, which a rate does without."""
+    return text if metric is THROUGHPUT else f"{metric.name} {text}"
 
 
 def as_much(metric: Metric) -> str:
@@ -106,46 +145,70 @@ def as_much(metric: Metric) -> str:
     return "as many as" if metric is THROUGHPUT else "as long as"
 
 
-def undecided(
-    level: Sequence[Row], metric: Metric, comparisons: Contests, *, serving_all: bool
-) -> str:
+def undecided(level: Sequence[Row], metric: Metric, comparisons: Contests, serving: str) -> str:
     """Return that nobody knows which of *level* is the best, why, and what their figures are.
 
-    *serving_all* says that others are left out, which do not serve every client.
+    *serving* is what they do and others, which are left out, do not.
     """
     names = enumerate_names([name(row) for row in level])
-    who = f"{names}, which serve every client" if serving_all else names
-    known = f"p99 {figures(level, metric)}" if metric is P99 else figures(level, metric)
+    who = f"{names}, which {serving}" if serving else names
+    comma = "," if serving else ""
+    known = figure_of(metric, figures(level, metric))
     best = "faster" if len(level) == 2 else "fastest"
-    if why := too_little(level, comparisons):
-        return f"cannot tell which of {who}{',' * serving_all} is {best}: {why} ({known})"
+    cpu = by_cpu(level)
+    if why := why_hidden(level, metric) or too_little(level, comparisons):
+        return f"cannot tell which of {who}{comma} is {best}: {why} ({known}){cpu}"
     seen = detectable(level, comparisons)
     if are_close(level, metric):
-        return f"no clear difference between {who} ({known}{seen})"
-    return f"cannot tell which of {who}{',' * serving_all} is {best} ({known}{seen})"
+        return f"no clear difference between {who} ({known}{seen}){cpu}"
+    return f"cannot tell which of {who}{comma} is {best} ({known}{seen}){cpu}"
+
+
+def by_cpu(level: Sequence[Row]) -> str:
+    """Return, as the end of a sentence, who of *level* surely takes more CPU than whom, if any.
+
+    It is the steadiest figure, and may tell those apart whom nothing else does.
+    """
+    found = tiers(comparable(level, CPU), CPU)
+    if len(found) < 2:
+        return ""
+    least, more = found[0][0], found[1][0]
+    comparison = compare(more, least, CPU)
+    return f", but {name(more)} takes {sure_ratio(comparison, f'the CPU of {name(least)}')}"
 
 
 def control_sentences(found: Sequence[Control]) -> list[str]:
     """Return a sentence on what the A/A controls *found*, if there were any."""
     if not found:
         return []
-    known = [control for control in found if not control.comparison.too_few]
-    few = [control for control in found if control.comparison.too_few]
+    known = [control for control in found if not why_untold(control.comparison)]
+    untold = [control for control in found if why_untold(control.comparison)]
     sentences = []
     who = f"A/A control, {found[0].condition.strategy} against itself"
     if known:
         parts = [f"{one.condition.workload} {sure_ratio(one.comparison)}" for one in known]
         differs = any(control.comparison.clear for control in known)
         sentences.append(f"{who}: {'; '.join(parts)}" + (DIFFERS if differs else ALIKE))
-    if few:
-        parts = [f"{one.condition.workload}, {few_rounds(one.comparison.rounds)}" for one in few]
+    if untold:
+        parts = [f"{one.condition.workload}, {why_untold(one.comparison)}" for one in untold]
         sentences.append(f"{who}: cannot tell under {'; '.join(parts)}.")
     return sentences
 
 
+def why_untold(control: Comparison) -> str:
+    """Say why a comparison of a strategy with itself tells nothing, or nothing."""
+    if control.too_few:
+        return few_rounds(control.rounds)
+    unbounded = control.low == 0 and math.isinf(control.high)
+    return "only lower bounds are known" if unbounded else ""
+
+
 def flip(workloads: dict[str, list[Row]]) -> list[str]:
     """Return a sentence on the widest change of places between two of *workloads*, if any."""
-    comparisons = {workload: contests(rows, THROUGHPUT) for workload, rows in workloads.items()}
+    comparisons = {
+        workload: contests([row for row in rows if not row.fails], THROUGHPUT)
+        for workload, rows in workloads.items()
+    }
     found = [
         (min(ahead, behind), first, second, *pair, ahead, behind)
         for first, second in itertools.combinations(comparisons, 2)
@@ -156,8 +219,8 @@ def flip(workloads: dict[str, list[Row]]) -> list[str]:
     if not found:
         return []
     _, first, second, one, other, ahead, behind = max(found)
-    there = f"under {first} {one} is {format_ratio(ahead)} as fast as {other}"
-    back = f"under {second} {other} is {format_ratio(behind)} as fast as {one}"
+    there = f"under {first} {one} is {format_ratios(ahead)[0]} as fast as {other}"
+    back = f"under {second} {other} is {format_ratios(behind)[0]} as fast as {one}"
     return [f"The ranking flips: {there}, {back}."]
 
 
@@ -179,7 +242,9 @@ def unranked(rows: list[Row]) -> list[str]:
 
 def why_unranked(row: Row) -> str:
     """Return in a word why *row* is not ranked, though it has figures."""
-    return row.judgement if row.judgement in UNRANKED else "only one round counts"
+    if row.judgement in UNRANKED:
+        return row.judgement
+    return "only one round counts" if row.rounds < 2 else "too few responses"
 
 
 def starvation(rows: list[Row], connections: int) -> list[str]:
@@ -188,7 +253,11 @@ def starvation(rows: list[Row], connections: int) -> list[str]:
     A client that got an error got a response, so of those no more is said than that.
     """
     served: dict[str, int] = {}
-    starved = [row for row in rows if row.starves and not row.condition.is_control]
+    starved = [
+        row
+        for row in rows
+        if row.starves and not row.serves_nobody and not row.condition.is_control
+    ]
     for row in starved:
         fewest = min(row.clients_served, served.get(name(row), connections))
         served[name(row)] = fewest
@@ -197,16 +266,6 @@ def starvation(rows: list[Row], connections: int) -> list[str]:
     counts = enumerate_names([f"{strategy} served {count:,}" for strategy, count in served.items()])
     what = "right response" if any(row.outcomes.failed for row in starved) else "response"
     return [f"Of {connections:,} clients {counts}; the others got no {what}."]
-
-
-def failed_requests(rows: Iterable[Row]) -> list[str]:
-    """Return a sentence on the strategies some of whose requests failed, if any did."""
-    found = [
-        f"with {name(row)} under {row.condition.workload} {describe_failures(row.all_outcomes)}"
-        for row in rows
-        if row.all_outcomes.failed and not row.condition.is_control
-    ]
-    return [f"Failed: {'; '.join(found)}."] if found else []
 
 
 def failures(rows: Iterable[Row]) -> list[str]:
@@ -223,13 +282,3 @@ def failures(rows: Iterable[Row]) -> list[str]:
         for status, sentence in FAILURES.items()
         if status in names
     ]
-
-
-def name(row: Row) -> str:
-    """Return the label of the strategy of *row*."""
-    return row.condition.strategy
-
-
-def enumerate_names(names: list[str]) -> str:
-    """Return *names* as English lists them: ``a, b and c``."""
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

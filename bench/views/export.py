@@ -9,15 +9,17 @@ from math import inf
 from typing import Any
 
 from calcbench.bench.analysis.inference import Comparison
+from calcbench.bench.analysis.metrics import CPU
 from calcbench.bench.analysis.ranking import (
+    comparable,
     contests,
     controls,
     groups,
     leading,
-    ranked,
     tier_numbers,
 )
-from calcbench.bench.analysis.summary import Row, Spread, Summary
+from calcbench.bench.analysis.spread import Spread
+from calcbench.bench.analysis.summary import Row, Summary
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.outcomes import Outcomes
 
@@ -62,7 +64,7 @@ def flat_row(row: Row) -> dict[str, Any]:
             flat[f"{figure}_at_least"] = value.at_least if value.rounds else ""
         elif field.name == "all_outcomes":
             flat |= {f"all_{way}": count for way, count in dataclasses.asdict(value).items()}
-        elif field.name == "counted":
+        elif field.name in ("counted", "limited"):
             flat[field.name] = " ".join(map(str, value))
         elif isinstance(value, Condition | Outcomes):
             flat |= dataclasses.asdict(value)
@@ -72,10 +74,13 @@ def flat_row(row: Row) -> dict[str, Any]:
 
 
 def ranking_as_json(summary: Summary) -> dict[str, Any]:
-    """Return the tiers, the comparisons and the controls of *summary*, for programs."""
+    """Return the tiers, the comparisons and the controls of *summary*, for programs.
+
+    *cpu_tiers* are by the CPU time for each response, and so are comparisons of that metric.
+    """
     comparisons = [
         {
-            "metric": leading(rows).name,
+            "metric": metric.name,
             "workload": rows[0].condition.workload,
             "reuse": rows[0].condition.reuse,
             "connections": rows[0].condition.connections,
@@ -86,14 +91,18 @@ def ranking_as_json(summary: Summary) -> dict[str, Any]:
             **dataclasses.asdict(dataclasses.replace(rows[0].condition, strategy=pair[0])),
         }
         for rows in groups(summary.rows)
-        for pair, comparison in contests(ranked(rows)).items()
+        for metric in (leading(rows), CPU)
+        for pair, comparison in contests(comparable(rows, metric), metric).items()
         if pair[0] < pair[1]
     ]
     return {
-        "tiers": [
-            {**dataclasses.asdict(condition), "tier": tier}
-            for condition, tier in tier_numbers(summary.rows).items()
-        ],
+        **{
+            name: [
+                {**dataclasses.asdict(condition), "tier": tier}
+                for condition, tier in tier_numbers(summary.rows, metric).items()
+            ]
+            for name, metric in (("tiers", None), ("cpu_tiers", CPU))
+        },
         "comparisons": comparisons,
         "controls": [
             {**dataclasses.asdict(control.condition), **as_json(control.comparison)}

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from calcbench.bench.analysis.metrics import P50, P99, Metric, show_bound
+from calcbench.bench.analysis.metrics import P50, P99, Metric
 from calcbench.bench.analysis.summary import Row
 from calcbench.bench.units import format_number
 
@@ -17,10 +17,14 @@ TAIL = "Dotted tail: the driver was late for some requests; so much of the laten
 def show_latency(row: Row, metric: Metric) -> str:
     """Return the median of a latency; as an upper end where lateness could change what is read.
 
-    A lower bound stays one: who never got an answer has waited longer than any lateness.
+    A lower bound stays one: who never got an answer has waited longer than any lateness. Of too few
+    requests there is none.
     """
-    sign = show_bound(metric.spread(row)) or (AT_MOST if metric.lateness_shows(row) else "")
-    return sign + format_number(metric.median(row))
+    if not metric.known(row):
+        return ""
+    late = AT_MOST if metric.lateness_shows(row) else ""
+    sign = metric.bound if metric.is_bound(row) else late
+    return sign + format_number(float(metric.median(row)))
 
 
 def lateness_notes(rows: Sequence[Row]) -> list[str]:

@@ -15,14 +15,24 @@ ARROW = 30  # points, from a marker towards where the true one is
 ARROW_ROOM = 1.4  # for it on an axis, as a ratio of the value
 
 
-def with_figures(rows: Iterable[Row]) -> list[Row]:
-    """Return those of *rows* that hold figures."""
-    return [row for row in rows if row.status == "ok"]
+def with_figures(rows: Iterable[Row], metric: Metric) -> list[Row]:
+    """Return those of *rows* that hold figures of *metric*.
+
+    How long those waited whom nobody served would be the best marker of all where a server refuses
+    at once.
+    """
+    return [
+        row
+        for row in rows
+        if row.status == "ok"
+        and metric.spread(row).rounds
+        and not (row.serves_nobody and metric.hidden)
+    ]
 
 
 def values_of(rows: Iterable[Row], metric: Metric) -> list[float]:
     """Return what an axis must have room for that shows *metric* of *rows*."""
-    known = with_figures(rows)
+    known = with_figures(rows, metric)
     values = [value for row in known for value in (*metric.of(row), metric.least(row))]
     return values + [ARROW_ROOM * metric.median(row) for row in known if metric.is_bound(row)]
 

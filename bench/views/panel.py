@@ -63,7 +63,7 @@ def draw_lines(
     stands a little beside the next, so that none hides another with the same values.
     """
     width, height = size
-    lines = lines_of(rows)
+    lines = lines_of(with_figures(rows, metric))
     models = [(name, curve) for name, found in (beside or {}).items() for curve in found]
     modelled = [value for _, curve in models for value in curve.points.values()]
     shown = values_of(rows, metric)
@@ -184,7 +184,7 @@ def draw_bars(
     labels: Mapping[str, Label],
 ) -> None:
     """Draw a bar with its spread for each strategy of *rows* that was measured, best on top."""
-    bars = sorted(with_figures(rows), key=metric.median, reverse=not metric.more_is_better)
+    bars = sorted(with_figures(rows, metric), key=metric.median, reverse=not metric.more_is_better)
     scale_values(ax.xaxis, values_of(bars, metric))
     start = ax.get_xlim()[0]
     # In points. Without a zero, a bar's length means nothing.

@@ -3,8 +3,9 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from calcbench.bench.analysis.metrics import show_bound
-from calcbench.bench.analysis.summary import Row, Spread
+from calcbench.bench.analysis.quantiles import are_enough
+from calcbench.bench.analysis.spread import Spread
+from calcbench.bench.analysis.summary import Row
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.evidence import WrkFigures
 from calcbench.bench.schema.plan import Plan
@@ -143,11 +144,13 @@ def warmup_remarks(measurements: Iterable[Measurement], plan: Plan) -> list[str]
 
 
 def two_quantiles(p50: Spread, p99: Spread) -> str:
-    """Return two quantiles in milliseconds."""
-    return ", ".join(
-        f"{name} {show_bound(one)}{format_number(one.median / 1e6)} ms"
+    """Return those of two quantiles that are known, in milliseconds."""
+    known = [
+        f"{name} {'> ' if one.at_least else ''}{format_number(one.median / 1e6)} ms"
         for name, one in (("p50", p50), ("p99", p99))
-    )
+        if one.rounds
+    ]
+    return ", ".join(known) or "unknown"
 
 
 def background_remarks(measurements: Iterable[Measurement]) -> list[str]:
@@ -177,17 +180,25 @@ def wrk_remarks(measurements: Iterable[Measurement]) -> list[str]:
     """Say what wrk saw of the same server right after each measurement that it was asked about."""
     return [
         f"wrk, after {m.condition.strategy} at {m.condition.connections:,}, round {m.round:,}:"
-        f" {format_rate(seen.per_s)}, {wrk_latencies(seen)}{seen.errors:,} errors;"
+        f" {format_rate(seen.per_s)}, {wrk_latencies(seen, m.elapsed_ns)}{seen.errors:,} errors;"
         f" our driver: {format_rate(m.right_responses * 1e9 / m.elapsed_ns)}"
         for m in measurements
         if (seen := m.evidence.wrk)
     ]
 
 
-def wrk_latencies(seen: WrkFigures) -> str:
-    """Return the quantiles that wrk saw, with a comma behind each; it has none of no response."""
-    quantiles = (("p50", seen.p50_ns), ("p99", seen.p99_ns))
-    return "".join(f"{name} {format_number(ns / 1e6)} ms, " for name, ns in quantiles if ns)
+def wrk_latencies(seen: WrkFigures, elapsed_ns: int) -> str:
+    """Return the quantiles that wrk saw, with a comma behind each.
+
+    It has none of no response, and of few, in about *elapsed_ns*, a p99 says nothing.
+    """
+    count = round(seen.per_s * elapsed_ns / 1e9)
+    quantiles = (("p50", seen.p50_ns, 0.5), ("p99", seen.p99_ns, 0.99))
+    return "".join(
+        f"{name} {format_number(ns / 1e6)} ms, "
+        for name, ns, q in quantiles
+        if ns and are_enough(count, q)
+    )
 
 
 def folded_remark(measurements: Iterable[Measurement]) -> list[str]:

@@ -12,7 +12,7 @@ from calcbench.bench.schema.result import Run
 from calcbench.bench.system.cpus import shared_cores
 from calcbench.bench.system.files import make_folder, whole_file
 from calcbench.bench.system.terminal import echo, printable_record
-from calcbench.bench.units import format_ns, format_rate
+from calcbench.bench.units import format_ns, format_rate, format_share
 from calcbench.bench.views.conclusions import verdict
 from calcbench.bench.views.export import ranking_as_json, to_csv, to_json
 from calcbench.bench.views.table import print_table
@@ -120,7 +120,7 @@ def reference(run: "Run") -> str:
         doubt = (
             f" (or more: other programs had {known.contended_ratio:.0%} of it in the calibration)"
         )
-    return f"at most {can} on one core{doubt}; it was at most {max(near):.0%} busy"
+    return f"at most {can} on one core{doubt}; it was at most {format_share(max(near))} busy"
 
 
 def cores_shared(run: Run) -> str:

@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from calcbench.bench.analysis.scaling import Family, Scaling, family, fit_line, lines_of
 from calcbench.bench.analysis.summary import Row
 from calcbench.bench.schema.result import Run
-from calcbench.bench.units import format_ns, format_number, format_rate
+from calcbench.bench.units import (
+    format_alike,
+    format_figures,
+    format_ns,
+    format_number,
+    format_rate,
+    last_place,
+)
 from calcbench.core.errors import CalcbenchError
 
 PREDICTED, FITTED = ":", "-."  # dashes of matplotlib; "--" are strategies that are not ours
@@ -25,7 +32,7 @@ class Curve:
 def curves(rows: Iterable[Row], run: Run) -> dict[str, list[Curve]]:
     """Return what can be drawn beside the lines of *rows*, `PREDICTED` and `FITTED`."""
     found: dict[str, list[Curve]] = {}
-    rows = list(rows)
+    rows = [row for row in rows if not row.serves_nobody]
     if any(row.offered_per_s or row.think_s for row in rows):
         return found  # the models are of a closed loop of clients who never think
     for strategy, line in lines_of(rows).items():
@@ -49,7 +56,7 @@ def scaling_lines(heading: str, rows: Sequence[Row], run: Run) -> Iterator[str]:
         yield f"Models, {heading}: none: they describe clients who never think"
         return
     yield f"Models, {heading}"
-    for strategy, line in lines_of(rows).items():
+    for strategy, line in lines_of(row for row in rows if not row.serves_nobody).items():
         try:
             served = family(line, run)
         except CalcbenchError as error:
@@ -81,8 +88,15 @@ def describe_scaling(scaling: Scaling, most: int) -> str:
     peak = f"most at {format_number(max(scaling.peak, 1.0))} clients"
     if scaling.peak > 2 * most:
         peak = "no peak near these numbers of clients"
+    alone, *around = format_figures(*rate)
     return (
-        f"{format_rate(rate[0])} [{format_number(rate[1])} to {format_number(rate[2])}] for one"
-        f" client, contention {sigma[0]:.2%} [{sigma[1]:.2%} to {sigma[2]:.2%}], coherency"
-        f" {kappa[0]:.3%} [{kappa[1]:.3%} to {kappa[2]:.3%}], {peak}"
+        f"{alone}/s [{' to '.join(around)}] for one client, contention {percents(sigma)}, coherency"
+        f" {percents(kappa)}, {peak}"
     )
+
+
+def percents(values: tuple[float, float, float]) -> str:
+    """Return a share and its interval in percent, rounded alike: ``3.10% [2.90% to 3.30%]``."""
+    place = min(last_place(100 * max(values), 2), -2)
+    share, low, high = format_alike([100 * value for value in values], place)
+    return f"{share}% [{low}% to {high}%]"

@@ -7,11 +7,12 @@ import itertools
 import math
 from collections.abc import Sequence
 
-from calcbench.bench.analysis.inference import LEAST_ROUNDS, Comparison
+from calcbench.bench.analysis.inference import Comparison
+from calcbench.bench.analysis.intervals import LEAST_ROUNDS
 from calcbench.bench.analysis.metrics import Metric
 from calcbench.bench.analysis.ranking import Contests, rounds_to_tell
 from calcbench.bench.analysis.summary import Row
-from calcbench.bench.units import format_number, format_ratio
+from calcbench.bench.units import format_number, format_ratios
 from calcbench.bench.views.wording import plural
 
 USELESS = 20.0  # a difference that large needs no test
@@ -23,8 +24,11 @@ def common_figure(rows: Sequence[Row], metric: Metric) -> str:
     """Return the one figure that stands for all of *rows*, ``about 40,000/s``, or nothing.
 
     It is the best median that lies, as it is written, within the interval of every row. Of fewer
-    than three rounds no interval is known, so there all medians have to be near each other.
+    than three rounds no interval is known, so there all medians have to be near each other. Of a
+    bound nobody knows how far it is from the others.
     """
+    if any(metric.is_bound(row) for row in rows):
+        return ""
     if min(row.rounds for row in rows) < LEAST_ROUNDS and not are_near(rows, metric):
         return ""
     for row in sorted(rows, key=metric.median, reverse=metric.more_is_better):
@@ -70,6 +74,19 @@ def too_little(rows: Sequence[Row], comparisons: Contests) -> str:
     return few_rounds(min(counts)) if counts else ""
 
 
+def why_hidden(rows: Sequence[Row], metric: Metric) -> str:
+    """Say what hides which of *rows* is ahead, or nothing.
+
+    That is the driver where it was the limit, or requests of which nobody knows how long they took.
+    """
+    limited = any(row.limited and (metric.hidden or metric.spread(row).censored) for row in rows)
+    if limited:
+        return "the driver was the limit, and a server may do more than was seen"
+    if any(metric.is_bound(row) for row in rows):
+        return "so many requests got no right response that only the least is known"
+    return ""
+
+
 def few_rounds(count: int) -> str:
     """Say how few rounds there are in which both were measured."""
     if not count:
@@ -89,36 +106,33 @@ def detectable(rows: Sequence[Row], comparisons: Contests) -> str:
     """Say how large a difference between *rows* had to be to be seen, where that is known."""
     pairs = among(rows, comparisons)
     most = max(one.detectable for one in pairs)
-    if not math.isfinite(most):
+    if not math.isfinite(most) or most <= 1:
         return ""
     rounds, needed = min(one.rounds for one in pairs), rounds_to_tell(rows)
     more = f"; {needed} rounds or more would tell more" if rounds < needed else ""
     if most > USELESS:
         return f"; {rounds} rounds as noisy as these would show hardly any difference{more}"
-    return f"; {rounds} rounds would show a difference of {fine_ratio(most)} or more{more}"
+    return f"; {rounds} rounds would show a difference of {format_ratios(most)[0]} or more{more}"
 
 
-def sure_ratio(comparison: Comparison) -> str:
-    """Return the ratio that *comparison* holds and its interval: ``2.1x [1.9x to 2.3x]``."""
-    return f"{short_ratio(comparison)} [{ratio_interval(comparison.low, comparison.high)}]"
+def sure_ratio(comparison: Comparison, what: str = "") -> str:
+    """Return the ratio that *comparison* holds, of *what*, and its interval, rounded alike.
 
-
-def short_ratio(comparison: Comparison) -> str:
-    """Return the ratio that *comparison* holds: ``2.1x``."""
-    ratio = comparison.ratio
-    return format_ratio(ratio) if ratio >= 1 else fine_ratio(ratio)
-
-
-def ratio_interval(low: float, high: float) -> str:
-    """Return an interval of ratios in words: ``1.9x to 2.3x``, ``1.9x or more``."""
+    ``2.1x [1.9x to 2.3x]``, ``2.1x as many as fork [1.9x or more]``; and ``at least 1.9x as many as
+    fork`` where one end is all that is known.
+    """
+    low, high = comparison.low, comparison.high
+    if math.isinf(high) and low > 1:
+        return f"at least {format_ratios(low)[0]}{what and ' '}{what}"
+    if low == 0 and high < 1:
+        return f"at most {format_ratios(high)[0]}{what and ' '}{what}"
     below, above = low < 1 / LARGEST, high > LARGEST
+    known = [*([] if below else [low]), *([] if above else [high])]
+    ratio, *ends = format_ratios(comparison.ratio, *known)
     if below and above:
-        return "any ratio is possible"
-    if above:
-        return f"{fine_ratio(low)} or more"
-    return f"{fine_ratio(high)} or less" if below else f"{fine_ratio(low)} to {fine_ratio(high)}"
-
-
-def fine_ratio(ratio: float) -> str:
-    """Return *ratio* with two decimals where it is near 1: ``0.98x``, ``1.25x``, ``3.1x``."""
-    return f"{ratio:.2f}x" if ratio < 2 else format_ratio(ratio)
+        interval = "any ratio is possible"
+    elif above or below:
+        interval = f"{ends[0]} or {'more' if above else 'less'}"
+    else:
+        interval = " to ".join(ends)
+    return f"{ratio}{what and ' '}{what} [{interval}]"

@@ -5,26 +5,31 @@ number of clients. Figures are medians of the rounds; ``±`` is the 95 % interva
 Between strategies of one tier no difference could be measured.
 """
 
+import functools
+import math
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
-from calcbench.bench.analysis.metrics import P50, P99
+from calcbench.bench.analysis.bounded import REACH
+from calcbench.bench.analysis.metrics import CPU, P50, P99, Metric
 from calcbench.bench.analysis.ranking import leading, numbered_tiers, rankable, tier_numbers
-from calcbench.bench.analysis.summary import Row, Spread, Summary
+from calcbench.bench.analysis.spread import Spread
+from calcbench.bench.analysis.summary import Row, Summary
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Run
 from calcbench.bench.system.terminal import console, echo, one_line, painted
-from calcbench.bench.units import format_number
-from calcbench.bench.views.captions import doubts, failure_notes
+from calcbench.bench.units import format_number, format_share
+from calcbench.bench.views.captions import doubts, failure_notes, unknown_notes
 from calcbench.bench.views.failure_lines import failure_remarks
 from calcbench.bench.views.interleaving import interleaving_legend
-from calcbench.bench.views.lateness import AT_MOST, AT_MOST_LEGEND, lateness_notes, show_latency
+from calcbench.bench.views.lateness import lateness_notes, show_latency
+from calcbench.bench.views.legend import CONTROL, NO_TIER, legends
 from calcbench.bench.views.remarks import remarks
 from calcbench.bench.views.resource_table import instructions
-from calcbench.bench.views.standing import are_close, figures
+from calcbench.bench.views.standing import are_close, figures, why_hidden
 from calcbench.bench.views.text_table import aligned, places_of
 from calcbench.bench.views.wording import (
     break_name,
@@ -57,6 +62,7 @@ class Section:
     failures: list[str]
 
 
+CPU_TIER = "CPU tier"
 HEADINGS = (
     "clients",
     "strategy",
@@ -66,41 +72,33 @@ HEADINGS = (
     "p50 ms",
     "p99 ms",
     "CPU µs/req",
+    CPU_TIER,
     "served",
     "errors",
 )
-LEGEND = (
-    "all figures: medians of the rounds; req/s: right responses per second; ±: 95% interval of the"
-    " median; served: clients that got a right response; errors: share of the requests that failed;"
-    " tier: each is measurably better than the next; same tier: no measurable difference"
-)
-BOUND_LEGEND = (
-    ">: longer than that, and nobody knows how much: so many requests got no right response"
-)
-NO_TIER_LEGEND = (
-    "–: not ranked, because some clients got no right response, only one round counts, or a mark"
-    " says why"
-)
-AGAIN_LEGEND = "A/A: the same strategy measured once more, a control that shows what chance does"
-CONTROL = "A/A"  # in place of a tier
-NO_TIER = "–"
+LEAST_SHARE = 1e-4  # of a median, that its interval is wide: rounds that agree are still rounds
 LEFT = ("strategy",)  # columns of words; all others hold figures and end at the right
 
 
 def sections(summary: Summary, run: Run) -> list[Section]:
     """Return the tables of *summary*, in the order of its plan."""
     found = []
-    shown_tiers = show_tiers(summary.rows)
+    shown_tiers, cpu_tiers = show_tiers(summary.rows), tier_numbers(summary.rows, CPU)
     lost = {one.condition for one in run.measurements if one.evidence.lost}
     lost -= {one.condition for one in run.measurements if not one.evidence.lost}
     for rows in panels(summary.rows).values():
-        shown = sorted(rows, key=rank)
+        shown = sorted(rows, key=functools.partial(rank, metric=leading(rows)))
         cells = [
-            cells_of_row(row, shown_tiers[row.condition], lost=row.condition in lost)
+            cells_of_row(
+                row,
+                shown_tiers[row.condition],
+                cpu_tiers.get(row.condition),
+                lost=row.condition in lost,
+            )
             for row in shown
         ]
-        below = [*failure_notes(rows), *marks(doubts(rows)), *wide_tiers(rows)]
-        below += lateness_notes(shown)
+        below = [*failure_notes(rows), *unknown_notes(rows, (P50, P99)), *marks(doubts(rows))]
+        below += [*wide_tiers(rows), *lateness_notes(shown)]
         below += [*remarks(shown, run), *instructions(shown)]
         conditions = {row.condition for row in rows}
         failures = failure_remarks([m for m in run.measurements if m.condition in conditions])
@@ -121,6 +119,8 @@ def wide_tiers(rows: Sequence[Row]) -> list[str]:
     found = []
     for number, tier in numbered_tiers(rows):
         metric, at = leading(tier), f"{tier[0].condition.connections:,}"
+        if any(row.falls_short or why_hidden([row], metric) for row in tier):
+            continue
         if not are_close(tier, metric):
             found.append(
                 f"tier {number} at {at} holds {figures(tier, metric)}: too few rounds, or too"
@@ -129,14 +129,18 @@ def wide_tiers(rows: Sequence[Row]) -> list[str]:
     return found
 
 
-def rank(row: Row) -> tuple[int, bool, float]:
-    """Return what sorts rows by clients, and then the best first, failures last."""
-    best = row.p99_ns.median if row.offered_per_s or row.think_s else -row.throughput.median
-    return row.condition.connections, row.status != "ok", best
+def rank(row: Row, metric: Metric) -> tuple[int, int, bool, float]:
+    """Return what sorts rows by clients, and then the best by *metric* first, failures last.
+
+    Who fails too many requests comes before those only who serve nobody.
+    """
+    best = -metric.median(row) if metric.more_is_better else metric.median(row)
+    short = 3 if row.status != "ok" else 2 if row.serves_nobody else int(row.fails)
+    return row.condition.connections, short, not metric.known(row), best
 
 
-def cells_of_row(row: Row, tier: str, *, lost: bool) -> list[str]:
-    """Return the cells of *row*, with what stands for its *tier*.
+def cells_of_row(row: Row, tier: str, cpu_tier: int | None, *, lost: bool) -> list[str]:
+    """Return the cells of *row*, with what stands for its *tier*, and its *cpu_tier*, if any.
 
     It is *lost* where no load could be made, as when the driver was killed.
     """
@@ -146,10 +150,11 @@ def cells_of_row(row: Row, tier: str, *, lost: bool) -> list[str]:
     return [
         *start,
         mark(row) + format_number(float(row.throughput.median)),
-        show_spread(row.throughput),
+        show_spread(row.throughput, row.edge_ratio),
         show_latency(row, P50),
         show_latency(row, P99),
-        show_median(row.cpu_us_per_request),
+        show_cpu(row.cpu_us_per_request),
+        str(cpu_tier or ""),
         served(row),
         percent_of(row.all_outcomes.failed_ratio) if row.all_outcomes.failed else "0",
     ]
@@ -177,21 +182,21 @@ def show_tiers(rows: Sequence[Row]) -> dict[Condition, str]:
     return {row.condition: show(row) for row in rows}
 
 
-def show_median(spread: Spread) -> str:
-    """Return the median, or nothing where there is none: somebody else's server is not watched."""
+def show_cpu(spread: Spread) -> str:
+    """Return the median of CPU times, or nothing: somebody else's server is not watched."""
     return format_number(float(spread.median)) if spread.rounds else ""
 
 
-def show_spread(spread: Spread) -> str:
+def show_spread(spread: Spread, edge_ratio: float = 0) -> str:
     """Return how far from the shown median the real one may lie, in percent.
 
-    Empty where the rounds are too few to know.
+    By the rounds, and by the *edge_ratio* of a row. Empty where the rounds are too few to know.
     """
-    if not spread.interval or not spread.median:
+    if not spread.interval or not spread.median or math.isinf(spread.interval[1]):
         return ""
     low, high = spread.interval
-    furthest = max(spread.median - low, high - spread.median) / spread.median
-    return f"{furthest:.0%}" if furthest < 0.995 else ">99%"
+    furthest = max(spread.median - low, high - spread.median) / spread.median + REACH * edge_ratio
+    return format_share(max(furthest, LEAST_SHARE)) if furthest < 0.995 else ">99%"
 
 
 def print_table(summary: Summary, run: Run, file: TextIO | None) -> None:
@@ -216,23 +221,19 @@ def plain_lines(summary: Summary, run: Run) -> Iterator[str]:
         yield from section.notes
         yield from (cut_line(failure, width) for failure in section.failures)
         yield ""
-    yield from legends(shown, run)
+    yield from legends_of(shown, run)
 
 
-def legends(shown: Sequence[Section], run: Run) -> list[str]:
+def legends_of(shown: Sequence[Section], run: Run) -> list[str]:
     """Return what the columns of the tables that are *shown* mean, and how *run* measured."""
     if not shown:
         return []
-    signs = {cells[HEADINGS.index("tier")] for section in shown for cells in section.rows}
-    beside = ((NO_TIER, NO_TIER_LEGEND), (CONTROL, AGAIN_LEGEND))
-    said = [legend for sign, legend in beside if sign in signs]
-    cells = [cell for section in shown for row in section.rows for cell in row]
-    if any(cell.startswith(AT_MOST) for cell in cells):
-        said.append(AT_MOST_LEGEND)
-    rows = [row for section in shown for row in section.sources]
-    if any(metric.is_bound(row) for row in rows for metric in (P50, P99)):
-        said.append(BOUND_LEGEND)
-    return [line for line in (LEGEND, *said, interleaving_legend(run)) if line]
+    cells = [dict(zip(HEADINGS, row, strict=True)) for section in shown for row in section.rows]
+    sources = [row for section in shown for row in section.sources]
+    by_cpu = any(row[CPU_TIER] for row in cells)
+    found = legends({row["tier"] for row in cells}, sources, by_cpu=by_cpu)
+    how = interleaving_legend(run)
+    return [*found, how] if how else found
 
 
 def partial_note(run: Run) -> str:
@@ -259,22 +260,24 @@ def print_colourful(summary: Summary, run: Run, file: TextIO) -> None:
         for failure in section.failures:
             drawing.print(painted(cut_line(failure, drawing.width), "red"))
         drawing.print()
-    for legend in legends(shown, run):
+    for legend in legends_of(shown, run):
         drawing.print(painted(legend, "dim"))
 
 
 def colourful(section: Section, *, narrow: bool = False) -> "Table":
     """Return *section* as a table of rich, with a gap between the numbers of clients.
 
-    A *narrow* one has one space between columns, and breaks long names.
+    A *narrow* one has one space between columns, breaks long names, and has no tiers by CPU.
     """
     from rich import box
     from rich.table import Table
 
     padding = (0, 0 if narrow else 1, 0, 0)  # beside the space that stands for a line
     table = Table(box=box.SIMPLE_HEAD, padding=padding, show_edge=False, pad_edge=False)
-    for title in HEADINGS:
-        lines = title.replace("/req", "\n/req")  # in two lines: it must fit in 80 columns
+    titles = [title for title in HEADINGS if not (narrow and title == CPU_TIER)]
+    for title in titles:
+        # In two lines: it must fit in 80 columns.
+        lines = title.replace("/req", "\n/req").replace(CPU_TIER, "CPU\ntier")
         if title in LEFT:
             table.add_column(lines, overflow="fold", min_width=10)
         else:
@@ -286,13 +289,18 @@ def colourful(section: Section, *, narrow: bool = False) -> "Table":
         shown = [
             "\n".join(break_name(one_line(cell))) if narrow else one_line(cell) for cell in cells
         ]
-        table.add_row(*paint(row, shown, repeated=cells[0] == last))
+        painted_cells = paint(row, shown, repeated=cells[0] == last)
+        table.add_row(*(painted_cells[title] for title in titles))
         last = cells[0]
     return table
 
 
-def paint(row: Row, cells: Sequence[str], *, repeated: bool) -> Iterator["Text"]:
-    """Yield *cells* with what a reader must not miss in colour; *repeated* clients are dim."""
+def paint(row: Row, cells: Sequence[str], *, repeated: bool) -> dict[str, "Text"]:
+    """Return *cells*, by heading, with what a reader must not miss in colour.
+
+    *Repeated* clients are dim.
+    """
+    found = {}
     for title, cell in zip(HEADINGS, cells, strict=True):
         style = ""
         if title == "clients" and repeated:
@@ -303,4 +311,5 @@ def paint(row: Row, cells: Sequence[str], *, repeated: bool) -> Iterator["Text"]
             style = "yellow"
         elif title == "errors" and row.all_outcomes.failed:
             style = "red"
-        yield painted(cell, style)
+        found[title] = painted(cell, style)
+    return found

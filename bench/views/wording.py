@@ -1,7 +1,7 @@
 """The words that the table, the charts and the conclusions have in common."""
 
 import itertools
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from calcbench.bench.analysis.summary import Row
@@ -10,6 +10,7 @@ from calcbench.bench.schema.condition import Condition, group_by
 from calcbench.bench.schema.judgements import CONTENDED, DRIVER_BOUND, SILENT, UNSTEADY
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, Plan
+from calcbench.bench.units import format_number, format_rate
 
 NAME_LENGTH = 22  # characters of a strategy's name in one line
 NO_BREAK = "\u00a0"  # a space at which a line does not end
@@ -22,7 +23,7 @@ ABOUT = {
 }
 # What stands before the rate of a point that may not be the server's own, and what it says.
 DOUBTS = {
-    DRIVER_BOUND: ("‡", "the driver was the limit, so not ranked"),
+    DRIVER_BOUND: ("≥", "the driver was the limit, so the server can do this or more"),
     SILENT: ("§", "no right response came in half of the window or more, so not ranked"),
     CONTENDED: ("*", "another program was using the cores"),
     UNSTEADY: ("†", "the rate did not settle within the window"),
@@ -70,9 +71,25 @@ def clients_noun(rows: Iterable[Row]) -> str:
     return "user" if any(row.think_s for row in rows) else "connection"
 
 
+def load_in_words(rows: Sequence[Row], connections: int) -> str:
+    """Say what load *rows* had at so many *connections*, of which an open loop may use fewer."""
+    clients = f"{format_number(connections)} {plural(connections, clients_noun(rows))}"
+    rates = sorted({row.offered_per_s for row in rows if row.offered_per_s})
+    if not rates:
+        return clients
+    return f"{' and '.join(map(format_rate, rates))} over at most {clients}"
+
+
 def mark(row: Row) -> str:
     """Return what stands before a figure of *row* that may not be the server's own, or nothing."""
-    return DOUBTS.get(row.judgement, ("",))[0]
+    judgement = DRIVER_BOUND if row.throughput.at_least else row.judgement
+    return DOUBTS.get(judgement, ("",))[0]
+
+
+def answered(row: Row) -> str:
+    """Say how many of the requests of *row* were answered: ``52%``, never all where one was not."""
+    texts = (f"{row.answered_ratio:.{digits}%}" for digits in range(9))
+    return next(text for text in texts if row.answered_ratio == 1 or float(text[:-1]) < 100)
 
 
 def marks(judgements: Collection[str]) -> list[str]:
@@ -89,6 +106,11 @@ def enumerate_few(things: list[str]) -> str:
     """Return the first of *things*, at most `FEW`, and how many there are beyond them."""
     more = [f"and {len(things) - FEW:,} more"] if len(things) > FEW else []
     return ", ".join(things[:FEW] + more)
+
+
+def enumerate_names(names: list[str]) -> str:
+    """Return *names* as English lists them: ``a, b and c``."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def cut_line(text: str, length: int) -> str:
@@ -157,14 +179,18 @@ def percent_of(ratio: float) -> str:
     return ">99.9%" if 0.999 < ratio < 1 else f"{ratio:.1%}"
 
 
+def count_failures(outcomes: Outcomes) -> str:
+    """Say how many of the requests with these *outcomes* failed in which way, or nothing."""
+    return ", ".join(
+        f"{count:,} {words}" for way, words in FAILED.items() if (count := getattr(outcomes, way))
+    )
+
+
 def describe_failures(outcomes: Outcomes) -> str:
     """Say which part of the requests with these *outcomes* failed, and how many in which way."""
-    ways = [
-        f"{count:,} {words}" for way, words in FAILED.items() if (count := getattr(outcomes, way))
-    ]
-    if not ways:
+    if not outcomes.failed:
         return "none"
-    return f"{percent_of(outcomes.failed_ratio)} of the requests ({', '.join(ways)})"
+    return f"{percent_of(outcomes.failed_ratio)} of the requests ({count_failures(outcomes)})"
 
 
 def plural(count: int, noun: str) -> str:
