@@ -25,7 +25,8 @@ from calcbench.bench.cli.main import cli
 from calcbench.bench.schema.reader import read_run
 from calcbench.bench.schema.result import Run
 from calcbench.bench.units import format_number
-from calcbench.bench.views.table import HEADINGS, LEFT, sections
+from calcbench.bench.views.cells import HEADINGS
+from calcbench.bench.views.table import LEFT, sections
 from calcbench.bench.views.text_table import aligned, places_of
 from calcbench.bench.views.wording import enumerate_names
 from calcbench.core.options import describe

@@ -179,7 +179,7 @@ def test_draws_the_same_bytes_from_the_same_summary(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("connections", [(8,), (1, 8)])
 def test_draws_no_quantile_that_is_not_known(connections: tuple[int, ...]) -> None:
-    """As bars and as lines: a p99 of too few responses would be drawn at 0."""
+    """As bars and as lines: a p99 of too few requests would be drawn at 0."""
     summary, run = race(plan("fork", "selectors", connections=connections), STEPS)
     few = [
         dataclasses.replace(one, p99_ns=NOTHING, max_ns=one.p50_ns)
@@ -194,7 +194,7 @@ def test_draws_no_quantile_that_is_not_known(connections: tuple[int, ...]) -> No
 
     assert list(add.lines) == []
     assert len({line.get_markeredgecolor() for line in wait.lines}) == 1
-    assert "too few responses for p99, which takes 299 in each round" in found
+    assert "too few requests for p99, which takes 299 in each round" in found
     assert any(text.startswith("Too few responses for p99, which takes 299") for text in found)
 
 

@@ -75,7 +75,10 @@ def test_claims_no_lead_among_those_who_serve_everybody_either() -> None:
 
 
 def test_speaks_of_users_where_they_think() -> None:
-    assert judge(row("a", 200, 220, think_s=1.0)).startswith("With 32 users, add: a: p99")
+    p99 = spread([9e6, 10e6, 11e6])
+    users = row("a", 200, 220, think_s=1.0, p99_ns=p99)
+
+    assert judge(users).startswith("With 32 users, add: a: p99")
 
 
 def test_claims_little_from_one_round() -> None:
@@ -559,7 +562,7 @@ def test_ranks_by_the_highest_quantile_that_the_responses_hold() -> None:
     comparison = judge(*rows)
 
     assert "a is fastest (p90 3.00 ms, 0.332x as long as b [" in comparison
-    assert headline(P99, rows) == "too few responses for p99, which takes 299 in each round"
+    assert headline(P99, rows) == "too few requests for p99, which takes 299 in each round"
 
 
 def test_ranks_nobody_whose_responses_are_too_few() -> None:
@@ -567,6 +570,6 @@ def test_ranks_nobody_whose_responses_are_too_few() -> None:
     comparison = judge(*rows)
 
     assert "a is fastest (p99 3.00 ms" in comparison
-    assert "Not ranked: c under add (too few responses)." in comparison
+    assert "Not ranked: c under add (too few requests)." in comparison
     assert headline(P99, rows).startswith("a is fastest: 3.00 ms at ")
-    assert notes(rows, P99) == ["Too few responses for p99, which takes 299 in each round: c at 32"]
+    assert notes(rows, P99) == ["Too few requests for p99, which takes 299 in each round: c at 32"]

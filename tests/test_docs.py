@@ -14,7 +14,7 @@ import pytest
 
 from calcbench.bench.cli.main import cli
 from calcbench.bench.cli.param_types import parse_strategies
-from calcbench.bench.views.table import HEADINGS
+from calcbench.bench.views.cells import HEADINGS
 from calcbench.core.options import parse_options
 from calcbench.core.serving.catalogue import load, parse_variant
 from calcbench.core.serving.launcher import ServerSpec, launch

@@ -183,7 +183,7 @@ def test_judges_a_try(
 def test_says_that_a_try_was_contended_which_is_not_kept(tmp_path: Path) -> None:
     prepare_folder(tmp_path)
     evidence = Evidence(reasons=("the host took 9% of a core (steal)", "it drifted"))
-    slow = measured(tmp_path, 100, 21 * 10**6, judgement="contended", evidence=evidence)
+    slow = measured(tmp_path, 300, 21 * 10**6, judgement="contended", evidence=evidence)
 
     why = judge_try(slow, OBJECTIVE, tmp_path).why
     assert why == "p99 21.0 ms; the host took 9% of a core (steal)"

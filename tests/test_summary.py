@@ -98,7 +98,7 @@ def test_tells_no_quantile_that_the_sample_does_not_hold(
         assert bool(flat[f"{metric.name}_ns_median"]) is tells
     assert row.max_ns.rounds == 2
     text = "\n".join(plain_lines(summary, EMPTY))
-    assert ("too few responses for p99, which takes 299 in each round" in text) is (count < 299)
+    assert ("too few requests for p99, which takes 299 in each round" in text) is (count < 299)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ from calcbench.bench.schema.evidence import Evidence
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Measurement, Run
-from calcbench.bench.views.table import plain_lines, print_table, show_spread
+from calcbench.bench.views.cells import show_spread
+from calcbench.bench.views.table import plain_lines, print_table
 
 PLAN = Plan(("fork", "selectors"), connections=(1, 32), duration_s=1, rounds=3)
 

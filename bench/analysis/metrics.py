@@ -51,7 +51,7 @@ class Metric:
         if not self.quantile:
             return "it was not measured"
         least = least_count(self.quantile)
-        return f"too few responses for {self.name}, which takes {least} in each round"
+        return f"too few requests for {self.name}, which takes {least} in each round"
 
     def of(self, row: Row) -> tuple[float, float, float]:
         """Return the low end, the median and the high end over the rounds, in *unit*.

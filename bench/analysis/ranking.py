@@ -56,7 +56,7 @@ def rankable(rows: Iterable[Row]) -> list[Row]:
     """Return *rows* but for those without figures, the control, and those that say nothing.
 
     Of one round nobody knows what chance did, so where others of a group have more, it is not
-    ranked. Nor is who has too few responses for what they are ranked by.
+    ranked. Nor is who has too few requests for what they are ranked by.
     """
     measured = [
         row

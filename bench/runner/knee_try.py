@@ -96,7 +96,7 @@ def bound_by_lateness(evidence: Evidence) -> bool:
 
 
 def in_words(metric: Metric, row: Row) -> str:
-    """Say what *metric* is of *row*, or, of too few responses for it, what it is of just those."""
+    """Say what *metric* is of *row*, or, of too few requests for it, what it is of just those."""
     few = metric.quantile and not are_enough(row.requests, metric.quantile)
     if few and not metric.is_bound(row):
         return f"{metric.quantile:.0%} of {row.requests:,} responses within {metric.text(row)}"

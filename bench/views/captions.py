@@ -177,7 +177,7 @@ def failure_notes(rows: Sequence[Row]) -> list[str]:
 
 
 def unknown_notes(rows: Sequence[Row], metrics: Sequence[Metric]) -> list[str]:
-    """Say which of *rows* have too few responses for which of *metrics*."""
+    """Say which of *rows* have too few requests for which of *metrics*."""
     found = []
     for metric in metrics:
         lacking: dict[str, list[str]] = {}

@@ -244,7 +244,7 @@ def why_unranked(row: Row) -> str:
     """Return in a word why *row* is not ranked, though it has figures."""
     if row.judgement in UNRANKED:
         return row.judgement
-    return "only one round counts" if row.rounds < 2 else "too few responses"
+    return "only one round counts" if row.rounds < 2 else "too few requests"
 
 
 def starvation(rows: list[Row], connections: int) -> list[str]:

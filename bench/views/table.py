@@ -6,27 +6,23 @@ Between strategies of one tier no difference could be measured.
 """
 
 import functools
-import math
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
-from calcbench.bench.analysis.bounded import REACH
 from calcbench.bench.analysis.metrics import CPU, P50, P99, Metric
-from calcbench.bench.analysis.ranking import leading, numbered_tiers, rankable, tier_numbers
-from calcbench.bench.analysis.spread import Spread
+from calcbench.bench.analysis.ranking import leading, numbered_tiers, tier_numbers
 from calcbench.bench.analysis.summary import Row, Summary
-from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Run
 from calcbench.bench.system.terminal import console, echo, one_line, painted
-from calcbench.bench.units import format_number, format_share
 from calcbench.bench.views.captions import doubts, failure_notes, unknown_notes
+from calcbench.bench.views.cells import CPU_TIER, HEADINGS, cells_of_row, show_tiers
 from calcbench.bench.views.failure_lines import failure_remarks
 from calcbench.bench.views.interleaving import interleaving_legend
-from calcbench.bench.views.lateness import lateness_notes, show_latency
-from calcbench.bench.views.legend import CONTROL, NO_TIER, legends
+from calcbench.bench.views.lateness import lateness_notes
+from calcbench.bench.views.legend import legends
 from calcbench.bench.views.remarks import remarks
 from calcbench.bench.views.resource_table import instructions
 from calcbench.bench.views.standing import are_close, figures, why_hidden
@@ -34,12 +30,9 @@ from calcbench.bench.views.text_table import aligned, places_of
 from calcbench.bench.views.wording import (
     break_name,
     cut_line,
-    mark,
     marks,
     panel_heading,
     panels,
-    percent_of,
-    served,
     users_in_words,
 )
 
@@ -62,21 +55,6 @@ class Section:
     failures: list[str]
 
 
-CPU_TIER = "CPU tier"
-HEADINGS = (
-    "clients",
-    "strategy",
-    "tier",
-    "req/s",
-    "±",
-    "p50 ms",
-    "p99 ms",
-    "CPU µs/req",
-    CPU_TIER,
-    "served",
-    "errors",
-)
-LEAST_SHARE = 1e-4  # of a median, that its interval is wide: rounds that agree are still rounds
 LEFT = ("strategy",)  # columns of words; all others hold figures and end at the right
 
 
@@ -137,66 +115,6 @@ def rank(row: Row, metric: Metric) -> tuple[int, int, bool, float]:
     best = -metric.median(row) if metric.more_is_better else metric.median(row)
     short = 3 if row.status != "ok" else 2 if row.serves_nobody else int(row.fails)
     return row.condition.connections, short, not metric.known(row), best
-
-
-def cells_of_row(row: Row, tier: str, cpu_tier: int | None, *, lost: bool) -> list[str]:
-    """Return the cells of *row*, with what stands for its *tier*, and its *cpu_tier*, if any.
-
-    It is *lost* where no load could be made, as when the driver was killed.
-    """
-    start = [f"{row.condition.connections:,}", row.condition.strategy, tier]
-    if row.status != "ok":
-        return [*start, "not measured" if lost else row.status, *[""] * (len(HEADINGS) - 4)]
-    return [
-        *start,
-        mark(row) + format_number(float(row.throughput.median)),
-        show_spread(row.throughput, row.edge_ratio),
-        show_latency(row, P50),
-        show_latency(row, P99),
-        show_cpu(row.cpu_us_per_request),
-        str(cpu_tier or ""),
-        served(row),
-        percent_of(row.all_outcomes.failed_ratio) if row.all_outcomes.failed else "0",
-    ]
-
-
-def show_tiers(rows: Sequence[Row]) -> dict[Condition, str]:
-    """Return what stands for the tier of each of *rows*; nothing where one round is all there is.
-
-    Of those that are not ranked it is `NO_TIER`, also where only one round counts, and more do of
-    others.
-    """
-    numbers = tier_numbers(rows)
-    known = {row.condition for row in rankable(rows)}
-
-    def show(row: Row) -> str:
-        if row.status != "ok":
-            return ""
-        if row.rounds < 2:
-            return "" if row.condition in known or row.condition.is_control else NO_TIER
-        if row.condition.is_control:
-            return CONTROL
-        tier = numbers.get(row.condition)
-        return str(tier) if tier else NO_TIER
-
-    return {row.condition: show(row) for row in rows}
-
-
-def show_cpu(spread: Spread) -> str:
-    """Return the median of CPU times, or nothing: somebody else's server is not watched."""
-    return format_number(float(spread.median)) if spread.rounds else ""
-
-
-def show_spread(spread: Spread, edge_ratio: float = 0) -> str:
-    """Return how far from the shown median the real one may lie, in percent.
-
-    By the rounds, and by the *edge_ratio* of a row. Empty where the rounds are too few to know.
-    """
-    if not spread.interval or not spread.median or math.isinf(spread.interval[1]):
-        return ""
-    low, high = spread.interval
-    furthest = max(spread.median - low, high - spread.median) / spread.median + REACH * edge_ratio
-    return format_share(max(furthest, LEAST_SHARE)) if furthest < 0.995 else ">99%"
 
 
 def print_table(summary: Summary, run: Run, file: TextIO | None) -> None:
