@@ -51,7 +51,6 @@ PLAIN = {
     "\u2018": "'",
     "\u2019": "'",
     "†": "+",
-    "‡": "++",
     "\u00a0": " ",
 }
 READABLE = "calcbench-readable"  # the name of our way to treat what an encoding lacks

@@ -27,7 +27,7 @@ from calcbench.bench.analysis.metrics import CPU, THROUGHPUT, Metric
 from calcbench.bench.analysis.ranking import by_round
 from calcbench.bench.analysis.stopping import FIRST_LOOK, is_known
 from calcbench.bench.analysis.summary import Row, summarise
-from calcbench.bench.schema.plan import Plan
+from calcbench.bench.schema.plan import SLICES, Plan
 from calcbench.bench.units import format_number
 from calcbench.bench.validation import noise
 from calcbench.bench.validation.requirement import (
@@ -76,14 +76,14 @@ def requirements_of_races(
     yield coverage_of_medians(drawing(residuals(rows, THROUGHPUT)), drawn)
     yield stopping(draw, comparisons)
     for metric, name in ((THROUGHPUT, "req/s"), (CPU, "CPU per request")):
-        if all(by_round(row, metric) for row in rows):
+        if all(by_round(row, metric).seen for row in rows):
             yield detection(log_ratios(rows, metric), name, comparisons, drawn)
 
 
 def noise_race(
     rounds: int = ROUNDS, duration_s: float = 0.5
 ) -> tuple[Row, Row]:  # by make validate
-    """Race one strategy against itself, and return its two rows.
+    """Race one strategy against itself in slices, and return its two rows.
 
     Raises CalcbenchError when it cannot be raced.
     """
@@ -97,6 +97,7 @@ def noise_race(
         warmup_s=0.2,
         rounds=rounds,
         control=STRATEGY,
+        interleave=SLICES,
     )
     with tempfile.TemporaryDirectory() as folder:
         run = race(plan, among_strategies(plan), Path(folder) / "run")
