@@ -84,8 +84,9 @@ LENGTHS: dict[str, Callable[[random.Random], int]] = {
 
 @pytest.mark.parametrize("spread", LENGTHS)
 @pytest.mark.parametrize("lost", [(), (5, 6, 7)])
+@pytest.mark.parametrize("hanging", [0, 2])  # clients who have had no response since the middle
 def test_finds_by_littles_law_whether_requests_were_lost(
-    spread: str, lost: tuple[int, ...]
+    spread: str, lost: tuple[int, ...], hanging: int
 ) -> None:
     draw = random.Random(7)
     turns, requests, clients = [], [], []
@@ -93,7 +94,7 @@ def test_finds_by_littles_law_whether_requests_were_lost(
         turns.append((start, start + 2_000, start + 12_000, start + 13_000))
         for client in range(8):
             now, number = start, 0
-            while now < start + 13_000:
+            while now < start + 13_000 and (client >= hanging or start < 2_000_000):
                 done = now + LENGTHS[spread](draw)
                 if number not in lost:
                     requests.append((now, now, done))
@@ -103,7 +104,12 @@ def test_finds_by_littles_law_whether_requests_were_lost(
     samples["client"] = np.array(clients)
     slices = Slices(tuple(turns), 4_000_000)
     ratio = little_ratio(
-        slices.place(samples), slices.elapsed_ns, 8, 0, keep_alive=True, slice_ends=slices.ends
+        slices.place(samples),
+        slices.elapsed_ns,
+        8,
+        hanging,
+        keep_alive=True,
+        slice_ends=slices.ends,
     )
 
     assert ratio is not None
