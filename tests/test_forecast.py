@@ -14,13 +14,26 @@ from calcbench.bench.runner.forecast import (
     seconds_of_race,
 )
 from calcbench.bench.schema.calibration import Calibration
-from calcbench.bench.schema.plan import Plan
+from calcbench.bench.schema.plan import SLICES, WINDOWS, Plan
 
 
 def test_says_how_long_there_is_to_wait() -> None:
     assert say_seconds(80.4) == "1 min 20 s"
     assert say_seconds(9.6) == "10 s"
     assert say_seconds(0.1) == "1 s"
+
+
+def test_promises_what_turns_take_where_there_are_some() -> None:
+    plan = Plan(("fork", "selectors"), connections=(8, 1_000), duration_s=0.6, warmup_s=0.2)
+    alone, both = (
+        seconds_of_measurement(dataclasses.replace(plan, interleave=way))
+        for way in (WINDOWS, SLICES)
+    )
+    few = dataclasses.replace(plan, connections=(8,), interleave=SLICES)
+    turns = seconds_of_measurement(few)
+
+    assert 0.8 < turns < alone  # they start and end together
+    assert both == pytest.approx((alone + turns) / 2)  # 1,000 connections take no turns
 
 
 def test_promises_what_a_race_takes_from_its_calibration_to_its_charts() -> None:

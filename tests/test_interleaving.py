@@ -2,25 +2,36 @@
 
 import dataclasses
 import itertools
+import os
+import signal
+import threading
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
-from builders import make_condition, make_measurement, make_run
+from builders import make_condition, make_measurement, make_observation, make_run
 
 from calcbench.bench.diagnosis.classify import classify
+from calcbench.bench.diagnosis.evidence import ServerWatch
 from calcbench.bench.diagnosis.failures import is_servers_failure
+from calcbench.bench.loadgen.pool import DriverProcess
+from calcbench.bench.runner import turn_group
 from calcbench.bench.runner.launched import among_strategies
-from calcbench.bench.runner.race import race
+from calcbench.bench.runner.own_server import End
+from calcbench.bench.runner.race import Interrupted, race
 from calcbench.bench.runner.subject import Setup, Subject
+from calcbench.bench.runner.turn_group import Seen
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.evidence import Evidence
 from calcbench.bench.schema.judgements import CONTENDED, SERVER_BOUND
 from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, LOCUST, SLICES, WRK, Plan
 from calcbench.bench.schema.reader import read_run
 from calcbench.bench.schema.result import Measurement, Run
+from calcbench.bench.system.usage import Life
 from calcbench.bench.views.interleaving import interleaving_legend, window_remarks
 from calcbench.core.errors import CalcbenchError, UsageError
+from calcbench.core.serving.ending import Stopped
 from calcbench.core.serving.launcher import Server, ServerSpec, launch
 
 PLAN = Plan(
@@ -193,3 +204,91 @@ def test_races_on_where_no_server_of_a_group_starts(tmp_path: Path) -> None:
     run = race(plan, among_strategies(plan, start), tmp_path / "run")
 
     assert [(one.status, one.reason) for one in run.measurements] == [("failed", "no")] * 2
+
+
+WATCH = ServerWatch((), (), Life(0, 0, 0))
+END = End(died=False, stopped=Stopped(0, False, "", ""), workers=[], life=WATCH.life)
+GROUP = Plan(
+    ("selectors", "fork"),
+    connections=(3,),
+    duration_s=0.2,
+    warmup_s=0.05,
+    rounds=1,
+    timeout_s=5.0,
+    interleave=SLICES,
+)
+
+
+@pytest.mark.parametrize("ending", [KeyboardInterrupt(), CalcbenchError("the disk is full")])
+def test_keeps_those_of_a_group_that_were_ready(
+    ending: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    concluded: list[Condition] = []
+
+    def conclude(_: Setup, condition: Condition, number: int, *__: object) -> Measurement:
+        if concluded:
+            raise ending
+        concluded.append(condition)
+        return make_measurement(condition, number, samples="samples/0001.npz")
+
+    def see(_: Setup, conditions: Sequence[Condition], *__: object) -> dict[Condition, Seen]:
+        return {one: Seen(make_observation(), WATCH, END) for one in conditions}
+
+    monkeypatch.setattr(turn_group, "see_together", see)
+    monkeypatch.setattr(turn_group, "conclude_launched", conclude)
+    with pytest.raises((Interrupted, CalcbenchError)):
+        race(GROUP, among_strategies(GROUP), tmp_path / "run")
+    run = read_run(tmp_path / "run")
+
+    assert run.partial
+    assert [one.condition for one in run.measurements] == concluded
+
+
+def test_leaves_no_server_of_a_group_behind_after_a_ctrl_c(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    servers: list[Server] = []
+
+    def start(spec: ServerSpec, host: str) -> Server:
+        servers.append(launch(spec, host))
+        return servers[-1]
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(DriverProcess, "drive_by_turns", interrupt)
+    with pytest.raises(Interrupted):
+        race(GROUP, among_strategies(GROUP, start), tmp_path / "run")
+
+    assert len(servers) == 2
+    assert all(server.process.returncode is not None for server in servers)
+
+
+@pytest.mark.slow
+def test_goes_on_with_the_others_when_a_server_dies_in_a_turn(tmp_path: Path) -> None:
+    def start(spec: ServerSpec, host: str) -> Server:
+        server = launch(spec, host)
+        if spec.strategy == "fork":
+            killers.append(threading.Thread(target=kill_when_it_answers, args=(server,)))
+            killers[-1].start()
+        return server
+
+    def kill_when_it_answers(server: Server) -> None:
+        assert server.watch
+        for _ in range(10_000):
+            if any(worker.responses for worker in server.watch.workers()):
+                os.killpg(server.pid, signal.SIGKILL)
+                return
+            time.sleep(0.001)
+
+    killers: list[threading.Thread] = []
+    run = race(GROUP, among_strategies(GROUP, start), tmp_path / "run")
+    for killer in killers:
+        killer.join()
+    found = {one.condition.strategy: one for one in run.measurements}
+
+    assert read_run(tmp_path / "run") == run
+    assert is_servers_failure(found["fork"])
+    assert "SIGKILL" in found["fork"].reason or "signal 9" in found["fork"].reason
+    assert found["selectors"].status == "ok", found["selectors"].reason
+    assert found["selectors"].outcomes.failed == 0

@@ -20,7 +20,8 @@ from truth import LONG_S, until
 
 from calcbench.bench.diagnosis.failures import failure_reason
 from calcbench.bench.loadgen.observation import Observation
-from calcbench.bench.runner.launched import Start, among_strategies
+from calcbench.bench.runner.launched import among_strategies
+from calcbench.bench.runner.own_server import Start
 from calcbench.bench.runner.race import Progress, race
 from calcbench.bench.runner.subject import Setup, Subject
 from calcbench.bench.schema.condition import Condition

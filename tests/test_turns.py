@@ -1,5 +1,9 @@
 """Several servers by turns, each of which is known to be right, slow, silent, or gone."""
 
+import errno
+import itertools
+import os
+import select
 import socket
 import subprocess
 import sys
@@ -8,24 +12,31 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
 from truth import LONG_S, Behaviour, always, nobody, once, only, requests, response_to, truth, until
 
-from calcbench.bench.diagnosis.classify import NEIGHBOUR
-from calcbench.bench.diagnosis.littles_law import unaccounted
-from calcbench.bench.loadgen.driver.loop import clock
+from calcbench.bench.diagnosis.classify import LITTLE, NEIGHBOUR
+from calcbench.bench.diagnosis.littles_law import little_ratio, unaccounted
+from calcbench.bench.loadgen.driver.client import IDLE, READING
+from calcbench.bench.loadgen.driver.loop import NEVER, clock
 from calcbench.bench.loadgen.driver.recorder import Recorder
 from calcbench.bench.loadgen.driver.turn_loop import TurnLoop
+from calcbench.bench.loadgen.driver.turns import MOST_RANDOM_NS, Member
 from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.loadgen.pool import DriverProcess
+from calcbench.bench.loadgen.protocol import WAITED
 from calcbench.bench.loadgen.spec import LoadSpec
+from calcbench.bench.schema.outcomes import TIMED_OUT
 from calcbench.core.errors import CalcbenchError
 
 pytestmark = pytest.mark.slow
 
 DELAY_S = 0.003
+LATE_S = 0.1  # as late that it has no response in a warm-up
+SERVED = 40  # requests before a client is served no more
 right = always(response_to)
 
 
@@ -34,6 +45,40 @@ def delayed(conn: socket.socket) -> None:
     for number in requests(conn):
         time.sleep(DELAY_S)
         conn.sendall(response_to(number))
+
+
+def late(conn: socket.socket) -> None:
+    """Answer each request much later."""
+    for number in requests(conn):
+        time.sleep(LATE_S)
+        conn.sendall(response_to(number))
+
+
+def one_at_a_time() -> Behaviour:
+    """Return what answers one request after the other, whoever asks, and each a little later."""
+    turn = threading.Lock()
+
+    def behave(conn: socket.socket) -> None:
+        for number in requests(conn):
+            with turn:
+                time.sleep(DELAY_S)
+            conn.sendall(response_to(number))
+
+    return behave
+
+
+def two_fall_silent() -> Behaviour:
+    """Return what soon answers every fourth connection no more."""
+    number = itertools.count()
+
+    def behave(conn: socket.socket) -> None:
+        served = itertools.count() if next(number) % 4 else iter(range(SERVED))
+        for right_number, _ in zip(requests(conn), served, strict=False):
+            time.sleep(0.001)
+            conn.sendall(response_to(right_number))
+        silent(conn)
+
+    return behave
 
 
 def silent(conn: socket.socket) -> None:
@@ -120,13 +165,16 @@ def test_turns_from_one_to_the_other() -> None:
 
 
 def test_measures_how_long_a_server_takes_beside_a_faster_one() -> None:
+    def enough(seen: list[Observation]) -> bool:  # slices: beside a laden machine it is slow
+        return all_ended(seen) and seen[0].slices is not None
+
     with truth(delayed) as slow, truth(right) as fast:
-        seen = by_turns([slow, fast], all_ended, duration_s=0.6)
+        seen = by_turns([slow, fast], enough, duration_s=0.4)
     latencies = seen[0].samples["latency_ns"]
 
+    assert seen[0].slices
     assert latencies.min() >= DELAY_S * 1e9
     assert np.median(latencies) > np.median(seen[1].samples["latency_ns"])
-    assert seen[0].slices
 
 
 def test_measures_in_one_window_what_is_too_slow_for_slices() -> None:
@@ -139,22 +187,131 @@ def test_measures_in_one_window_what_is_too_slow_for_slices() -> None:
     assert seen[0].elapsed_ns >= 100_000_000
 
 
-def test_says_who_was_never_served() -> None:
-    with truth(only_the_first()) as one, truth(right) as other:
-        seen = by_turns([one, other], all_ended)
+def test_measures_in_one_window_who_queues_more_clients_than_a_slice_can_serve() -> None:
+    with truth(one_at_a_time()) as slow, truth(right) as fast:
+        seen = by_turns([slow, fast], all_ended, connections=8, duration_s=0.2)
 
-    assert [observation.clients_served for observation in seen] == [1, 3]
+    assert seen[0].slices is None
+
+
+def test_opens_the_window_of_an_open_loop_when_responses_flow() -> None:
+    with truth(late) as slow, truth(right) as fast:
+        seen = by_turns([slow, fast], all_ended, rate=100.0, connections=40)
+
+    assert seen[0].slices is None
+    assert seen[0].warmup_ns >= LATE_S * 1e9
+    assert only(seen[0], "ok")
+
+
+def test_says_who_was_never_served() -> None:
+    def enough(seen: list[Observation]) -> bool:  # nothing of the other is out at the end
+        return all_ended(seen) and [one.in_flight for one in seen] == [2, 0]
+
+    with truth(only_the_first()) as one, truth(right) as other:
+        seen = by_turns([one, other], enough)
+
     assert [observation.in_flight for observation in seen] == [2, 0]
+    assert [observation.clients_served for observation in seen] == [1, 3]
     assert all(map(is_conserved, seen))
 
 
+def test_adds_up_where_some_clients_are_served_no_more() -> None:
+    def enough(seen: list[Observation]) -> bool:  # they were served in the slices, and hang
+        return all_ended(seen) and seen[0].clients_served == 8 and seen[0].in_flight == 2
+
+    with truth(two_fall_silent()) as one, truth(right) as other:
+        seen = by_turns([one, other], enough, connections=8, warmup_s=0.01, duration_s=0.6)
+    ratio = little_ratio(
+        seen[0].samples,
+        seen[0].elapsed_ns,
+        8,
+        seen[0].in_flight,
+        keep_alive=True,
+        slice_ends=seen[0].slices.ends if seen[0].slices else (),
+    )
+
+    assert (seen[0].clients_served, seen[0].in_flight) == (8, 2)
+    assert ratio == pytest.approx(1, abs=LITTLE)
+
+
 def test_gives_up_on_a_server_that_is_silent() -> None:
+    def enough(seen: list[Observation]) -> bool:
+        return all_ended(seen) and only(seen[1], "ok")  # nobody has kept that one waiting
+
     with truth(silent) as one, truth(right) as other:
-        seen = by_turns([one, other], all_ended, timeout_s=0.1, duration_s=0.4)
+        seen = by_turns([one, other], enough, timeout_s=0.2, duration_s=0.4)
 
     assert only(seen[0], "timed_out")
     assert only(seen[1], "ok")
     assert all(map(is_conserved, seen))
+
+
+def test_counts_of_a_time_out_the_turns_of_its_server_alone() -> None:
+    recorder = Recorder(0)
+    loop = TurnLoop(LoadSpec("127.0.0.1", 1, 1, True, 1, timeout_s=2e-6), recorder)
+    client, (sock, peer) = loop.everyone[0], socket.socketpair()
+    with sock, peer:
+        loop.attach(client, sock)
+        client.state, client.intended, client.sent, client.first = READING, 1_000, 1_000, 2_900
+        loop.absences[client] = (1_000, 7_000)
+        loop.check_times(9_900)
+        assert recorder.ended == 0  # it has waited for 1,900 of 2,000
+        loop.next_sweep = 0
+        loop.check_times(10_500)
+
+    intended, sent, first, done, tag = recorder.fresh
+    assert tag & (WAITED - 1) == TIMED_OUT
+    assert done - intended == 2_500
+    assert intended == sent <= first <= done
+
+
+@pytest.mark.parametrize(
+    ("changes", "random_ns"),
+    [
+        ({}, 700),
+        ({"rate": 400.0}, 2_500_000),
+        ({"rate": 1.0}, MOST_RANDOM_NS),
+        ({"rate": 400.0, "arrivals": "poisson"}, 700),
+    ],
+)
+def test_begins_slices_at_any_phase_of_a_schedule(changes: dict[str, Any], random_ns: int) -> None:
+    loop = TurnLoop(LoadSpec("127.0.0.1", 1, 1, True, 1, **changes), Recorder(0))
+
+    assert Member(loop, int, usual_ns=700).random_ns == random_ns
+
+
+def test_ends_a_drain_with_the_last_response() -> None:
+    loop = TurnLoop(LoadSpec("127.0.0.1", 1, 1, True, 1), Recorder(0))
+    client, (sock, peer) = loop.everyone[0], socket.socketpair()
+    sock.setblocking(False)
+    with sock, peer:
+        loop.attach(client, sock)
+        loop.epoll.register(sock.fileno(), select.EPOLLIN)
+        client.state, client.expected = READING, b"5"
+        client.sent = client.intended = clock()
+        peer.send(response_to(5))
+        loop.drain(0, NEVER)
+
+    assert loop.recorder.ended == 1
+    assert client.state == IDLE
+
+
+def test_learns_no_usual_response_time_from_the_first_of_a_queue() -> None:
+    recorder = Recorder(0)
+    loop = TurnLoop(LoadSpec("127.0.0.1", 1, 3, True, 1), recorder)
+    member = Member(loop, int)
+    member.turns.append((100, 100, 200, 200))
+    for client in loop.everyone[:2]:
+        client.state, client.sent = READING, 100
+    recorder.add((100, 100, 110, 110, 0))
+    recorder.add((20, 20, 105, 105, 0))  # of an earlier turn: it has waited through others
+    member.learn()
+    assert member.usual_ns == 0
+    recorder.add((110, 110, 130, 130, 0))
+    recorder.add((130, 130, 160, 160, 0))
+    member.learn()
+
+    assert member.usual_ns == 30
 
 
 def test_says_that_nobody_listens() -> None:
@@ -176,6 +333,30 @@ def test_offers_each_the_rate_of_an_open_loop() -> None:
         assert observation.samples["intended_ns"].max() < observation.elapsed_ns
         # What is due in half a second of constant arrivals, whatever the machine does.
         assert abs(observation.outcomes.total - 400 * observation.elapsed_ns / 1e9) < 20
+
+
+@pytest.mark.parametrize("failing", ["pipe", "Popen"])
+def test_leaves_no_descriptor_open_where_no_driver_can_start(
+    failing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, "no more")
+
+    made = itertools.count()
+    pipe = os.pipe
+    if failing == "pipe":  # the first is of its output
+        monkeypatch.setattr(os, "pipe", lambda: pipe() if next(made) < 2 else fail())
+    else:
+        monkeypatch.setattr(subprocess, "Popen", fail)
+    before = len(os.listdir("/proc/self/fd"))
+
+    with pytest.raises(OSError, match="no more"):
+        DriverProcess(3)
+    for _ in range(1_000):  # the thread that reads its output ends
+        if len(os.listdir("/proc/self/fd")) <= before:
+            break
+        time.sleep(0.01)
+    assert len(os.listdir("/proc/self/fd")) <= before
 
 
 def test_fails_all_of_them_when_the_driver_cannot() -> None:
@@ -215,8 +396,11 @@ def test_sends_nothing_of_what_waits_between_its_turns() -> None:
 
 @pytest.mark.slow
 def test_leaves_nothing_out_that_an_open_loop_had_due() -> None:
+    def enough(seen: list[Observation]) -> bool:
+        return all_ended(seen) and seen[0].outcomes.timed_out > 0
+
     with truth(only_the_first()) as one, truth(right) as other:
-        seen = by_turns([one, other], all_ended, rate=200.0, connections=6, timeout_s=0.2)
+        seen = by_turns([one, other], enough, rate=200.0, connections=6, timeout_s=0.2)
 
     for observation in seen:
         assert abs(observation.outcomes.total - 200 * observation.elapsed_ns / 1e9) < 20

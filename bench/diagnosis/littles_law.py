@@ -34,9 +34,10 @@ def little_ratio(
     """Return X · (R + Z) / N of a closed loop, 1 where all is well; None where nothing ended.
 
     That is how many clients the samples account for, of all *connections*. A client's time is its
-    requests, from sent to done, as far as they lie in the window; the pauses between them; and,
-    where requests were still *in_flight* at the end, the time since its last, which after a failure
-    counts whole. That is X · (R + Z) without its edges. With *keep_alive* a pause is the driver's
+    requests, from sent to done, as far as they lie in the window; the pauses between them; and the
+    time since its last, if that was a failure, or if a request of this client was still *in_flight*
+    at the end: nobody says whose those were, so they are of the clients who have had no response
+    for longest. That is X · (R + Z) without its edges. With *keep_alive* a pause is the driver's
     own, so one as long as a request is taken for the usual one: there a request is missing.
     Otherwise, and after a failure, it is as long as it is.
 
@@ -69,10 +70,11 @@ def little_ratio(
     first = np.append(True, ~same)
     after = np.clip(elapsed_ns - done[ends], 0, None)
     failed = samples["outcome"][order][ends] != 0  # who failed pauses before the next, or asks
-    edges = (after * np.where(failed, 1, min(in_flight / connections, 1))).sum()
+    never = min(connections - int(np.count_nonzero(ends)), in_flight)
+    waiting = np.sort(after[~failed])[::-1][: in_flight - never]  # those who have longest had none
+    edges = after[failed].sum() + waiting.sum()
     edges += np.clip(sent[first], 0, None).sum()  # before its first: a pause that began earlier
-    never = min(connections - int(np.count_nonzero(ends)), in_flight) * elapsed_ns
-    accounted = float(requests + pauses + edges + never) / elapsed_ns
+    accounted = float(requests + pauses + edges + never * elapsed_ns) / elapsed_ns
     return round(accounted / connections, 4)
 
 

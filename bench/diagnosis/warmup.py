@@ -69,9 +69,11 @@ def without_warmup(
     ways = np.bincount(samples["outcome"], minlength=len(OUTCOMES))
     outcomes = Outcomes(*(int(count) for count in ways))
     opened_ns, closed_ns = observation.opened_ns, observation.closed_ns
-    later_ns, slices = cut_ns, observation.slices
-    if slices:
+    later_ns, slices, turns = cut_ns, observation.slices, observation.turns
+    if slices and turns:
         later_ns, slices = slices.moment(cut_ns), slices.later(cut_ns)
+        share = slices.span_ns / (slices.span_ns + later_ns)
+        turns = dataclasses.replace(turns, driver_cpu_ns=round(turns.driver_cpu_ns * share))
     left = (observation.elapsed_ns - cut_ns) / observation.elapsed_ns
     server = left
     if len(usage_samples) >= 2 and (whole := between(usage_samples, opened_ns, closed_ns).cpu_ns):
@@ -110,6 +112,7 @@ def without_warmup(
         busy_ns=None,
         samples=samples,
         slices=slices,
+        turns=turns,
     )
 
 

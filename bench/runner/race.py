@@ -3,8 +3,9 @@
 The order within a round is drawn anew from the seed, so that strategies are interleaved and a
 disturbance of the machine does not always hit the same one. Those that differ in the strategy alone
 may be measured together, by turns. Whatever goes wrong with a server makes a failed measurement
-with a reason; only a result that cannot be written ends the race. What was measured, alone or by
-turns, is safe on disk when the next measurement begins, so whatever ends a race takes none of it.
+with a reason; only a result that cannot be written ends the race. Each measurement is safe on disk
+as soon as it has been judged, those that took turns one after the other, so whatever ends a race
+takes none of them.
 """
 
 import contextlib
@@ -147,14 +148,13 @@ def pinning_of(plan: Plan, subject: Subject) -> Pinning:
 
 def measure_group(
     subject: Subject, setup: Setup, conditions: Sequence[Condition], number: int, step: int
-) -> list[Measurement]:
-    """Return the measurements of *conditions* in round *number*; several take turns."""
+) -> Iterator[Measurement]:
+    """Yield the measurements of *conditions* in round *number* as they end; several take turns."""
     if len(conditions) > 1 and subject.measure_together:
-        return subject.measure_together(setup, conditions, number, step)
-    return [
-        subject.measure(setup, condition, number, step + place)
-        for place, condition in enumerate(conditions)
-    ]
+        yield from subject.measure_together(setup, conditions, number, step)
+        return
+    for place, condition in enumerate(conditions):
+        yield subject.measure(setup, condition, number, step + place)
 
 
 def announced(

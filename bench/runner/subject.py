@@ -6,7 +6,7 @@ one of them.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,7 +68,7 @@ def drive(drivers: "Drivers | Cluster", spec: LoadSpec) -> Observation:
 
 
 # For a setup, the conditions, the number of the round, and that of the first of the measurements.
-MeasureTogether = Callable[[Setup, Sequence[Condition], int, int], list[Measurement]]
+MeasureTogether = Callable[[Setup, Sequence[Condition], int, int], Iterable[Measurement]]
 
 
 @dataclass(frozen=True)

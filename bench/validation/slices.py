@@ -19,9 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from calcbench.bench.analysis.inference import compare_paired
-from calcbench.bench.runner.launched import among_strategies, measure, measure_together
+from calcbench.bench.runner.launched import among_strategies, measure
 from calcbench.bench.runner.race import pinning_of
 from calcbench.bench.runner.subject import Setup
+from calcbench.bench.runner.turn_group import measure_together
 from calcbench.bench.schema.condition import AGAIN, Condition
 from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, Plan
 from calcbench.bench.schema.result import Measurement
@@ -80,7 +81,7 @@ def known_difference() -> Rounds:
             units = calibrate_workload(parse_workload(COMPUTING).seconds)
         setup.cpu_units.update({COMPUTING: units, LONGER: round(units * (1 + KNOWN))})
         for number in range(1, 10 * TENS + 1):
-            take(measure_together(setup, conditions, number, 0), rounds)
+            take(list(measure_together(setup, conditions, number, 0)), rounds)
     return rounds
 
 
@@ -117,7 +118,7 @@ def both_ways(conditions: Sequence[Condition], rounds: int) -> tuple[Rounds, Rou
     windows: dict[Condition, list[Figures]] = {condition: [] for condition in conditions}
     with preparing(conditions, DURATION_S) as setup:
         for number in range(1, rounds + 1):
-            by_turns = measure_together(setup, conditions, number, 0)
+            by_turns = list(measure_together(setup, conditions, number, 0))
             alone = [measure(setup, condition, number, 0) for condition in conditions]
             take(by_turns, slices)
             take(alone, windows)

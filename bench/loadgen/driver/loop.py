@@ -490,7 +490,7 @@ class Loop:
 
     def record(self, client: Client, outcome: int, now: int) -> None:
         """Record when the request of *client* ended, and how: as the *outcome* of a tag says."""
-        first = client.first if client.first >= client.sent else now
+        first = client.first if client.sent <= client.first <= now else now
         self.recorder.add((client.intended, client.sent, first, now, client.tag | outcome))
 
     def broken(self, client: Client, error: OSError) -> None:

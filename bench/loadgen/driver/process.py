@@ -75,7 +75,7 @@ def run(spec: LoadSpec, loop: Loop, start_ns: int) -> DriverReport:
     loop.begin_all(start_ns)
     warm = loop.run_until(start_ns + round(spec.warmup_s * 1e9))
     # Until the first response an open loop only asks: a window would show too low a rate.
-    while loop.open_loop and not recorder.has_any and warm < start_ns + longest_warmup_ns(spec):
+    while loop.open_loop and not recorder.ended and warm < start_ns + longest_warmup_ns(spec):
         warm = loop.run_until(warm + DRAIN_NS)
 
     # Responses wait for us while we read /proc: settle, so that this is in nobody's latency,

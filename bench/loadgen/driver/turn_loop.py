@@ -3,11 +3,13 @@
 import select
 import sys
 
-from calcbench.bench.loadgen.driver.client import IDLE, SENDING, Client
+from calcbench.bench.loadgen.driver.client import IDLE, PAUSING, SENDING, Client
 from calcbench.bench.loadgen.driver.loop import NEVER, SWEEPS, Loop, clock
 from calcbench.bench.loadgen.driver.open_loop import due_times
 from calcbench.bench.loadgen.driver.recorder import Recorder
+from calcbench.bench.loadgen.protocol import WAITED
 from calcbench.bench.loadgen.spec import LoadSpec
+from calcbench.bench.schema.outcomes import TIMED_OUT
 
 SETTLE_NS = 5_000_000  # between two looks whether all that was due in a window has ended
 
@@ -102,14 +104,22 @@ class TurnLoop(Loop):
             else:
                 self.begin_now(client)
 
-    def drain(self, since: int, until: int, look_ns: int) -> None:
+    def drain(self, since: int, until: int) -> None:
         """Ask no more; wait until what was begun *since* has ended, or *until* then."""
         self.rest()
-        while (now := clock()) < until and not self.stopped:
-            if all(client.sent < since for client in self.busy()):
-                break
-            self.run_until(min(now + look_ns, until))
+        while (now := clock()) < until and not self.stopped and self.waits_since(since):
+            if now >= self.next_check:
+                self.check_times(now)
+            wait_ns = max(min(until, self.next_check) - now, 0)
+            select.select([self.epoll.fileno()], (), (), wait_ns / 1e9)  # epoll: whole milliseconds
+            self.catch_up()
         self.left = clock()
+
+    def waits_since(self, since: int) -> bool:
+        """Tell whether a request that was begun *since* is still out."""
+        return any(
+            client.sent >= since and client.state not in (PAUSING, IDLE) for client in self.everyone
+        )
 
     def finish_window(self, closed: int) -> None:
         """Go on until all that an open loop had due before *closed* has ended, or timed out."""
@@ -130,6 +140,12 @@ class TurnLoop(Loop):
         """Return for how long of the present request of *client* it was not our turn."""
         intended, away_ns = self.absences.get(client, (0, 0))
         return away_ns if intended == client.intended else 0
+
+    def record(self, client: Client, outcome: int, now: int) -> None:
+        """Record how the request of *client* ended; one that timed out has waited in our turns."""
+        if outcome & (WAITED - 1) == TIMED_OUT:
+            now -= self.absent_ns(client)
+        super().record(client, outcome, now)
 
     def waited_ns(self, client: Client, now: int) -> int:
         """Return for how long the request of *client* has waited at *now* in its own turns."""

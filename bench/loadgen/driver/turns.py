@@ -9,7 +9,8 @@ A turn has four parts:
 
 1. *lead-in*, not counted: all clients begin at once, on caches that hold another server. It is
    `LEAD_IN_NS` long, or the usual response time where that is longer, and up to one more at
-   random, so that what is counted does not begin in step with the requests.
+   random, so that what is counted does not begin in step with the requests. Where requests are due
+   at a constant rate, it is up to one gap between two of them, `MOST_RANDOM_NS` at most.
 2. The *slice*, which is counted: a whole number of usual response times, `LEAST_LATENCIES` at
    least. A request belongs to the slice in which it was begun (in an open loop: for which it was
    intended), and its latency is all that it waited, wherever its end lies.
@@ -18,12 +19,14 @@ A turn has four parts:
 4. The *drain*: nobody asks any more, and what was begun in this turn is waited for, for a bounded
    time. What is still out then stays out: its client waits on, does not ask, is not waited for
    again, and its response is read and timed at once when it comes, whoever's turn it is then.
-   Between turns its patience stands still: it is given up after the time-out in its own turns.
+   Between turns its patience stands still: it is given up after the time-out in its own turns, and
+   has waited for so long.
 
 The schedule of an open loop runs in the first three and stands still from there to the next turn.
 
 A server that is so slow that its slices would take more than a `LONGEST_SHARE` of what is to be
-measured has a single turn at the end, as long as all of it: that is a window.
+measured has a single turn at the end, as long as all of it: that is a window. As any window of an
+open loop, it does not open before a request that was sent in this turn has ended.
 """
 
 import random
@@ -34,17 +37,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from statistics import median_low
 
-from calcbench.bench.loadgen.driver.loop import clock
+from calcbench.bench.loadgen.driver.loop import NEVER, clock
 from calcbench.bench.loadgen.driver.turn_loop import Neighbour, TurnLoop
 from calcbench.bench.loadgen.protocol import SAMPLE, DriverReport, Opened, Turn, TurnsReport
+from calcbench.bench.schema.arrivals import CONSTANT
 from calcbench.bench.system.procfs import own_run_delay_ns
 
 LEAD_IN_NS = 1_500_000  # from there on responses take as long as later, seen on five servers
 LEAST_LATENCIES = 10  # usual response times in a slice: the one at its edge is then a tenth of it
-LONGEST_SHARE = 0.2  # of what is to be measured
+LONGEST_SHARE = 0.25  # of what is to be measured
 DRAIN_NS, DRAIN_LATENCIES = 10_000_000, 4  # the bound: the longer of the two
 FIRST_NS = 5_000_000  # the first turn of the warm-up; each is twice as long until responses come
-LOOK_NS = 200_000  # between two looks in a drain, at most
+MOST_RANDOM_NS = 10_000_000  # of a lead-in: half a slice; those of all turns add up to any phase
+SETTLE_NS = 5_000_000  # between two looks whether a request has ended that was sent in a turn
 
 
 @dataclass
@@ -86,33 +91,45 @@ class Member:
         loop, recorder = self.loop, self.loop.recorder
         recorder.tidy()
         self.idle_cpu_ns += self.server() - self.cpu_until_ns
-        is_window = len(self.turns) == 1 and not loop.open_loop
+        is_window = len(self.turns) == 1
+        at_close = is_window and not loop.open_loop
         return DriverReport(
             elapsed_ns=self.counted_ns,
             driver_cpu_ns=max(self.driver_cpu_ns, 0),
             driver_delay_ns=self.driver_delay_ns,
             server_cpu_ns=max(self.server_cpu_ns, 0),
-            in_flight_ns=self.in_flight_ns if is_window else loop.in_flight_ns(loop.left),
+            in_flight_ns=self.in_flight_ns if at_close else loop.in_flight_ns(loop.left),
             failures=tuple(loop.ledger.firsts),
             begun=loop.ring.begun(),
             ended=recorder.recorded - loop.never_begun,
             unfinished=loop.unfinished(),
             unopened=loop.unopened,
             away_ns=self.away_ns,
+            warmup_ns=self.turns[0][1] - self.turns[0][0] if is_window else 0,
             turns=TurnsReport(tuple(self.turns), closed, cpu_ns, max(self.idle_cpu_ns, 0)),
         )
 
     def learn(self) -> None:
-        """Take the usual response time from what was last recorded: the least median until now.
+        """Take the usual response time from the last turn: the least median until now.
 
-        What is not yet warm, and what a disturbance delays, takes longer.
+        What is not yet warm, and what a disturbance delays, takes longer. Of a server that queues
+        its clients only the first have a response by the end of a short turn: who is still out will
+        have waited for longer than all of them.
         """
-        fresh = self.loop.recorder.fresh
-        pairs = zip(fresh[0::SAMPLE], fresh[3::SAMPLE], strict=True)
-        latencies = [done - begun for begun, done in pairs]
-        if latencies:
-            usual_ns = max(median_low(latencies), 1)
-            self.usual_ns = min(usual_ns, self.usual_ns or usual_ns)
+        began, fresh = self.turns[-1][0], self.loop.recorder.fresh
+        samples = zip(fresh[0::SAMPLE], fresh[1::SAMPLE], fresh[3::SAMPLE], strict=True)
+        waits = [done - intended for intended, sent, done in samples if sent >= began]
+        waits += [NEVER for client in self.loop.busy() if client.sent >= began]
+        usual_ns = max(median_low(waits or [NEVER]), 1)
+        if usual_ns < (self.usual_ns or NEVER):
+            self.usual_ns = usual_ns
+
+    @property
+    def random_ns(self) -> int:
+        """How much longer a lead-in is at most, by chance."""
+        spec = self.loop.spec
+        in_step = spec.rate and spec.arrivals == CONSTANT
+        return max(self.usual_ns, min(round(1e9 / spec.rate), MOST_RANDOM_NS) if in_step else 0)
 
     def slice_ns(self, least_ns: int) -> int:
         """Return how long a slice of at least *least_ns* is, in whole usual response times."""
@@ -145,8 +162,10 @@ class Turns:
                 return
             for member in self.shuffled(cold):
                 member.loop.recorder.tidy()
-                self.turn(member, 0, self.slice_ns if member.usual_ns else length, 0)
-                member.warmed_ns += member.loop.rested - member.turns[-1][0]
+                left = self.warmup_ns - member.warmed_ns
+                usual = member.slice_ns(self.slice_ns) if member.usual_ns else length
+                self.turn(member, 0, min(usual, left), 0)
+                member.warmed_ns += member.loop.left - member.turns[-1][0]
                 member.learn()
             length = min(2 * length, self.warmup_ns)
 
@@ -162,7 +181,8 @@ class Turns:
                 length = member.slice_ns(self.slice_ns)
                 if left < length * 3 // 2:  # what would be left is too short for a slice
                     length = left
-                lead_in = max(LEAD_IN_NS, member.usual_ns) + self.draw.randrange(member.usual_ns)
+                lead_in = max(LEAD_IN_NS, member.usual_ns)
+                lead_in += self.draw.randrange(member.random_ns)
                 self.turn(member, lead_in, length, member.usual_ns)
             fast = [member for member in fast if member.counted_ns < self.duration_ns]
         for member in self.shuffled(slow):
@@ -178,12 +198,15 @@ class Turns:
     ) -> None:
         """Give *member* a turn; without a lead-out it is a window."""
         loop = member.loop
+        still_out, ended = len(loop.busy()), loop.recorder.ended
         cpu = member.server()
         member.idle_cpu_ns += cpu - member.cpu_until_ns
         driver, delay, spun, began = time.process_time_ns(), own_run_delay_ns(), loop.spun, clock()
         with self.heard(loop):
             loop.resume()
             opened = loop.run_until(began + lead_in_ns)
+            if lead_out_ns is None:
+                opened = self.await_flow(loop, ended + still_out, opened)
             away = loop.away_until(opened)
             closed = loop.run_until(opened + counted_ns)
             member.away_ns += loop.away_until(closed) - away
@@ -195,13 +218,23 @@ class Turns:
                 if member.counted_ns + closed - opened >= self.duration_ns:
                     loop.finish_window(closed)  # an open loop leaves nothing out that was due
             bound = max(DRAIN_NS, DRAIN_LATENCIES * member.usual_ns)
-            loop.drain(began, clock() + bound, max(min(member.usual_ns // 4, LOOK_NS), 1))
+            loop.drain(began, clock() + bound)
         member.turns.append((began, opened, closed, loop.rested))
         member.counted_ns += closed - opened
         member.driver_cpu_ns += time.process_time_ns() - driver - (loop.spun - spun)
         member.driver_delay_ns += own_run_delay_ns() - delay
         member.cpu_until_ns = member.server()
         member.server_cpu_ns += member.cpu_until_ns - cpu
+
+    def await_flow(self, loop: TurnLoop, ended: int, now: int) -> int:
+        """Go on until more than *ended* requests of an open loop have ended, or one timed out.
+
+        Until then it only asks, and a window would show too low a rate. Returns when that was.
+        """
+        until = now + loop.timeout_ns
+        while loop.open_loop and loop.recorder.ended <= ended and now < until and not loop.stopped:
+            now = loop.run_until(now + SETTLE_NS)
+        return now
 
     @contextmanager
     def heard(self, loop: TurnLoop) -> Iterator[None]:

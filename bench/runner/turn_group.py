@@ -1,0 +1,185 @@
+"""Our own servers of one condition by turns: up together, with one driver that serves each in turn.
+
+They are started and stopped at the same time. What goes wrong with one of them is its own failure.
+"""
+
+import contextlib
+import functools
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from calcbench.bench.diagnosis.evidence import ServerWatch
+from calcbench.bench.loadgen.observation import Observation
+from calcbench.bench.loadgen.pool import DriverProcess
+from calcbench.bench.runner.own_server import (
+    End,
+    Start,
+    ask_to_stop,
+    conclude_launched,
+    end_of,
+    instructions_of,
+    load_for,
+    spare_cores,
+    spec_of,
+    unavailable,
+    watched_cores,
+)
+from calcbench.bench.runner.subject import Setup, failed, load_errors
+from calcbench.bench.schema.condition import Condition
+from calcbench.bench.schema.result import Measurement
+from calcbench.bench.system.perf import counted
+from calcbench.bench.system.sampler import Sampler
+from calcbench.bench.system.watch import Sampling
+from calcbench.core.errors import CalcbenchError
+from calcbench.core.serving.launcher import Server, launch
+
+SLICE_S = 0.02  # of a turn that is counted, at least
+
+
+def measure_together(
+    setup: Setup,
+    conditions: Sequence[Condition],
+    number: int,
+    step: int,
+    start: Start = launch,
+    slice_s: float = SLICE_S,
+) -> Iterator[Measurement]:
+    """Yield the measurements of *conditions*, whose servers are up together and take turns.
+
+    As `measure`, for each of them: a server that fails is no failure of the others. Slices take
+    *slice_s* at least. All end together; then they are judged and written one by one, and what
+    goes wrong with one takes none from before.
+    """
+    missing = {one: found for one in conditions if (found := unavailable(one, number))}
+    able = [condition for condition in conditions if condition not in missing]
+    errors: dict[Condition, Exception] = {}
+    seen: dict[Condition, Seen] = {}
+    if able:
+        seed = f"{setup.plan.seed}/{number}/{step}"
+        try:
+            seen = see_together(setup, able, errors, start, slice_s, seed)
+        except (CalcbenchError, OSError) as error:
+            errors = dict.fromkeys(able, error) | errors
+    for place, condition in enumerate(conditions):
+        if condition in missing:
+            yield missing[condition]
+        elif condition in errors:
+            yield failed(condition, number, errors[condition])
+        else:
+            one = seen[condition]
+            yield conclude_launched(
+                setup, condition, number, step + place, one.observation, one.watch, one.end
+            )
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was seen of a server that took turns, from outside and to its end."""
+
+    observation: Observation
+    watch: ServerWatch
+    end: End
+
+
+def see_together(
+    setup: Setup,
+    conditions: Sequence[Condition],
+    errors: dict[Condition, Exception],
+    start: Start,
+    slice_s: float,
+    seed: str,
+) -> dict[Condition, Seen]:
+    """Return what is seen of the servers of *conditions*; what goes wrong with one, in *errors*.
+
+    Raises CalcbenchError or OSError for what goes wrong with all of them.
+    """
+    pinning = setup.pinning
+    with contextlib.ExitStack() as up:
+        with load_errors():
+            driver = up.enter_context(DriverProcess(len(conditions)))  # starts while they do
+        servers = start_together(up, setup, conditions, errors, start)
+        if not servers:
+            return {}
+        loads = [
+            load_for(setup.plan, condition, one.server, pinning)
+            for condition, one in servers.items()
+        ]
+        samplers = [one.sampler for one in servers.values()]
+        with Sampling(samplers, watched_cores(pinning), on=spare_cores(pinning)), load_errors():
+            observations = driver.drive_by_turns(loads, slice_s, seed)
+        ends = stop_together(servers, errors)
+    observed = dict(zip(servers, observations, strict=True))
+    return {
+        condition: Seen(
+            observed[condition],
+            ServerWatch(
+                servers[condition].sampler.samples,
+                end.workers,
+                end.life,
+                instructions_of(servers[condition].sampler),
+                idle_ratios(observed, condition),
+            ),
+            end,
+        )
+        for condition, end in ends.items()
+    }
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A server that is up, and who samples it."""
+
+    server: Server
+    sampler: Sampler
+
+
+def start_together(
+    up: contextlib.ExitStack,
+    setup: Setup,
+    conditions: Sequence[Condition],
+    errors: dict[Condition, Exception],
+    start: Start,
+) -> dict[Condition, Watched]:
+    """Start the servers of *conditions* at the same time; leaving *up* ends them.
+
+    Those that do not start are in *errors*.
+    """
+
+    def start_one(condition: Condition) -> Watched:
+        starting = functools.partial(start, spec_of(setup, condition), setup.plan.host)
+        server, counter = up.enter_context(counted(starting))  # one append: threads may share it
+        return Watched(server, Sampler(server.pid, server.listener, counter))
+
+    servers = {}
+    with ThreadPoolExecutor(len(conditions), "start") as executor:  # a Ctrl-C waits for them, too
+        started = {one: executor.submit(start_one, one) for one in conditions}
+        for condition, future in started.items():
+            try:
+                servers[condition] = future.result()
+            except (CalcbenchError, OSError) as error:
+                errors[condition] = error
+    return servers
+
+
+def stop_together(
+    servers: Mapping[Condition, Watched], errors: dict[Condition, Exception]
+) -> dict[Condition, End]:
+    """Stop *servers* at the same time, and return how they ended; who does not is in *errors*."""
+    lives = {condition: ask_to_stop(one.server) for condition, one in servers.items()}
+    ends = {}
+    for condition, one in servers.items():
+        try:
+            ends[condition] = end_of(one.server, *lives[condition])
+        except (CalcbenchError, OSError) as error:
+            errors[condition] = error
+    return ends
+
+
+def idle_ratios(seen: Mapping[Condition, Observation], condition: Condition) -> dict[str, float]:
+    """Return what each but *condition* used of a core while it was not its turn."""
+    return {
+        other.strategy: observation.idle_cpu_ratio
+        for other, observation in seen.items()
+        if other != condition
+    }
