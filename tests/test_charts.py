@@ -195,7 +195,7 @@ def test_draws_no_quantile_that_is_not_known(connections: tuple[int, ...]) -> No
     assert list(add.lines) == []
     assert len({line.get_markeredgecolor() for line in wait.lines}) == 1
     assert "too few requests for p99, which takes 299 in each round" in found
-    assert any(text.startswith("Too few responses for p99, which takes 299") for text in found)
+    assert any(text.startswith("Too few requests for p99, which takes 299") for text in found)
 
 
 def test_draws_what_is_no_letter_in_a_form_that_can_be_read(tmp_path: Path) -> None:

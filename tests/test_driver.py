@@ -29,7 +29,7 @@ from truth import (
     until,
 )
 
-from calcbench.bench.diagnosis.failures import failure_reason_of_responses
+from calcbench.bench.diagnosis.failures import failure_reason_of_responses, unserved_reason
 from calcbench.bench.loadgen.driver.client import (
     CLOSE_NS,
     CLOSING,
@@ -478,7 +478,7 @@ def test_hears_a_server_that_does_not_want_all_of_the_request(behave: Behaviour)
 def test_says_why_the_first_response_was_refused(behave: Behaviour, outcome: str, why: str) -> None:
     with truth(behave) as port:
         observation = drive(port, 2)
-    reason = failure_reason_of_responses(observation)
+    reason = failure_reason_of_responses(observation) or unserved_reason(observation)
 
     assert only(observation, outcome)
     assert f" (the first: {why}" in reason

@@ -182,7 +182,7 @@ def test_exports_all_rounds_of_a_condition_together(tmp_path: Path) -> None:
         measurements=(
             measured(first),
             measured(second, "samples/2.npz"),
-            dataclasses.replace(measured(first), judgement="driver-bound"),
+            dataclasses.replace(measured(first), judgement="silent"),
         ),
     )
     written = export(run, tmp_path, tmp_path)
@@ -193,3 +193,8 @@ def test_exports_all_rounds_of_a_condition_together(tmp_path: Path) -> None:
     for path in written:
         last = [line for line in path.read_text().splitlines() if not line.startswith("#")][-1]
         assert int(last.split()[2]) == 800
+        assert "the driver was the limit" not in path.read_text()
+    limited = dataclasses.replace(run.measurements[0], judgement="driver-bound")
+    run = dataclasses.replace(run, measurements=(limited, *run.measurements[1:]))
+    for path in export(run, tmp_path, tmp_path):
+        assert "#[the driver was the limit in 1 of 2 rounds, whose" in path.read_text()

@@ -14,6 +14,7 @@ from calcbench.bench.analysis.summary import counted
 from calcbench.bench.schema.condition import group_by
 from calcbench.bench.schema.histogram import count_values, counted_times, new_histogram
 from calcbench.bench.schema.histogram import write_hgrm as write
+from calcbench.bench.schema.judgements import DRIVER_BOUND
 from calcbench.bench.schema.result import Measurement, Run
 from calcbench.bench.schema.samples import TIMES, read_samples
 from calcbench.bench.system.files import make_folder
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 FOLDER = "hgrm"
 AT_LEAST = "the longest {:,} of {:,} got no right response: they took longer than it says"
+LIMITED = "the driver was the limit in {:,} of {:,} rounds, whose times are not the server's alone"
 
 
 def export(run: Run, folder: Path, out: Path) -> list[Path]:
@@ -54,4 +56,7 @@ def merged(measurements: list[Measurement], folder: Path, name: str) -> "tuple[H
     waits = Waits(known, censored)
     histogram = new_histogram()
     count_values(histogram, *waits.counts())
-    return histogram, AT_LEAST.format(waits.in_vain, waits.total) if waits.in_vain else ""
+    remarks = [AT_LEAST.format(waits.in_vain, waits.total)] if waits.in_vain else []
+    if limited := sum(one.judgement == DRIVER_BOUND for one in measurements):
+        remarks.append(LIMITED.format(limited, len(measurements)))
+    return histogram, "; ".join(remarks)

@@ -67,7 +67,7 @@ def write_beside(
 
 
 def draw_tail(ax: "Axes", ends: tuple[Sequence[float], Sequence[float]], style: Style) -> None:
-    """Draw, between two *ends*, what may be the driver's lateness; it is mostly nothing."""
+    """Draw, between two *ends*, what may be the driver's lateness."""
     ax.plot(*ends, color=style.ink, linewidth=2.2, linestyle=":", zorder=3.5)
 
 

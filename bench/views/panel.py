@@ -91,7 +91,8 @@ def draw_lines(
         for level, row in line.items():
             x, (low, median, high) = at[level] + aside, metric.of(row)
             ax.plot([x, x], [low, high], color=style.colour, linewidth=5, alpha=0.35, zorder=2)
-            draw_tail(ax, ([x, x], [metric.least(row), median]), style)
+            if metric.lateness_shows(row):
+                draw_tail(ax, ([x, x], [metric.least(row), median]), style)
             draw_marker(ax, x, median, row, style)
             if metric.is_bound(row):
                 draw_arrow(ax, (x, median), (0, ARROW), style)
@@ -211,7 +212,8 @@ def draw_bars(
             markersize=14,
             zorder=3,
         )
-        draw_tail(ax, ([metric.least(row), median], level), style)
+        if metric.lateness_shows(row):
+            draw_tail(ax, ([metric.least(row), median], level), style)
         draw_marker(ax, median, place, row, style)
         if metric.is_bound(row):
             draw_arrow(ax, (high, place), (ARROW, 0), style)
