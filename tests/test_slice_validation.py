@@ -68,8 +68,8 @@ def test_says_what_slices_of_each_length_cost(dearer: float, held: bool) -> None
     seen = slices.price(every, pair)
 
     assert seen.held == held
-    assert f"20 ms {dearer - 1:+.1%} (noise 1.0%, 0.0%)" in seen.measured
-    assert f"5 ms {dearer**4 - 1:+.1%} (noise 0.3%, 0.0%)" in seen.measured
+    assert f"20.0 ms {dearer - 1:+.1%} (noise 1.0%, 0.0%)" in seen.measured
+    assert f"5.00 ms {dearer**4 - 1:+.1%} (noise 0.3%, 0.0%)" in seen.measured
 
 
 def test_begins_each_round_with_another_way(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -105,7 +105,8 @@ def readings(observed: Mapping[str, Observation]) -> dict[str, Reading]:
     for law, observation in observed.items():
         latencies = np.sort(observation.samples["latency_ns"])
         if observation.outcomes.failed or len(latencies) < EVERY / 2:
-            raise CalcbenchError(f"{observation.outcomes} of the {law} server tell nothing")
+            ok, failed = observation.outcomes.ok, observation.outcomes.failed
+            raise CalcbenchError(f"{law}: {ok} right responses and {failed} others say too little")
         errors = [abs(quantile(latencies, q) / known_quantile(law, q) - 1) for q in QUANTILES[law]]
         too_short = int(np.searchsorted(latencies, SHORTEST_NS[law]))
         found[law] = Reading(max(errors), too_short)

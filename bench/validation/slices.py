@@ -29,6 +29,7 @@ from calcbench.bench.schema.condition import AGAIN, Condition
 from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, Plan
 from calcbench.bench.schema.store import prepare_folder
 from calcbench.bench.system.cpus import choose_cores, on_cores
+from calcbench.bench.units import format_seconds
 from calcbench.bench.validation import known_delays
 from calcbench.bench.validation.requirement import Requirement
 from calcbench.core.app.workload import calibrate_workload, parse_workload
@@ -232,10 +233,10 @@ def price(every: Mapping[float, Rounds], pair: Mapping[float, Rounds]) -> Requir
     shown = []
     for length_s, cost in costs.items():
         rate, cpu = deviations(pair[length_s])
-        shown.append(f"{length_s * 1e3:g} ms {cost:+.1%} (noise {rate:.1%}, {cpu:.1%})")
+        shown.append(f"{format_seconds(length_s)} {cost:+.1%} (noise {rate:.1%}, {cpu:.1%})")
     return Requirement(
         f"more CPU per request by slices than by windows, {len(EVERY)} strategies",
-        f"of {SLICE_S * 1e3:g} ms at most {COLD:.0%}",
+        f"of {format_seconds(SLICE_S)} at most {COLD:.0%}",
         ", ".join(shown),
         costs[SLICE_S] <= COLD,
     )
