@@ -8,9 +8,11 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import cast
 
 import pytest
 from builders import make_condition, make_measurement, make_observation, make_run
+from truth import LONG_S
 
 from calcbench.bench.diagnosis.classify import classify
 from calcbench.bench.diagnosis.evidence import ServerWatch
@@ -242,6 +244,41 @@ def test_keeps_those_of_a_group_that_were_ready(
 
     assert run.partial
     assert [one.condition for one in run.measurements] == concluded
+
+
+def test_starts_the_servers_of_a_group_at_the_same_time(tmp_path: Path) -> None:
+    both = threading.Barrier(2)
+
+    def start(_: ServerSpec, host: str) -> Server:
+        both.wait(LONG_S)
+        raise CalcbenchError("both have been asked to start")
+
+    run = race(GROUP, among_strategies(GROUP, start), tmp_path / "run")
+
+    assert {one.reason for one in run.measurements} == {"both have been asked to start"}
+
+
+def test_stops_the_servers_of_a_group_at_the_same_time() -> None:
+    called: list[str] = []
+
+    class Fake:
+        watch = None
+
+        def died(self) -> bool:
+            return False
+
+        def ask_to_stop(self) -> None:
+            called.append("ask")
+
+        def stop(self) -> Stopped:
+            called.append("wait")
+            return Stopped(0, False)
+
+    servers = {one: cast("Server", Fake()) for one in GROUP.conditions()}
+    ends = turn_group.stop_together(servers)
+
+    assert called == ["ask", "ask", "wait", "wait"]
+    assert list(ends) == list(servers)
 
 
 def test_leaves_no_server_of_a_group_behind_after_a_ctrl_c(

@@ -62,7 +62,8 @@ class Observation:
     window, and *warmup_ns* how long the load had lasted by its opening, 0 where nobody says.
 
     A server that took turns with others has *turns*, and *slices* where they were more than one:
-    what was measured is those, and all moments are of that time. It used *idle_cpu_ratio* of a core
+    what was measured is those, and all moments are of that time, but for those of *failures*, which
+    count from the opening with all that is between the slices. It used *idle_cpu_ratio* of a core
     in the turns of others, and of what it did from the opening to the end, *counted_share* was for
     the requests that are counted.
     """

@@ -34,7 +34,9 @@ from calcbench.bench.system.watch import Sampling
 from calcbench.core.errors import CalcbenchError
 from calcbench.core.serving.launcher import Server, launch
 
-SLICE_S = 0.02  # of a turn that is counted, at least
+# Of a turn that is counted, at least. Shorter slices make less noise, and cold caches cost more CPU
+# in them: `make validate ARGS="--only slices"` shows both for 5, 10 and 20 ms.
+SLICE_S = 0.02
 
 
 def measure_together(
@@ -53,21 +55,20 @@ def measure_together(
     """
     missing = {one: found for one in conditions if (found := unavailable(one, number))}
     able = [condition for condition in conditions if condition not in missing]
-    errors: dict[Condition, Exception] = {}
-    seen: dict[Condition, Seen] = {}
+    seen: dict[Condition, Seen | Exception] = {}
     if able:
         seed = f"{setup.plan.seed}/{number}/{step}"
         try:
-            seen = see_together(setup, able, errors, start, slice_s, seed)
+            seen = see_together(setup, able, start, slice_s, seed)
         except (CalcbenchError, OSError) as error:
-            errors = dict.fromkeys(able, error) | errors
+            seen = dict.fromkeys(able, error)
     for place, condition in enumerate(conditions):
-        if condition in missing:
+        one = seen.get(condition)
+        if one is None:
             yield missing[condition]
-        elif condition in errors:
-            yield failed(condition, number, errors[condition])
+        elif isinstance(one, Exception):
+            yield failed(condition, number, one)
         else:
-            one = seen[condition]
             yield conclude_launched(
                 setup, condition, number, step + place, one.observation, one.watch, one.end
             )
@@ -85,12 +86,11 @@ class Seen:
 def see_together(
     setup: Setup,
     conditions: Sequence[Condition],
-    errors: dict[Condition, Exception],
     start: Start,
     slice_s: float,
     seed: str,
-) -> dict[Condition, Seen]:
-    """Return what is seen of the servers of *conditions*; what goes wrong with one, in *errors*.
+) -> dict[Condition, Seen | Exception]:
+    """Return what is seen of the servers of *conditions*, or what goes wrong with one of them.
 
     Raises CalcbenchError or OSError for what goes wrong with all of them.
     """
@@ -98,9 +98,11 @@ def see_together(
     with contextlib.ExitStack() as up:
         with load_errors():
             driver = up.enter_context(DriverProcess(len(conditions)))  # starts while they do
-        servers = start_together(up, setup, conditions, errors, start)
+        started = start_together(up, setup, conditions, start)
+        errors = {one: found for one, found in started.items() if isinstance(found, Exception)}
+        servers = {one: found for one, found in started.items() if isinstance(found, Watched)}
         if not servers:
-            return {}
+            return {**errors}
         loads = [
             load_for(setup.plan, condition, one.server, pinning)
             for condition, one in servers.items()
@@ -108,22 +110,19 @@ def see_together(
         samplers = [one.sampler for one in servers.values()]
         with Sampling(samplers, watched_cores(pinning), on=spare_cores(pinning)), load_errors():
             observations = driver.drive_by_turns(loads, slice_s, seed)
-        ends = stop_together(servers, errors)
+        ends = stop_together({one: found.server for one, found in servers.items()})
     observed = dict(zip(servers, observations, strict=True))
-    return {
-        condition: Seen(
-            observed[condition],
-            ServerWatch(
-                servers[condition].sampler.samples,
-                end.workers,
-                end.life,
-                instructions_of(servers[condition].sampler),
-                idle_ratios(observed, condition),
-            ),
-            end,
+    seen: dict[Condition, Seen | Exception] = {**errors}
+    for condition, end in ends.items():
+        if isinstance(end, Exception):
+            seen[condition] = end
+            continue
+        sampler, neighbours = servers[condition].sampler, idle_ratios(observed, condition)
+        watch = ServerWatch(
+            sampler.samples, end.workers, end.life, instructions_of(sampler), neighbours
         )
-        for condition, end in ends.items()
-    }
+        seen[condition] = Seen(observed[condition], watch, end)
+    return seen
 
 
 @dataclass(frozen=True)
@@ -138,12 +137,11 @@ def start_together(
     up: contextlib.ExitStack,
     setup: Setup,
     conditions: Sequence[Condition],
-    errors: dict[Condition, Exception],
     start: Start,
-) -> dict[Condition, Watched]:
-    """Start the servers of *conditions* at the same time; leaving *up* ends them.
+) -> dict[Condition, Watched | Exception]:
+    """Start the servers of *conditions* at the same time, and return them, or why one does not.
 
-    Those that do not start are in *errors*.
+    Leaving *up* ends them.
     """
 
     def start_one(condition: Condition) -> Watched:
@@ -151,28 +149,26 @@ def start_together(
         server, counter = up.enter_context(counted(starting))  # one append: threads may share it
         return Watched(server, Sampler(server.pid, server.listener, counter))
 
-    servers = {}
+    servers: dict[Condition, Watched | Exception] = {}
     with ThreadPoolExecutor(len(conditions), "start") as executor:  # a Ctrl-C waits for them, too
         started = {one: executor.submit(start_one, one) for one in conditions}
         for condition, future in started.items():
             try:
                 servers[condition] = future.result()
             except (CalcbenchError, OSError) as error:
-                errors[condition] = error
+                servers[condition] = error
     return servers
 
 
-def stop_together(
-    servers: Mapping[Condition, Watched], errors: dict[Condition, Exception]
-) -> dict[Condition, End]:
-    """Stop *servers* at the same time, and return how they ended; who does not is in *errors*."""
-    lives = {condition: ask_to_stop(one.server) for condition, one in servers.items()}
-    ends = {}
-    for condition, one in servers.items():
+def stop_together(servers: Mapping[Condition, Server]) -> dict[Condition, End | Exception]:
+    """Stop *servers* at the same time, and return how each of them ended, or why it does not."""
+    lives = {condition: ask_to_stop(server) for condition, server in servers.items()}
+    ends: dict[Condition, End | Exception] = {}
+    for condition, server in servers.items():
         try:
-            ends[condition] = end_of(one.server, *lives[condition])
+            ends[condition] = end_of(server, *lives[condition])
         except (CalcbenchError, OSError) as error:
-            errors[condition] = error
+            ends[condition] = error
     return ends
 
 
