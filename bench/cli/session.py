@@ -255,17 +255,14 @@ def exit_status_of(summary: "Summary", run: "Run", why: str) -> int:
     for names, what in ((broken, "failed"), (lost, "could not be measured")):
         if names:
             raise CalcbenchError(f"{', '.join(sorted(names))} {what}; {why}")
-    short = {
-        row.condition.variant
-        for row in summary.rows
-        if row.fails or (row.serves_nobody and run.plan.most_failures < 1)
-    }
-    if short:
-        most = f"{100 * run.plan.most_failures:.3g}%"
-        raise CalcbenchError(
-            f"{', '.join(sorted(short))} left more than {most} of the requests without a right"
-            " response (--most-failures)"
-        )
+    most = run.plan.most_failures
+    nobody = {row.condition.variant for row in summary.rows if row.serves_nobody and most < 1}
+    short = {row.condition.variant for row in summary.rows if row.fails} - nobody
+    what = f"left more than {100 * most:.3g}% of the requests without a right response"
+    found = [f"{', '.join(sorted(nobody))} served nobody"] if nobody else []
+    found += [f"{', '.join(sorted(short))} {what}"] if short else []
+    if found:
+        raise CalcbenchError(f"{'; '.join(found)} (--most-failures)")
     if all(row.status != "ok" for row in summary.rows):
         raise CalcbenchError("none of these strategies can run here")
     return 0

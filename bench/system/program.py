@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
+from calcbench.bench.system.files import NO_ROOM
 from calcbench.bench.system.terminal import (
     OutputError,
     echo,
@@ -17,7 +18,7 @@ from calcbench.core.serving.descriptors import open_standard_streams
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 # What writing to standard output raises where a library does it, which names no file.
-OUTPUT_ERRORS = {errno.ENOSPC, errno.EPIPE, errno.EIO, errno.EBADF, errno.EFBIG, errno.EDQUOT}
+OUTPUT_ERRORS = NO_ROOM | {errno.EPIPE, errno.EBADF}
 
 
 def run_program(name: str, run: Callable[[], int]) -> NoReturn:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 
 from calcbench.bench.analysis.metrics import P50, P99
 from calcbench.bench.analysis.summary import Row
-from calcbench.bench.views.lateness import AT_MOST_LEGEND
+from calcbench.bench.views.lateness import AT_MOST_LEGEND, DRIVERS_LEGEND
 
 LEGEND = (
     "all figures: medians of the rounds; req/s: right responses per second; ±: 95% interval of the"
@@ -36,6 +36,8 @@ def legends(tiers: Collection[str], rows: Iterable[Row], *, by_cpu: bool) -> lis
     times = [(metric, row) for row in rows for metric in (P50, P99) if row.status == "ok"]
     if any(metric.lateness_shows(row) for metric, row in times):
         found.append(AT_MOST_LEGEND)
+    if any(row.limited and metric.known(row) for metric, row in times):
+        found.append(DRIVERS_LEGEND)
     if any(metric.is_bound(row) for metric, row in times):
         found.append(BOUND_LEGEND)
     return found

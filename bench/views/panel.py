@@ -17,6 +17,7 @@ from calcbench.bench.views.markers import (
     draw_arrow,
     draw_marker,
     draw_tail,
+    is_logarithmic,
     values_of,
     with_figures,
     write_beside,
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
 
-LOG_FROM = 10  # values that lie further apart than this ratio are drawn on a log scale
 AXIS_ROOM = 0.85  # inches for the numbers of a vertical axis
 LABEL_GAP = 0.42  # inches between the end of a line and its name
 LABEL_LEAD = 1.12  # height of a name with the space it needs, as a ratio
@@ -232,7 +232,7 @@ def scale_values(axis: "Axis", values: Sequence[float]) -> None:
     """Choose the scale, the limits and the ticks of the *axis* that shows *values*."""
     ax, is_x = axis.axes, isinstance(axis, XAxis)
     set_scale, set_limits = (ax.set_xscale, ax.set_xlim) if is_x else (ax.set_yscale, ax.set_ylim)
-    if len(values) and max(values) > LOG_FROM * min(values) > 0:
+    if is_logarithmic(values):
         ticks = round_numbers(min(values), max(values))
         set_scale("log")
         set_limits(ticks[0], ticks[-1])
