@@ -491,8 +491,8 @@ def test_says_under_which_workload_clients_were_not_served() -> None:
 
 def test_says_of_a_latency_that_the_driver_may_be_some_of_it() -> None:
     rows = [
-        row(name, 200, 201, offered_per_s=200.0, p99_ns=spread([low, low, low]), rounds=3, **more)
-        for name, low, more in (("a", 3e6, {"limited": (2,)}), ("b", 9e6, {}))
+        row(name, 200, 201, rounds=3, offered_per_s=200.0, p99_ns=spread([low] * 3), limited=at)
+        for name, low, at in (("a", 3e6, (2,)), ("b", 9e6, ()))
     ]
 
     assert why_hidden(rows, P99) == "the driver was the limit, and some of that time may be its own"

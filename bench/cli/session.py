@@ -259,10 +259,13 @@ def exit_status_of(summary: "Summary", run: "Run", why: str) -> int:
     nobody = {row.condition.variant for row in summary.rows if row.serves_nobody and most < 1}
     short = {row.condition.variant for row in summary.rows if row.fails} - nobody
     what = f"left more than {100 * most:.3g}% of the requests without a right response"
-    found = [f"{', '.join(sorted(nobody))} served nobody"] if nobody else []
-    found += [f"{', '.join(sorted(short))} {what}"] if short else []
+    found = [
+        f"{', '.join(sorted(names))} {fault}"
+        for names, fault in ((nobody, "served nobody"), (short, f"{what} (--most-failures)"))
+        if names
+    ]
     if found:
-        raise CalcbenchError(f"{'; '.join(found)} (--most-failures)")
+        raise CalcbenchError("; ".join(found))
     if all(row.status != "ok" for row in summary.rows):
         raise CalcbenchError("none of these strategies can run here")
     return 0

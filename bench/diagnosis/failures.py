@@ -80,9 +80,9 @@ def nobody_served(observation: Observation | Measurement) -> str:
 def how_ended(observation: Observation | Measurement, way: str) -> str:
     """Say how requests of an *observation* ended this *way*, and why the first of them did."""
     words = WAYS.get(way, way)
-    causes = [one.cause for one in observation.failures if one.outcome == way]
+    causes = [one.why for one in observation.failures if one.outcome == way]
     if len(causes) == 1 and causes[0].startswith(words):
-        return causes[0]  # which says it all, of every one of them
+        return causes[0]  # of every one of them
     return words + first_failure(observation, way)
 
 

@@ -23,8 +23,8 @@ from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Measurement
 from calcbench.bench.schema.samples import write_samples
 from calcbench.bench.system.cpus import Pinning
-from calcbench.bench.system.files import NO_ROOM
 from calcbench.bench.system.machine import without_paths
+from calcbench.bench.system.program import NO_ROOM
 from calcbench.core.errors import CalcbenchError
 
 if TYPE_CHECKING:

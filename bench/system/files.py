@@ -24,8 +24,6 @@ KINDS = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
-# What a write may meet that is a limit of the machine, and no failure of whoever is measured.
-NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
 LINK = "it is a symbolic link, and those are not followed there"
 
 

@@ -71,6 +71,7 @@ def headline(metric: Metric, rows: Sequence[Row]) -> str:
     if not fair:
         starving = any(row.starves for row in last)
         return f"{at}, no strategy {SERVES if starving else ANSWERS}"
+    everyone_at = at
     best, *others = sorted(fair, key=metric.median, reverse=metric.more_is_better)
     if any(
         row.starves and not row.serves_nobody and level_or_ahead(row, best, metric) for row in last
@@ -81,7 +82,7 @@ def headline(metric: Metric, rows: Sequence[Row]) -> str:
         return f"{name}: {value}"
     if not others:
         starving = any(row.starves for row in last)
-        return f"only {name} {SERVES if starving else ANSWERS}: {value}"
+        return f"only {name} {SERVES if starving else ANSWERS}: {metric.text(best)} {everyone_at}"
     if share_one_round(fair) and not why_hidden(fair, metric):
         return f"{name} came first in the only round: {value}"  # who need not be in the next
     comparisons = contests(fair, metric)
@@ -139,7 +140,7 @@ def notes(rows: Sequence[Row], metric: Metric) -> list[str]:
         found.insert(0, TAIL)
     if starved:
         who = enumerate_few([f"{name}{NO_BREAK}{count}" for name, count in starved.items()])
-        found.insert(0, f"Open marker: only some clients got a right response ({who}).")
+        found.insert(0, f"Open marker: not every client got a right response ({who}).")
     if absent:
         found.insert(
             0, f"No marker: who serves nobody has no latency ({enumerate_few([*absent])})."

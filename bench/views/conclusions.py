@@ -28,13 +28,13 @@ from calcbench.bench.schema.condition import group_by
 from calcbench.bench.schema.judgements import CONTENDED, UNRANKED, UNSTEADY
 from calcbench.bench.units import format_ratios
 from calcbench.bench.views.shortfalls import (
-    by_workload,
     failed_requests,
     limits,
     name,
     none_answers,
     serving_words,
     shortfalls,
+    starvation,
 )
 from calcbench.bench.views.standing import (
     are_close,
@@ -262,30 +262,6 @@ def why_unranked(row: Row) -> str:
     if row.judgement in UNRANKED:
         return row.judgement
     return "only one round counts" if row.rounds < 2 else "too few requests"
-
-
-def starvation(rows: list[Row], connections: int) -> list[str]:
-    """Return a sentence on the strategies that left some client without a right response, if any.
-
-    A client that got an error got a response, so of those no more is said than that.
-    """
-    starved = [
-        row
-        for row in rows
-        if row.starves and not row.serves_nobody and not row.condition.is_control
-    ]
-    if not starved:
-        return []
-    several = len({row.condition.workload for row in rows}) > 1
-    parts = []
-    for workload, members in by_workload(starved):
-        served: dict[str, int] = {}
-        for row in members:
-            served[name(row)] = min(row.clients_served, served.get(name(row), connections))
-        counts = [f"{strategy} served {count:,}" for strategy, count in served.items()]
-        parts.append(enumerate_names(counts) + (f" under {workload}" if several else ""))
-    what = "right response" if any(row.outcomes.failed for row in starved) else "response"
-    return [f"Of {connections:,} clients {'; '.join(parts)}; the others got no {what}."]
 
 
 def failures(rows: Iterable[Row]) -> list[str]:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MARKER = 10  # points
+THIN, THIN_RATIO = ("P", "X", "*"), 1.3  # they have little inside that can be open
 HIDDEN_TAIL = 0.02  # of an axis: half a marker, which hides a tail that is no longer
 LOG_FROM = 10  # values that lie further apart than this ratio are drawn on a log scale
 ARROW = 30  # points, from a marker towards where the true one is
@@ -101,7 +102,7 @@ def draw_marker(ax: "Axes", x: float, y: float, row: Row, style: Style) -> None:
         [x],
         [y],
         marker=style.marker,
-        markersize=MARKER,
+        markersize=MARKER * (THIN_RATIO if style.marker in THIN else 1),
         markeredgecolor=style.colour,
         markerfacecolor="white" if row.starves else style.colour,
         markeredgewidth=2,

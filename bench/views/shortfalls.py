@@ -59,6 +59,30 @@ def by_workload(rows: Iterable[Row]) -> Iterator[tuple[str, list[Row]]]:
     yield from found.items()
 
 
+def starvation(rows: list[Row], connections: int) -> list[str]:
+    """Return a sentence on the strategies that left some client without a right response, if any.
+
+    A client that got an error got a response, so of those no more is said than that.
+    """
+    starved = [
+        row
+        for row in rows
+        if row.starves and not row.serves_nobody and not row.condition.is_control
+    ]
+    if not starved:
+        return []
+    several = len({row.condition.workload for row in rows}) > 1
+    parts = []
+    for workload, members in by_workload(starved):
+        served: dict[str, int] = {}
+        for row in members:
+            served[name(row)] = min(row.clients_served, served.get(name(row), connections))
+        counts = [f"{strategy} served {count:,}" for strategy, count in served.items()]
+        parts.append(enumerate_names(counts) + (f" under {workload}" if several else ""))
+    what = "right response" if any(row.outcomes.failed for row in starved) else "response"
+    return [f"Of {connections:,} clients {'; '.join(parts)}; the others got no {what}."]
+
+
 def shortfalls(rows: Sequence[Row]) -> list[str]:
     """Return a sentence on the strategies that failed too many requests, and on who served nobody.
 
