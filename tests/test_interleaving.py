@@ -160,6 +160,7 @@ def test_says_how_it_was_measured() -> None:
     ("changes", "why"),
     [
         ({}, ""),
+        ({"workloads": ("GET",)}, "only servers that calcbench starts take turns"),
         ({"connections": (129, 200)}, "more than 128 connections take no turns"),
         ({"drivers": 2}, "2 drivers cannot turn"),
         ({"behaviours": ("idle=3",)}, "--behaviour would disturb"),

@@ -12,8 +12,9 @@ from calcbench.bench.schema.plan import (
 )
 from calcbench.bench.schema.result import Measurement, Run
 from calcbench.bench.units import format_ns
-from calcbench.bench.views.wording import plural
+from calcbench.bench.views.wording import ABOUT, plural
 
+STRANGERS = "only servers that calcbench starts take turns"
 WINDOWS_LEGEND = "windows: each server was measured in one piece, one server after the other"
 SLICES_LEGEND = (
     "slices: the servers of one workload and number of clients were up together and took turns, in"
@@ -39,6 +40,8 @@ def interleaving_legend(run: Run) -> str:
 
 def why_windows(plan: Plan) -> str:
     """Say why no servers of *plan* can take turns, or nothing where they could."""
+    if any(workload.partition("=")[0] not in ABOUT for workload in plan.workloads):
+        return STRANGERS
     if min(plan.connections) > MOST_BY_TURNS:
         return TOO_MANY_FOR_TURNS
     return why_no_slices(plan.engine, plan.drivers, plan.behaviours, plan.think_s)

@@ -20,8 +20,8 @@ CPU_LEGEND = (
     " terminal is too narrow"
 )
 NO_TIER_LEGEND = (
-    "–: not ranked, because only one round counts, nobody answers nearly every request, or a mark"
-    " says why"
+    "–: not ranked, because only one round counts, nobody gives nearly every request a right"
+    " response, or a mark says why"
 )
 AGAIN_LEGEND = "A/A: the same strategy measured once more, a control that shows what chance does"
 CONTROL = "A/A"  # in place of a tier
