@@ -96,8 +96,8 @@ def failed(condition: Condition, number: int, error: Exception) -> Measurement:
     cause = error.__cause__ if isinstance(error, LoadError) else error
     if isinstance(cause, OSError) and cause.errno in NO_ROOM:
         raise CalcbenchError(
-            f"cannot go on: {(cause.strerror or str(cause)).lower()}; that is no failure of a server:"
-            " a disk is full, or a limit such as ulimit -f is too low"
+            f"cannot go on: {(cause.strerror or str(cause)).lower()}; that is no failure of a"
+            " server: a disk is full, or a limit such as ulimit -f is too low"
         ) from None
     reason = without_paths(str(error))
     evidence = Evidence(lost=reason) if isinstance(error, LoadError) else NO_EVIDENCE
