@@ -285,7 +285,7 @@ def test_says_how_long_the_requests_in_flight_had_waited() -> None:
     for client, state in zip(loop.everyone, (READING, CLOSING, PAUSING), strict=True):
         client.state, client.intended, client.done = state, 100, 130
 
-    assert loop.in_flight_ns(900) == (800, 30)
+    assert loop.in_flight_ns(0, 900) == (800, 30)
 
 
 def a_row(*p99: float | Reading, outcomes: Outcomes | None = None, **more: object) -> Row:

@@ -86,11 +86,16 @@ def without_warmup(
     carried_ns = [ns - cut_ns for ns in observation.carried_ns if ns >= cut_ns]
     responses = int(np.count_nonzero(came)) + len(carried_ns)
     served = len(np.unique(samples["client"][right]))
+    in_flight_ns = observation.in_flight_ns
     if open_loop:
-        due = observation.samples["intended_ns"]
-        carried_ns += (done[came & (due < cut_ns)] - cut_ns).tolist()
+        before = observation.samples["intended_ns"] < cut_ns
+        carried_ns += (done[came & before] - cut_ns).tolist()
+        hanging = before & (done > observation.elapsed_ns)
+        waited_ns = observation.elapsed_ns - observation.samples["intended_ns"][hanging]
+        in_flight_ns += tuple(waited_ns.tolist())
     if open_loop or thinks:
-        served = observation.clients_served + in_vain(observation.samples) - in_vain(samples)
+        later = {name: column[done >= cut_ns] for name, column in observation.samples.items()}
+        served = observation.clients_served + in_vain(observation.samples) - in_vain(later)
         late, lateness_ns, waited = count_late(samples)
         observation = dataclasses.replace(
             observation, late=late, lateness_ns=lateness_ns, waited=waited
@@ -103,6 +108,7 @@ def without_warmup(
         responses=responses,
         carried_ns=tuple(carried_ns),
         clients_served=served,
+        in_flight_ns=in_flight_ns,
         failures=recount(observation.failures, samples, later_ns),
         server_cpu_ns=round(observation.server_cpu_ns * server),
         driver_cpu_ns=round(observation.driver_cpu_ns * requests),

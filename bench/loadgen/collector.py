@@ -87,6 +87,8 @@ class Collector:
         """Count what is in *columns*; return those of them that are samples of the window."""
         if self.slices:
             placed = self.slices.place(columns)
+            if self.specs[0].rate:  # who was out at any time since the opening, also between slices
+                self.tally.meet(columns["client"], columns["outcome"])
             return self.tally.add(placed, self.specs[0], self.slices.elapsed_ns, in_slices=True)
         opened, closed = self.window()
         return self.tally.add(columns, self.specs[0], closed - opened, in_slices=False)
