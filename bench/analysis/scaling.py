@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from calcbench.bench.analysis.least_squares import fit_within
+from calcbench.bench.analysis.least_squares import fit_nonnegative
 from calcbench.bench.analysis.rank_tests import CONFIDENCE
 from calcbench.bench.analysis.student import quantile
 from calcbench.bench.analysis.summary import Row
@@ -27,6 +27,7 @@ from calcbench.core.errors import CalcbenchError
 
 VAGUE = 1e3  # an interval from one end to the other, as a ratio: beyond it nothing is known
 LEAST_LEVELS = 6  # three parameters, and as many levels again to see that they are wrong
+TOO_CLOSE = "these numbers of connections lie too close together to tell"
 WORKERS = ("workers", "threads", "processes")  # options that say how many serve at once
 
 
@@ -61,8 +62,11 @@ def law(clients: Any, rate: float, contention: float, coherency: float) -> Any:
 def fit(levels: Sequence[float], rates: Sequence[float]) -> Scaling:
     """Fit the law to *rates*, each measured at the level beside it; a level may come again.
 
-    By least squares of the logarithms, since noise multiplies. Raises CalcbenchError for fewer
-    than `LEAST_LEVELS` levels, a rate that is not above 0, or points that no law fits.
+    By least squares of the logarithms, since noise multiplies. What is fitted is the time from one
+    response to the next for each of N clients, N/X = p + qN + cN(N - 1), with nothing below 0: a
+    sum, in which no parameter runs away with another, as the rate of one client does with k. Raises
+    CalcbenchError for fewer than `LEAST_LEVELS` levels, a rate that is not above 0, or points that
+    no law fits.
     """
     found = len(set(levels))
     if found < LEAST_LEVELS:
@@ -71,22 +75,27 @@ def fit(levels: Sequence[float], rates: Sequence[float]) -> Scaling:
         raise CalcbenchError("needs rates above 0")
     import numpy as np
 
-    at, logs = np.asarray(levels, np.float64), np.log(np.asarray(rates, np.float64))
+    at, each = np.asarray(levels, np.float64), np.asarray(rates, np.float64) / levels
+    parts = np.column_stack((np.ones(len(at)), at, at * (at - 1)))
 
     def curve(values: Any) -> Any:
-        rate, contention, coherency = values
-        slowed = law(at, 1, contention, coherency) / at
-        slopes = (np.ones(len(at)), -(at - 1) * slowed, -at * (at - 1) * slowed)
-        return rate + np.log(law(at, 1, contention, coherency)), np.column_stack(slopes)
+        times = parts @ values
+        with np.errstate(divide="ignore", invalid="ignore"):  # a time of 0 fits nothing
+            return -np.log(times), -parts / times[:, np.newaxis]
 
-    start = np.array([float(logs[at.argmin()] - np.log(at.min())), 0.01, 1e-4])
-    bounds = np.array([-np.inf, 0, 0]), np.array([np.inf, 1, np.inf])
-    values, covariance = fit_within(curve, logs, start, bounds)
-    reach = quantile(len(logs) - 3, (1 + CONFIDENCE) / 2) * np.sqrt(np.diag(covariance))
-    ends = [(value, value - by, value + by) for value, by in zip(values, reach, strict=True)]
+    start = np.array([0.99, 0.01, 1e-4]) / each[at.argmin()]
+    (p, q, c), covariance = fit_nonnegative(curve, np.log(each), start)
+    alone = p + q  # the time of one client
+    if alone == 0:
+        raise CalcbenchError(TOO_CLOSE)
+    law_s = -math.log(alone), q / alone, c / alone
+    by_parts = np.array([[-1, -1, 0], [-q / alone, p / alone, 0], [-law_s[2], -law_s[2], 1]])
+    variances = np.diag(by_parts @ covariance @ by_parts.T) / alone**2
+    reach = quantile(len(at) - 3, (1 + CONFIDENCE) / 2) * np.sqrt(variances)
+    ends = [(value, value - by, value + by) for value, by in zip(law_s, reach, strict=True)]
     rate, contention, coherency = (tuple(map(float, of_one)) for of_one in ends)
     if not rate[2] - rate[1] < math.log(VAGUE):
-        raise CalcbenchError("these numbers of connections lie too close together to tell")
+        raise CalcbenchError(TOO_CLOSE)
     return Scaling(
         rate=(math.exp(rate[0]), math.exp(rate[1]), math.exp(rate[2])),
         contention=(contention[0], max(contention[1], 0), min(contention[2], 1)),

@@ -78,9 +78,9 @@ def describe_servers(served: Family) -> str:
 def describe_scaling(scaling: Scaling, most: int) -> str:
     """Say what *scaling* holds, with its intervals; it was fitted to levels up to *most*."""
     rate, sigma, kappa = scaling.rate, scaling.contention, scaling.coherency
-    peak = f"most at {format_number(max(scaling.peak, 1.0))} clients"
-    if scaling.peak > 2 * most:
-        peak = "no peak near these numbers of clients"
+    peak = "no peak near these numbers of clients"
+    if scaling.peak <= 2 * most:
+        peak = f"most at {format_number(max(scaling.peak, 1.0))} clients"
     return (
         f"{format_rate(rate[0])} [{format_number(rate[1])} to {format_number(rate[2])}] for one"
         f" client, contention {sigma[0]:.2%} [{sigma[1]:.2%} to {sigma[2]:.2%}], coherency"
