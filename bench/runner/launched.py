@@ -11,8 +11,10 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
+from calcbench.bench.diagnosis.common_movement import common_movement
 from calcbench.bench.diagnosis.evidence import ServerWatch
 from calcbench.bench.diagnosis.failures import contradiction_of_totals, failure_reason
+from calcbench.bench.diagnosis.warmup import series_of
 from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.loadgen.pool import DriverProcess
 from calcbench.bench.loadgen.spec import LoadSpec, load_spec_of
@@ -127,12 +129,14 @@ def measure_together(
             except (CalcbenchError, OSError) as error:
                 done[condition] = failed(condition, number, error)
     seen = dict(zip(servers, observations, strict=True))
+    series = {condition: series_of(observation) for condition, observation in seen.items()}
     for place, condition in enumerate(conditions):
         if condition in ends:
             end, neighbours = ends[condition], idle_ratios(seen, condition)
             sampler = samplers[condition]
+            common = common_movement([series[other] for other in seen if other != condition])
             watch = ServerWatch(
-                sampler.samples, end.workers, end.life, instructions_of(sampler), neighbours
+                sampler.samples, end.workers, end.life, instructions_of(sampler), neighbours, common
             )
             done[condition] = conclude_launched(
                 setup, condition, number, step + place, seen[condition], watch, end
