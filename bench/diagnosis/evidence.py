@@ -30,8 +30,8 @@ class ServerWatch:
     """What was seen of the server from outside while drivers loaded it.
 
     *neighbours* are the servers that were up at the same time, each with the part of a core that it
-    used while it was not its turn. *instructions_of* is ``user and kernel`` or ``user``, and empty
-    where none were counted.
+    used while it was not its turn, and *common* how they moved together. *instructions_of* is
+    ``user and kernel`` or ``user``, and empty where none were counted.
     """
 
     usage_samples: Sequence[Sample]
@@ -39,6 +39,7 @@ class ServerWatch:
     life: Life
     instructions_of: str = ""
     neighbours: Mapping[str, float] = field(default_factory=dict)
+    common: Sequence[float] = ()
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def assess(
 
     *calibration* is None where what the driver can do is not known.
     """
-    steadiness = steadiness_of(observation)
+    steadiness = steadiness_of(observation, watch.common)
     if observation.histograms:
         steadiness = Steadiness(None, "only histograms were kept, which do not say what came when")
     if steadiness.warmup_ns:
@@ -111,6 +112,7 @@ def gather(
         settled_why=steadiness.why,
         series_bin_ns=steadiness.bin_ns,
         series=steadiness.series,
+        common_movement=steadiness.common,
         background_clients=observation.background,
         histograms=observation.histograms is not None,
         wrk=observation.wrk,

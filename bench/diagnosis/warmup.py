@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 FLOWING = 0.98  # of what was due and answered; with fewer responses in the window some are missing
 
 
-def steadiness_of(observation: Observation) -> Steadiness:
+def steadiness_of(observation: Observation, common: Sequence[float] = ()) -> Steadiness:
     """Return whether the right responses of an *observation* settled.
 
     Where an open loop shows fewer than were due and answered later, their rate must have, too.
+    *common* is how others moved that took turns with it.
     """
     import numpy as np
 
@@ -39,6 +40,7 @@ def steadiness_of(observation: Observation) -> Steadiness:
         (done - sent)[inside],
         elapsed_ns,
         offered_per_s=observation.offered_per_s,
+        common=common if observation.slices else (),  # a window lies behind all of their slices
     )
     if not observation.offered_per_s or observation.responses >= FLOWING * np.count_nonzero(right):
         return found
@@ -50,6 +52,11 @@ def steadiness_of(observation: Observation) -> Steadiness:
         return found
     why = f"responses came at their full rate after {begin_ns / elapsed_ns:.0%} of the window"
     return dataclasses.replace(found, why=why, warmup_ns=begin_ns)
+
+
+def series_of(observation: Observation) -> tuple[float, ...]:
+    """Return how a server that took turns did over its slices; nothing of one that had a window."""
+    return steadiness_of(observation).series if observation.slices else ()
 
 
 def without_warmup(
