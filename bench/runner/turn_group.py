@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from calcbench.bench.diagnosis.common_movement import common_movement
 from calcbench.bench.diagnosis.evidence import ServerWatch
 from calcbench.bench.diagnosis.warmup import series_of
 from calcbench.bench.loadgen.observation import Observation
