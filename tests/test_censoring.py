@@ -56,11 +56,12 @@ from calcbench.bench.schema.samples import IN_FLIGHT, compact, read_samples, wri
 from calcbench.bench.schema.store import prepare_folder
 from calcbench.bench.validation.truth import censored_quantiles
 from calcbench.bench.views.captions import ARROW, notes
+from calcbench.bench.views.cells import show_spread
 from calcbench.bench.views.conclusions import verdict
 from calcbench.bench.views.export import to_csv, to_json
 from calcbench.bench.views.gate import judged_lines
 from calcbench.bench.views.hdr_export import export
-from calcbench.bench.views.legend import BOUND_LEGEND
+from calcbench.bench.views.legend import BOUND_LEGEND, LOW_END_LEGEND
 from calcbench.bench.views.markers import values_of
 from calcbench.bench.views.standing import sure_ratio, why_hidden
 from calcbench.bench.views.table import plain_lines
@@ -422,6 +423,16 @@ def test_knows_the_upper_end_where_no_bound_is_it(
 
     assert known.interval
     assert bounded.interval == (known.interval[0], interval or known.interval[1])
+
+
+def test_shows_how_much_less_it_may_be_where_nobody_knows_how_much_more() -> None:
+    rates = [100.0, 101.0, 102.0, 103.0, 104.0]
+    bounded, known = (make_row(POINT, rates, limited=limited) for limited in ((5,), ()))
+
+    assert show_spread(bounded.throughput) == "−2%"
+    assert show_spread(known.throughput) == "2%"
+    assert LOW_END_LEGEND in shown(bounded)
+    assert LOW_END_LEGEND not in shown(known)
 
 
 @pytest.mark.parametrize("rounds", [3, 4])

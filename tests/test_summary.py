@@ -20,7 +20,14 @@ from calcbench.bench.analysis.spread import NOTHING, Spread, spread
 from calcbench.bench.analysis.summary import Row, Summary, summarise, summarise_condition
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.evidence import Evidence
-from calcbench.bench.schema.judgements import CONTENDED, DRIVER_BOUND, SERVER_BOUND, UNSERVED
+from calcbench.bench.schema.judgements import (
+    CONTENDED,
+    DRIVER_BOUND,
+    INVALID,
+    SERVER_BOUND,
+    SILENT,
+    UNSERVED,
+)
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, Plan
 from calcbench.bench.schema.reader import read_run
@@ -239,6 +246,16 @@ def test_says_that_the_driver_was_the_limit_only_where_the_median_is_a_bound(
         row = judged(*chosen)
         assert (row.judgement, mark(row)) == (judgement, sign)
         assert bool(row.throughput.at_least) == (judgement == DRIVER_BOUND)
+
+
+def test_shows_of_what_is_not_ranked_that_which_adds_up(tmp_path: Path) -> None:
+    rounds = [
+        dataclasses.replace(measured(tmp_path, number, [40] * 10), judgement=judgement)
+        for number, judgement in enumerate((SILENT, INVALID), 1)
+    ]
+
+    assert summarise_condition(POINT, rounds, tmp_path).counted == (1,)
+    assert summarise_condition(POINT, rounds[1:], tmp_path).counted == (2,)
 
 
 def test_counts_one_response_at_the_ends_where_each_request_has_its_time(tmp_path: Path) -> None:
