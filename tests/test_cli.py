@@ -1028,16 +1028,21 @@ def test_fails_when_a_strategy_failed_and_not_when_it_cannot_run_here() -> None:
 
 
 @pytest.mark.parametrize(
-    "short",
+    ("short", "why"),
     [
-        {"fails": True},
-        {"rounds": 3, "throughput": spread([0.0, 0.0, 0.0])},  # served nobody
+        ({}, "fork left more than 1% of the requests without"),
+        ({"rounds": 3, "throughput": spread([0, 0, 0]), "unserved": (1, 2, 3)}, "fork served nob"),
+        (
+            {"rounds": 2, "throughput": spread([9, 0]), "unserved": (2,)},
+            "fork .* in round 2",
+        ),
     ],
 )
-def test_fails_when_too_many_requests_went_unanswered(short: dict[str, Any]) -> None:
-    rows = (Row(make_condition("fork"), "ok", **short), Row(make_condition("selectors"), "ok"))
+def test_fails_when_too_many_requests_went_unanswered(short: dict[str, Any], why: str) -> None:
+    failed = Row(make_condition("fork"), "ok", fails=True, **short)
+    rows = (failed, Row(make_condition("selectors"), "ok"))
     run = make_run(Plan(("fork", "selectors")))
-    with pytest.raises(CalcbenchError, match="fork left more than 1% of the requests without"):
+    with pytest.raises(CalcbenchError, match=why):
         exit_status_of(Summary(1, "", False, rows), run, "")
 
 

@@ -249,18 +249,22 @@ def exit_status_of(summary: "Summary", run: "Run", why: str) -> int:
     another one could be measured, and what a driver did in some rounds is nobody's failure.
     """
     from calcbench.bench.diagnosis.failures import is_servers_failure
+    from calcbench.bench.views.wording import enumerate_names, rounds_in_words
 
     broken = {m.condition.variant for m in run.measurements if is_servers_failure(m)}
     lost = {row.condition.strategy for row in summary.rows if row.status == "failed"} - broken
     for names, what in ((broken, "failed"), (lost, "could not be measured")):
         if names:
             raise CalcbenchError(f"{', '.join(sorted(names))} {what}; {why}")
-    short = {
-        row.condition.variant
+    nobody = dict.fromkeys(
+        f"{row.condition.variant} served nobody"
+        + ("" if row.serves_nobody else f" in {rounds_in_words(row.unserved)}")
         for row in summary.rows
-        if row.fails or (row.serves_nobody and run.plan.most_failures < 1)
-    }
-    if short:
+        if row.fails and row.unserved
+    )
+    if nobody:
+        raise CalcbenchError(f"{enumerate_names(list(nobody))}; {why}")
+    if short := {row.condition.variant for row in summary.rows if row.fails}:
         most = f"{100 * run.plan.most_failures:.3g}%"
         raise CalcbenchError(
             f"{', '.join(sorted(short))} left more than {most} of the requests without a right"

@@ -35,6 +35,7 @@ from calcbench.bench.views.wording import (
     enumerate_few,
     load_in_words,
     plural,
+    rounds_in_words,
     served,
     users_in_words,
 )
@@ -143,7 +144,7 @@ def failure_notes(rows: Sequence[Row]) -> list[str]:
     limited: dict[str, list[str]] = {}
     for row in rows:
         at, who = f"{row.condition.connections:,}", row.condition.strategy
-        if row.limited and not row.throughput.at_least and row.judgement != DRIVER_BOUND:
+        if row.limited and row.judgement != DRIVER_BOUND:
             limited.setdefault(who, []).append(at)
         if row.failed_rounds:
             levels.setdefault((who, row.status, row.reason), []).append(at)
@@ -164,6 +165,10 @@ def failure_notes(rows: Sequence[Row]) -> list[str]:
                 "; a longer --duration would show whether it is only slow" if row.in_flight else ""
             )
             found.append(f"{at} served nobody: {row.reason}{more}")
+        elif row.unserved:
+            at = f"{row.condition.strategy} at {row.condition.connections:,}"
+            why = "" if row.failed_rounds else f": {row.reason}"
+            found.append(f"{at} served nobody in {rounds_in_words(row.unserved)}{why}")
     busy = [
         f"{row.condition.strategy} at {row.condition.connections:,}"
         for row in rows
@@ -195,10 +200,9 @@ def doubts(rows: Sequence[Row]) -> dict[str, list[str]]:
     """Return the points of *rows* that may not be the server's own, by what they were judged."""
     found: dict[str, list[str]] = {}
     for row in rows:
-        judgement = DRIVER_BOUND if row.throughput.at_least else row.judgement
-        if row.status == "ok" and judgement not in ("", SERVER_BOUND, UNSERVED):
+        if row.status == "ok" and row.judgement not in ("", SERVER_BOUND, UNSERVED):
             at = f"{row.condition.strategy} at {row.condition.connections:,}"
-            found.setdefault(judgement, []).append(at)
+            found.setdefault(row.judgement, []).append(at)
     return found
 
 

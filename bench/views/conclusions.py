@@ -256,7 +256,7 @@ def starvation(rows: list[Row], connections: int) -> list[str]:
     starved = [
         row
         for row in rows
-        if row.starves and not row.serves_nobody and not row.condition.is_control
+        if row.starves and not (row.serves_nobody or row.unserved) and not row.condition.is_control
     ]
     for row in starved:
         fewest = min(row.clients_served, served.get(name(row), connections))

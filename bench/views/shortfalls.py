@@ -8,6 +8,7 @@ from calcbench.bench.views.wording import (
     count_failures,
     describe_failures,
     enumerate_names,
+    rounds_in_words,
 )
 
 
@@ -29,11 +30,18 @@ def none_answers(rows: Sequence[Row]) -> str:
     if all(row.serves_nobody for row in rows):
         return f"{who} served any client" if len(rows) > 1 else f"{who} served no client"
     if len(rows) == 1:
-        return f"{who} answered {answered(rows[0])} of its requests"
+        return f"{who} {answering(rows[0])}"
     shares = [
         f"{name(row)} {answered(row)}" for row in sorted(rows, key=lambda r: -r.answered_ratio)
     ]
     return f"{who} answers nearly every request ({', '.join(shares)})"
+
+
+def answering(row: Row) -> str:
+    """Return what *row* did with its requests; that it served nobody in a round says most."""
+    if row.unserved:
+        return f"served nobody in {rounds_in_words(row.unserved)}"
+    return f"answered {answered(row)} of its requests"
 
 
 def limits(rows: Sequence[Row]) -> list[str]:
@@ -67,8 +75,8 @@ def shortfalls(rows: Sequence[Row]) -> list[str]:
     found = []
     if failing := [row for row in known if row.fails and not row.serves_nobody]:
         shares = [
-            f"{name(row)} answered {answered(row)} of its requests under {row.condition.workload}"
-            f" ({count_failures(row.all_outcomes)})"
+            f"{name(row)} {answering(row)} under {row.condition.workload}"
+            + (f" ({count_failures(row.all_outcomes)})" if row.all_outcomes.failed else "")
             for row in failing
         ]
         found.append(f"{enumerate_names(shares)}: behind all that answer nearly every request.")
