@@ -26,8 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from calcbench.bench.analysis.edges import edge_ratio
-from calcbench.bench.analysis.quantiles import Reading
+from calcbench.bench.analysis.rates import edge_of, rate_of
 from calcbench.bench.analysis.response_time import parts, waits_of
 from calcbench.bench.analysis.spread import NOTHING, Spread, quantile_spread, spread
 from calcbench.bench.schema.condition import Condition, group_by
@@ -65,9 +64,10 @@ class Row:
     round: near 1, the driver was measured and not the server.
 
     *limited* are those of *counted* in which the driver was the limit: there the rate is a lower
-    bound of the server's, and of its latency nothing is known. *fails* says that more of its
-    requests failed than the plan allows. *edge_ratio* is how far off a rate may be, as a standard
-    deviation, because responses come in bursts and the ends of a window fall before or behind one.
+    bound of the server's, unless all that an open loop offered was answered, and of its latency
+    nothing is known. *fails* says that more of its requests failed than the plan allows.
+    *edge_ratio* is how far off a rate may be, as a standard deviation, because responses come in
+    bursts and the ends of a window fall before or behind one.
 
     In an open loop, where *offered_per_s* is above 0, *p50_ns* and its like are response times,
     from the moment when a request was due. They are the sum of the dispatch delay, until it was
@@ -195,10 +195,7 @@ def summarise_condition(
         rounds=len(good),
         failed_rounds=len(bad),
         requests=sum(m.outcomes.ok for m in good),
-        throughput=spread(
-            Reading(m.right_responses * 1e9 / m.elapsed_ns, m.judgement == DRIVER_BOUND)
-            for m in good
-        ),
+        throughput=spread(rate_of(m, one) for m, one in zip(good, samples, strict=True)),
         p50_ns=quantile_spread(latencies, 0.5, few=few),
         p90_ns=quantile_spread(latencies, 0.9, few=few),
         p99_ns=quantile_spread(latencies, 0.99, few=few),
@@ -240,7 +237,7 @@ def summarise_condition(
         limited=tuple(m.round for m in good if m.judgement == DRIVER_BOUND),
         fails=every.failed > most_failures * every.total,
         edge_ratio=max(edge_of(m, one) for m, one in zip(good, samples, strict=True)),
-        **parts(samples, few=few) if all(m.offered_per_s for m in good) else {},
+        **parts(samples, few=few) if all(m.offered_per_s or m.think_s for m in good) else {},
     )
 
 
@@ -261,16 +258,6 @@ def why_not(measurement: Measurement) -> str:
     return measurement.reason or "; ".join(
         [measurement.judgement, *measurement.evidence.reasons[:1]]
     )
-
-
-def edge_of(measurement: Measurement, samples: "Samples") -> float:
-    """Return how far off the rate of a *measurement* may be in all rounds alike.
-
-    In an open loop nothing is, nor where users think; each slice begins at a moment of its own.
-    """
-    asks_at_once = not (measurement.offered_per_s or measurement.think_s)
-    is_window = (measurement.evidence.slices or 1) == 1
-    return edge_ratio(samples, samples["outcome"] == OK) if asks_at_once and is_window else 0.0
 
 
 def served_clients(samples: "Samples") -> "NDArray[np.int64]":
