@@ -28,7 +28,7 @@ from calcbench.bench.runner.knee_try import KEPT, NOT_KEPT, UNKNOWN, Try, judge_
 from calcbench.bench.runner.subject import LoadError, Setup, Subject, failed
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.evidence import Evidence
-from calcbench.bench.schema.outcomes import Outcomes
+from calcbench.bench.schema.outcomes import TIMED_OUT, Outcomes
 from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, Plan
 from calcbench.bench.schema.reader import read_run
 from calcbench.bench.schema.result import Measurement
@@ -312,6 +312,22 @@ def test_blames_no_server_for_what_was_sent_behind_the_window(tmp_path: Path) ->
     found = judge_try(one, OBJECTIVE, tmp_path)
     assert found.outcome == UNKNOWN
     assert found.why.startswith("the driver was late")
+
+
+def test_blames_no_server_for_what_timed_out_before_it_was_sent(tmp_path: Path) -> None:
+    prepare_folder(tmp_path)
+    fault = Evidence(driver_fault="it could not keep its schedule")
+    one = measured(tmp_path, 400, 10**6, judgement="driver-bound", evidence=fault)
+    samples = read_samples(tmp_path, one)
+    one = dataclasses.replace(one, outcomes=Outcomes(ok=390, timed_out=10))
+    samples["outcome"][-10:] = TIMED_OUT
+    for late_ns, outcome in ((2 * 10**9, UNKNOWN), (0, NOT_KEPT)):
+        samples["sent_ns"][-10:] = samples["intended_ns"][-10:] + late_ns
+        samples["first_ns"][-10:] = samples["done_ns"][-10:] = samples["sent_ns"][-10:] + 10**6
+        samples["latency_ns"] = samples["done_ns"] - samples["intended_ns"]
+        write_samples(tmp_path, one.samples, samples | {"waited": samples["client"] * 0})
+
+        assert judge_try(one, OBJECTIVE, tmp_path).outcome == outcome
 
 
 def test_gives_no_rate_to_a_server_that_loses_requests_at_every_rate(tmp_path: Path) -> None:

@@ -36,8 +36,13 @@ from calcbench.bench.schema.judgements import (
     SILENT,
     UNSTEADY,
 )
-from calcbench.bench.schema.lateness import lateness, overdue_ns, prompt_times
-from calcbench.bench.schema.outcomes import Outcomes
+from calcbench.bench.schema.lateness import (
+    lateness,
+    overdue_ns,
+    prompt_times,
+    timed_out_unsent,
+)
+from calcbench.bench.schema.outcomes import OK, TIMED_OUT, Outcomes
 from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.samples import compact, expand, write_samples
 from calcbench.bench.schema.store import prepare_folder
@@ -228,6 +233,24 @@ def test_takes_the_rate_of_an_open_loop_for_a_bound_only_where_some_is_missing(
     assert row.throughput.median == inside
     assert row.throughput.at_least == (inside < 980) == ends_late
     assert mark(row) == ("≥" if ends_late else "")
+
+
+@pytest.mark.parametrize("hangs", ["driver", "server"])
+@pytest.mark.parametrize("thinks", [False, True])
+def test_blames_the_driver_for_what_timed_out_before_it_was_sent(hangs: str, thinks: bool) -> None:
+    """It stops for the last half, longer than the timeout of 400 ms; or the server does."""
+    due = every(1_000, MS)
+    away = due >= 500 * MS
+    late = np.where(away & (hangs == "driver"), 1_000 * MS - due, 0)
+    took = np.where(away & (hangs == "server"), 400 * MS, MS)
+    samples = open_loop(due, late, took)
+    lost = samples["latency_ns"] >= 400 * MS
+    samples["outcome"] = np.where(lost, TIMED_OUT, OK)
+    result = judged(samples, 1_000, thinks=thinks)
+
+    assert timed_out_unsent(samples) == (lost.sum() if hangs == "driver" else 0)
+    assert (DRIVER_BOUND in result.evidence.judgements) == (hangs == "driver")
+    assert ("timed out before it sent them" in result.evidence.driver_fault) == (hangs == "driver")
 
 
 @pytest.mark.parametrize(("owed", "name"), [(0.1, SILENT), (0.7, UNSTEADY)])

@@ -221,9 +221,10 @@ def of_the_requests(evidence: Evidence, observation: Observation, condition: Con
     if not rate:
         return of_a_closed_loop(evidence, observation, condition)
     due = max(observation.outcomes.total, 1)
+    evidence = of_the_lateness(evidence, observation)
     return dataclasses.replace(
-        of_the_lateness(evidence, observation),
-        driver_fault=observation.driver_fault,
+        evidence,
+        driver_fault=observation.driver_fault or evidence.driver_fault,
         sent_ratio=littles_law.sent_ratio(observation.samples, elapsed_ns),
         achieved_ratio=round(observation.responses * 1e9 / elapsed_ns / rate, 4),
         late_ratio=round(observation.late / due, 4),

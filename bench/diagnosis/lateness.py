@@ -16,7 +16,7 @@ from calcbench.bench.analysis.quantiles import Waits, quantile
 from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.schema.evidence import Evidence
 from calcbench.bench.schema.histogram import counted_times
-from calcbench.bench.schema.lateness import lateness, overdue_ns
+from calcbench.bench.schema.lateness import lateness, overdue_ns, timed_out_unsent
 
 if TYPE_CHECKING:
     from calcbench.bench.schema.samples import Samples
@@ -26,6 +26,7 @@ REPORTED = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 # busy machine takes to wake a process.
 MOST_RATIO = 0.10
 MOST_NS = 1_000_000
+UNSENT = "the driver was so late that {:,} requests timed out before it sent them"
 HALF = 0.5  # of the time in which the driver was missed
 
 
@@ -67,7 +68,10 @@ def lateness_error(columns: "Samples") -> LatenessError:
 
 
 def of_the_lateness(evidence: Evidence, observation: Observation) -> Evidence:
-    """Return *evidence* with what the driver's lateness does to response times."""
+    """Return *evidence* with what the driver's lateness does to response times.
+
+    Where requests timed out because of it, that is the driver's fault and no error bar.
+    """
     samples, histograms = observation.samples, observation.histograms
     error = lateness_error(histograms.columns() if histograms else samples)
     evidence = dataclasses.replace(evidence, lateness_error_ratio=round(error.ratio, 4))
@@ -78,6 +82,7 @@ def of_the_lateness(evidence: Evidence, observation: Observation) -> Evidence:
     late, elapsed_ns = np.sort(lateness(samples)), observation.elapsed_ns
     return dataclasses.replace(
         evidence,
+        driver_fault=UNSENT.format(unsent) if (unsent := timed_out_unsent(samples)) else "",
         lateness_p99_ns=quantile(late, 0.99),
         overdue_ratio=round(overdue_ns(samples, elapsed_ns) / elapsed_ns, 4),
     )

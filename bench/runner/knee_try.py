@@ -15,7 +15,9 @@ from calcbench.bench.analysis.thresholds import Threshold
 from calcbench.bench.diagnosis.failures import is_servers_failure
 from calcbench.bench.diagnosis.lateness import MOST_RATIO, whose_lateness
 from calcbench.bench.schema.judgements import CONTENDED, DRIVER_BOUND, INVALID, UNSERVED
+from calcbench.bench.schema.lateness import timed_out_unsent
 from calcbench.bench.schema.result import Measurement
+from calcbench.bench.schema.samples import read_samples
 from calcbench.bench.units import format_rate
 from calcbench.bench.views.lateness import show_range
 
@@ -51,7 +53,10 @@ def judge_try(measurement: Measurement, objective: Threshold, folder: Path) -> T
         return Try(rate, NOT_KEPT, measurement.reason)
     if measurement.judgement == UNSERVED:
         return Try(rate, NOT_KEPT, "; ".join(measurement.evidence.reasons[:1]))
-    if not outcomes.ok or outcomes.failed > FAILED_RATIO * outcomes.total:
+    most_failed = FAILED_RATIO * outcomes.total
+    if not outcomes.ok or outcomes.failed > most_failed:
+        if outcomes.failed - unsent(measurement, folder) <= most_failed:
+            return late_try(measurement, why_not(measurement))
         what = f"{outcomes.failed:,} of {outcomes.total:,} failed"
         if causes := sorted(measurement.failures, key=lambda failure: -failure.count):
             what += f", most by {causes[0].why}"
@@ -81,6 +86,13 @@ def judge_try(measurement: Measurement, objective: Threshold, folder: Path) -> T
     if not answered:
         seen = f"only {format_rate(row.throughput.median)} got right responses"
     return Try(rate, NOT_KEPT, "; ".join([seen, *reasons]))
+
+
+def unsent(measurement: Measurement, folder: Path) -> int:
+    """Return how many requests of a *measurement* timed out because the driver was too late."""
+    if measurement.status != "ok" or not measurement.evidence.driver_fault:
+        return 0
+    return timed_out_unsent(read_samples(folder, measurement))
 
 
 def late_try(measurement: Measurement, why: str) -> Try:

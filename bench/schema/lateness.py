@@ -6,7 +6,7 @@ That makes it an upper end; this module finds the lower one, as a function of th
 
 from typing import TYPE_CHECKING
 
-from calcbench.bench.schema.outcomes import OK
+from calcbench.bench.schema.outcomes import OK, TIMED_OUT
 
 if TYPE_CHECKING:
     import numpy as np
@@ -79,6 +79,21 @@ def overdue_ns(samples: "Samples", elapsed_ns: int) -> int:
     end = np.maximum.accumulate(begin + lateness_of_each(samples)[order])
     before = np.concatenate([[0], end[:-1]]).clip(0)  # a user may have asked before the window
     return int((np.minimum(end, elapsed_ns) - np.maximum(begin, before)).clip(0).sum())
+
+
+def timed_out_unsent(samples: "Samples") -> int:
+    """Return how many of *samples* timed out because the driver sent them too late.
+
+    Those are the ones that had waited for the driver longer than for anybody else; an older file,
+    and one of histograms, does not say.
+    """
+    import numpy as np
+
+    if "waited" not in samples:
+        return 0
+    took = samples["done_ns"] - samples["intended_ns"]
+    lost = samples["outcome"] == TIMED_OUT
+    return int(np.count_nonzero(lost & (lateness(samples) > took / 2)))
 
 
 def kept_back(samples: "Samples", elapsed_ns: int) -> int:
