@@ -461,6 +461,14 @@ def test_says_how_fast_one_is_at_least_where_the_driver_was_the_limit() -> None:
     assert "add: a answers at least 90,500/s." in judge(limited("a", 90_000, 91_000))
 
 
+def test_asks_for_no_second_driver_where_the_first_one_waited_for_its_core() -> None:
+    waiting = row("a", 90_000, 91_000, judgement="driver-bound", driver_share=0.3)
+    found = judge(waiting, row("b", 40_000, 42_000))
+
+    assert "a core for the driver that no other program uses would tell" in found
+    assert "--drivers" not in found
+
+
 @pytest.mark.parametrize(
     "rows",
     [

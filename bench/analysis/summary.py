@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from calcbench.bench.analysis.edges import edge_of
-from calcbench.bench.analysis.quantiles import Reading
+from calcbench.bench.analysis.rates import rate_of
 from calcbench.bench.analysis.response_time import parts, waits_of
 from calcbench.bench.analysis.spread import NOTHING, Spread, quantile_spread, spread
 from calcbench.bench.schema.condition import Condition, group_by
@@ -66,10 +66,11 @@ class Row:
     round: near 1, the driver was measured and not the server.
 
     *limited* are those of *counted* in which the driver was the limit: there the rate is a lower
-    bound of the server's, and of its latency nothing is known. *unserved* are those in which nobody
-    was served. *fails* says that there are such, or that more of its requests failed than the plan
-    allows. *edge_ratio* is how far off a rate may be, as a standard
-    deviation, because responses come in bursts and the ends of a window fall before or behind one.
+    bound of the server's, unless all that an open loop offered was answered, and of its latency
+    nothing is known. *unserved* are those in which nobody was served. *fails* says that there are
+    such, or that more of its requests failed than the plan allows. *edge_ratio* is how far off a
+    rate may be, as a standard deviation, because responses come in bursts and the ends of a window
+    fall before or behind one.
 
     In an open loop, where *offered_per_s* is above 0, *p50_ns* and its like are response times,
     from the moment when a request was due. They are the sum of the dispatch delay, until it was
@@ -189,11 +190,9 @@ def summarise_condition(
     every = added(measurement.outcomes for measurement in rounds)
     if not good:
         return Row(condition, bad[0].status, reason, failed_rounds=len(bad), all_outcomes=every)
-    throughput = spread(
-        Reading(m.right_responses * 1e9 / m.elapsed_ns, m.judgement == DRIVER_BOUND) for m in good
-    )
-    own = [m.judgement for m in good if m.judgement != DRIVER_BOUND]
     samples = [read_samples(folder, measurement) for measurement in good]
+    throughput = spread(rate_of(m, one) for m, one in zip(good, samples, strict=True))
+    own = [m.judgement for m in good if m.judgement != DRIVER_BOUND]
     latencies = [waits_of(one) for one in samples]
     return Row(
         condition,
@@ -226,7 +225,7 @@ def summarise_condition(
         in_flight=sum(m.in_flight for m in good),
         driver_share=max(m.driver_cpu_ns / m.elapsed_ns for m in good),
         counted=tuple(m.round for m in good),
-        judgement=DRIVER_BOUND if throughput.at_least else most_frequent(own),
+        judgement=DRIVER_BOUND if throughput.at_least or not own else most_frequent(own),
         client_fairness=spread(
             index
             for m, one in zip(good, samples, strict=True)
@@ -245,7 +244,7 @@ def summarise_condition(
         unserved=tuple(m.round for m in unserved),
         fails=every.failed > most_failures * every.total or bool(unserved and most_failures < 1),
         edge_ratio=max(edge_of(m, one) for m, one in zip(good, samples, strict=True)),
-        **parts(samples, few=few) if all(m.offered_per_s for m in good) else {},
+        **parts(samples, few=few) if all(m.offered_per_s or m.think_s for m in good) else {},
     )
 
 

@@ -22,7 +22,6 @@ APART: tuple[tuple[str, str, str], ...] = (
     ("--find-knee", "--fail-if", "its objective is that of --slo"),
     ("--find-knee", "--most-failures", "a rate is kept where 1 request in 1,000 fails at most"),
     ("--find-knee", "--engine wrk", NOT_WRK),
-    ("--find-knee", "--no-charts", "a search draws none"),
     ("--rate", "--engine wrk", NOT_WRK),
     ("--users", "--connections", "each user has a connection of its own"),
     ("--users", "--rate", USERS),

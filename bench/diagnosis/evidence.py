@@ -4,19 +4,17 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from calcbench.bench.analysis.quantiles import quantile
 from calcbench.bench.diagnosis import littles_law
 from calcbench.bench.diagnosis.classify import Judgement, classify
 from calcbench.bench.diagnosis.closed_loop import of_a_closed_loop
 from calcbench.bench.diagnosis.failures import unserved_reason
-from calcbench.bench.diagnosis.lateness import lateness_error
+from calcbench.bench.diagnosis.lateness import of_the_lateness
 from calcbench.bench.diagnosis.steady_state import Steadiness
 from calcbench.bench.diagnosis.warmup import steadiness_of, without_warmup
 from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.schema.calibration import Calibration
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.evidence import Evidence
-from calcbench.bench.schema.lateness import lateness, overdue_ns
 from calcbench.bench.system.cpus import Pinning
 from calcbench.bench.system.series import Sample, between
 from calcbench.bench.system.usage import Life, ResourceUsage, resource_usage
@@ -223,8 +221,10 @@ def of_the_requests(evidence: Evidence, observation: Observation, condition: Con
     if not rate:
         return of_a_closed_loop(evidence, observation, condition)
     due = max(observation.outcomes.total, 1)
+    evidence = of_the_lateness(evidence, observation)
     return dataclasses.replace(
-        of_the_lateness(evidence, observation),
+        evidence,
+        driver_fault=observation.driver_fault or evidence.driver_fault,
         sent_ratio=littles_law.sent_ratio(observation.samples, elapsed_ns),
         achieved_ratio=round(observation.responses * 1e9 / elapsed_ns / rate, 4),
         late_ratio=round(observation.late / due, 4),
@@ -232,25 +232,4 @@ def of_the_requests(evidence: Evidence, observation: Observation, condition: Con
         lateness_ns=observation.lateness_ns,
         connections_used=observation.connections_used,
         connections_unopened=observation.unopened,
-    )
-
-
-def of_the_lateness(evidence: Evidence, observation: Observation) -> Evidence:
-    """Return *evidence* with what the driver's lateness does to the figures of an open loop."""
-    samples, histograms = observation.samples, observation.histograms
-    error = lateness_error(histograms.columns() if histograms else samples)
-    evidence = dataclasses.replace(
-        evidence,
-        driver_fault=observation.driver_fault or error.fault,
-        lateness_error_ratio=round(error.ratio, 4),
-    )
-    if not len(samples["outcome"]):  # histograms do not say what came when
-        return evidence
-    import numpy as np
-
-    late, elapsed_ns = np.sort(lateness(samples)), observation.elapsed_ns
-    return dataclasses.replace(
-        evidence,
-        lateness_p99_ns=quantile(late, 0.99),
-        overdue_ratio=round(overdue_ns(samples, elapsed_ns) / elapsed_ns, 4),
     )

@@ -77,8 +77,9 @@ class Collector:
         """Take all samples that are held into the histograms, and let go of them."""
         from calcbench.bench.schema.histogram import Histograms
 
-        open_loop = self.specs[0].rate > 0
-        self.histograms = self.histograms or Histograms(open_loop=open_loop)
+        first = self.specs[0]
+        keeps_schedule = first.rate > 0 or first.think_s > 0
+        self.histograms = self.histograms or Histograms(keeps_schedule=keeps_schedule)
         for piece in self.pieces:
             self.histograms.add(self.count(self.columns([piece])))
         self.pieces.clear()

@@ -14,7 +14,7 @@ from calcbench.bench.analysis.ranking import (
     rankable,
 )
 from calcbench.bench.analysis.summary import Row
-from calcbench.bench.schema.judgements import DRIVER_BOUND, SERVER_BOUND, UNSERVED
+from calcbench.bench.schema.judgements import SERVER_BOUND, UNSERVED
 from calcbench.bench.schema.result import Run
 from calcbench.bench.units import format_seconds
 from calcbench.bench.views.lateness import TAIL
@@ -32,6 +32,7 @@ from calcbench.bench.views.wording import (
     REUSE,
     cut_line,
     describe_processor,
+    doubt_of_rate,
     enumerate_few,
     load_in_words,
     plural,
@@ -144,7 +145,7 @@ def failure_notes(rows: Sequence[Row]) -> list[str]:
     limited: dict[str, list[str]] = {}
     for row in rows:
         at, who = f"{row.condition.connections:,}", row.condition.strategy
-        if row.limited and row.judgement != DRIVER_BOUND:
+        if row.limited and not row.throughput.at_least:
             limited.setdefault(who, []).append(at)
         if row.failed_rounds:
             levels.setdefault((who, row.status, row.reason), []).append(at)
@@ -200,9 +201,10 @@ def doubts(rows: Sequence[Row]) -> dict[str, list[str]]:
     """Return the points of *rows* that may not be the server's own, by what they were judged."""
     found: dict[str, list[str]] = {}
     for row in rows:
-        if row.status == "ok" and row.judgement not in ("", SERVER_BOUND, UNSERVED):
+        judgement = doubt_of_rate(row)
+        if row.status == "ok" and judgement not in ("", SERVER_BOUND, UNSERVED):
             at = f"{row.condition.strategy} at {row.condition.connections:,}"
-            found.setdefault(row.judgement, []).append(at)
+            found.setdefault(judgement, []).append(at)
     return found
 
 

@@ -11,6 +11,9 @@ from calcbench.bench.views.wording import (
     rounds_in_words,
 )
 
+# Of its core: a driver at its limit that computes for less of the time has waited for the core.
+COMPUTING = 0.65
+
 
 def serving_words(rows: Sequence[Row], fair: Sequence[Row]) -> str:
     """Return what the *fair* ones of *rows* do and the others do not; nothing where all do.
@@ -55,6 +58,8 @@ def limits(rows: Sequence[Row]) -> list[str]:
         return []
     who = enumerate_names(found)
     more = "--drivers 2, or a workload that costs the server more, would tell"
+    if all(0 < row.driver_share < COMPUTING for row in hidden):
+        more = "a core for the driver that no other program uses would tell"
     return [f"The driver was the limit of {who}, which may be faster than was seen: {more}."]
 
 

@@ -82,7 +82,14 @@ def load_in_words(rows: Sequence[Row], connections: int) -> str:
 
 def mark(row: Row) -> str:
     """Return what stands before a figure of *row* that may not be the server's own, or nothing."""
-    return DOUBTS.get(row.judgement, ("",))[0]
+    return DOUBTS.get(doubt_of_rate(row), ("",))[0]
+
+
+def doubt_of_rate(row: Row) -> str:
+    """Return the judgement that tells whose the rate of *row* is, or nothing where it is exact."""
+    if row.throughput.at_least:
+        return DRIVER_BOUND
+    return "" if row.judgement == DRIVER_BOUND else row.judgement
 
 
 def answered(row: Row) -> str:
