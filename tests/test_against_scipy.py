@@ -136,9 +136,18 @@ def test_fits_a_law_no_worse_than_scipy(
         return float(missed @ missed)
 
     bounds = ((-np.inf, 0, 0), (np.inf, 1, np.inf))
-    start, ends = (logs[0], 0.01, 1e-4), {"ftol": 1e-14, "xtol": 1e-14, "gtol": 1e-14}
+    start, close = (logs[0], 0.01, 1e-4), 1e-14
     theirs, covariance = optimize.curve_fit(
-        of, levels, logs, start, bounds=bounds, x_scale=(1, 0.01, 1e-4), max_nfev=1_000, **ends
+        of,
+        levels,
+        logs,
+        start,
+        bounds=bounds,
+        x_scale=(1, 0.01, 1e-4),
+        ftol=close,
+        xtol=close,
+        gtol=close,
+        max_nfev=1_000,
     )
     ours = fit(levels.tolist(), np.exp(logs).tolist())
     found = (math.log(ours.rate[0]), ours.contention[0], ours.coherency[0])

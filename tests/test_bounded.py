@@ -59,6 +59,21 @@ def test_claims_nothing_that_the_hidden_part_could_refute(ours: Figures, others:
     assert not compare_rounds(others, ours).clear
 
 
+@pytest.mark.parametrize(("rounds", "family"), [(3, 1), (5, 10)])
+def test_keeps_the_pairs_where_one_round_was_limited(rounds: int, family: int) -> None:
+    """What disturbed both alike, as slices have it, does not hide that one is a third faster."""
+    random = np.random.default_rng(3)
+    clear = 0
+    for _ in range(100):
+        alike = random.normal(0, 0.15, rounds)
+        one, other = np.exp(alike + random.normal(0, 0.02, (2, rounds)))
+        fast = (1.3 * one).tolist()
+        ours = figures(fast, fast.index(max(fast)) + 1)
+        clear += compare_rounds(ours, figures(other.tolist()), family).clear
+
+    assert clear > 90
+
+
 @pytest.mark.parametrize("rounds", [3, 6, 10])
 @pytest.mark.parametrize("share", [0.2, 0.6])
 def test_makes_no_winner_among_equals_of_which_the_driver_limits_some(
@@ -121,6 +136,20 @@ def test_takes_rates_as_bounds_and_latencies_as_unknown() -> None:
 
     assert by_round(limited, THROUGHPUT).bounds == {2: (91.0, math.inf)}
     assert by_round(limited, P99).bounds == {2: (0.0, math.inf)}
+
+
+def test_takes_a_round_of_no_response_as_less_than_any_other() -> None:
+    rates = [1_000 + 7.0 * place for place in range(10)]
+    some = [0.0, *(5 * rate for rate in rates[1:])]
+    rows = [row("a", [10 * rate for rate in rates]), row("b", some), row("c", rates[::-1])]
+    found = contests(rows)
+
+    assert by_round(rows[1], THROUGHPUT).bounds == {1: (0.0, 5_035.0)}
+    assert found["a", "b"].ahead
+    assert found["a", "b"].high == math.inf
+    assert found["a", "c"].ahead
+    assert found["b", "c"].rounds == 10
+    assert found["b", "c"].known
 
 
 def test_ranks_those_who_fall_short_behind_all_others() -> None:

@@ -47,6 +47,7 @@ from calcbench.bench.loadgen.spec import LoadSpec
 from calcbench.bench.runner.knee import parse_objective
 from calcbench.bench.runner.knee_try import NOT_KEPT, judge_try
 from calcbench.bench.schema.histogram import Histograms
+from calcbench.bench.schema.judgements import INVALID, SILENT
 from calcbench.bench.schema.outcomes import HTTP_ERROR, OK, RESET, TIMED_OUT, Outcomes
 from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.reader import read_run
@@ -55,11 +56,12 @@ from calcbench.bench.schema.samples import IN_FLIGHT, compact, read_samples, wri
 from calcbench.bench.schema.store import prepare_folder
 from calcbench.bench.validation.truth import censored_quantiles
 from calcbench.bench.views.captions import ARROW, notes
+from calcbench.bench.views.cells import show_spread
 from calcbench.bench.views.conclusions import verdict
 from calcbench.bench.views.export import to_csv, to_json
 from calcbench.bench.views.gate import judged_lines
 from calcbench.bench.views.hdr_export import export
-from calcbench.bench.views.legend import BOUND_LEGEND
+from calcbench.bench.views.legend import BOUND_LEGEND, LOW_END_LEGEND
 from calcbench.bench.views.markers import values_of
 from calcbench.bench.views.standing import sure_ratio, why_hidden
 from calcbench.bench.views.table import plain_lines
@@ -285,7 +287,7 @@ def test_says_how_long_the_requests_in_flight_had_waited() -> None:
     for client, state in zip(loop.everyone, (READING, CLOSING, PAUSING), strict=True):
         client.state, client.intended, client.done = state, 100, 130
 
-    assert loop.in_flight_ns(900) == (800, 30)
+    assert loop.in_flight_ns(0, 900) == (800, 30)
 
 
 def a_row(*p99: float | Reading, outcomes: Outcomes | None = None, **more: object) -> Row:
@@ -303,6 +305,7 @@ def a_row(*p99: float | Reading, outcomes: Outcomes | None = None, **more: objec
 
 
 BOUND = Reading(500, at_least=True)
+SILENCED = a_row(BOUND, BOUND, BOUND, judgement=SILENT)
 BOUNDED, FAST = a_row(*[BOUND] * 8), a_row(*np.linspace(1.8, 1.9, 8).tolist())
 
 
@@ -331,6 +334,16 @@ BOUNDED, FAST = a_row(*[BOUND] * 8), a_row(*np.linspace(1.8, 1.9, 8).tolist())
         (Row(POINT, "failed", all_outcomes=Outcomes(ok=1)), "errors>1%", CANNOT_TELL),
         (Row(POINT, "failed"), "errors>1%", CANNOT_TELL),
         (dataclasses.replace(BOUNDED, limited=BOUNDED.counted), "p99>50ms", CANNOT_TELL),
+        # Who waited has waited, also where silence hides how fast the server is.
+        (SILENCED, "p99>50ms", BROKEN),
+        (SILENCED, "max>50ms", BROKEN),
+        (SILENCED, "throughput<2000", BROKEN),
+        (SILENCED, "p99>1s", CANNOT_TELL),
+        (SILENCED, "p99<50ms", CANNOT_TELL),
+        (SILENCED, "throughput<900", CANNOT_TELL),
+        (SILENCED, "throughput>900", CANNOT_TELL),
+        (dataclasses.replace(SILENCED, judgement=INVALID), "p99>50ms", CANNOT_TELL),
+        (dataclasses.replace(SILENCED, judgement=INVALID), "throughput<2000", CANNOT_TELL),
     ],
 )
 def test_judges_thresholds_of_what_nobody_saw_the_end_of(row: Row, limit: str, right: int) -> None:
@@ -379,6 +392,64 @@ def test_compares_bounds_only_where_they_suffice(first: Row, second: Row, said: 
 
     assert change.verdict.startswith(said)
     assert judged.status == {"worse": BROKEN, "better": HELD}.get(said, CANNOT_TELL)
+
+
+def test_a_silent_server_can_break_a_change_and_hold_none() -> None:
+    def status(text: str, first: Row, second: Row) -> int:
+        return judge_change(parse_threshold(text), Pair(first, second)).status
+
+    slow = a_row(*np.linspace(900, 950, 8).tolist())
+    assert status("p99>+10%", FAST, SILENCED) == BROKEN
+    assert status("p99>+10%", slow, SILENCED) == CANNOT_TELL
+    assert status("p99<-10%", slow, SILENCED) == CANNOT_TELL
+    assert status("throughput<-90%", FAST, SILENCED) == CANNOT_TELL
+    assert status("p99>+10%", SILENCED, BOUNDED) == CANNOT_TELL
+    assert status("p99>+10%", FAST, dataclasses.replace(SILENCED, judgement=INVALID)) == CANNOT_TELL
+
+
+@pytest.mark.parametrize(
+    ("values", "interval"),
+    [
+        # The largest of ten is no end of an interval of ranks, and of five it is.
+        (range(1, 10), None),
+        (range(1, 5), math.inf),
+    ],
+)
+def test_knows_the_upper_end_where_no_bound_is_it(
+    values: Sequence[int], interval: float | None
+) -> None:
+    known = spread([100.0 + value for value in (*values, max(values) + 1)])
+    bounded = spread([*(100.0 + value for value in values), Reading(101.0 + max(values), True)])
+
+    assert known.interval
+    assert bounded.interval == (known.interval[0], interval or known.interval[1])
+
+
+def test_shows_how_much_less_it_may_be_where_nobody_knows_how_much_more() -> None:
+    rates = [100.0, 101.0, 102.0, 103.0, 104.0]
+    bounded, known = (make_row(POINT, rates, limited=limited) for limited in ((5,), ()))
+
+    assert show_spread(bounded.throughput) == "−2%"
+    assert show_spread(known.throughput) == "2%"
+    assert LOW_END_LEGEND in shown(bounded)
+    assert LOW_END_LEGEND not in shown(known)
+
+
+@pytest.mark.parametrize("rounds", [3, 4])
+@pytest.mark.parametrize("ceiling", [0.1, 0.05])
+def test_covers_a_median_that_the_driver_cut_the_noise_of(rounds: int, ceiling: float) -> None:
+    random, races = np.random.default_rng(5), 3_000
+    covered = 0
+    for _ in range(races):
+        logs = random.normal(0, 0.1, rounds)
+        rates = [
+            Reading(math.exp(min(one, ceiling)), at_least=bool(one >= ceiling)) for one in logs
+        ]
+        interval = spread(rates).interval
+        assert interval
+        covered += interval[0] <= 1 <= interval[1]
+
+    assert covered >= 0.92 * races  # 0.89 to 0.91 before; all of three may lie above the ceiling
 
 
 def test_leaves_no_end_where_there_is_none() -> None:

@@ -1028,18 +1028,20 @@ def test_fails_when_a_strategy_failed_and_not_when_it_cannot_run_here() -> None:
 def test_fails_when_too_many_requests_got_no_right_response() -> None:
     """Once: of a server with no error at all, which served nobody, the same as of one with many."""
     failing = Row(make_condition("fork"), "ok", fails=True)
-    nobody = make_row(make_condition("selectors"), [0.0, 0.0, 0.0], fails=True)
+    nobody = make_row(make_condition("selectors"), [0, 0, 0], fails=True, unserved=(1, 2, 3))
+    sometimes = make_row(make_condition("blocking"), [9, 0], fails=True, unserved=(2,))
     run = make_run(Plan(("fork", "selectors")))
 
     def said(*rows: Row) -> str:
         with pytest.raises(CalcbenchError) as raised:
-            exit_status_of(Summary(1, "", False, rows), run, "")
+            exit_status_of(Summary(1, "", False, rows), run, "look there")
         return str(raised.value)
 
     many = "fork left more than 1% of the requests without a right response (--most-failures)"
     assert said(failing) == many
-    assert said(nobody) == "selectors served nobody"
-    assert said(failing, nobody) == f"selectors served nobody; {many}"
+    assert said(nobody) == "selectors served nobody; look there"
+    assert said(failing, nobody) == f"selectors served nobody; {many}; look there"
+    assert said(sometimes) == "blocking served nobody in round 2; look there"
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,14 @@ import numpy as np
 import pytest
 from builders import make_condition, make_measurement, make_row, make_run
 
-from calcbench.bench.analysis.compare import Pair, judge_all, too_many_failed
+from calcbench.bench.analysis.compare import (
+    Pair,
+    compare_all,
+    judge_all,
+    judge_rows,
+    too_many_failed,
+)
+from calcbench.bench.analysis.metrics import THROUGHPUT
 from calcbench.bench.analysis.summary import Row, Summary
 from calcbench.bench.analysis.thresholds import BROKEN, CANNOT_TELL, HELD, parse_threshold
 from calcbench.bench.cli import main as cli
@@ -21,8 +28,8 @@ from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.reader import read_run
 from calcbench.bench.schema.samples import write_samples
 from calcbench.bench.schema.store import prepare_folder, write_run
-from calcbench.bench.views.compare_table import describe_load
-from calcbench.bench.views.gate import changes_of
+from calcbench.bench.views.compare_table import describe_load, show_figure
+from calcbench.bench.views.gate import changes_of, judged_lines
 from calcbench.core.errors import UsageError
 
 NOISE = (1.00, 0.98, 1.02, 0.99, 1.01, 0.97, 1.03, 1.005)
@@ -43,7 +50,7 @@ def result(
         responses = round(400 * scale * share)  # enough for a p99
         name = f"samples/{number}.npz"
         samples = {
-            "sent_ns": np.arange(responses),
+            "sent_ns": np.linspace(0, 19e8, responses, dtype=np.int64),
             "latency_ns": np.full(responses, round(4e7 / scale / share)),
             "client": np.arange(responses) % 4,
             "outcome": np.zeros(responses, int),
@@ -166,6 +173,105 @@ def test_is_broken_where_nobody_is_served_any_more(condition: str) -> None:
     )
 
 
+@pytest.mark.parametrize("condition", ["p99>1s", "throughput<-10%", "errors>50%"])
+def test_is_broken_where_a_round_serves_nobody(condition: str) -> None:
+    works = make_row(make_condition("a"), [100.0, 101.0, 102.0])
+    once = make_row(make_condition("a"), [100.0, 0.0], unserved=(2,), fails=True)
+    found = judge_all(
+        [parse_threshold(condition)], [Pair(works, once)], Summary(4, "b", False, (once,)), []
+    )
+
+    assert [(one.status, one.reason) for one in found] == [
+        (BROKEN, "serves nobody in 1 of 2 rounds in B")
+    ]
+    both = judge_all(
+        [parse_threshold("throughput<-99%")], [Pair(once, once)], Summary(4, "b", False, ()), []
+    )
+    assert both[0].status == CANNOT_TELL
+
+
+BURSTS = {count: {"edge_ratio": 8 / count * math.sqrt(1 / 6)} for count in (24, 16)}
+
+
+@pytest.mark.parametrize(
+    ("condition", "right"),
+    [
+        ("throughput<-10%", CANNOT_TELL),
+        ("throughput<20", CANNOT_TELL),
+        ("throughput<30", BROKEN),
+        ("throughput<9", HELD),
+    ],
+)
+def test_allows_for_the_ends_of_windows(condition: str, right: int) -> None:
+    """Eight clients that stay together got 3 responses each in every round, or 2."""
+    three, two = (
+        make_row(make_condition("a"), [float(count)] * 5, **more) for count, more in BURSTS.items()
+    )
+    pair = Pair(three, two)
+    [judged] = judge_all([parse_threshold(condition)], [pair], Summary(4, "b", False, (two,)), [])
+
+    assert judged.status == right
+    assert compare_all([pair])[0].verdict.startswith("no clear difference")
+
+
+def test_compares_with_a_round_of_no_response() -> None:
+    rates = [100.0 + place for place in range(10)]
+    some = make_row(make_condition("a"), [0.0, *(rate / 2 for rate in rates[1:])])
+    pair = Pair(make_row(make_condition("a"), rates), some)
+    judged = judge_all(
+        [parse_threshold(text) for text in ("throughput<-10%", "throughput<90")],
+        [pair],
+        Summary(4, "b", False, (some,)),
+        [],
+    )
+
+    assert compare_all([pair])[0].verdict == "worse"
+    assert [one.status for one in judged] == [BROKEN, BROKEN]
+
+
+def row_of(rates: Sequence[float], **more: Any) -> Row:
+    return make_row(make_condition("a"), rates, **more)
+
+
+FAILED = Outcomes(ok=98_996, timed_out=1_004)
+
+
+@pytest.mark.parametrize(
+    ("row", "condition", "line"),
+    [
+        (row_of([1.0] * 3, outcomes=FAILED), "errors>1%", "broken: 1.004%"),  # once 1.00%
+        (row_of([1.0] * 3, outcomes=FAILED), "errors>1003", "broken: 1,004"),  # once 1,000
+        (row_of([1.0] * 3), "errors>1%", "held: 0%"),
+        (row_of([1.0] * 3), "errors>0", "held: 0"),
+        (row_of([50_021.0] * 3), "throughput>50019", "broken: 50,021/s"),
+        (row_of([50_019.0] * 3), "throughput>50019", "held: 50,000/s"),
+        (row_of([50_020.0] * 3, edge_ratio=1e-5), "throughput<50020.9", "cannot tell: 50,020.0/s"),
+        (row_of([900.4] * 3, limited=(1, 2, 3)), "throughput<900", "held: at least 900.4/s"),
+    ],
+)
+def test_no_figure_reads_like_the_limit_unless_it_is(row: Row, condition: str, line: str) -> None:
+    [told] = judged_lines(judge_rows([parse_threshold(condition)], Summary(4, "", False, (row,))))
+    word, _, figure = line.partition(": ")
+
+    assert told.startswith(f"{word}: fail if {condition}: ")
+    assert f": {figure}" in told
+
+
+def test_no_change_reads_like_the_limit_unless_it_is() -> None:
+    threshold = parse_threshold("throughput<-10%")
+    [told] = judged_lines([threshold.judged("a", 0.88, (0.87, 0.8996))])
+
+    assert told == "broken: fail if throughput<-10%: a: −12.00%, −13.00% to −10.04%"
+
+
+def test_keeps_the_mark_where_the_driver_limited_some_rounds_only() -> None:
+    some = row_of([100.0, 80.0, 90.0], limited=(1,), judgement="contended")
+    every = row_of([100.0, 80.0, 90.0], judgement="driver-bound")
+
+    assert show_figure(some, THROUGHPUT) == "*90.0/s"
+    assert show_figure(every, THROUGHPUT) == "at least 90.0/s"
+
+
 def test_holds_nothing_beside_many_failures() -> None:
     one = make_row(make_condition("a"), [1.0], fails=True, outcomes=Outcomes(ok=2, timed_out=98))
     threshold = parse_threshold("p99>50ms")
@@ -186,6 +292,8 @@ def test_compares_results_of_one_strategy_each_whatever_its_name(
     found = json.loads(text)
 
     assert status == HELD
+    assert "A is selectors, B is fork" in compare(first, second, capsys=capsys)[1].splitlines()
+    assert "A is selectors" not in compare(first, first, capsys=capsys)[1]
     assert found["changes"][0]["strategy"] == "fork"
     assert found["changes"][0]["ratio"] == pytest.approx(2, abs=0.05)
     assert found["thresholds"][0]["status"] == "held"
@@ -350,13 +458,17 @@ def test_cannot_tell_of_what_the_second_result_lacks(
     status, text = compare(first, second, "--fail-if", "p99>50ms", capsys=capsys)
     assert status == CANNOT_TELL
     assert text.splitlines()[0] == (
-        "Not a whole comparison: A is only a part of its race; 1 of the conditions of A not in B"
+        "Not a whole comparison: A is only a part of its race; 1 of the conditions of A is not in B"
     )
     assert "Not in B: fork, add, keep-alive, 4" in text
     assert text.splitlines()[-1].endswith("fork, add, keep-alive, 4: not in B")
 
+    status, text = compare(second, first, "--fail-if", "p99>50ms", capsys=capsys)
+    assert "Not in A: fork, add, keep-alive, 4" in text
+
     found = json.loads(compare(first, second, "--json", capsys=capsys)[1])
     assert found["only_in_a"] == ["fork, add, keep-alive, 4"]
+    assert found["only_in_b"] == []
     assert found["partial"] == [True, False]
     # What only B has is judged by what is said of B alone, and has no change.
     assert compare(second, first, "--fail-if", "p99>30ms", capsys=capsys)[1].count("broken:") == 2

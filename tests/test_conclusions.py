@@ -498,6 +498,14 @@ def test_says_of_a_latency_that_the_driver_may_be_some_of_it() -> None:
     assert why_hidden(rows, P99) == "the driver was the limit, and some of that time may be its own"
 
 
+def test_asks_for_no_second_driver_where_the_first_one_waited_for_its_core() -> None:
+    waiting = row("a", 90_000, 91_000, judgement="driver-bound", driver_share=0.3)
+    found = judge(waiting, row("b", 40_000, 42_000))
+
+    assert "a core for the driver that no other program uses would tell" in found
+    assert "--drivers" not in found
+
+
 @pytest.mark.parametrize(
     "rows",
     [

@@ -21,6 +21,7 @@ from calcbench.bench.analysis.ranking import compare, tiers
 from calcbench.bench.analysis.spread import spread
 from calcbench.bench.analysis.summary import Row, Summary, summarise
 from calcbench.bench.analysis.thresholds import BROKEN, CANNOT_TELL, parse_threshold
+from calcbench.bench.diagnosis.classify import classify
 from calcbench.bench.diagnosis.evidence import Assessment, ServerWatch, assess
 from calcbench.bench.diagnosis.lateness import lateness_error, whose_lateness
 from calcbench.bench.loadgen.observation import Observation
@@ -28,18 +29,31 @@ from calcbench.bench.loadgen.pool import Drivers
 from calcbench.bench.loadgen.spec import LoadSpec
 from calcbench.bench.schema.evidence import Evidence
 from calcbench.bench.schema.histogram import Histograms, counted_times
-from calcbench.bench.schema.judgements import DRIVER_BOUND, SERVER_BOUND
-from calcbench.bench.schema.lateness import lateness, overdue_ns, prompt_times
-from calcbench.bench.schema.outcomes import Outcomes
+from calcbench.bench.schema.judgements import (
+    DRIVER_BOUND,
+    NO_RESPONSES,
+    SERVER_BOUND,
+    SILENT,
+    UNSTEADY,
+)
+from calcbench.bench.schema.lateness import (
+    lateness,
+    overdue_ns,
+    prompt_times,
+    timed_out_unsent,
+)
+from calcbench.bench.schema.outcomes import OK, TIMED_OUT, Outcomes
 from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.samples import compact, expand, write_samples
 from calcbench.bench.schema.store import prepare_folder
 from calcbench.bench.system.cpus import Pinning
 from calcbench.bench.system.usage import Life
-from calcbench.bench.views.captions import notes
+from calcbench.bench.views.captions import headline, notes
 from calcbench.bench.views.charts import draw
+from calcbench.bench.views.conclusions import verdict
 from calcbench.bench.views.lateness import TAIL
 from calcbench.bench.views.table import plain_lines
+from calcbench.bench.views.wording import mark
 
 MS = 1_000_000
 S = 1000 * MS
@@ -75,7 +89,7 @@ def one_at_a_time(sent: Column, took_ns: int) -> Column:
     return np.array(done)
 
 
-def judged(samples: Samples, rate: float) -> Assessment:
+def judged(samples: Samples, rate: float, *, thinks: bool = False) -> Assessment:
     count = len(samples["intended_ns"])
     elapsed_ns = round(count / rate * 1e9)
     seen = make_observation(
@@ -83,7 +97,8 @@ def judged(samples: Samples, rate: float) -> Assessment:
         outcomes=Outcomes(ok=count),
         responses=int((samples["done_ns"] <= elapsed_ns).sum()),
         carried_ns=tuple(range(0, int(samples["latency_ns"].min()), round(1e9 / rate))),
-        offered_per_s=rate,
+        offered_per_s=0.0 if thinks else rate,
+        think_s=8 / rate if thinks else 0.0,
         samples=samples,
         driver_cpu_ns=elapsed_ns // 100,
     )
@@ -91,28 +106,31 @@ def judged(samples: Samples, rate: float) -> Assessment:
 
 
 @pytest.mark.parametrize(
-    ("rate", "late_ms", "each", "took_ms", "counts"),
+    ("rate", "late_ms", "each", "took_ms", "matters"),
     [
-        (42, 3, 20, 900, True),  # one in 20 is 3 ms late, and all take 900 ms
-        (42, 30, 4, 900, True),  # even 30 ms are little of it
-        (42, 300, 20, 900, False),
-        (1_000, 0.9, 2, 0.1, True),  # as long as a machine takes to wake a process
-        (1_000, 5, 20, 1, False),
-        (42, 30, 100, 900, True),  # the last of few leaves behind the window
-        (1_000, 5, 1_000, 1, True),  # too few to be in any quantile that is reported
+        (42, 3, 20, 900, False),  # one in 20 is 3 ms late, and all take 900 ms
+        (42, 30, 4, 900, False),  # even 30 ms are little of it
+        (42, 300, 20, 900, True),
+        (1_000, 0.9, 2, 0.1, False),  # as long as a machine takes to wake a process
+        (1_000, 5, 20, 1, True),
+        (42, 30, 100, 900, False),  # the last of few leaves behind the window
+        (1_000, 5, 1_000, 1, False),  # too few to be in any quantile that is reported
     ],
 )
-def test_refuses_a_round_only_where_lateness_changes_a_figure(
-    rate: int, late_ms: float, each: int, took_ms: float, counts: bool
+@pytest.mark.parametrize("load", ["rate", "think_s"])
+def test_takes_lateness_for_an_error_bar_and_refuses_no_round(
+    load: str, rate: int, late_ms: float, each: int, took_ms: float, matters: bool
 ) -> None:
     due = every(4_200, S // rate)
     late = np.where(np.arange(4_200) % each == 0, round(late_ms * MS), 0)
-    result = judged(open_loop(due, late, np.full(4_200, round(took_ms * MS))), rate)
+    samples = open_loop(due, late, np.full(4_200, round(took_ms * MS)))
+    result = judged(samples, rate, thinks=load == "think_s")
 
-    assert result.judgement.name == (SERVER_BOUND if counts else DRIVER_BOUND)
-    assert bool(result.evidence.driver_fault) == (not counts)
-    if not counts:
-        assert "the driver was late" in result.judgement.why[0]
+    assert result.judgement.name == SERVER_BOUND
+    assert result.evidence.driver_fault == ""
+    assert lateness_error(samples).matters == matters
+    assert result.evidence.lateness_error_ratio == round(lateness_error(samples).ratio, 4)
+    assert result.evidence.lateness_p99_ns == quantile(np.sort(lateness(samples)), 0.99)
 
 
 def test_blames_nobody_but_the_server_for_a_wait_for_a_connection() -> None:
@@ -182,6 +200,66 @@ def test_adds_up_for_how_long_the_driver_was_missed() -> None:
 
     assert overdue_ns(samples, S) == (30 + 100) * MS
     assert overdue_ns(samples, 550 * MS) == (30 + 50) * MS
+    samples["intended_ns"][:2], samples["sent_ns"][:2] = (-50 * MS, -20 * MS), (-45 * MS, 5 * MS)
+    assert overdue_ns(samples, S) == (5 + 10 + 100) * MS  # users may have asked before the window
+
+
+@pytest.mark.parametrize("away_ms", [(0, 100), (450, 550), (900, 1_000), (400, 950)])
+@pytest.mark.parametrize("driver_bound", [True, False])
+def test_takes_the_rate_of_an_open_loop_for_a_bound_only_where_some_is_missing(
+    tmp_path: Path, away_ms: tuple[int, int], driver_bound: bool
+) -> None:
+    """The last that the driver sends too late are answered behind the window."""
+    prepare_folder(tmp_path)
+    due = every(1_000, MS)
+    away, back = (moment * MS for moment in away_ms)
+    late = np.where((due >= away) & (due < back), back + 60 * MS - due, 0)
+    samples = open_loop(due, late, np.full(1_000, MS))
+    write_samples(tmp_path, "samples/1.npz", compact(samples))
+    inside = int((samples["done_ns"] <= S).sum())
+    one = make_measurement(
+        make_condition("fork"),
+        samples="samples/1.npz",
+        offered_per_s=1_000.0,
+        elapsed_ns=S,
+        outcomes=Outcomes(ok=1_000),
+        responses_in_window=inside,
+        judgement=DRIVER_BOUND if driver_bound else SERVER_BOUND,
+    )
+    plan = Plan(("fork",), connections=(8,), rate=1_000.0)
+    [row] = summarise(make_run(plan, one), tmp_path).rows
+    ends_late = away_ms[1] > 900
+
+    assert row.throughput.median == inside
+    assert row.throughput.at_least == (inside < 980) == ends_late
+    assert mark(row) == ("≥" if ends_late else "")
+
+
+@pytest.mark.parametrize("hangs", ["driver", "server"])
+@pytest.mark.parametrize("thinks", [False, True])
+def test_blames_the_driver_for_what_timed_out_before_it_was_sent(hangs: str, thinks: bool) -> None:
+    """It stops for the last half, longer than the timeout of 400 ms; or the server does."""
+    due = every(1_000, MS)
+    away = due >= 500 * MS
+    late = np.where(away & (hangs == "driver"), 1_000 * MS - due, 0)
+    took = np.where(away & (hangs == "server"), 400 * MS, MS)
+    samples = open_loop(due, late, took)
+    lost = samples["latency_ns"] >= 400 * MS
+    samples["outcome"] = np.where(lost, TIMED_OUT, OK)
+    result = judged(samples, 1_000, thinks=thinks)
+
+    assert timed_out_unsent(samples) == (lost.sum() if hangs == "driver" else 0)
+    assert (DRIVER_BOUND in result.evidence.judgements) == (hangs == "driver")
+    assert ("timed out before it sent them" in result.evidence.driver_fault) == (hangs == "driver")
+
+
+@pytest.mark.parametrize(("owed", "name"), [(0.1, SILENT), (0.7, UNSTEADY)])
+def test_calls_no_server_silent_that_nobody_asked(owed: float, name: str) -> None:
+    seen = Evidence(settled=False, settled_why=NO_RESPONSES, overdue_ratio=owed)
+    judgement = classify(seen)
+
+    assert judgement.name == name
+    assert ("for 70% of it the driver was late" in judgement.why[0]) == (name == UNSTEADY)
 
 
 def test_knows_no_lateness_of_older_files() -> None:
@@ -195,7 +273,7 @@ def test_knows_no_lateness_of_older_files() -> None:
 def test_keeps_the_lower_ends_of_what_it_folds_and_writes() -> None:
     late = np.where(np.arange(3_000) % 10 == 0, 8 * MS, 0)
     samples = open_loop(every(3_000, MS), late, np.full(3_000, 5 * MS))
-    folded = Histograms(open_loop=True)
+    folded = Histograms(keeps_schedule=True)
     for start in (0, 1_000, 2_000):
         folded.add({name: column[start : start + 1_000] for name, column in samples.items()})
     for kept in (folded.columns(), expand(compact(samples))):
@@ -291,13 +369,43 @@ def test_shows_how_much_of_a_latency_may_be_lateness() -> None:
     assert tail.get_xdata() == pytest.approx([9.1, 12.4])
 
 
-def test_summarises_both_ends(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("least_ms", "words"),
+    [
+        (4.0, "the driver was late for some requests, and that may be all the difference"),
+        (5.5, "came first in the only round"),
+    ],
+)
+def test_names_no_first_of_one_round_that_lateness_may_have_made(
+    least_ms: float, words: str
+) -> None:
+    """The fast one took 1 to 5 ms, and the slow one *least_ms* to 6."""
+    rows = tuple(
+        make_row(
+            make_condition(strategy),
+            [100.0],
+            offered_per_s=100.0,
+            p50_ns=spread([MS]),
+            p99_ns=spread([most * MS]),
+            prompt_p99_ns=spread([least * MS]),
+        )
+        for strategy, least, most in (("fork", 1, 5), ("selectors", least_ms, 6))
+    )
+    found = verdict(Summary(4, "run", partial=False, rows=rows))[0]
+
+    assert words in found
+    assert ("0.83x" in found) == (least_ms > 5)
+    assert ("first" in headline(P99, rows)) == (least_ms > 5)
+
+
+@pytest.mark.parametrize("load", [{"offered_per_s": 1_000.0}, {"think_s": 0.01}])
+def test_summarises_both_ends(tmp_path: Path, load: dict[str, Any]) -> None:
     prepare_folder(tmp_path)
     late = np.where(np.arange(1_000) % 20 == 0, 8 * MS, 0)
     samples = open_loop(every(1_000, MS), late, np.full(1_000, 5 * MS))
     write_samples(tmp_path, "samples/1.npz", compact(samples))
     condition = make_condition("fork")
-    one = make_measurement(condition, samples="samples/1.npz", offered_per_s=1_000.0)
+    one = make_measurement(condition, samples="samples/1.npz", **load)
     plan = Plan(("fork",), connections=(8,), rate=1_000.0)
     [row] = summarise(make_run(plan, one), tmp_path).rows
 

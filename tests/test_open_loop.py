@@ -31,7 +31,9 @@ from truth import (
 )
 
 from calcbench.bench.analysis.quantiles import quantile
+from calcbench.bench.analysis.response_time import waits_of
 from calcbench.bench.diagnosis.littles_law import users_ratio
+from calcbench.bench.diagnosis.warmup import without_warmup
 from calcbench.bench.loadgen.collector import Collector
 from calcbench.bench.loadgen.observation import LATE_NS, Observation
 from calcbench.bench.loadgen.protocol import TAG_BITS, WAITED, DriverReport
@@ -265,6 +267,38 @@ def test_shows_that_most_connections_are_never_served() -> None:
     assert observation.connections_used == 10
     assert observation.clients_served <= 2
     assert observation.outcomes.timed_out > 0
+
+
+def test_counts_who_has_waited_since_before_the_window() -> None:
+    def enough(seen: Observation) -> bool:  # all but two hang when the window opens
+        return seen.outcomes.timed_out == 0 and seen.in_flight == 8
+
+    with truth(serves_only(2)) as port:
+        observation = drive(
+            port, 1, enough, 0.2, rate=100, connections=10, warmup_s=0.5, timeout_s=1.5
+        )
+    waits = waits_of(observation.columns)
+
+    assert (observation.clients_served, observation.in_flight) == (2, 8)
+    assert waits.total == observation.outcomes.ok + 8
+    assert waits.quantile(0.99).at_least
+    assert min(observation.in_flight_ns) >= observation.elapsed_ns
+
+
+def test_cuts_a_warm_up_and_keeps_who_waits() -> None:
+    def enough(seen: Observation) -> bool:
+        return seen.in_flight + seen.outcomes.timed_out == 8
+
+    with truth(serves_only(2)) as port:
+        observation = drive(
+            port, 1, enough, 0.6, rate=100, connections=10, warmup_s=0.05, timeout_s=1.0
+        )
+    cut_ns = observation.elapsed_ns // 2
+    later = without_warmup(observation, cut_ns, ())
+
+    assert later.clients_served == observation.clients_served == 2
+    assert later.in_flight + later.outcomes.timed_out == 8
+    assert min(later.in_flight_ns) >= later.elapsed_ns
 
 
 def test_uses_as_few_connections_as_possible_where_asked_to() -> None:

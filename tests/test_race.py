@@ -27,7 +27,7 @@ from calcbench.bench.runner.subject import Setup, Subject
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.judgements import JUDGEMENTS
 from calcbench.bench.schema.outcomes import Outcomes
-from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, Plan
+from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, SLICES, Plan
 from calcbench.bench.schema.reader import read_run
 from calcbench.bench.schema.result import Measurement, Run
 from calcbench.bench.schema.samples import read_samples
@@ -473,3 +473,17 @@ def test_replays_its_order_from_the_recorded_plan(tmp_path: Path) -> None:
     plan = read_run(tmp_path).plan
 
     assert [Condition(**m["condition"]) for m in recorded["measurements"]] == plan.order(1)
+
+
+def test_keeps_beside_each_what_the_others_did_in_their_slices(tmp_path: Path) -> None:
+    plan = dataclasses.replace(
+        SHORT, strategies=("selectors", "fork"), duration_s=0.4, interleave=SLICES
+    )
+    seen = [measurement.evidence for measurement in races(plan, tmp_path / "run").measurements]
+    kept = [measurement.evidence for measurement in read_run(tmp_path / "run").measurements]
+
+    assert kept == seen
+    for one, other in (seen, seen[::-1]):
+        in_slices = (one.slices or 0) > 1 and (other.slices or 0) > 1
+        known = bool(one.series and other.series and in_slices)
+        assert len(one.common_movement) == len(one.series) * known

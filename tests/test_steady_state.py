@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from calcbench.bench.diagnosis.common_movement import common_movement
 from calcbench.bench.diagnosis.steady_state import (
     MATTERS,
     SURE,
@@ -157,3 +158,108 @@ def test_makes_bins_that_hold_several_latencies() -> None:
 
     assert result.bin_ns >= 200_000_000
     assert result.settled
+
+
+RISING, STEP = np.linspace(0.85, 1.15, 60), np.where(np.arange(60) < 36, 1, 1.3)
+COMES_LATE, DECAYS = np.where(np.arange(60) < 33, 0.7, 1), np.linspace(1, 0.7, 60)
+
+
+def together_of(others: list[Series]) -> Series:
+    return np.array(common_movement([series.tolist() for series in others]), np.float64)
+
+
+def unsteady(
+    members: int, machine: Series, own: Series | float = 1, level: float = 500
+) -> tuple[int, int]:
+    """Return how often of twenty the first of *members* is unsteady, alone and beside them.
+
+    All move as the *machine* does, and the first has a movement of its *own* too.
+    """
+    alone = together = 0
+    for seed in range(20):
+        group = [noise(seed * members + place, level=level) * machine for place in range(members)]
+        first = group[0] * own
+        alone += not assess_series(first)[0]
+        together += not assess_series(first, together_of(group[1:]))[0]
+    return alone, together
+
+
+@pytest.mark.parametrize("members", [2, 3, 4])
+@pytest.mark.parametrize("machine", [RISING, RISING[::-1], STEP])
+def test_takes_no_drift_of_the_machine_for_a_server_s(members: int, machine: Series) -> None:
+    alone, together = unsteady(members, machine)
+
+    assert alone >= 15
+    assert together <= 1  # of one, chance makes as much
+
+
+@pytest.mark.parametrize("members", [2, 3, 4])
+@pytest.mark.parametrize("own", [COMES_LATE, DECAYS])
+def test_finds_a_server_s_own_ramp_as_often_as_alone(members: int, own: Series) -> None:
+    alone, together = unsteady(members, np.ones(60), own)
+
+    assert alone >= 15
+    assert alone - 1 <= together <= alone
+
+
+def test_finds_who_warms_up_while_the_machine_drifts_too() -> None:
+    assert unsteady(4, RISING, COMES_LATE)[1] == 20
+    assert unsteady(2, RISING, COMES_LATE)[1] == 20
+
+
+@pytest.mark.parametrize("members", [2, 4])
+def test_blames_nobody_for_what_another_does(members: int) -> None:
+    """Beside one that warms up, each that is steady seems to fade."""
+    group = [noise(seed) for seed in range(members)]
+    group[-1] *= COMES_LATE
+
+    for place in range(members - 1):
+        others = group[:place] + group[place + 1 :]
+        assert assess_series(group[place], together_of(others))[0]
+
+
+def test_says_that_the_others_changed_alike_and_keeps_what_they_did() -> None:
+    """From what is kept, the same comes out again."""
+    rate = np.interp(np.linspace(0, 1, 60), [0, 1], [200, 400])
+    done = np.concatenate(
+        [np.linspace(b * S // 60, (b + 1) * S // 60 - 1, round(n)) for b, n in enumerate(rate)]
+    ).astype(np.int64)
+    latency = np.full(len(done), 100_000)
+    others = common_movement([tuple(rate), tuple(rate[::2]), ()])
+    told = assess_steadiness(done, latency, S, common=others)
+
+    assert assess_steadiness(done, latency, S).settled is False
+    assert (told.settled, told.why) == (
+        True,
+        "it was settled beside the others, which changed alike",
+    )
+    assert len(told.common) == len(told.series)
+    again = assess_series(np.array(list(told.series)), np.array(list(told.common)))
+    assert again == (told.settled, told.why, told.warmup_ns)
+
+
+def test_leaves_out_of_what_is_common_whoever_did_nothing() -> None:
+    assert common_movement([]) == common_movement([(), (0.0,) * 12]) == ()
+    assert common_movement([(1.0, 2.0, 3.0), (0.0,) * 12]) == (0.5, 1.0, 1.5)
+    assert common_movement([(2.0, 4.0), (3.0, 3.0, 5.0, 5.0)]) == pytest.approx(
+        (0.7083, 0.7083, 1.2917, 1.2917), abs=1e-4
+    )
+
+
+def test_goes_on_where_the_whole_machine_stood_still_for_a_moment() -> None:
+    machine = RISING.copy()
+    machine[30] = 0
+    group = [noise(seed) * machine for seed in range(4)]
+
+    assert not assess_series(group[0])[0]
+    assert assess_series(group[0], together_of(group[1:]))[0]
+
+
+def test_goes_by_what_most_of_the_others_did() -> None:
+    settled = 0
+    for seed in range(20):
+        first, *others = (noise(4 * seed + place) * RISING for place in range(4))
+        others[-1] = others[-1] * COMES_LATE
+        settled += assess_series(first, together_of(others))[0]
+
+    assert settled >= 18

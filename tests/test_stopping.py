@@ -62,6 +62,23 @@ def test_wants_the_rate_of_a_strategy_alone() -> None:
     assert not settled(PLAN, list(rounds("a", 10_000, LOUD, 8)))
 
 
+def test_does_not_know_a_rate_whose_upper_end_is_hidden() -> None:
+    """A driver that cut the four fastest of nine rounds off makes them look alike."""
+    noise = (0.6, 0.99, 0.995, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
+    good = [
+        make_measurement(
+            make_condition("a"),
+            number,
+            outcomes=Outcomes(ok=round(10_000 * share)),
+            judgement="driver-bound" if number > 5 else "",
+        )
+        for number, share in enumerate(noise, 1)
+    ]
+
+    assert not settled(PLAN, good)
+    assert settled(PLAN, [dataclasses.replace(one, judgement="") for one in good])
+
+
 def test_waits_for_nobody_who_failed() -> None:
     failed = Measurement(make_condition("b"), 1, "failed", "it died")
 

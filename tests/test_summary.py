@@ -15,10 +15,19 @@ from hypothesis import strategies as st
 from calcbench.bench.analysis.inference import median_interval
 from calcbench.bench.analysis.metrics import P50, P90, P99
 from calcbench.bench.analysis.quantiles import Reading, are_enough, least_count, quantile
+from calcbench.bench.analysis.ranking import tier_numbers
 from calcbench.bench.analysis.spread import NOTHING, Spread, spread
 from calcbench.bench.analysis.summary import Row, Summary, summarise, summarise_condition
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.evidence import Evidence
+from calcbench.bench.schema.judgements import (
+    CONTENDED,
+    DRIVER_BOUND,
+    INVALID,
+    SERVER_BOUND,
+    SILENT,
+    UNSERVED,
+)
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, Plan
 from calcbench.bench.schema.reader import read_run
@@ -28,6 +37,7 @@ from calcbench.bench.schema.store import prepare_folder
 from calcbench.bench.views.conclusions import verdict
 from calcbench.bench.views.export import ranking_as_json, to_csv, to_json
 from calcbench.bench.views.table import plain_lines
+from calcbench.bench.views.wording import mark
 from calcbench.core.errors import CalcbenchError
 
 RECORDED = Path(__file__).with_name("recorded") / "schema-1"
@@ -191,6 +201,69 @@ def test_knows_how_far_off_a_rate_of_bursts_may_be(
     row = summarise_condition(POINT, [measured(tmp_path, 1, latencies)], tmp_path)
 
     assert row.edge_ratio == pytest.approx(burst / 6**0.5, abs=1e-6)
+
+
+def test_fails_who_served_nobody_in_some_round(tmp_path: Path) -> None:
+    works = measured(tmp_path, 1, [40, 10, 30, 20])
+    silence = dataclasses.replace(
+        measured(tmp_path, 2, []),
+        judgement=UNSERVED,
+        evidence=Evidence(reasons=("no response came",)),
+    )
+    row = summarise_condition(POINT, [works, silence], tmp_path)
+    summary = Summary(1, "", False, (row,))
+    lines = list(plain_lines(summary, make_run(Plan(("selectors",)), works, silence)))
+
+    assert row.unserved == (2,)
+    assert row.fails
+    assert not row.serves_nobody
+    assert not summarise_condition(POINT, [works, silence], tmp_path, most_failures=1).fails
+    assert tier_numbers([row]) == {}
+    assert "selectors at 2 served nobody in round 2: no response came" in lines
+    assert any("selectors served nobody in round 2" in sentence for sentence in verdict(summary))
+
+
+def test_says_that_the_driver_was_the_limit_only_where_the_median_is_a_bound(
+    tmp_path: Path,
+) -> None:
+    """The two fastest of four rounds do not touch it, though no judgement is more frequent."""
+    judgements = (DRIVER_BOUND, DRIVER_BOUND, SERVER_BOUND, CONTENDED, CONTENDED)
+
+    def judged(*chosen: int) -> Row:
+        rounds = [
+            dataclasses.replace(
+                measured(tmp_path, number, [40] * (90 - 10 * number)), judgement=judgements[place]
+            )
+            for number, place in enumerate(chosen, 1)
+        ]
+        return summarise_condition(POINT, rounds, tmp_path)
+
+    for chosen, judgement, sign in (
+        ((0, 1, 2, 2), SERVER_BOUND, ""),
+        ((0, 1, 3, 3), CONTENDED, "*"),
+        ((0, 0, 0, 2), DRIVER_BOUND, "≥"),
+    ):
+        row = judged(*chosen)
+        assert (row.judgement, mark(row)) == (judgement, sign)
+        assert bool(row.throughput.at_least) == (judgement == DRIVER_BOUND)
+
+
+def test_shows_of_what_is_not_ranked_that_which_adds_up(tmp_path: Path) -> None:
+    rounds = [
+        dataclasses.replace(measured(tmp_path, number, [40] * 10), judgement=judgement)
+        for number, judgement in enumerate((SILENT, INVALID), 1)
+    ]
+
+    assert summarise_condition(POINT, rounds, tmp_path).counted == (1,)
+    assert summarise_condition(POINT, rounds[1:], tmp_path).counted == (2,)
+
+
+def test_counts_one_response_at_the_ends_where_each_request_has_its_time(tmp_path: Path) -> None:
+    """At a constant pace every round has as many responses, and another one may have one more."""
+    one = dataclasses.replace(measured(tmp_path, 1, [40] * 300), think_s=1.0)
+    row = summarise_condition(POINT, [one], tmp_path)
+
+    assert row.edge_ratio == pytest.approx(1 / 300 / 6**0.5, abs=1e-6)
 
 
 def test_never_averages_a_failed_round_in(tmp_path: Path) -> None:

@@ -217,6 +217,26 @@ def test_says_who_was_never_served() -> None:
     assert all(map(is_conserved, seen))
 
 
+@pytest.mark.parametrize("timeout_s", [0.2, 2.0])
+def test_says_who_waits_in_vain_in_an_open_loop(timeout_s: float) -> None:
+    """Who began to wait in the warm-up waits in no slice, and yet all the time."""
+
+    def enough(seen: list[Observation]) -> bool:
+        known = seen[0].in_flight == 3 or timeout_s < 1
+        return all_ended(seen) and seen[0].clients_served == 1 and known
+
+    with truth(only_the_first()) as one, truth(right) as other:
+        seen = by_turns(
+            [one, other], enough, rate=200.0, connections=4, warmup_s=0.3, timeout_s=timeout_s
+        )
+
+    assert all(observation.slices for observation in seen)
+    assert [observation.clients_served for observation in seen] == [1, 4]
+    assert seen[0].in_flight == 3 or timeout_s < 1
+    assert seen[1].in_flight == 0
+    assert all(map(is_conserved, seen))
+
+
 def test_adds_up_where_some_clients_are_served_no_more() -> None:
     def enough(seen: list[Observation]) -> bool:  # they were served in the slices, and hang
         return all_ended(seen) and seen[0].clients_served == 8 and seen[0].in_flight == 2

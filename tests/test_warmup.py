@@ -1,5 +1,6 @@
 """An open loop whose responses take longer than its warm-up shows the right rate all the same."""
 
+import dataclasses
 import socket
 import time
 
@@ -9,10 +10,12 @@ from builders import make_condition, make_measurement, make_observation
 from numpy.typing import NDArray
 from truth import always, drive, requests, response_to, truth
 
+from calcbench.bench.diagnosis.common_movement import common_movement
 from calcbench.bench.diagnosis.evidence import Assessment, ServerWatch, assess
 from calcbench.bench.diagnosis.steady_state import TOO_SHORT
-from calcbench.bench.diagnosis.warmup import without_warmup
+from calcbench.bench.diagnosis.warmup import series_of, steadiness_of, without_warmup
 from calcbench.bench.loadgen.observation import Observation
+from calcbench.bench.loadgen.slices import Slices
 from calcbench.bench.schema.judgements import UNSTEADY
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.plan import Plan
@@ -177,3 +180,29 @@ def test_opens_its_window_though_nothing_is_answered() -> None:
 
     assert silent.outcomes.timed_out == silent.outcomes.total
     assert rare.warmup_ns >= 100 * MS
+
+
+@pytest.mark.parametrize("in_slices", [True, False])
+def test_asks_the_others_about_a_drift_of_one_in_slices_only(in_slices: bool) -> None:
+    """A window lies behind the slices of the others, in another time."""
+    due = (np.sqrt(np.linspace(0.05, 1, 4_000)) * S).astype(np.int64)  # more and more of them
+    turns = tuple((n * S, n * S, n * S + 100 * MS, n * S + 100 * MS) for n in range(10))
+    seen = dataclasses.replace(
+        seen_of(due, due + MS, warmup_ns=0, elapsed_ns=S),
+        offered_per_s=0.0,  # a closed loop
+        slices=Slices(turns, 10 * S) if in_slices else None,
+    )
+    like_it = common_movement([steadiness_of(seen).series])
+    alone, beside = (
+        assess(seen, watch, make_condition(), Pinning(), None).evidence
+        for watch in (
+            ServerWatch([], (), Life(0, 0, 0)),
+            ServerWatch([], (), Life(0, 0, 0), common=like_it),
+        )
+    )
+
+    assert alone.settled is False
+    assert beside.settled is in_slices
+    assert alone.series == beside.series
+    assert len(beside.common_movement) == len(beside.series) * in_slices
+    assert series_of(seen) == beside.series * in_slices

@@ -78,19 +78,9 @@ def within(slack: float, compare: Callable[[float], Comparison]) -> Comparison:
     *compare* compares with ours multiplied by a number.
     """
     middle = compare(1.0)
-    if not slack or not middle.known:
+    if not slack:
         return middle
-    least, most = compare(math.exp(-slack)), compare(math.exp(slack))
-    p = least.p if least.ratio > 1 else most.p if most.ratio < 1 else 1.0
-    adjusted = least.adjusted if least.ratio > 1 else most.adjusted if most.ratio < 1 else 1.0
-    return dataclasses.replace(
-        middle,
-        low=least.low,
-        high=most.high,
-        p=p,
-        adjusted=adjusted,
-        detectable=middle.detectable * math.exp(slack),
-    )
+    return held(middle, compare(math.exp(-slack)), compare(math.exp(slack)))
 
 
 def compare_bounded(
@@ -99,8 +89,8 @@ def compare_bounded(
     """Compare *ours* with *others* in the rounds *both*, in some of which they have bounds.
 
     Without enough rounds for the rank test Student's stands in. A driver at its limit cuts the
-    noise of the server off; so the rounds are taken to be at least as noisy as those of the one
-    whose rate was seen would be on both sides.
+    noise of the server off; so the rounds are taken to be at least as noisy as those are in which
+    both figures are known.
     """
     import numpy as np
 
@@ -115,7 +105,7 @@ def compare_bounded(
     lowest = np.array([one[0] - other[1] for one, other in pairs]) - slack
     highest = np.array([one[1] - other[0] for one, other in pairs]) + slack
     exact = 2 / 2**rounds * family <= ALPHA
-    noise = max(noise_of(figures, both) for figures in (ours, others))
+    noise = noise_of(ours, others, both)
     middle_low, low, p_ahead = lower_end(lowest, noise, exact=exact)
     middle_high, high, p_behind = (-end for end in lower_end(-highest, noise, exact=exact))
     ratio, p = 1.0, 1.0
@@ -137,14 +127,26 @@ def compare_bounded(
     )
 
 
-def noise_of(figures: Figures, both: Sequence[int]) -> float:
-    """Return the deviation that the ratio of two as noisy as *figures* would have; 0 if unknown."""
+def noise_of(ours: Figures, others: Figures, both: Sequence[int]) -> float:
+    """Return the deviation of the log-ratio in the rounds in which both are known; 0 if unknown.
+
+    Without two of those it is what two would have that are as noisy as the noisier one, and that
+    nothing disturbs alike.
+    """
     import numpy as np
 
-    exact = [figures.seen[number] for number in both if number not in figures.bounds]
-    if len(exact) < LEAST_ROUNDS or min(exact) <= 0:
-        return 0.0
-    return math.sqrt(2) * float(np.log(exact).std(ddof=1))
+    known = [
+        {number for number in both if number not in figures.bounds} for figures in (ours, others)
+    ]
+    if len(pairs := sorted(known[0] & known[1])) >= 2:
+        logs = np.log(ours.in_rounds(pairs)) - np.log(others.in_rounds(pairs))
+        return float(logs.std(ddof=1))
+    alone = [
+        float(np.log(figures.in_rounds(sorted(numbers))).std(ddof=1))
+        for figures, numbers in zip((ours, others), known, strict=True)
+        if len(numbers) >= LEAST_ROUNDS
+    ]
+    return math.sqrt(2) * max(alone, default=0.0)
 
 
 def lower_end(
@@ -191,14 +193,13 @@ def held(seen: Comparison, least: Comparison, most: Comparison) -> Comparison:
     """Return *seen* as it can be held when the truth lies anywhere between *least* and *most*."""
     if not seen.known:
         return seen
-    certain = (least.ratio > 1) == (most.ratio > 1)
-    gravest = max(seen.p, least.p, most.p) if certain else 1.0
-    family = seen.adjusted / seen.p if seen.p else 1.0
+    certain = least.ratio > 1 or most.ratio < 1
+    ends = seen, least, most
     return dataclasses.replace(
         seen,
         low=min(seen.low, least.low),
         high=max(seen.high, most.high),
-        p=gravest,
-        adjusted=min(gravest * family, 1.0),
+        p=max(one.p for one in ends) if certain else 1.0,
+        adjusted=max(one.adjusted for one in ends) if certain else 1.0,
         detectable=seen.detectable * max(seen.ratio / least.ratio, most.ratio / seen.ratio),
     )

@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from calcbench.bench.analysis.bounded import held, one_sided
+from calcbench.bench.analysis.bounded import REACH, held, one_sided
 from calcbench.bench.analysis.inference import Comparison, adjust, compare_apart
 from calcbench.bench.analysis.metrics import FIGURES, Metric
 from calcbench.bench.analysis.summary import Row, Summary
@@ -44,10 +44,18 @@ def doubt_of(row: Row, metric: Metric, label: str) -> str:
     if row.status != "ok":
         return row.status + where
     if row.serves_nobody:
-        return "serves nobody" + where
+        return unserved(row, label)
     if metric.hidden and row.limited:  # left of it are the rounds in which it was slow
         return "driver-bound" + (" in some rounds" * (len(row.limited) < row.rounds)) + where
     return row.judgement + where if row.judgement in UNRANKED else ""
+
+
+def unserved(row: Row, label: str) -> str:
+    """Say in how many rounds *row*, of the result *label*, served nobody; nothing where in none."""
+    if not row.unserved and not row.serves_nobody:
+        return ""
+    some = "" if row.serves_nobody else f" in {len(row.unserved):,} of {row.rounds:,} rounds"
+    return f"serves nobody{some}{in_result(label)}"
 
 
 def too_many_failed(row: Row, judged: Judged, label: str) -> Judged:
@@ -59,6 +67,7 @@ def too_many_failed(row: Row, judged: Judged, label: str) -> Judged:
         return judged
     failed, total = row.all_outcomes.failed, row.all_outcomes.total
     reason = f"{failed:,} of {total:,} requests failed{in_result(label)}"
+    reason = unserved(row, label) or reason
     return Judged(judged.threshold, judged.where, CANNOT_TELL, reason)
 
 
@@ -140,12 +149,12 @@ def matched(first: Summary, second: Summary) -> list[Pair]:
     return pairs
 
 
-def lacking(first: Summary, pairs: Sequence[Pair]) -> list[str]:
-    """Return the conditions of the *first* result that none of *pairs* has, in words."""
-    found = {pair.first.condition for pair in pairs}
+def unpaired(summary: Summary, pairs: Sequence[Pair]) -> list[str]:
+    """Return the conditions of one of two results that none of their *pairs* has, in words."""
+    found = {row.condition for pair in pairs for row in (pair.first, pair.second)}
     return [
         where_of(row.condition)
-        for row in first.rows
+        for row in summary.rows
         if not row.condition.is_control and row.condition not in found
     ]
 
@@ -172,15 +181,30 @@ def compare_all(pairs: Sequence[Pair]) -> list[Change]:
 
 def compare_pair(pair: Pair, metric: Metric, family: int) -> Comparison:
     """Compare the two of *pair* by *metric*; nothing is told where they say nothing."""
-    if pair.doubt(metric):
-        return Comparison()
-    first, second = metric.spread(pair.first), metric.spread(pair.second)
-    least_first, least_second = metric.prompt(pair.first).values, metric.prompt(pair.second).values
-    found = compare_apart(second.values, first.values, family)
-    if least_first and least_second:
-        least = compare_apart(least_second, first.values, family)
-        found = held(found, least, compare_apart(second.values, least_first, family))
-    return one_sided(found, ours=any(second.censored), others=any(first.censored))
+    return Comparison() if pair.doubt(metric) else compare_rows(pair, metric, family)
+
+
+def compare_rows(pair: Pair, metric: Metric, family: int) -> Comparison:
+    """Compare the two of *pair* by *metric*, whatever is thought of them.
+
+    A difference is clear only where it is for the least and for the most that either may be.
+    """
+    (least_first, first), (least_second, second) = (
+        metric.ends(row) for row in (pair.first, pair.second)
+    )
+    slack = REACH * math.hypot(*map(metric.edge_ratio, (pair.first, pair.second)))
+    found = compare_apart(second, first, family)
+    if found.known:
+        least = [value * math.exp(-slack) for value in least_second]
+        most = [value * math.exp(slack) for value in second]
+        found = held(
+            found, compare_apart(least, first, family), compare_apart(most, least_first, family)
+        )
+    return one_sided(
+        found,
+        ours=any(metric.spread(pair.second).censored),
+        others=any(metric.spread(pair.first).censored),
+    )
 
 
 def judge_all(
@@ -221,11 +245,16 @@ def judge_rows(thresholds: Sequence[Threshold], summary: Summary, label: str = "
 def judge_change(threshold: Threshold, pair: Pair) -> Judged:
     """Return what comes of *threshold* for the change from one of *pair* to the other."""
     metric, where = threshold.metric, pair.where
-    if pair.second.serves_nobody and not pair.first.serves_nobody and pair.first.status == "ok":
-        return Judged(threshold, where, BROKEN, "serves nobody in B")
+    works = pair.first.status == "ok" and not unserved(pair.first, "A")
+    if works and (reason := unserved(pair.second, "B")):
+        return Judged(threshold, where, BROKEN, reason)
+    comparison = compare_rows(pair, metric, 1)
     if doubt := pair.doubt(metric):
+        known = metric.at_worst(pair.second, (comparison.low, comparison.high))
+        judged = threshold.judged(where, comparison.ratio, known)
+        if judged.status == BROKEN and not doubt_of(pair.first, metric, "A"):
+            return judged
         return Judged(threshold, where, CANNOT_TELL, doubt)
-    comparison = compare_pair(pair, metric, 1)
     if not comparison.known:
         rounds = min(metric.spread(row).rounds for row in (pair.first, pair.second))
         reason = too_few(rounds) if rounds else metric.why_unknown
@@ -237,18 +266,22 @@ def judge_change(threshold: Threshold, pair: Pair) -> Judged:
 def judge_row(threshold: Threshold, row: Row, label: str) -> Judged:
     """Return what comes of *threshold* for *row* of the result *label*.
 
-    A request that failed has failed, whatever is thought of the round; that no more did can be told
-    only of a round that counts.
+    A request that failed has failed, and who waited has waited, whatever is thought of the round;
+    that no more did can be told only of a round that counts.
     """
     metric, where = threshold.metric, where_of(row.condition)
-    if row.serves_nobody:
-        return Judged(threshold, where, BROKEN, "serves nobody" + in_result(label))
+    if reason := unserved(row, label):
+        return Judged(threshold, where, BROKEN, reason)
     spread, reason = metric.spread(row), doubt_of(row, metric, label)
     low, high = (end * metric.scale for end in spread.interval or (0, math.inf))
     if least := metric.prompt(row).interval:  # without the driver's lateness
         low = min(low, least[0] * metric.scale)
-    judged = threshold.judged(where, metric.median(row), (low, high))
-    if reason and not (metric.counts_failures and judged.status == BROKEN):
+    slack = math.exp(REACH * metric.edge_ratio(row))
+    interval = low / slack, high * slack
+    if reason and not metric.counts_failures:
+        interval = metric.at_worst(row, interval)
+    judged = threshold.judged(where, metric.median(row), interval)
+    if reason and judged.status != BROKEN:
         return Judged(threshold, where, CANNOT_TELL, reason)
     if spread.interval is None:
         reason = too_few(spread.rounds) if spread.rounds else metric.why_unknown

@@ -3,6 +3,9 @@
 import math
 from typing import TYPE_CHECKING
 
+from calcbench.bench.schema.outcomes import OK
+from calcbench.bench.schema.result import Measurement
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -12,20 +15,36 @@ if TYPE_CHECKING:
 BURST = 0.1  # of the median latency: what comes within it came at once
 
 
-def edge_ratio(samples: "Samples", right: "NDArray[np.bool_]") -> float:
-    """Return how far off the rate of the *right* ones of *samples* may be, as a standard deviation.
+def edge_of(measurement: Measurement, samples: "Samples") -> float:
+    """Return how far off the rate of a *measurement* may be in all rounds alike.
 
-    The ends of a window fall at random before or behind a burst, which is as many responses as
-    come within a tenth of the median latency: the count is off by the difference of two such
-    chances, which has a deviation of the root of 1/6. It does not cancel over rounds, for clients
-    that start together stay together, and every round has them begin alike.
+    As a standard deviation: the ends of a window fall at random before or behind a burst, and the
+    difference of two such chances has one of the root of 1/6. It does not cancel over rounds, for
+    clients that start together stay together, and every round has them begin alike. Slices begin at
+    moments of their own.
+    """
+    right = samples["outcome"] == OK
+    responses = int(right.sum())
+    if not responses or not is_window(measurement):
+        return 0.0
+    on_their_own = measurement.offered_per_s or measurement.think_s
+    burst = 1 if on_their_own else largest_burst(samples, right)
+    return round(burst / responses * math.sqrt(1 / 6), 6)
+
+
+def is_window(measurement: Measurement) -> bool:
+    """Tell whether *measurement* is of one piece, and not of slices."""
+    return (measurement.evidence.slices or 1) == 1
+
+
+def largest_burst(samples: "Samples", right: "NDArray[np.bool_]") -> int:
+    """Return how many of the *right* ones of *samples*, at least one, came at once at most.
+
+    That is within a tenth of the median latency.
     """
     import numpy as np
 
     latencies = samples["latency_ns"][right]
-    if not len(latencies):
-        return 0.0
     done = np.sort(samples["sent_ns"][right] + latencies)
     together = np.searchsorted(done, done + np.median(latencies) * BURST, "right")
-    burst = int((together - np.arange(len(done))).max())
-    return round(burst / len(done) * math.sqrt(1 / 6), 6)
+    return int((together - np.arange(len(done))).max())

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 from calcbench.bench.analysis.intervals import (
     LEAST_ROUNDS,
+    RANKED,
     Estimate,
     apart_estimate,
     median_estimate,
@@ -86,14 +87,20 @@ class Comparison:
 
 
 def median_interval(values: Sequence[float]) -> tuple[float, float] | None:
-    """Return the interval in which the median lies with `CONFIDENCE`; None for too few *values*."""
-    if len(values) < LEAST_ROUNDS or min(values) <= 0:
+    """Return the interval in which the median lies with `CONFIDENCE`; None for too few *values*.
+
+    Ranks can be told of a 0 and of what has no end, and noise cannot.
+    """
+    least, most = min(values, default=0), max(values, default=0)
+    known = least > 0 and most < math.inf
+    if len(values) < (LEAST_ROUNDS if known else RANKED) or not most:
         return None
-    if min(values) == max(values):
-        return float(values[0]), float(values[0])
+    if least == most:
+        return float(least), float(least)
     import numpy as np
 
-    estimate = median_estimate(np.log(np.asarray(values, np.float64)))
+    with np.errstate(divide="ignore"):
+        estimate = median_estimate(np.log(np.asarray(values, np.float64)))
     return from_log(float(estimate.low)), from_log(float(estimate.high))
 
 

@@ -56,7 +56,8 @@ def median_estimate(logs: "NDArray[np.float64]") -> Estimate:
     depth, weight = depth_of(rounds)
 
     def at(place: int, inner: int) -> "NDArray[np.float64]":
-        return np.asarray((1 - weight) * ordered[..., place] + weight * ordered[..., inner])
+        within = weight * ordered[..., inner] if weight else 0.0  # and not 0 times infinity
+        return np.asarray((1 - weight) * ordered[..., place] + within)
 
     middle = np.median(ordered, axis=-1)
     return Estimate(middle, at(depth - 1, depth), at(rounds - depth, rounds - depth - 1))

@@ -1,16 +1,18 @@
 """What a race is about: where each quantity comes from and what it is called."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
 
 from calcbench.bench.analysis.quantiles import least_count
 from calcbench.bench.analysis.spread import NOTHING, Spread, exact
 from calcbench.bench.analysis.summary import Row
+from calcbench.bench.schema.judgements import SILENT
 from calcbench.bench.schema.outcomes import OK, OUTCOMES, Outcomes
 from calcbench.bench.units import format_number
 
+LEAST = 1e-9  # of the least rate that was seen: in place of 0, which has no logarithm
 INTERVAL_ROUNDS = 5  # from which on a chart shows the interval
 
 
@@ -82,6 +84,31 @@ class Metric:
         if self.is_bound(row):
             return False
         return format_number(float(self.least(row))) != format_number(float(self.median(row)))
+
+    def edge_ratio(self, row: Row) -> float:
+        """Return how far off this may be in all rounds alike, as a standard deviation."""
+        return row.edge_ratio if self.more_is_better else 0.0
+
+    def ends(self, row: Row) -> tuple[Sequence[float], Sequence[float]]:
+        """Return the least and the most that this may be in each round of *row*, but for bounds.
+
+        The least is without the driver's lateness. A round in which nothing came had less than any
+        other.
+        """
+        values = self.spread(row).values
+        lowest = min((value for value in values if value > 0), default=0.0)
+        most = [value or lowest for value in values]
+        return self.prompt(row).values or [value or lowest * LEAST for value in values], most
+
+    def at_worst(self, row: Row, interval: tuple[float, float]) -> tuple[float, float]:
+        """Return what is left of the *interval* of this where *row* does not count.
+
+        Of silence all that is known is that this is so bad or worse; of the rest, nothing.
+        """
+        if row.judgement != SILENT:
+            return 0.0, math.inf
+        low, high = interval
+        return (0.0, high) if self.more_is_better else (low, math.inf)
 
     def text(self, row: Row) -> str:
         """Return the median as a reader sees it: ``41,200/s``, or ``> 500 ms``."""

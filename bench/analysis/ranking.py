@@ -118,22 +118,24 @@ def compare(one: Row, other: Row, metric: Metric, family: int = 1) -> Comparison
 def by_round(row: Row, metric: Metric, *, prompt: bool = False) -> Figures:
     """Return the figure of each round of *row*; of none where some of them have none.
 
-    It has bounds where only a lower one is known, and where the driver hid it. A *prompt* one is
-    what it would be at least without the driver's lateness.
+    It has bounds where only a lower one is known, and where the driver hid it. Of a round in which
+    nothing came all that is known is that others had more. A *prompt* one is what it would be at
+    least without the driver's lateness.
     """
     values = (metric.prompt if prompt else metric.spread)(row).values
     if len(values) != len(row.counted):
         return Figures({})
     seen = dict(zip(row.counted, values, strict=True))
     least = metric.spread(row).censored or [False] * len(values)
+    most = min((value for value in values if value > 0), default=math.inf)
     bounds = {
-        number: (value, math.inf)
+        number: (value, math.inf if censored else most)
         for (number, value), censored in zip(seen.items(), least, strict=True)
-        if censored
+        if censored or not value
     }
     if metric.hidden:
         bounds |= dict.fromkeys(row.limited, (0.0, math.inf))
-    return Figures(seen, bounds, row.edge_ratio if metric is THROUGHPUT else 0)
+    return Figures(seen, bounds, metric.edge_ratio(row))
 
 
 def contests(rows: Sequence[Row], metric: Metric | None = None) -> Contests:

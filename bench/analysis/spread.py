@@ -3,9 +3,13 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from statistics import median, stdev
 
 from calcbench.bench.analysis.inference import median_interval
+from calcbench.bench.analysis.intervals import RANKED
 from calcbench.bench.analysis.quantiles import Reading, Waits, are_enough
+from calcbench.bench.analysis.rank_tests import CONFIDENCE
+from calcbench.bench.analysis.student import quantile
 
 
 @dataclass(frozen=True)
@@ -15,7 +19,7 @@ class Spread:
     *interval* is where the median lies with 95 % confidence, None for fewer than three rounds.
     *values* are the figure of each round, in the order of the rounds. Of some rounds only a lower
     bound may be known: *censored* says of which, and is empty where of none. Such a *median* is
-    *at_least* what it says, and the interval has no upper end.
+    *at_least* what it says; the interval has no upper end where one of those would be it.
     """
 
     median: float = 0
@@ -43,20 +47,41 @@ def spread(values: Iterable[float | Reading]) -> Spread:
     ordered = sorted(readings)
     middle = (len(ordered) - 1) // 2
     plain = tuple(one.value for one in readings)
-    interval = median_interval(plain)
     censored = tuple(one.at_least for one in readings)
-    if interval and any(censored):
-        interval = (interval[0], math.inf)
     return Spread(
         ordered[middle].value,
         ordered[0].value,
         ordered[-1].value,
         len(ordered),
-        interval,
+        interval_of(readings),
         plain,
         any(one.at_least for one in ordered[: middle + 1]),
         censored if any(censored) else (),
     )
+
+
+def interval_of(readings: Sequence[Reading]) -> tuple[float, float] | None:
+    """Return the interval in which the median of *readings* lies; None for too few of them.
+
+    Its lower end is what it would be if no bound were exceeded, and its upper one if each were by
+    far. A bound cuts noise off; so, where the interval is one of noise, that is at least what the
+    others have, with their degrees of freedom. One alone has its distance from the least bound.
+    """
+    values = [one.value for one in readings]
+    interval = median_interval(values)
+    if interval is None or not any(one.at_least for one in readings):
+        return interval
+    if len(values) >= RANKED:
+        most = median_interval([math.inf if one.at_least else one.value for one in readings])
+        return interval[0], most[1] if most else math.inf
+    exact = [math.log(one.value) for one in readings if not one.at_least]
+    if len(exact) == 1:
+        exact.append(math.log(min(one.value for one in readings if one.at_least)))
+    if not exact:
+        return interval[0], math.inf
+    error = stdev(exact) / math.sqrt(len(values))
+    reach = quantile(len(exact) - 1, (1 + CONFIDENCE) / 2) * error
+    return min(interval[0], median(values) * math.exp(-reach)), math.inf
 
 
 def exact(value: float) -> Spread:

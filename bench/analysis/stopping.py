@@ -14,7 +14,9 @@ import math
 from collections.abc import Sequence
 
 from calcbench.bench.analysis.bounded import Figures, compare_rounds
-from calcbench.bench.analysis.inference import Comparison, median_interval
+from calcbench.bench.analysis.inference import Comparison
+from calcbench.bench.analysis.quantiles import Reading
+from calcbench.bench.analysis.spread import interval_of
 from calcbench.bench.schema.condition import Condition, group_by
 from calcbench.bench.schema.judgements import DRIVER_BOUND, UNRANKED, UNSERVED
 from calcbench.bench.schema.plan import Plan
@@ -75,7 +77,8 @@ def is_known(rates: Sequence[Figures], precision: float, looks: int) -> bool:
     So many *looks* are taken at them at most.
     """
     if len(rates) == 1:
-        interval = median_interval(list(rates[0].seen.values()))
+        seen, bounds = rates[0].seen, rates[0].bounds
+        interval = interval_of([Reading(seen[number], number in bounds) for number in seen])
         return interval is not None and is_narrow(*interval, precision)
     pairs = list(itertools.combinations(rates, 2))
     return all(is_settled(pair, len(pairs) * looks * SPENT, precision) for pair in pairs)

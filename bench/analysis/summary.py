@@ -15,8 +15,8 @@ The history of `SUMMARY_VERSION`:
    users think. Of an open loop, what the quantiles would be at least without the driver's lateness.
    A request without its right response counts in the quantiles with what it had waited, and a rate
    that the driver limited is a lower bound: each figure says so, of its median and of its rounds. A
-   row names the rounds in which the driver was the limit, and says if too many requests failed. A
-   quantile for which a round has too few requests is null.
+   row names the rounds in which the driver was the limit and those in which nobody was served, and
+   says if it failed too many requests. A quantile for which a round has too few requests is null.
 """
 
 import collections
@@ -26,12 +26,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from calcbench.bench.analysis.edges import edge_ratio
-from calcbench.bench.analysis.quantiles import Reading
+from calcbench.bench.analysis.edges import edge_of
+from calcbench.bench.analysis.rates import rate_of
 from calcbench.bench.analysis.response_time import parts, waits_of
 from calcbench.bench.analysis.spread import NOTHING, Spread, quantile_spread, spread
 from calcbench.bench.schema.condition import Condition, group_by
-from calcbench.bench.schema.judgements import DRIVER_BOUND, UNRANKED, UNSERVED
+from calcbench.bench.schema.judgements import DRIVER_BOUND, INVALID, UNRANKED, UNSERVED
 from calcbench.bench.schema.outcomes import OK, Outcomes
 from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Measurement, Run
@@ -58,16 +58,19 @@ class Row:
     *outcomes* are those of the rounds that count, *all_outcomes* of every round, for a failure is
     one even where it is the reason why the rest does not count.
     *counted* are the numbers of the rounds that count. *judgement* is what most of them were
-    judged to be, empty where nobody judged. *client_fairness* and *worker_fairness* are Jain's
+    judged to be, empty where nobody judged; that the driver was the limit only where the median is
+    a bound by that. *client_fairness* and *worker_fairness* are Jain's
     index of the right responses that each client got, and that each worker gave, where that is
     known. Instructions are those *instructions_of* ``user and kernel`` or ``user`` code, where they
     were counted. *driver_share* is the share of its core, 0–1, that the driver used in its busiest
     round: near 1, the driver was measured and not the server.
 
     *limited* are those of *counted* in which the driver was the limit: there the rate is a lower
-    bound of the server's, and of its latency nothing is known. *fails* says that more of its
-    requests failed than the plan allows. *edge_ratio* is how far off a rate may be, as a standard
-    deviation, because responses come in bursts and the ends of a window fall before or behind one.
+    bound of the server's, unless all that an open loop offered was answered, and of its latency
+    nothing is known. *unserved* are those in which nobody was served. *fails* says that there are
+    such, or that more of its requests failed than the plan allows. *edge_ratio* is how far off a
+    rate may be, as a standard deviation, because responses come in bursts and the ends of a window
+    fall before or behind one.
 
     In an open loop, where *offered_per_s* is above 0, *p50_ns* and its like are response times,
     from the moment when a request was due. They are the sum of the dispatch delay, until it was
@@ -110,6 +113,7 @@ class Row:
     prompt_p99_ns: Spread = NOTHING
     prompt_max_ns: Spread = NOTHING
     limited: tuple[int, ...] = ()
+    unserved: tuple[int, ...] = ()
     fails: bool = False
     edge_ratio: float = 0
 
@@ -179,14 +183,16 @@ def summarise_condition(
     good = counted(rounds)
     bad = [measurement for measurement in rounds if measurement not in good]
     bad.sort(key=lambda m: (m.status == "ok", m.round))  # a failure is the graver reason
-    unserved = next((m for m in good if m.judgement == UNSERVED), None)
+    unserved = [m for m in good if m.judgement == UNSERVED]
     reason = (
-        why_not(bad[0]) if bad else "; ".join(unserved.evidence.reasons[:1]) if unserved else ""
+        why_not(bad[0]) if bad else "; ".join(unserved[0].evidence.reasons[:1]) if unserved else ""
     )
     every = added(measurement.outcomes for measurement in rounds)
     if not good:
         return Row(condition, bad[0].status, reason, failed_rounds=len(bad), all_outcomes=every)
     samples = [read_samples(folder, measurement) for measurement in good]
+    throughput = spread(rate_of(m, one) for m, one in zip(good, samples, strict=True))
+    own = [m.judgement for m in good if m.judgement != DRIVER_BOUND]
     latencies = [waits_of(one) for one in samples]
     return Row(
         condition,
@@ -195,10 +201,7 @@ def summarise_condition(
         rounds=len(good),
         failed_rounds=len(bad),
         requests=sum(m.outcomes.ok for m in good),
-        throughput=spread(
-            Reading(m.right_responses * 1e9 / m.elapsed_ns, m.judgement == DRIVER_BOUND)
-            for m in good
-        ),
+        throughput=throughput,
         p50_ns=quantile_spread(latencies, 0.5, few=few),
         p90_ns=quantile_spread(latencies, 0.9, few=few),
         p99_ns=quantile_spread(latencies, 0.99, few=few),
@@ -222,7 +225,7 @@ def summarise_condition(
         in_flight=sum(m.in_flight for m in good),
         driver_share=max(m.driver_cpu_ns / m.elapsed_ns for m in good),
         counted=tuple(m.round for m in good),
-        judgement=most_frequent(m.judgement for m in good),
+        judgement=DRIVER_BOUND if throughput.at_least or not own else most_frequent(own),
         client_fairness=spread(
             index
             for m, one in zip(good, samples, strict=True)
@@ -238,9 +241,10 @@ def summarise_condition(
         offered_per_s=max(m.offered_per_s for m in good) or 0,  # 0 and not 0.0: there is no rate
         think_s=max(m.think_s for m in good) or 0,
         limited=tuple(m.round for m in good if m.judgement == DRIVER_BOUND),
-        fails=every.failed > most_failures * every.total,
+        unserved=tuple(m.round for m in unserved),
+        fails=every.failed > most_failures * every.total or bool(unserved and most_failures < 1),
         edge_ratio=max(edge_of(m, one) for m, one in zip(good, samples, strict=True)),
-        **parts(samples, few=few) if all(m.offered_per_s for m in good) else {},
+        **parts(samples, few=few) if all(m.offered_per_s or m.think_s for m in good) else {},
     )
 
 
@@ -248,12 +252,14 @@ def counted(rounds: Iterable[Measurement]) -> list[Measurement]:
     """Return those of *rounds*, all of one condition, that count, in their order.
 
     A round in half of which or more nothing was answered does not say how fast the server is, and
-    is not averaged in; where all are such rounds, they are shown, and not ranked. One in which the
+    is not averaged in; where all are such rounds, they are shown, and not ranked: those that add
+    up, if any do. One in which the
     driver was the limit counts: whoever left it out would keep the rounds in which the server was
     slow.
     """
     good = sorted((m for m in rounds if m.status == "ok"), key=lambda m: m.round)
-    return [m for m in good if m.judgement not in UNRANKED] or good
+    sound = [m for m in good if m.judgement != INVALID]
+    return [m for m in sound if m.judgement not in UNRANKED] or sound or good
 
 
 def why_not(measurement: Measurement) -> str:
@@ -261,16 +267,6 @@ def why_not(measurement: Measurement) -> str:
     return measurement.reason or "; ".join(
         [measurement.judgement, *measurement.evidence.reasons[:1]]
     )
-
-
-def edge_of(measurement: Measurement, samples: "Samples") -> float:
-    """Return how far off the rate of a *measurement* may be in all rounds alike.
-
-    In an open loop nothing is, nor where users think; each slice begins at a moment of its own.
-    """
-    asks_at_once = not (measurement.offered_per_s or measurement.think_s)
-    is_window = (measurement.evidence.slices or 1) == 1
-    return edge_ratio(samples, samples["outcome"] == OK) if asks_at_once and is_window else 0.0
 
 
 def served_clients(samples: "Samples") -> "NDArray[np.int64]":

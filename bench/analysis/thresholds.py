@@ -142,4 +142,4 @@ def too_few(rounds: int) -> str:
     """Say why there is no interval."""
     if rounds < LEAST_ROUNDS:
         return f"an interval needs {LEAST_ROUNDS} rounds that count, not {rounds}"
-    return "there is no interval"
+    return "in some round no response came"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from calcbench.bench.analysis.compare import compare_all, judge_all, lacking, matched
+from calcbench.bench.analysis.compare import compare_all, judge_all, matched, unpaired
 from calcbench.bench.analysis.summary import summarise
 from calcbench.bench.analysis.thresholds import exit_status, parse_threshold
 from calcbench.bench.cli.base import Command, json_option, tell_problems
@@ -53,13 +53,14 @@ def compare_command(first: Path, second: Path, thresholds: tuple[str, ...], as_j
     runs = read[0].run, read[1].run
     summaries = summarise(runs[0], first), summarise(runs[1], second)
     pairs = matched(*summaries)
-    changes, missing = compare_all(pairs), lacking(summaries[0], pairs)
+    changes = compare_all(pairs)
+    missing, more = (unpaired(summary, pairs) for summary in summaries)
     alike = [] if other_settings(*runs) else pairs
     judged = judge_all(parsed, alike, summaries[1], missing, losses(*runs))
     if as_json:
-        echo_json(comparison_as_json(runs, changes, judged, missing))
+        echo_json(comparison_as_json(runs, changes, judged, missing, more))
     else:
         # A newline in a label of somebody's result begins no line of ours.
-        echo("\n".join(map(one_line, compare_lines(runs, changes, judged, missing))))
+        echo("\n".join(map(one_line, compare_lines(runs, changes, judged, missing, more))))
     problems = dict.fromkeys((*read[0].problems, *read[1].problems))  # of one result, perhaps
     return tell_problems((*problems,)) or exit_status(judged)

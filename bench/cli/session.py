@@ -249,21 +249,25 @@ def exit_status_of(summary: "Summary", run: "Run", why: str) -> int:
     another one could be measured, and what a driver did in some rounds is nobody's failure.
     """
     from calcbench.bench.diagnosis.failures import is_servers_failure
+    from calcbench.bench.views.wording import enumerate_names, rounds_in_words
 
     broken = {m.condition.variant for m in run.measurements if is_servers_failure(m)}
     lost = {row.condition.strategy for row in summary.rows if row.status == "failed"} - broken
     for names, what in ((broken, "failed"), (lost, "could not be measured")):
         if names:
             raise CalcbenchError(f"{', '.join(sorted(names))} {what}; {why}")
-    most = run.plan.most_failures
-    nobody = {row.condition.variant for row in summary.rows if row.serves_nobody and most < 1}
-    short = {row.condition.variant for row in summary.rows if row.fails} - nobody
-    what = f"left more than {100 * most:.3g}% of the requests without a right response"
-    found = [
-        f"{', '.join(sorted(names))} {fault}"
-        for names, fault in ((nobody, "served nobody"), (short, f"{what} (--most-failures)"))
-        if names
-    ]
+    silent = [row for row in summary.rows if row.fails and row.unserved]
+    nobody = dict.fromkeys(
+        f"{row.condition.variant} served nobody"
+        + ("" if row.serves_nobody else f" in {rounds_in_words(row.unserved)}")
+        for row in silent
+    )
+    short = {row.condition.variant for row in summary.rows if row.fails}
+    short -= {row.condition.variant for row in silent}
+    most = f"{100 * run.plan.most_failures:.3g}% of the requests without a right response"
+    found = [f"{', '.join(sorted(short))} left more than {most} (--most-failures)"] if short else []
+    if nobody:
+        found = [enumerate_names(list(nobody)), *found, why]
     if found:
         raise CalcbenchError("; ".join(found))
     if all(row.status != "ok" for row in summary.rows):

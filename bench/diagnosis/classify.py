@@ -3,8 +3,8 @@
 ============== =================================================================================
 `server-bound`  the server's own, whether it computes or waits: nothing else held it up
 `driver-bound`  the driver was busy nearly all the time, waited for its core for a quarter of it,
-                was so late that the figures changed, or came near the ceiling that
-                `calcbench calibrate` found: the server is as fast as it looks, or faster
+                or came near the ceiling that `calcbench calibrate` found: the server is as fast as
+                it looks, or faster
 `unserved`      no client got a right response in the whole window, from a server that was there
 `silent`        in half of the window or more no right response came: the server hung, failed, was
                 stopped or got no core
@@ -44,7 +44,7 @@ DELAY = 0.05  # of the time, ready to run and not running
 # A driver that is not there for so much of the time keeps everybody waiting, the server too.
 ABSENT = 0.25
 LITTLE = 0.05  # what N may differ by from X · (R + Z)
-OFFERED = 0.02  # of an open loop's requests that may leave too late to be in the window
+OWED = 0.5  # of the time in which the driver owed somebody a request: so the silence is its own
 
 
 @dataclass(frozen=True)
@@ -91,10 +91,6 @@ def classify(evidence: Evidence, reason: str = "", unserved: str = "") -> Judgem
     note(DRIVER_BOUND, evidence.ceiling_ratio, BUSY, "{:.0%} of the driver's ceiling")
     if evidence.driver_fault:
         found[DRIVER_BOUND].append(evidence.driver_fault)
-    sent = evidence.sent_ratio
-    unjudged = evidence.lateness_error_ratio is None  # of an older file, which has no fault for it
-    if unjudged and sent is not None and sent < 1 - OFFERED and not evidence.waited_ratio:
-        found[DRIVER_BOUND].append(f"the driver sent {sent:.1%} of what was due")
 
     note(CONTENDED, evidence.steal_ratio, STEAL, "the host took {:.0%} of a core (steal)")
     note(CONTENDED, evidence.other_load_ratio, OTHER_LOAD, "other programs used {:.0%} of a core")
@@ -107,8 +103,13 @@ def classify(evidence: Evidence, reason: str = "", unserved: str = "") -> Judgem
         note(CONTENDED, delay, DELAY, f"the {who} waited for its core {{:.0%}} of the time")
 
     if evidence.settled is False:
-        name = SILENT if evidence.settled_why == NO_RESPONSES else UNSTEADY
-        found[name].append(evidence.settled_why or "it never settled")
+        owed = evidence.overdue_ratio or 0
+        name, sentence = UNSTEADY, evidence.settled_why or "it never settled"
+        if sentence == NO_RESPONSES and owed < OWED:
+            name = SILENT
+        elif sentence == NO_RESPONSES:
+            sentence += f", but for {owed:.0%} of it the driver was late with a request"
+        found[name].append(sentence)
 
     holds = tuple(name for name in GRAVEST_FIRST if found[name])
     why = tuple(dict.fromkeys(sentence for name in holds for sentence in found[name]))

@@ -3,6 +3,7 @@
 import dataclasses
 
 from calcbench.bench.diagnosis import littles_law
+from calcbench.bench.diagnosis.lateness import of_the_lateness
 from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.evidence import Evidence
@@ -28,9 +29,10 @@ def of_a_closed_loop(
 
 
 def of_the_users(evidence: Evidence, observation: Observation, condition: Condition) -> Evidence:
-    """Return *evidence* with whether the time of users who think adds up, and who was late.
+    """Return *evidence* with whether the time of users who think adds up, and what was late.
 
-    Behind a cut nobody knows which part of the thinks is left.
+    Their response times count from the end of a think, so the driver's lateness is inside. Behind a
+    cut nobody knows which part of the thinks is left.
     """
     little_ratio = None
     if observation.busy_ns is not None and observation.outcomes.total:
@@ -41,7 +43,7 @@ def of_the_users(evidence: Evidence, observation: Observation, condition: Condit
             condition.connections,
         )
     return dataclasses.replace(
-        evidence,
+        of_the_lateness(evidence, observation),
         little_ratio=little_ratio,
         late_ratio=round(observation.late / max(observation.outcomes.total, 1), 4),
         lateness_ns=observation.lateness_ns,

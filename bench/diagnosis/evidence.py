@@ -4,19 +4,17 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from calcbench.bench.analysis.quantiles import quantile
 from calcbench.bench.diagnosis import littles_law
 from calcbench.bench.diagnosis.classify import Judgement, classify
 from calcbench.bench.diagnosis.closed_loop import of_a_closed_loop
 from calcbench.bench.diagnosis.failures import unserved_reason
-from calcbench.bench.diagnosis.lateness import lateness_error
+from calcbench.bench.diagnosis.lateness import of_the_lateness
 from calcbench.bench.diagnosis.steady_state import Steadiness
 from calcbench.bench.diagnosis.warmup import steadiness_of, without_warmup
 from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.schema.calibration import Calibration
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.evidence import Evidence
-from calcbench.bench.schema.lateness import lateness, overdue_ns
 from calcbench.bench.system.cpus import Pinning
 from calcbench.bench.system.series import Sample, between
 from calcbench.bench.system.usage import Life, ResourceUsage, resource_usage
@@ -30,8 +28,8 @@ class ServerWatch:
     """What was seen of the server from outside while drivers loaded it.
 
     *neighbours* are the servers that were up at the same time, each with the part of a core that it
-    used while it was not its turn. *instructions_of* is ``user and kernel`` or ``user``, and empty
-    where none were counted.
+    used while it was not its turn, and *common* how they moved together. *instructions_of* is
+    ``user and kernel`` or ``user``, and empty where none were counted.
     """
 
     usage_samples: Sequence[Sample]
@@ -39,6 +37,7 @@ class ServerWatch:
     life: Life
     instructions_of: str = ""
     neighbours: Mapping[str, float] = field(default_factory=dict)
+    common: Sequence[float] = ()
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ def assess(
 
     *calibration* is None where what the driver can do is not known.
     """
-    steadiness = steadiness_of(observation)
+    steadiness = steadiness_of(observation, watch.common)
     if observation.histograms:
         steadiness = Steadiness(None, "only histograms were kept, which do not say what came when")
     if steadiness.warmup_ns:
@@ -111,6 +110,7 @@ def gather(
         settled_why=steadiness.why,
         series_bin_ns=steadiness.bin_ns,
         series=steadiness.series,
+        common_movement=steadiness.common,
         background_clients=observation.background,
         histograms=observation.histograms is not None,
         wrk=observation.wrk,
@@ -221,8 +221,10 @@ def of_the_requests(evidence: Evidence, observation: Observation, condition: Con
     if not rate:
         return of_a_closed_loop(evidence, observation, condition)
     due = max(observation.outcomes.total, 1)
+    evidence = of_the_lateness(evidence, observation)
     return dataclasses.replace(
-        of_the_lateness(evidence, observation),
+        evidence,
+        driver_fault=observation.driver_fault or evidence.driver_fault,
         sent_ratio=littles_law.sent_ratio(observation.samples, elapsed_ns),
         achieved_ratio=round(observation.responses * 1e9 / elapsed_ns / rate, 4),
         late_ratio=round(observation.late / due, 4),
@@ -230,25 +232,4 @@ def of_the_requests(evidence: Evidence, observation: Observation, condition: Con
         lateness_ns=observation.lateness_ns,
         connections_used=observation.connections_used,
         connections_unopened=observation.unopened,
-    )
-
-
-def of_the_lateness(evidence: Evidence, observation: Observation) -> Evidence:
-    """Return *evidence* with what the driver's lateness does to the figures of an open loop."""
-    samples, histograms = observation.samples, observation.histograms
-    error = lateness_error(histograms.columns() if histograms else samples)
-    evidence = dataclasses.replace(
-        evidence,
-        driver_fault=observation.driver_fault or error.fault,
-        lateness_error_ratio=round(error.ratio, 4),
-    )
-    if not len(samples["outcome"]):  # histograms do not say what came when
-        return evidence
-    import numpy as np
-
-    late, elapsed_ns = np.sort(lateness(samples)), observation.elapsed_ns
-    return dataclasses.replace(
-        evidence,
-        lateness_p99_ns=quantile(late, 0.99),
-        overdue_ratio=round(overdue_ns(samples, elapsed_ns) / elapsed_ns, 4),
     )

@@ -2,28 +2,31 @@
 
 Each quantile of the response time lies between two ends: as it was seen, from when a request was
 due, and as it would be at least, had the driver sent everything in time
-(`calcbench.bench.schema.lateness`). Where they lie close together, lateness changes nothing,
-however many requests left late; where they do not, the figure is as much the driver's as the
-server's.
+(`calcbench.bench.schema.lateness`). That is an error bar and no judgement: what holds at both ends
+holds, however many requests left late, and only where the two ends say different things can nobody
+tell.
 """
 
+import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from calcbench.bench.analysis.lateness import least_quantiles
-from calcbench.bench.analysis.quantiles import Waits
+from calcbench.bench.analysis.quantiles import Waits, quantile
+from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.schema.evidence import Evidence
 from calcbench.bench.schema.histogram import counted_times
-from calcbench.bench.units import format_ns
+from calcbench.bench.schema.lateness import lateness, overdue_ns, timed_out_unsent
 
 if TYPE_CHECKING:
     from calcbench.bench.schema.samples import Samples
 
 REPORTED = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
-# What lateness may be of a quantile, at least so much of it and so long: beyond both the figure is
-# not the server's. A busy machine takes about as long to wake a process.
+# What lateness may be of a quantile: beyond both, so much of it and so long, it is more than what a
+# busy machine takes to wake a process.
 MOST_RATIO = 0.10
 MOST_NS = 1_000_000
+UNSENT = "the driver was so late that {:,} requests timed out before it sent them"
 HALF = 0.5  # of the time in which the driver was missed
 
 
@@ -42,25 +45,16 @@ class LatenessError:
 
     @property
     def matters(self) -> bool:
-        """Whether it is so much that the figure is not the server's."""
+        """Whether it is more than what a busy machine does to any driver."""
         return self.ratio > MOST_RATIO and self.most_ns - self.least_ns > MOST_NS
-
-    @property
-    def fault(self) -> str:
-        """Why the figure does not count, or nothing where it does."""
-        if not self.matters:
-            return ""
-        return (
-            f"the driver was late: {format_ns(self.most_ns - self.least_ns)} of a"
-            f" {self.quantile} of {format_ns(self.most_ns)} may be its own"
-        )
 
 
 def lateness_error(columns: "Samples") -> LatenessError:
-    """Return the gravest error that lateness makes in a reported quantile of an open loop.
+    """Return the gravest error that lateness makes in a reported quantile of a response time.
 
-    *columns* are samples, or histograms in place of them. The gravest is the one that is the
-    largest part of its figure, among those that matter where some do.
+    It is that of an open loop, or of users who think. *columns* are samples, or histograms in place
+    of them. The gravest is the one that is the largest part of its figure, among those that matter
+    where some do.
     """
     response = Waits(*counted_times(columns, "response"))
     if not response.total:
@@ -71,6 +65,27 @@ def lateness_error(columns: "Samples") -> LatenessError:
         for (name, q), least_ns in zip(REPORTED.items(), least, strict=True)
     ]
     return max(errors, key=lambda one: (one.matters, one.ratio))
+
+
+def of_the_lateness(evidence: Evidence, observation: Observation) -> Evidence:
+    """Return *evidence* with what the driver's lateness does to response times.
+
+    Where requests timed out because of it, that is the driver's fault and no error bar.
+    """
+    samples, histograms = observation.samples, observation.histograms
+    error = lateness_error(histograms.columns() if histograms else samples)
+    evidence = dataclasses.replace(evidence, lateness_error_ratio=round(error.ratio, 4))
+    if not len(samples["outcome"]):  # histograms do not say what came when
+        return evidence
+    import numpy as np
+
+    late, elapsed_ns = np.sort(lateness(samples)), observation.elapsed_ns
+    return dataclasses.replace(
+        evidence,
+        driver_fault=UNSENT.format(unsent) if (unsent := timed_out_unsent(samples)) else "",
+        lateness_p99_ns=quantile(late, 0.99),
+        overdue_ratio=round(overdue_ns(samples, elapsed_ns) / elapsed_ns, 4),
+    )
 
 
 def whose_lateness(evidence: Evidence) -> str:

@@ -5,13 +5,17 @@ has the smallest marginal standard error (MSER; White 1997, doi:10.1177/00375497
 more would cost more precision than the beginning's bias is worth. What MSER proposes is believed
 only where a rank test (Mann & Whitney) tells the two parts apart *and* they differ by more than
 matters. The same is done from the other end, and a drift is looked for by Theil's and Sen's slope.
+
+Of servers that take turns, a change is only a server's own where it is there beside the others too.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from calcbench.bench.analysis.rank_tests import rank_sum_p_of_many, theil_slope
+from calcbench.bench.diagnosis.common_movement import beside, move_alike, resample
 from calcbench.bench.schema.judgements import NO_RESPONSES
 
 if TYPE_CHECKING:
@@ -31,7 +35,8 @@ SURE = 0.001  # chance of seeing a change where none is: the split was chosen af
 class Steadiness:
     """What a series says: *settled* is None where it is too short to say anything.
 
-    *warmup_ns* is what lies before the steady part; *bin_ns* and *series* are what was judged.
+    *warmup_ns* is what lies before the steady part; *bin_ns* and *series* are what was judged, with
+    what the others did meanwhile, *common*.
     """
 
     settled: bool | None
@@ -39,6 +44,7 @@ class Steadiness:
     warmup_ns: int = 0
     bin_ns: int = 0
     series: tuple[float, ...] = ()
+    common: tuple[float, ...] = ()
 
 
 def assess_steadiness(
@@ -47,11 +53,12 @@ def assess_steadiness(
     elapsed_ns: int,
     *,
     offered_per_s: float = 0,
+    common: Sequence[float] = (),
 ) -> Steadiness:
     """Return whether responses that came at *done_ns* of a window of *elapsed_ns* settled.
 
     It goes by their rate; where that is prescribed, *offered_per_s*, by the median latency in each
-    bin.
+    bin. *common* is how others that took turns with it moved (`common_movement`), if any did.
     """
     import numpy as np
 
@@ -71,12 +78,15 @@ def assess_steadiness(
     place = np.clip(done_ns * bins // elapsed_ns, 0, bins - 1)
     counts = np.bincount(place, minlength=bins).astype(float)
     series = medians(place, latency_ns, counts) if offered_per_s else counts
-    settled, why, cut = assess_series(series)
+    moved = resample(np.asarray(common), bins).round(4) if len(common) else None
+    settled, why, cut = assess_series(series, moved)
     if np.count_nonzero(counts) <= bins / 2:  # what falls silent has not been warming up
         settled, why, cut = False, NO_RESPONSES, 0
     bin_ns = elapsed_ns // bins
     shown = tuple(round(float(value), 1) for value in series)
-    return Steadiness(settled, why, cut * bin_ns, bin_ns, shown)
+    return Steadiness(
+        settled, why, cut * bin_ns, bin_ns, shown, () if moved is None else tuple(moved.tolist())
+    )
 
 
 def begin_of_flow(done_ns: "NDArray[np.int64]", elapsed_ns: int, offered_per_s: float) -> int:
@@ -139,8 +149,24 @@ def medians(
     return np.array(filled)
 
 
-def assess_series(series: "NDArray[np.float64]") -> tuple[bool, str, int]:
-    """Return whether *series* settled, in words why, and how many bins lie before that."""
+def assess_series(
+    series: "NDArray[np.float64]", common: "NDArray[np.float64] | None" = None
+) -> tuple[bool, str, int]:
+    """Return whether *series* settled, in words why, and how many bins lie before that.
+
+    A change that others show too, in *common*, is not its own: it settled if it moved with them and
+    is settled beside them. Both, for noise alone may hide a change beside others who do not move.
+    What is settled by itself stays so, whatever they do.
+    """
+    alone = assess_alone(series)
+    if alone[0] or common is None or not move_alike(series, common):
+        return alone
+    settled, why, cut = assess_alone(beside(series, common))
+    return (True, f"{why} beside the others, which changed alike", cut) if settled else alone
+
+
+def assess_alone(series: "NDArray[np.float64]") -> tuple[bool, str, int]:
+    """Return of *series* what `assess_series` does, as far as it tells by itself."""
     bins = len(series)
     cut = mser(series)
     if not differs(series[:cut], series[cut:]):

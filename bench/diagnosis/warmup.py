@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 FLOWING = 0.98  # of what was due and answered; with fewer responses in the window some are missing
 
 
-def steadiness_of(observation: Observation) -> Steadiness:
+def steadiness_of(observation: Observation, common: Sequence[float] = ()) -> Steadiness:
     """Return whether the right responses of an *observation* settled.
 
     Where an open loop shows fewer than were due and answered later, their rate must have, too.
+    *common* is how others moved that took turns with it.
     """
     import numpy as np
 
@@ -39,6 +40,7 @@ def steadiness_of(observation: Observation) -> Steadiness:
         (done - sent)[inside],
         elapsed_ns,
         offered_per_s=observation.offered_per_s,
+        common=common if observation.slices else (),  # a window lies behind all of their slices
     )
     if not observation.offered_per_s or observation.responses >= FLOWING * np.count_nonzero(right):
         return found
@@ -50,6 +52,11 @@ def steadiness_of(observation: Observation) -> Steadiness:
         return found
     why = f"responses came at their full rate after {begin_ns / elapsed_ns:.0%} of the window"
     return dataclasses.replace(found, why=why, warmup_ns=begin_ns)
+
+
+def series_of(observation: Observation) -> tuple[float, ...]:
+    """Return how a server that took turns did over its slices; nothing of one that had a window."""
+    return steadiness_of(observation).series if observation.slices else ()
 
 
 def without_warmup(
@@ -86,11 +93,16 @@ def without_warmup(
     carried_ns = [ns - cut_ns for ns in observation.carried_ns if ns >= cut_ns]
     responses = int(np.count_nonzero(came)) + len(carried_ns)
     served = len(np.unique(samples["client"][right]))
+    in_flight_ns = observation.in_flight_ns
     if open_loop:
-        due = observation.samples["intended_ns"]
-        carried_ns += (done[came & (due < cut_ns)] - cut_ns).tolist()
+        before = observation.samples["intended_ns"] < cut_ns
+        carried_ns += (done[came & before] - cut_ns).tolist()
+        hanging = before & (done > observation.elapsed_ns)
+        waited_ns = observation.elapsed_ns - observation.samples["intended_ns"][hanging]
+        in_flight_ns += tuple(waited_ns.tolist())
     if open_loop or thinks:
-        served = observation.clients_served + in_vain(observation.samples) - in_vain(samples)
+        later = {name: column[done >= cut_ns] for name, column in observation.samples.items()}
+        served = observation.clients_served + in_vain(observation.samples) - in_vain(later)
         late, lateness_ns, waited = count_late(samples)
         observation = dataclasses.replace(
             observation, late=late, lateness_ns=lateness_ns, waited=waited
@@ -103,6 +115,7 @@ def without_warmup(
         responses=responses,
         carried_ns=tuple(carried_ns),
         clients_served=served,
+        in_flight_ns=in_flight_ns,
         failures=recount(observation.failures, samples, later_ns),
         server_cpu_ns=round(observation.server_cpu_ns * server),
         driver_cpu_ns=round(observation.driver_cpu_ns * requests),

@@ -77,8 +77,9 @@ class Collector:
         """Take all samples that are held into the histograms, and let go of them."""
         from calcbench.bench.schema.histogram import Histograms
 
-        open_loop = self.specs[0].rate > 0
-        self.histograms = self.histograms or Histograms(open_loop=open_loop)
+        first = self.specs[0]
+        keeps_schedule = first.rate > 0 or first.think_s > 0
+        self.histograms = self.histograms or Histograms(keeps_schedule=keeps_schedule)
         for piece in self.pieces:
             self.histograms.add(self.count(self.columns([piece])))
         self.pieces.clear()
@@ -87,6 +88,8 @@ class Collector:
         """Count what is in *columns*; return those of them that are samples of the window."""
         if self.slices:
             placed = self.slices.place(columns)
+            if self.specs[0].rate:  # who was out at any time since the opening, also between slices
+                self.tally.meet(columns["client"], columns["outcome"])
             return self.tally.add(placed, self.specs[0], self.slices.elapsed_ns, in_slices=True)
         opened, closed = self.window()
         return self.tally.add(columns, self.specs[0], closed - opened, in_slices=False)

@@ -44,22 +44,23 @@ class Observation:
     """What drivers have seen in their window; most names are those of `Measurement`.
 
     *opened_ns* is when the window opened, of the monotonic clock. *responses* counts the right
-    responses that came within the window, and *in_flight_ns* says for how long each request of a
-    closed loop had waited that had not ended when it closed; in an open loop *outcomes* are those
-    of the requests that were due within it. *late* of those were sent more than `LATE_NS` after
-    they were due though a connection was free, the worst by *lateness_ns*, and *waited* found none
-    free. *driver_delay_ns* is for how long the drivers waited for a core of theirs. *background* is
-    what the others have met, by behaviour. *begun* requests, of which *ended* have an outcome and
-    *unfinished* have not, are all since the drivers started. *histograms* take the place of
-    *samples* when there are too many. *wrk* is what it saw, where it was asked. Of an open loop's
-    connections *connections_used* had a request in the window, and *unopened* could not be opened
-    before the load began. In a closed loop its clients paused or thought for *away_ns* in the
-    window, added up. They are users who think for *think_s* before they ask, where that is above 0,
-    and for *busy_ns* their requests were out, None where nobody knows. *responses_seen* counts
-    every response since the drivers started, -1 where nobody does, and *lost* says which of them
-    died and what is lost with it. *failures* are why requests failed: the ``cause`` of a sample is
-    a place among them, from 1. *carried_ns* is when right responses came to what was due before the
-    window, and *warmup_ns* how long the load had lasted by its opening, 0 where nobody says.
+    responses that came within the window, and *in_flight_ns* says for how long each request had
+    waited that had not ended when it closed. In an open loop *outcomes* are those of the requests
+    that were due within it, and in flight are those that had been due before. Of the first *late*
+    were sent more than `LATE_NS` after they were due though a connection was free, the worst by
+    *lateness_ns*, and *waited* found none free. *driver_delay_ns* is for how long the drivers
+    waited for a core of theirs. *background* is what the others have met, by behaviour. *begun*
+    requests, of which *ended* have an outcome and *unfinished* have not, are all since the drivers
+    started. *histograms* take the place of *samples* when there are too many. *wrk* is what it saw,
+    where it was asked. Of an open loop's connections *connections_used* had a request in the
+    window, and *unopened* could not be opened before the load began. In a closed loop its clients
+    paused or thought for *away_ns* in the window, added up. They are users who think for *think_s*
+    before they ask, where that is above 0, and for *busy_ns* their requests were out, None where
+    nobody knows. *responses_seen* counts every response since the drivers started, -1 where nobody
+    does, and *lost* says which of them died and what is lost with it. *failures* are why requests
+    failed: the ``cause`` of a sample is a place among them, from 1. *carried_ns* is when right
+    responses came to what was due before the window, and *warmup_ns* how long the load had lasted
+    by its opening, 0 where nobody says.
 
     A server that took turns with others has *turns*, and *slices* where they were more than one:
     what was measured is those, and all moments are of that time, but for those of *failures*, which

@@ -100,9 +100,10 @@ class DriverReport:
     The driver computed for *driver_cpu_ns* and was ready to, but waited for its core, for
     *driver_delay_ns*; the server computed for *server_cpu_ns*, 0 where the driver does not look.
     Of the requests that had not ended when the window closed, *in_flight_ns* says for how long
-    each had waited by then. *background* counts what clients
-    beside those that are measured have met in it, by behaviour, and *failures* are the first for
-    each cause, in the order of the causes' numbers.
+    each had waited by then; in an open loop of those that were due before it opened, for of the
+    others the end is waited for. *background* counts what clients beside those that are measured
+    have met in it, by behaviour, and *failures* are the first for each cause, in the order of the
+    causes' numbers.
 
     Of its connections *unopened* could not be opened before the load began, and the clients of a
     closed loop paused or thought for *away_ns* in the window, added up.

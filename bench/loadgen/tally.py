@@ -9,6 +9,9 @@ from calcbench.bench.loadgen.spec import LoadSpec
 from calcbench.bench.schema.outcomes import OK, OUTCOMES, Outcomes
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from calcbench.bench.schema.samples import Samples
 
 
@@ -63,8 +66,7 @@ class Tally:
             client, outcome = columns["client"][out], columns["outcome"][out]
             spans = np.minimum(done[out], elapsed_ns) - np.maximum(begun[out], 0)
             self.busy_ns += int(spans.sum())
-        self.served |= set(np.unique(client[outcome == OK]).tolist())
-        self.asked |= set(np.unique(client[client >= 0]).tolist())
+        self.meet(client, outcome)
         if keeps_schedule:
             late, lateness_ns, waited = count_late(inside, self.late_ns)
             self.late, self.waited = self.late + late, self.waited + waited
@@ -72,6 +74,13 @@ class Tally:
             carried = came & (columns["intended_ns"] < 0)
             self.carried_ns += columns["done_ns"][carried].tolist()
         return inside
+
+    def meet(self, client: "NDArray[np.int64]", outcome: "NDArray[np.int64]") -> None:
+        """Take note of who asked and who was served: each *client* with the *outcome* it met."""
+        import numpy as np
+
+        self.served |= set(np.unique(client[outcome == OK]).tolist())
+        self.asked |= set(np.unique(client[client >= 0]).tolist())
 
     def outcomes(self) -> Outcomes:
         """Return how many requests ended in each way."""

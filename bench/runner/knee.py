@@ -1,11 +1,7 @@
 """The highest rate that a strategy sustains: ``calcbench run --find-knee --slo 'p99<20ms'``.
 
-An open loop at one rate either keeps the objective or does not. The rate is doubled until it is
-not kept, or halved until it is, and then bisected (by ratio) until what is kept and what is not
-lie close together. Each rate is tried until two tries agree, so that one hiccup decides nothing.
-A try whose failure may be the driver's says nothing of the server: once a rate was kept, the search
-ends there, and the knee is only known to be no lower. It ends, too, where the driver is as late at
-half the rate: its lateness is not the load's.
+What came of every try is written down as it is found; how the rates are chosen,
+`calcbench.bench.runner.knee_search` says.
 """
 
 import dataclasses
@@ -19,7 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 from calcbench.bench.analysis.thresholds import Threshold, parse_threshold
 from calcbench.bench.diagnosis.ceiling import Recalibrate, once, reconsider
-from calcbench.bench.runner.knee_try import KEPT, NOT_KEPT, UNKNOWN, Try, judge_try
+from calcbench.bench.runner.knee_search import AGREE, search
+from calcbench.bench.runner.knee_try import (
+    KEPT,
+    LEAST_REQUESTS,
+    NOT_KEPT,
+    Try,
+    judge_try,
+)
 from calcbench.bench.runner.race import pinning_of
 from calcbench.bench.runner.subject import Setup, Subject
 from calcbench.bench.schema.calibration import Calibration
@@ -37,13 +40,9 @@ from calcbench.core.errors import CalcbenchError, UsageError
 if TYPE_CHECKING:
     from calcbench.bench.loadgen.locust.cluster import Cluster
 
-CLOSE_RATIO = 1.1  # ratio of what is not kept to what is, at which the search ends
-AGREE = 2  # tries that decide a rate
-MOST_TRIES = 5  # of one rate; without agreement it is not kept
-MOST_RATES = 16  # of one search
 START = 0.5  # of what a closed loop reaches
-FALLS = 0.7  # lateness at half the rate that is more than this part of what it was has not fallen
-LOWER = 8  # so far below the start a rate is sought at which the driver keeps its schedule
+LONGER = 10  # times the duration of the plan that a try may last, for as many requests as it takes
+TO_SPARE = 1.25  # times that many are due in it: arrivals vary, and a warm-up may be cut off
 
 UNFINISHED = "the search was stopped before its end"
 
@@ -73,55 +72,6 @@ def parse_objective(text: str) -> Threshold:
     ):
         raise UsageError(f"--slo {text!r} should be a latency, < and a time, as in 'p99<20ms'")
     return threshold
-
-
-def search(attempt: Callable[[float], Try], start: float) -> tuple[float, float, str]:
-    """Return the highest rate kept, the lowest not kept, and why it ended early.
-
-    *attempt* tries a rate; the first one is *start*.
-    """
-    kept, broken, late_ns = 0.0, math.inf, 0
-    rate = start
-    for _ in range(MOST_RATES):
-        one = decide(attempt, rate)
-        if one.outcome == UNKNOWN:
-            stays = late_ns and one.late_ns > FALLS * late_ns
-            late_ns = one.late_ns
-            if stays or kept or rate < start / LOWER:
-                return kept, broken, cannot_tell(one, stays=bool(stays))
-        elif one.outcome == KEPT:
-            kept = rate
-        else:
-            broken = rate
-        if kept and broken <= kept * CLOSE_RATIO:
-            return kept, broken, ""
-        if not kept:
-            rate /= 2
-            if rate < 1:
-                return kept, broken, "it sustains no rate"
-        else:
-            rate = kept * 2 if math.isinf(broken) else math.sqrt(kept * broken)
-    return kept, broken, f"{MOST_RATES} rates were tried"
-
-
-def cannot_tell(one: Try, *, stays: bool) -> str:
-    """Say why *one* try tells nothing, and where the lateness comes from; it *stays* or falls."""
-    found = f"at {format_rate(one.rate)}: {one.why}"
-    if stays:
-        found += "; the driver is as late as at twice the rate, so lower rates will not help"
-    return f"{found}; its lateness comes from {one.whose}" if one.whose else found
-
-
-def decide(attempt: Callable[[float], Try], rate: float) -> Try:
-    """Try *rate* until tries agree; return the last of them, which is what they agree on."""
-    votes: Counter[str] = Counter()
-    last = Try(rate, NOT_KEPT, "")
-    for _ in range(MOST_TRIES):
-        last = dataclasses.replace(attempt(rate), rate=rate)
-        votes[last.outcome] += 1
-        if votes[last.outcome] == AGREE:
-            return last
-    return dataclasses.replace(last, outcome=NOT_KEPT)
 
 
 def find_knees(
@@ -158,7 +108,9 @@ def find_knees(
         nonlocal calibration
         one = dataclasses.replace(plan, rate=rate)
         if rate is not None:
-            one = dataclasses.replace(one, warmup_s=warmup_of(plan, objective))
+            one = dataclasses.replace(
+                one, warmup_s=warmup_of(plan, objective), duration_s=duration_of(plan, rate)
+            )
         setup = Setup(one, folder, pinning, units, calibration, cluster)
         step = next(steps)
         measured = subject.measure(setup, condition, step + 1, step)
@@ -181,7 +133,7 @@ def find_knees(
             why = alone.reason or "; ".join(alone.evidence.reasons[:1])
             return Knee(condition, 0, math.inf, (), why)
         start = START * alone.outcomes.ok * 1e9 / alone.elapsed_ns
-        kept, broken, note = search(attempt, start)
+        kept, broken, note = search(attempt, start, lowest_rate(plan))
         return Knee(condition, kept, broken, tuple(tries), note)
 
     for condition in where:
@@ -206,6 +158,21 @@ def warmup_of(plan: Plan, objective: Threshold) -> float:
     kept. Nothing right takes longer than the timeout.
     """
     return max(plan.warmup_s, min(objective.limit / 1e3, plan.timeout_s))
+
+
+def duration_of(plan: Plan, rate: float) -> float:
+    """Return for how many seconds a try of *plan* at *rate* lasts.
+
+    As long as *plan* says, or, at a low rate, until enough requests are due to keep it; at most
+    `LONGER` times as long.
+    """
+    enough_s = TO_SPARE * LEAST_REQUESTS / rate
+    return max(plan.duration_s, min(LONGER * plan.duration_s, enough_s))
+
+
+def lowest_rate(plan: Plan) -> float:
+    """Return the lowest rate, 1 or more, that a try of *plan* can last long enough to keep."""
+    return max(TO_SPARE * LEAST_REQUESTS / (LONGER * plan.duration_s), 1.0)
 
 
 def tried(one: Try) -> str:
@@ -251,12 +218,21 @@ def knee_lines(knees: Sequence[Knee], objective: Threshold) -> Iterator[str]:
     places = list(dict.fromkeys(where.values()))
     rows = []
     for knee in sorted(knees, key=lambda knee: (places.index(where[knee.condition]), -knee.kept)):
-        until = "" if math.isinf(knee.broken) else f", not {format_number(knee.broken)}"
         note = f" ({knee.note})" if knee.note else ""
-        value = format_rate(knee.kept) if knee.kept else "none"
         at = knee.condition
-        rows.append(["", *where[at], at.strategy, f"{value}{until}{note}"])
+        rows.append(["", *where[at], at.strategy, f"{in_words(knee)}{note}"])
     yield from aligned(rows, left=range(len(rows[0])) if rows else ())
+
+
+def in_words(knee: Knee) -> str:
+    """Say between which rates *knee* lies, as far as the search has come."""
+    if not knee.kept and not knee.tries:
+        return "none"
+    if math.isinf(knee.broken):
+        return f"at least {format_rate(knee.kept)}" if knee.kept else "cannot tell"
+    if knee.kept:
+        return f"{format_rate(knee.kept)}, not {format_number(knee.broken)}"
+    return f"less than {format_rate(knee.broken)}"
 
 
 def exit_status_of_search(knees: Sequence[Knee]) -> int:

@@ -2,28 +2,29 @@
 
 A response time counts from when a request was due. So a try that keeps the objective keeps it
 however late the driver was; one that does not says nothing of the server where that may be the
-driver's doing.
+driver's doing. To keep it takes as many requests as a p99: fewer do not show that hardly any fails.
 """
 
-import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
 from calcbench.bench.analysis.metrics import Metric
-from calcbench.bench.analysis.quantiles import are_enough
+from calcbench.bench.analysis.quantiles import are_enough, least_count
 from calcbench.bench.analysis.summary import Row, summarise_condition, why_not
 from calcbench.bench.analysis.thresholds import Threshold
-from calcbench.bench.diagnosis.classify import classify
 from calcbench.bench.diagnosis.failures import is_servers_failure
 from calcbench.bench.diagnosis.lateness import MOST_RATIO, whose_lateness
-from calcbench.bench.schema.evidence import Evidence
 from calcbench.bench.schema.judgements import CONTENDED, DRIVER_BOUND, INVALID, UNSERVED
+from calcbench.bench.schema.lateness import timed_out_unsent
 from calcbench.bench.schema.result import Measurement
+from calcbench.bench.schema.samples import read_samples
 from calcbench.bench.units import format_rate
 from calcbench.bench.views.lateness import show_range
 
 ACHIEVED_RATIO = 0.95  # of what is offered must be answered in time
 FAILED_RATIO = 0.001  # of what is asked may fail
+QUANTILE = 0.99  # the one whose requests are enough to keep a rate, whatever the objective is
+LEAST_REQUESTS = least_count(QUANTILE)
 
 KEPT, NOT_KEPT, UNKNOWN = "kept", "not kept", "cannot tell"
 
@@ -52,7 +53,10 @@ def judge_try(measurement: Measurement, objective: Threshold, folder: Path) -> T
         return Try(rate, NOT_KEPT, measurement.reason)
     if measurement.judgement == UNSERVED:
         return Try(rate, NOT_KEPT, "; ".join(measurement.evidence.reasons[:1]))
-    if not outcomes.ok or outcomes.failed > FAILED_RATIO * outcomes.total:
+    most_failed = FAILED_RATIO * outcomes.total
+    if not outcomes.ok or outcomes.failed > most_failed:
+        if outcomes.failed - unsent(measurement, folder) <= most_failed:
+            return late_try(measurement, why_not(measurement))
         what = f"{outcomes.failed:,} of {outcomes.total:,} failed"
         if causes := sorted(measurement.failures, key=lambda failure: -failure.count):
             what += f", {'most' if causes[1:] else 'all'} of them: {causes[0].why}"
@@ -67,10 +71,13 @@ def judge_try(measurement: Measurement, objective: Threshold, folder: Path) -> T
     metric = objective.metric
     # Of a value that is a lower bound nobody knows that it is below the limit.
     if answered and metric.median(row) < objective.limit and not metric.is_bound(row):
+        if row.requests < LEAST_REQUESTS:
+            return Try(rate, UNKNOWN, too_few(metric))
         return Try(rate, KEPT, in_words(metric, row))
-    judgeable = answered and bound_by_lateness(measurement.evidence)  # by the lower end
-    if measurement.judgement == DRIVER_BOUND and not judgeable:
+    if measurement.judgement == DRIVER_BOUND:
         return late_try(measurement, why_not(measurement))
+    if not answered and row.throughput.at_least:
+        return late_try(measurement, "the driver was late, so some were answered too late to count")
     if answered and metric.least(row) < objective.limit and not metric.is_bound(row):
         seen = f"{metric.name} {show_range(row, metric)}, for the driver was late"
         return late_try(measurement, seen)
@@ -81,6 +88,13 @@ def judge_try(measurement: Measurement, objective: Threshold, folder: Path) -> T
     return Try(rate, NOT_KEPT, "; ".join([seen, *reasons]))
 
 
+def unsent(measurement: Measurement, folder: Path) -> int:
+    """Return how many requests of a *measurement* timed out because the driver was too late."""
+    if measurement.status != "ok" or not measurement.evidence.driver_fault:
+        return 0
+    return timed_out_unsent(read_samples(folder, measurement))
+
+
 def late_try(measurement: Measurement, why: str) -> Try:
     """Return that *measurement* tells nothing, *why*, and the driver's lateness if that counts."""
     evidence, rate = measurement.evidence, measurement.offered_per_s
@@ -89,10 +103,13 @@ def late_try(measurement: Measurement, why: str) -> Try:
     return Try(rate, UNKNOWN, why, evidence.lateness_p99_ns or 0, whose_lateness(evidence))
 
 
-def bound_by_lateness(evidence: Evidence) -> bool:
-    """Tell whether nothing but its lateness makes a measurement the driver's."""
-    late = (evidence.lateness_error_ratio or 0) > MOST_RATIO
-    return late and classify(dataclasses.replace(evidence, driver_fault="")).name != DRIVER_BOUND
+def too_few(metric: Metric) -> str:
+    """Say that a try that kept the objective, of *metric*, has too few requests to keep a rate."""
+    fails = " and for seeing whether any fail" if metric.quantile != QUANTILE else ""
+    return (
+        f"too few requests for {metric.name}{fails}, which takes {LEAST_REQUESTS}:"
+        " give a longer --duration"
+    )
 
 
 def in_words(metric: Metric, row: Row) -> str:

@@ -9,7 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from calcbench.bench.diagnosis.common_movement import common_movement
 from calcbench.bench.diagnosis.evidence import ServerWatch
+from calcbench.bench.diagnosis.warmup import series_of
 from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.loadgen.pool import DriverProcess
 from calcbench.bench.runner.own_server import (
@@ -112,14 +114,16 @@ def see_together(
             observations = driver.drive_by_turns(loads, slice_s, seed)
         ends = stop_together({one: found.server for one, found in servers.items()})
     observed = dict(zip(servers, observations, strict=True))
+    series = {condition: series_of(observation) for condition, observation in observed.items()}
     seen: dict[Condition, Seen | Exception] = {**errors}
     for condition, end in ends.items():
         if isinstance(end, Exception):
             seen[condition] = end
             continue
         sampler, neighbours = servers[condition].sampler, idle_ratios(observed, condition)
+        common = common_movement([series[other] for other in observed if other != condition])
         watch = ServerWatch(
-            sampler.samples, end.workers, end.life, instructions_of(sampler), neighbours
+            sampler.samples, end.workers, end.life, instructions_of(sampler), neighbours, common
         )
         seen[condition] = Seen(observed[condition], watch, end)
     return seen

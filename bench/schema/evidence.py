@@ -31,7 +31,8 @@ class Evidence:
     *steal_ratio* of a core, and other programs *other_load_ratio*.
 
     *settled* says whether the rate settled, with *settled_why*, as judged from *series*, the
-    responses in each bin of *series_bin_ns*, or in an open loop the median latency.
+    responses in each bin of *series_bin_ns*, or in an open loop the median latency. Of a server
+    that took turns with others, *common_movement* is what they did in each bin, around 1.
 
     *little_ratio* is X · (R + Z) / N of a closed loop, with the thinks of its users in Z. In an
     open loop *sent_ratio* of what was due in the window was sent within it, *achieved_ratio* of
@@ -71,6 +72,7 @@ class Evidence:
     settled_why: str = ""
     series_bin_ns: int = 0
     series: tuple[float, ...] = ()
+    common_movement: tuple[float, ...] = ()
     little_ratio: float | None = None
     sent_ratio: float | None = None
     achieved_ratio: float | None = None

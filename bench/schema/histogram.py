@@ -34,13 +34,14 @@ HGRM_TICKS = 5  # lines between one half and the next of what is left to 100 %
 class Histograms:
     """The response time, service time and dispatch delay, and those that are censored.
 
-    Of an open loop also what each took at least, had the driver been in time: ``prompt``; and how
-    late requests left: ``late``.
+    Where requests are due, in an open loop and after a think, the driver *keeps a schedule*; there
+    also what each took at least, had the driver been in time: ``prompt``; and how late requests
+    left: ``late``.
     """
 
-    def __init__(self, *, open_loop: bool = False) -> None:
-        self.times = (*TIMES, PROMPT) if open_loop else TIMES
-        names = [*self.times, *map(censored_name, self.times), *([LATE] if open_loop else [])]
+    def __init__(self, *, keeps_schedule: bool = False) -> None:
+        self.times = (*TIMES, PROMPT) if keeps_schedule else TIMES
+        names = [*self.times, *map(censored_name, self.times), *([LATE] if keeps_schedule else [])]
         self.of = {name: new_histogram() for name in names}
 
     def add(self, columns: "Samples") -> None:

@@ -6,7 +6,7 @@ That makes it an upper end; this module finds the lower one, as a function of th
 
 from typing import TYPE_CHECKING
 
-from calcbench.bench.schema.outcomes import OK
+from calcbench.bench.schema.outcomes import OK, TIMED_OUT
 
 if TYPE_CHECKING:
     import numpy as np
@@ -77,5 +77,35 @@ def overdue_ns(samples: "Samples", elapsed_ns: int) -> int:
     order = np.argsort(samples["intended_ns"], kind="stable")
     begin = samples["intended_ns"][order]
     end = np.maximum.accumulate(begin + lateness_of_each(samples)[order])
-    before = np.concatenate([[0], end[:-1]])
+    before = np.concatenate([[0], end[:-1]]).clip(0)  # a user may have asked before the window
     return int((np.minimum(end, elapsed_ns) - np.maximum(begin, before)).clip(0).sum())
+
+
+def timed_out_unsent(samples: "Samples") -> int:
+    """Return how many of *samples* timed out because the driver sent them too late.
+
+    Those are the ones that had waited for the driver longer than for anybody else; an older file,
+    and one of histograms, does not say.
+    """
+    import numpy as np
+
+    if "waited" not in samples:
+        return 0
+    took = samples["done_ns"] - samples["intended_ns"]
+    lost = samples["outcome"] == TIMED_OUT
+    return int(np.count_nonzero(lost & (lateness(samples) > took / 2)))
+
+
+def kept_back(samples: "Samples", elapsed_ns: int) -> int:
+    """Return how many right responses came too late for a window by the driver's lateness alone.
+
+    *samples* are those of an open loop in a window of *elapsed_ns*; an older file, and one of
+    histograms, does not say.
+    """
+    import numpy as np
+
+    if "waited" not in samples:
+        return 0
+    done = samples["done_ns"][samples["outcome"] == OK]
+    late = lateness(samples)[samples["outcome"] == OK]
+    return int(np.count_nonzero((done > elapsed_ns) & (done - late <= elapsed_ns)))

@@ -10,14 +10,15 @@
 4. A measurement says what its server printed, and has the SHA-256 of its file of samples. A run is
    written as it is measured, a line for each measurement, so that one without an end can be read.
 5. A plan says whether servers take turns, how its connections do, how long users think, and which
-   share of the requests may fail; a measurement in how many slices it was made, which connections
-   were used or could not be opened, how long clients paused after failures, why requests failed and
-   how the first response of each cause began, and in an open loop what the driver's lateness may be
-   of a quantile. One in which nobody got a right response is judged unserved, and has not failed. A
-   file of samples has which requests found no connection free, and for how long those that were in
-   flight at the end had waited; one of histograms has those of the requests that got no right
-   response. Resource usage has the instructions for each request, where the kernel lets us count
-   them. A calibration says how much others disturbed it.
+   share of the requests may fail; a measurement in how many slices it was made and how the others
+   moved meanwhile, which connections were used or could not be opened, how long clients paused
+   after failures, why requests failed and how the first response of each cause began, and in an
+   open loop what the driver's lateness may be of a quantile. One in which nobody got a right
+   response is judged unserved, and has not failed. A file of samples has which requests found no
+   connection free, and for how long those that were in flight at the end had waited; one of
+   histograms has those of the requests that got no right response. Resource usage has the
+   instructions for each request, where the kernel lets us count them. A calibration says how much
+   others disturbed it.
 """
 
 import re
@@ -70,6 +71,7 @@ MISSING_UNTIL = {
         r"plan\.(interleave|reuse_first|think_s|thinking|most_failures)"
         r"|measurements\[\d+\]\.(think_s|failures)"
         r"|measurements\[\d+\]\.evidence\.(slices|slice_ns|idle_cpu_ratio|neighbour\w*)"
+        r"|measurements\[\d+\]\.evidence\.common_movement"
         r"|measurements\[\d+\]\.evidence\.(connections_used|connections_unopened|pause_ratio)"
         r"|measurements\[\d+\]\.evidence\.(lateness_p99_ns|lateness_error_ratio|overdue_ratio)"
         r"|measurements\[\d+\]\.resource_usage\.instructions_(per_request|of)"

@@ -32,9 +32,11 @@ from calcbench.bench.views.wording import (
     REUSE,
     cut_line,
     describe_processor,
+    doubt_of_rate,
     enumerate_few,
     load_in_words,
     plural,
+    rounds_in_words,
     served,
     users_in_words,
 )
@@ -157,7 +159,7 @@ def failure_notes(rows: Sequence[Row]) -> list[str]:
     limited: dict[str, list[str]] = {}
     for row in rows:
         at, who = f"{row.condition.connections:,}", row.condition.strategy
-        if row.limited and not row.throughput.at_least and row.judgement != DRIVER_BOUND:
+        if row.limited and not row.throughput.at_least:
             limited.setdefault(who, []).append(at)
         if row.failed_rounds:
             levels.setdefault((who, row.status, row.reason), []).append(at)
@@ -180,6 +182,10 @@ def failure_notes(rows: Sequence[Row]) -> list[str]:
             if row.all_outcomes.timed_out or row.in_flight:
                 option = "--timeout" if row.all_outcomes.timed_out else "--duration"
                 slow.setdefault(option, []).append(at)
+        elif row.unserved:
+            at = f"{row.condition.strategy} at {row.condition.connections:,}"
+            why = "" if row.failed_rounds else f": {row.reason}"
+            found.append(f"{at} served nobody in {rounds_in_words(row.unserved)}{why}")
     found += [
         f"a longer {option} would show who is only slow: {enumerate_few(points)}"
         for option, points in slow.items()
@@ -215,7 +221,7 @@ def doubts(rows: Sequence[Row]) -> dict[str, list[str]]:
     """Return the points of *rows* that may not be the server's own, by what they were judged."""
     found: dict[str, list[str]] = {}
     for row in rows:
-        judgement = DRIVER_BOUND if row.throughput.at_least else row.judgement
+        judgement = doubt_of_rate(row)
         if row.status == "ok" and judgement not in ("", SERVER_BOUND, UNSERVED):
             at = f"{row.condition.strategy} at {row.condition.connections:,}"
             found.setdefault(judgement, []).append(at)

@@ -82,10 +82,14 @@ def show_cpu(spread: Spread) -> str:
 def show_spread(spread: Spread, edge_ratio: float = 0) -> str:
     """Return how far from the shown median the real one may lie, in percent.
 
-    By the rounds, and by the *edge_ratio* of a row. Empty where the rounds are too few to know.
+    By the rounds, and by the *edge_ratio* of a row; with a minus where nobody knows how much more
+    it may be. Empty where the rounds are too few to know.
     """
-    if not spread.interval or not spread.median or math.isinf(spread.interval[1]):
+    if not spread.interval or not spread.median:
         return ""
     low, high = spread.interval
-    furthest = max(spread.median - low, high - spread.median) / spread.median + REACH * edge_ratio
-    return format_share(max(furthest, LEAST_SHARE)) if furthest < 0.995 else ">99%"
+    bounded = math.isinf(high)
+    reach = max(spread.median - low, 0 if bounded else high - spread.median)
+    furthest = reach / spread.median + REACH * edge_ratio
+    sign = "−" if bounded else ""
+    return sign + (format_share(max(furthest, LEAST_SHARE)) if furthest < 0.995 else ">99%")

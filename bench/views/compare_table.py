@@ -9,6 +9,7 @@ from calcbench.bench.analysis.metrics import Metric
 from calcbench.bench.analysis.summary import Row
 from calcbench.bench.analysis.thresholds import Judged
 from calcbench.bench.schema.condition import group_by
+from calcbench.bench.schema.judgements import DRIVER_BOUND
 from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Run
 from calcbench.bench.units import format_rate, format_seconds
@@ -32,8 +33,9 @@ def compare_lines(
     changes: Sequence[Change],
     judged: Sequence[Judged],
     only_in_a: Sequence[str] = (),
+    only_in_b: Sequence[str] = (),
 ) -> Iterator[str]:
-    """Yield the lines that show *changes*, what was *judged* of them, and what is *only_in_a*.
+    """Yield the lines that show *changes*, what was *judged* of them, and what is in one alone.
 
     What is lost, the first of them says.
     """
@@ -41,8 +43,10 @@ def compare_lines(
     for label, run in zip("AB", runs, strict=True):
         yield f"{label}: {run.name}, {run.started}"
     yield from surroundings(*runs)
-    if only_in_a:
-        yield f"Not in B: {'; '.join(only_in_a)}"
+    yield from other_servers(changes)
+    for label, lacking in (("B", only_in_a), ("A", only_in_b)):
+        if lacking:
+            yield f"Not in {label}: {'; '.join(lacking)}"
     groups = group_by(
         changes, lambda change: change.pair.second.condition, "strategy", "connections"
     )
@@ -53,9 +57,8 @@ def compare_lines(
         yield from aligned(table, places_of(HEADINGS, *WORDS_AT_LEFT))
     yield ""
     yield LEGEND
-    pairs = (change.pair for change in changes)
-    shown = [row for pair in pairs for row in (pair.first, pair.second) if not row.limited]
-    yield from marks({row.judgement for row in shown})
+    shown = [row for change in changes for row in (change.pair.first, change.pair.second)]
+    yield from marks({row.judgement for row in shown} - {DRIVER_BOUND})
     yield from failed_lines(changes)
     if judged:
         yield ""
@@ -101,7 +104,8 @@ def other_settings(first: Run, second: Run) -> list[str]:
 def first_line(lost: Sequence[str], only_in_a: Sequence[str]) -> list[str]:
     """Return what a reader must know before all else: what the comparison does not hold."""
     missing = len(only_in_a)
-    told = [*lost, *([f"{missing:,} of the conditions of A not in B"] if missing else [])]
+    verb = "is" if missing == 1 else "are"
+    told = [*lost, *([f"{missing:,} of the conditions of A {verb} not in B"] if missing else [])]
     return [f"Not a whole comparison: {'; '.join(told)}"] if told else []
 
 
@@ -118,6 +122,16 @@ def surroundings(first: Run, second: Run) -> Iterator[str]:
         ("calcbench", [run.versions.get("calcbench") for run in runs]),
     ):
         yield f"N{difference[1:]}"
+
+
+def other_servers(changes: Iterable[Change]) -> list[str]:
+    """Say which two servers *changes* are between, where it is not one and the same.
+
+    Two results of one server each are compared whatever those are called.
+    """
+    pairs = {id(change.pair): change.pair for change in changes}.values()
+    names = {(pair.first.condition.strategy, pair.second.condition.strategy) for pair in pairs}
+    return [f"A is {first}, B is {second}" for first, second in sorted(names) if first != second]
 
 
 def different(*pairs: tuple[str, Sequence[object]]) -> list[str]:
@@ -164,7 +178,7 @@ def show_figure(row: Row, metric: Metric) -> str:
     """
     if not metric.known(row):
         return ""
-    return ("" if row.limited else mark(row)) + metric.text(row)
+    return ("" if row.judgement == DRIVER_BOUND else mark(row)) + metric.text(row)
 
 
 def comparison_as_json(
@@ -172,6 +186,7 @@ def comparison_as_json(
     changes: Sequence[Change],
     judged: Sequence[Judged],
     only_in_a: Sequence[str] = (),
+    only_in_b: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return all that was found, as JSON can carry it; what is unknown is null."""
     return {
@@ -180,6 +195,7 @@ def comparison_as_json(
         "partial": [run.partial for run in runs],
         "lost": losses(*runs),
         "only_in_a": list(only_in_a),
+        "only_in_b": list(only_in_b),
         "changes": [
             {
                 **dataclasses.asdict(change.pair.second.condition),

@@ -1,6 +1,7 @@
 """What the columns and signs of a table mean."""
 
-from collections.abc import Collection, Iterable
+import math
+from collections.abc import Collection, Sequence
 
 from calcbench.bench.analysis.metrics import P50, P99
 from calcbench.bench.analysis.summary import Row
@@ -15,6 +16,7 @@ LEGEND = (
 BOUND_LEGEND = (
     ">: longer than that, and nobody knows how much: so many requests got no right response"
 )
+LOW_END_LEGEND = "−: so much less at most, and nobody knows how much more"
 CPU_LEGEND = (
     "CPU tier: the same by the CPU time for each response, the least first; left out where the"
     " terminal is too narrow"
@@ -28,7 +30,7 @@ CONTROL = "A/A"  # in place of a tier
 NO_TIER = "–"
 
 
-def legends(tiers: Collection[str], rows: Iterable[Row], *, by_cpu: bool) -> list[str]:
+def legends(tiers: Collection[str], rows: Sequence[Row], *, by_cpu: bool) -> list[str]:
     """Return what stands below tables of *rows* with such *tiers*, and some *by_cpu* or none."""
     beside = ((NO_TIER, NO_TIER_LEGEND), (CONTROL, AGAIN_LEGEND))
     found = [LEGEND, *([CPU_LEGEND] if by_cpu else [])]
@@ -38,6 +40,8 @@ def legends(tiers: Collection[str], rows: Iterable[Row], *, by_cpu: bool) -> lis
         found.append(AT_MOST_LEGEND)
     if any(row.limited and metric.known(row) for metric, row in times):
         found.append(DRIVERS_LEGEND)
+    if any(row.throughput.interval and math.isinf(row.throughput.interval[1]) for row in rows):
+        found.append(LOW_END_LEGEND)
     if any(metric.is_bound(row) for metric, row in times):
         found.append(BOUND_LEGEND)
     return found

@@ -9,7 +9,11 @@ from calcbench.bench.views.wording import (
     count_failures,
     describe_failures,
     enumerate_names,
+    rounds_in_words,
 )
+
+# Of its core: a driver at its limit that computes for less of the time has waited for the core.
+COMPUTING = 0.65
 
 
 def serving_words(rows: Sequence[Row], fair: Sequence[Row]) -> str:
@@ -30,11 +34,18 @@ def none_answers(rows: Sequence[Row]) -> str:
     if all(row.serves_nobody for row in rows):
         return f"{who} served any client" if len(rows) > 1 else f"{who} served no client"
     if len(rows) == 1:
-        return f"{who} gave a right response to {answered(rows[0])} of its requests"
+        return f"{who} {answering(rows[0])}"
     shares = [
         f"{name(row)} {answered(row)}" for row in sorted(rows, key=lambda r: -r.answered_ratio)
     ]
     return f"{who} gives nearly every request a right response ({', '.join(shares)})"
+
+
+def answering(row: Row) -> str:
+    """Return what *row* did with its requests; that it served nobody in a round says most."""
+    if row.unserved:
+        return f"served nobody in {rounds_in_words(row.unserved)}"
+    return f"gave a right response to {answered(row)} of its requests"
 
 
 def limits(rows: Sequence[Row]) -> list[str]:
@@ -48,6 +59,8 @@ def limits(rows: Sequence[Row]) -> list[str]:
         return []
     who = "; ".join(found)
     more = "more --drivers, or a workload that costs the server more, would tell"
+    if all(0 < row.driver_share < COMPUTING for row in hidden):
+        more = "a core for the driver that no other program uses would tell"
     return [f"The driver was the limit {who}, so more may be possible than was seen: {more}."]
 
 
@@ -67,7 +80,7 @@ def starvation(rows: list[Row], connections: int) -> list[str]:
     starved = [
         row
         for row in rows
-        if row.starves and not row.serves_nobody and not row.condition.is_control
+        if row.starves and not (row.serves_nobody or row.unserved) and not row.condition.is_control
     ]
     if not starved:
         return []
@@ -100,16 +113,20 @@ def shortfalls(rows: Sequence[Row]) -> list[str]:
         ]
         alone = [row for row in failing if row not in last]
         for members, what in (
-            (last, "behind all that give nearly every request one"),
-            (alone, "more requests failed than --most-failures allows"),
+            (last, ": behind all that give nearly every request one"),
+            (
+                [row for row in alone if not row.unserved],
+                ": more requests failed than --most-failures allows",
+            ),
+            ([row for row in alone if row.unserved], ""),
         ):
             shares = [
-                f"{name(row)} gave a right response to {answered(row)} of its requests under"
-                f" {row.condition.workload} ({count_failures(row.all_outcomes)})"
+                f"{name(row)} {answering(row)} under {row.condition.workload}"
+                + (f" ({count_failures(row.all_outcomes)})" if row.all_outcomes.failed else "")
                 for row in members
             ]
             if shares:
-                found.append(f"{enumerate_names(shares)}: {what}.")
+                found.append(f"{enumerate_names(shares)}{what}.")
     if nobody := [row for row in known if row.serves_nobody]:
         counts = [
             f"{name(row)} served 0 of {row.condition.connections:,} under {row.condition.workload}"

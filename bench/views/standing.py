@@ -77,7 +77,8 @@ def too_little(rows: Sequence[Row], comparisons: Contests) -> str:
 def why_hidden(rows: Sequence[Row], metric: Metric) -> str:
     """Say what hides which of *rows* is ahead, or nothing.
 
-    That is the driver where it was the limit, or requests of which nobody knows how long they took.
+    That is the driver where it was the limit, requests of which nobody knows how long they took, or
+    in an only round the lateness of the driver, which several would show in their comparisons.
     """
     limited = any(row.limited and (metric.hidden or metric.spread(row).censored) for row in rows)
     if limited:
@@ -86,7 +87,19 @@ def why_hidden(rows: Sequence[Row], metric: Metric) -> str:
         return "the driver was the limit, and a server may do more than was seen"
     if any(metric.is_bound(row) for row in rows):
         return "so many requests got no right response that only the least is known"
+    if share_one_round(rows) and lateness_hides_first(rows, metric):
+        return "the driver was late for some requests, and that may be all the difference"
     return ""
+
+
+def lateness_hides_first(rows: Sequence[Row], metric: Metric) -> bool:
+    """Tell whether without the driver's lateness another of *rows* may come before the first."""
+    if metric.more_is_better:
+        return False
+    first, *others = sorted(rows, key=metric.median)
+    return any(
+        metric.lateness_shows(row) and metric.least(row) <= metric.median(first) for row in others
+    )
 
 
 def few_rounds(count: int) -> str:

@@ -82,8 +82,14 @@ def load_in_words(rows: Sequence[Row], connections: int) -> str:
 
 def mark(row: Row) -> str:
     """Return what stands before a figure of *row* that may not be the server's own, or nothing."""
-    judgement = DRIVER_BOUND if row.throughput.at_least else row.judgement
-    return DOUBTS.get(judgement, ("",))[0]
+    return DOUBTS.get(doubt_of_rate(row), ("",))[0]
+
+
+def doubt_of_rate(row: Row) -> str:
+    """Return the judgement that tells whose the rate of *row* is, or nothing where it is exact."""
+    if row.throughput.at_least:
+        return DRIVER_BOUND
+    return "" if row.judgement == DRIVER_BOUND else row.judgement
 
 
 def answered(row: Row) -> str:
@@ -100,6 +106,11 @@ def marks(judgements: Collection[str]) -> list[str]:
 def served(row: Row) -> str:
     """Say how many clients of *row* got a right response: ``8 of 32``, or ``all``."""
     return f"{row.clients_served:,} of {row.condition.connections:,}" if row.starves else "all"
+
+
+def rounds_in_words(numbers: Sequence[int]) -> str:
+    """Return the rounds with these *numbers*: ``round 2``, ``rounds 2 and 5``."""
+    return f"{plural(len(numbers), 'round')} {enumerate_names([f'{n:,}' for n in numbers])}"
 
 
 def enumerate_few(things: list[str]) -> str:

@@ -133,6 +133,7 @@ class Loop:
         # Of an open loop: the requests that wait for a connection, and the clients that have no
         # request, in the order of their turns. Those that are not IDLE have no connection either.
         self.waiting: deque[int] = deque()
+        self.shifted_ns = 0  # by how much those have moved since the window opened
         self.free: deque[Client] = deque(self.everyone if self.open_loop else ())
         self.put_back = self.free.appendleft if spec.reuse_first else self.free.append
         # Users who think: a heap of when they will ask, and their clients.
@@ -202,13 +203,19 @@ class Loop:
         """Return the clients whose request is out."""
         return [client for client in self.everyone if client.state not in (PAUSING, IDLE)]
 
-    def in_flight_ns(self, now: int) -> tuple[int, ...]:
-        """Return for how long each request that is sent and has not ended has waited at *now*."""
-        return tuple(
+    def in_flight_ns(self, opened: int, now: int) -> tuple[int, ...]:
+        """Return for how long each request that counts as being in flight has waited at *now*.
+
+        That is each that is sent and has not ended. Of an open loop it is each that was due before
+        the window *opened*: of the others it is waited for that they end.
+        """
+        out = (
             self.waited_ns(client, client.done if client.state == CLOSING else now)
             for client in self.everyone
             if client.state not in (PAUSING, IDLE)
+            and (client.intended < opened or not self.open_loop)
         )
+        return (*out, *(now - due for due in self.waiting if due - self.shifted_ns < opened))
 
     def away_until(self, now: int) -> int:
         """Return for how long clients have paused or thought until *now*, added up.

@@ -96,7 +96,7 @@ def run(spec: LoadSpec, loop: Loop, start_ns: int) -> DriverReport:
     closed = loop.run_until(opened + round(spec.duration_s * 1e9))
     driver_cpu = max(time.process_time_ns() - driver_cpu - loop.spun, 0)
     driver_delay = own_run_delay_ns() - driver_delay
-    in_flight_ns = () if loop.open_loop else loop.in_flight_ns(closed)
+    in_flight_ns = loop.in_flight_ns(opened, closed)
     away = loop.away_until(closed) - away
     for name, tally in loop.tallies.items():
         tallies[name] = tally - tallies[name]

@@ -91,6 +91,7 @@ class TurnLoop(Loop):
         if self.open_loop:
             pause = now - self.rested
             self.shift += pause
+            self.shifted_ns += pause
             self.next_due = self.due_later + pause
             self.waiting.extend([self.waiting.popleft() + pause for _ in range(len(self.waiting))])
             self.send_what_is_due(now)

@@ -74,6 +74,7 @@ class Member:
     cpu_until_ns: int = 0
     in_flight_ns: tuple[int, ...] = ()
     away_ns: int = 0
+    opened: int = 0
 
     def open(self) -> None:
         """Forget the warm-up, and begin to record."""
@@ -92,13 +93,15 @@ class Member:
         recorder.tidy()
         self.idle_cpu_ns += self.server() - self.cpu_until_ns
         is_window = len(self.turns) == 1
-        at_close = is_window and not loop.open_loop
+        in_flight_ns = self.in_flight_ns  # when the window closed; slices wait for more
+        if not (is_window or loop.open_loop):
+            in_flight_ns = loop.in_flight_ns(self.opened, loop.left)
         return DriverReport(
             elapsed_ns=self.counted_ns,
             driver_cpu_ns=max(self.driver_cpu_ns, 0),
             driver_delay_ns=self.driver_delay_ns,
             server_cpu_ns=max(self.server_cpu_ns, 0),
-            in_flight_ns=self.in_flight_ns if at_close else loop.in_flight_ns(loop.left),
+            in_flight_ns=in_flight_ns,
             failures=tuple(loop.ledger.firsts),
             begun=loop.ring.begun(),
             ended=recorder.recorded - loop.never_begun,
@@ -207,15 +210,18 @@ class Turns:
             opened = loop.run_until(began + lead_in_ns)
             if lead_out_ns is None:
                 opened = self.await_flow(loop, ended + still_out, opened)
+            if not member.turns:
+                member.opened, loop.shifted_ns = opened, 0
             away = loop.away_until(opened)
             closed = loop.run_until(opened + counted_ns)
             member.away_ns += loop.away_until(closed) - away
-            member.in_flight_ns = loop.in_flight_ns(closed)
+            member.in_flight_ns = loop.in_flight_ns(member.opened, closed)
             if lead_out_ns is None:
                 loop.finish_window(closed)
             else:
                 loop.run_until(closed + lead_out_ns)
-                if member.counted_ns + closed - opened >= self.duration_ns:
+                complete = member.counted_ns + closed - opened >= self.duration_ns
+                if complete and loop.recorder.counting:
                     loop.finish_window(closed)  # an open loop leaves nothing out that was due
             bound = max(DRAIN_NS, DRAIN_LATENCIES * member.usual_ns)
             loop.drain(began, clock() + bound)

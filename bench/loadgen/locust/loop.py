@@ -117,7 +117,7 @@ class Loop:
         self.all_left.wait(spec.duration_s)
         closed = clock()
         cpu, delay = time.process_time_ns() - cpu, own_run_delay_ns() - delay
-        in_flight_ns = () if spec.rate else self.in_flight_ns(closed)
+        in_flight_ns = self.in_flight_ns(opened, closed)
         away = self.away_until(closed) - away
         self.all_left.wait(TAIL_S)
         while self.owes(closed) and not self.is_over:
@@ -162,10 +162,12 @@ class Loop:
         """Return how many requests have been sent and have not ended."""
         return sum(client.intended != NEVER for client in self.clients)
 
-    def in_flight_ns(self, now: int) -> tuple[int, ...]:
-        """Return for how long each request that is sent and has not ended has waited at *now*."""
-        busy = (client for client in self.clients if client.intended != NEVER)
-        return tuple((client.done or now) - client.intended for client in busy)
+    def in_flight_ns(self, opened: int, now: int) -> tuple[int, ...]:
+        """Return for how long each request in flight has waited, as our driver's loop does."""
+        before = opened if self.spec.rate else NEVER
+        busy = (client for client in self.clients if client.intended < before)
+        queued = (now - due for due in self.waiting if due < opened)
+        return (*((client.done or now) - client.intended for client in busy), *queued)
 
     def away_until(self, now: int) -> int:
         """Return for how long clients have paused or thought, as our driver's loop does."""
