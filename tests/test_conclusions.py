@@ -487,6 +487,9 @@ def test_says_under_which_workload_clients_were_not_served() -> None:
 
     assert "Of 32 clients a served 6 under add; a served 9 under wait=10ms;" in judge(*rows)
     assert "Of 32 clients a served 6; the others got no response." in judge(*rows[::2])
+    both = [rows[0], row("a", 90, 91, "wait=10ms", served=6)]
+    assert "Of 32 clients a served 6; the others got no response." in judge(*both)
+    assert "a served 6 under add and wait=10ms; the" in judge(*both, row("b", 9, 9.1, "cpu=1ms"))
 
 
 def test_says_of_a_latency_that_the_driver_may_be_some_of_it() -> None:

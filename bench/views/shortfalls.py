@@ -84,16 +84,20 @@ def starvation(rows: list[Row], connections: int) -> list[str]:
     ]
     if not starved:
         return []
-    several = len({row.condition.workload for row in rows}) > 1
-    parts = []
+    workloads = {row.condition.workload for row in rows}
+    parts: dict[str, list[str]] = {}  # under which workloads each is so
     for workload, members in by_workload(starved):
         served: dict[str, int] = {}
         for row in members:
             served[name(row)] = min(row.clients_served, served.get(name(row), connections))
         counts = [f"{strategy} served {count:,}" for strategy, count in served.items()]
-        parts.append(enumerate_names(counts) + (f" under {workload}" if several else ""))
+        parts.setdefault(enumerate_names(counts), []).append(workload)
+    told = [
+        part + (f" under {enumerate_names(at)}" if len(at) < len(workloads) else "")
+        for part, at in parts.items()
+    ]
     what = "right response" if any(row.outcomes.failed for row in starved) else "response"
-    return [f"Of {connections:,} clients {'; '.join(parts)}; the others got no {what}."]
+    return [f"Of {connections:,} clients {'; '.join(told)}; the others got no {what}."]
 
 
 def shortfalls(rows: Sequence[Row]) -> list[str]:
