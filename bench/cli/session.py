@@ -256,7 +256,7 @@ def exit_status_of(summary: "Summary", run: "Run", why: str) -> int:
     for names, what in ((broken, "failed"), (lost, "could not be measured")):
         if names:
             raise CalcbenchError(f"{', '.join(sorted(names))} {what}; {why}")
-    silent = [row for row in summary.rows if row.fails and row.unserved]
+    silent = [row for row in summary.rows if row.fails and (row.serves_nobody or row.unserved)]
     nobody = dict.fromkeys(
         f"{row.condition.variant} served nobody"
         + ("" if row.serves_nobody else f" in {rounds_in_words(row.unserved)}")
