@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from builders import make_condition, make_measurement, make_observation, make_run
 
-from calcbench.bench.diagnosis.failures import failure_reason_of_responses
+from calcbench.bench.diagnosis.failures import failure_reason_of_responses, unserved_reason
 from calcbench.bench.diagnosis.warmup import without_warmup
 from calcbench.bench.loadgen.collector import Collector
 from calcbench.bench.loadgen.driver.framing import FramingError, Incoming, parse_any_head
@@ -267,6 +267,38 @@ def test_says_in_a_line_for_each_cause_what_was_wrong() -> None:
         f"fork at 8, 32: status 503, 1,400 times: {EXCERPT}",
         "fork at 8: wrong body, 1 time: '6' should be '5'; HTTP/1.1 200",
     ]
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "failures", "said"),
+    [
+        (
+            Outcomes(timed_out=24),
+            [Failure("timed_out", "timed out before a response", 24, 1)],
+            "24 timed out before a response",
+        ),
+        (
+            Outcomes(timed_out=24),
+            [
+                Failure("timed_out", "timed out before a response", 4, 2),
+                Failure("timed_out", "timed out within a response", 20, 1),
+            ],
+            "24 timed out (the first: timed out within a response)",
+        ),
+        (
+            Outcomes(http_error=3),
+            [Failure("http_error", "status 503", 3, 1)],
+            "3 of another status (the first: status 503)",
+        ),
+    ],
+)
+def test_says_nothing_twice_of_who_served_nobody(
+    outcomes: Outcomes, failures: list[Failure], said: str
+) -> None:
+    """Once: «24 timed out (the first: timed out before a response)», though all were so."""
+    seen = make_observation(outcomes=outcomes, failures=tuple(failures))
+
+    assert unserved_reason(seen) == f"no right response within the window of 1.00 s: {said}"
 
 
 def test_says_no_more_below_a_table_than_one_reads() -> None:

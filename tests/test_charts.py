@@ -17,16 +17,19 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from calcbench.bench.analysis.metrics import METRICS
+from calcbench.bench.analysis.quantiles import Reading
 from calcbench.bench.analysis.spread import NOTHING, spread
 from calcbench.bench.analysis.summary import Row, Summary
 from calcbench.bench.schema.condition import Condition
+from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.plan import KEEP_ALIVE, Plan
 from calcbench.bench.schema.result import Run
 from calcbench.bench.views.captions import footer, headline, notes
 from calcbench.bench.views.charts import DPI, LONGEST_LINE, STYLE, WIDTH, draw, draw_charts
-from calcbench.bench.views.markers import with_figures
+from calcbench.bench.views.lateness import TAIL
+from calcbench.bench.views.markers import MARKER, THIN_RATIO, with_figures
 from calcbench.bench.views.palette import KNOWN, styles
-from calcbench.bench.views.panel import round_numbers, spread_apart
+from calcbench.bench.views.panel import from_below, round_numbers, spread_apart
 from calcbench.bench.views.wording import about, break_name, cut_line, shorten, shorten_names
 
 FIVE = ("blocking", "fork", "selectors", "thread-per-request", "threadpool")
@@ -372,11 +375,103 @@ def test_says_below_the_chart_what_its_marks_are(
 
 @pytest.mark.parametrize("level", [8, 32])
 def test_draws_no_latency_of_who_served_nobody(level: int) -> None:
+    """And says so. Once an open marker was explained there that nobody could find."""
     nobody = make_row(Condition("fork", "add", KEEP_ALIVE, level), [0.0] * 3, clients_served=0)
     other = row(at_32("selectors"), 9_000)
 
     assert with_figures([nobody, other], P50) == [other]
     assert with_figures([nobody, other], THROUGHPUT) == [nobody, other]
+    absent = "No marker: who serves nobody has no latency (fork)."
+    assert notes([nobody, other], P50)[0] == absent
+    assert notes([nobody, other], THROUGHPUT)[0].startswith("Open marker: not every client got")
+
+
+@pytest.mark.parametrize(
+    ("more", "advice"),
+    [
+        ({"in_flight": 8}, "A longer --duration would show who is only slow: fork at 32"),
+        (
+            {"in_flight": 8, "all_outcomes": Outcomes(timed_out=9)},
+            "A longer --timeout would show who is only slow: fork at 32",
+        ),
+        ({"all_outcomes": Outcomes(http_error=9)}, ""),
+    ],
+)
+def test_advises_what_would_show_more_of_who_served_nobody(
+    more: dict[str, Any], advice: str
+) -> None:
+    """Once: a longer --duration, where all requests had timed out; and cut in the middle."""
+    why = "no right response within the window of 601 ms: " + "and more, " * 30
+    row = make_row(at_32("fork"), [0.0] * 3, clients_served=0, reason=why, **more)
+
+    assert notes([row], THROUGHPUT)[2:] == ([advice] if advice else [])
+
+
+def test_puts_bars_below_that_leave_clients_or_requests_out() -> None:
+    """Once: best on top of the p50 chart stood one that failed 17% of its requests."""
+    rows = {
+        "fails": row(at_32("fails"), 9_000, fails=True),
+        "starves": row(at_32("starves"), 8_000, clients_served=1),
+        "slow": row(at_32("slow"), 100),
+        "fast": row(at_32("fast"), 200),
+        "nobody": make_row(at_32("nobody"), [0.0] * 3, clients_served=0),
+    }
+
+    assert from_below([*rows.values()], THROUGHPUT) == [
+        rows[name] for name in ("nobody", "starves", "fails", "slow", "fast")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("late", "slowest", "shown"),
+    [
+        (0.5, 1, True),
+        (0.99, 1, False),  # 10.6 and 10.5 ms: read apart, drawn in one place
+        (0.5, 4, True),
+        (0.9, 7, False),  # on an axis that reaches seven times as far
+        (0.9, 1000, False),  # on a log scale
+        (0.5, 1000, True),
+    ],
+)
+def test_explains_tails_only_where_they_can_be_seen(
+    late: float, slowest: float, *, shown: bool
+) -> None:
+    def at(name: str, ms: float, share: float) -> Row:
+        times = [1e6 * ms * part for part in (1, 0.99, 1.01)]
+        prompt = spread([share * one for one in times])
+        return row(at_32(name), 900, p50_ns=spread(times), prompt_p50_ns=prompt)
+
+    rows = [at("fork", 10, late), at("selectors", 10 * slowest, 1)]
+
+    assert (TAIL in notes(rows, P50)) is shown
+
+
+@pytest.mark.parametrize("connections", [(32,), (8, 32)])
+def test_keeps_words_clear_of_each_other_beside_arrows_and_at_zero(
+    connections: tuple[int, ...],
+) -> None:
+    """Once: a bound was printed over the name of its line, and a marker at 0 over its name."""
+    summary, run = race(plan(*FIVE, workloads=("add",), connections=connections), LEVEL)
+    waits = [Reading(1e9, at_least=True)] * 3
+    rows = [
+        dataclasses.replace(one, p99_ns=spread(waits), clients_served=1)
+        if one.condition.strategy in ("fork", "threadpool")
+        else one
+        for one in summary.rows
+    ]
+    rows[0] = make_row(rows[0].condition, [0.0] * 3, clients_served=0)
+    for metric in (THROUGHPUT, P99):
+        with mpl.rc_context(STYLE):
+            figure = draw(dataclasses.replace(summary, rows=tuple(rows)), run, metric)
+            FigureCanvasAgg(figure).draw()  # type: ignore[no-untyped-call]  # matplotlib's
+        boxes = [(text.get_text(), text.get_window_extent()) for text in texts(figure)]
+        for (text, box), (other, other_box) in itertools.combinations(boxes, 2):
+            assert not box.padded(-1).overlaps(other_box.padded(-1)), (text, other)
+        [ax] = figure.axes
+        if len(connections) == 1:
+            marker = MARKER * THIN_RATIO * DPI / 72
+            names = [label.get_window_extent().x1 for label in ax.get_yticklabels()]
+            assert max(names) < ax.get_window_extent().x0 - marker / 2
 
 
 def test_says_of_points_of_the_driver_that_they_are_a_lower_bound() -> None:
@@ -386,6 +481,9 @@ def test_says_of_points_of_the_driver_that_they_are_a_lower_bound() -> None:
     assert headline(THROUGHPUT, rows[:1]) == "fork: at least 9,000/s at 32 connections"
     assert notes(rows, THROUGHPUT) == [
         "fork at 32: the driver was the limit, so the server can do this or more"
+    ]
+    assert notes(rows, P99) == [
+        "fork at 32: the driver was the limit, so some of that time may be its own"
     ]
 
 
@@ -403,7 +501,7 @@ def test_tells_rounds_of_the_driver_in_one_line() -> None:
 
     [note] = notes(rows, THROUGHPUT)
     assert note.startswith("The driver was the limit in some")
-    assert note.endswith(" only the least is known: fork at 8, 32; selectors at 8, 32")
+    assert note.endswith(" latency may be its own: fork at 8, 32; selectors at 8, 32")
     contended = [dataclasses.replace(row, limited=(), judgement="contended") for row in rows]
     assert notes(contended, THROUGHPUT) == ["Every point: another program was using the cores"]
 
@@ -426,10 +524,10 @@ def test_lets_nobody_lead_who_leaves_clients_without_an_answer() -> None:
     assert headline(THROUGHPUT, rows) == (
         "selectors leads: 2,000/s at 32 connections, not counting open markers"
     )
-    assert headline(THROUGHPUT, [starving]) == "at 32 connections, no strategy answers every client"
-    assert "only fork answers every client" in headline(THROUGHPUT, rows[:2])
+    assert headline(THROUGHPUT, [starving]) == "at 32 connections, no strategy serves every client"
+    assert "only fork serves every client" in headline(THROUGHPUT, rows[:2])
     assert notes(rows, THROUGHPUT) == [
-        "Open marker: only some clients got a right response (blocking\u00a01\u00a0of\u00a032)."
+        "Open marker: not every client got a right response (blocking\u00a01\u00a0of\u00a032)."
     ]
 
 

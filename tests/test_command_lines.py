@@ -431,3 +431,13 @@ def test_ends_well_without_an_output(
 
         assert err.getvalue() == said.get(number, "")
         assert ended.value.code in ({1} if number else RIGHT[line])
+
+
+def test_refuses_slices_where_nobody_could_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once: measured in windows without a word, while --drivers 2 was refused."""
+    words = ["run", "--interleave", "slices", "--connections", "200"]
+
+    assert answer(words, monkeypatch, "ascii") == (
+        2,
+        "calcbench: --interleave slices: servers with more than 128 connections take no turns\n",
+    )

@@ -19,7 +19,7 @@ from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE
 from calcbench.bench.units import round_to_three
 from calcbench.bench.views.captions import headline, notes
 from calcbench.bench.views.conclusions import verdict
-from calcbench.bench.views.standing import sure_ratio
+from calcbench.bench.views.standing import sure_ratio, why_hidden
 
 OTHER = Condition("fork", "add", KEEP_ALIVE, 2)
 # How far each of nine rounds lies from the middle, as a share of half the width.
@@ -408,7 +408,7 @@ def test_speaks_of_p99_where_the_rate_was_offered() -> None:
 
     assert judge(*rows) == (
         "At 2,000/s over at most 32 connections, add:"
-        " a is fastest (p99 3.00 ms, 0.3332x as long as b [0.3328x to 0.3340x])."
+        " a is fastest (p99 3.00 ms, b takes 3.001x as long [2.994x to 3.005x])."
     )
 
 
@@ -455,10 +455,47 @@ def limited(strategy: str, low: float, high: float) -> Row:
 def test_says_how_fast_one_is_at_least_where_the_driver_was_the_limit() -> None:
     assert judge(limited("a", 90_000, 91_000), row("b", 40_000, 42_000)) == (
         "With 32 connections, add: a is fastest (at least 90,500/s, at least 2.2x as many as b)."
-        " The driver was the limit of a under add, which may be faster than was seen: --drivers 2,"
-        " or a workload that costs the server more, would tell."
+        " The driver was the limit of a under add, so more may be possible than was seen: more"
+        " --drivers, or a workload that costs the server more, would tell."
     )
     assert "add: a answers at least 90,500/s." in judge(limited("a", 90_000, 91_000))
+
+
+def test_says_of_whom_the_driver_was_the_limit_workload_by_workload() -> None:
+    """Once: of fork and selectors under add and fork under wait=10ms."""
+    wait = row("a", 900, 910, "wait=10ms", judgement="driver-bound")
+
+    assert "The driver was the limit of a and b under add; of a under wait=10ms, so more" in judge(
+        limited("a", 90_000, 91_000), limited("b", 80_000, 81_000), wait
+    )
+
+
+def test_flips_by_at_least_what_is_known() -> None:
+    """Once: «at least 2.9x as many as b», and in the next sentence «3.0x as fast as b»."""
+    rows = [limited("a", 90_000, 91_000), row("b", 30_000, 31_000)]
+    rows += [row("a", 900, 910, "wait=10ms"), row("b", 1_900, 1_910, "wait=10ms")]
+
+    [leads, flips, *_] = verdict(Summary(1, "name", False, tuple(rows)))
+    found = re.search(r"at least [0-9.]+x as many as b", leads)
+    assert found
+    assert found[0].replace("many", "fast") in flips
+
+
+def test_says_under_which_workload_clients_were_not_served() -> None:
+    rows = [row("a", 900, 910, served=6), row("a", 90, 91, "wait=10ms", served=9)]
+    rows += [row("b", 900, 910), row("b", 90, 91, "wait=10ms")]
+
+    assert "Of 32 clients a served 6 under add; a served 9 under wait=10ms;" in judge(*rows)
+    assert "Of 32 clients a served 6; the others got no response." in judge(*rows[::2])
+
+
+def test_says_of_a_latency_that_the_driver_may_be_some_of_it() -> None:
+    rows = [
+        row(name, 200, 201, rounds=3, offered_per_s=200.0, p99_ns=spread([low] * 3), limited=at)
+        for name, low, at in (("a", 3e6, (2,)), ("b", 9e6, ()))
+    ]
+
+    assert why_hidden(rows, P99) == "the driver was the limit, and some of that time may be its own"
 
 
 def test_asks_for_no_second_driver_where_the_first_one_waited_for_its_core() -> None:
@@ -494,14 +531,38 @@ def test_says_how_many_requests_were_answered_and_who_served_nobody() -> None:
     rows = (half, row("b", 10_000, 10_500), nobody)
 
     assert judge(*rows) == (
-        "With 32 connections, add: b alone serves every client and answers nearly every request"
-        " (10,200/s). a answered 52% of its requests under add (48 timed out): behind all that"
-        " answer nearly every request. Last: c served 0 of 32 under add."
+        "With 32 connections, add: b alone serves every client and gives nearly every request a"
+        " right response (10,200/s). a gave a right response to 52% of its requests under add (48"
+        " timed out): behind all that give nearly every request one. Last: c served 0 of 32 under"
+        " add."
     )
-    assert "add: a answered 52% of its requests." in judge(half)
     assert "add: nobody served any client." in judge(nobody, row("d", 0, 0, served=0))
-    assert "add: nobody answers nearly every request (a 52%, c 0%)." in judge(half, nobody)
-    assert headline(THROUGHPUT, rows) == "only b answers every client: 10,200/s at 32 connections"
+    everyone = "add: nobody gives nearly every request a right response (a 52%, c 0%)."
+    assert everyone in judge(half, nobody)
+    assert headline(THROUGHPUT, rows) == "only b serves every client: 10,200/s at 32 connections"
+
+
+@pytest.mark.parametrize(
+    "beside", [(), (row("b", 0, 0, served=0),), (row("b", 10, 11, "wait=10ms"),)]
+)
+def test_puts_nobody_behind_others_who_are_not_there(beside: tuple[Row, ...]) -> None:
+    """Once: «answered 97% of its requests», of a server that answered all, and «behind all»."""
+    failing = row("a", 9_000, 9_100, fails=True, outcomes=Outcomes(ok=97, http_error=3))
+    sentence = judge(failing, *beside)
+
+    assert (
+        "a gave a right response to 97% of its requests under add (3 with an error status):"
+        " more requests failed than --most-failures allows." in sentence
+    )
+    assert "behind all" not in sentence
+
+
+def test_puts_nobody_behind_others_who_is_not_ranked() -> None:
+    failing = row("a", 900, 910, judgement="silent", fails=True, outcomes=Outcomes(ok=9, reset=1))
+    sentence = judge(failing, row("b", 9_000, 9_100))
+
+    assert "Not ranked: a under add (silent)." in sentence
+    assert "behind all" not in sentence
 
 
 def with_cpu(strategy: str, cpu_us: float, judgement: str = "") -> Row:
@@ -569,7 +630,7 @@ def test_ranks_by_the_highest_quantile_that_the_responses_hold() -> None:
     rows = [offered("a", 3, "p50", "p90"), offered("b", 9, "p50", "p90")]
     comparison = judge(*rows)
 
-    assert "a is fastest (p90 3.00 ms, 0.332x as long as b [" in comparison
+    assert "a is fastest (p90 3.00 ms, b takes 3.01x as long [" in comparison
     assert headline(P99, rows) == "too few requests for p99, which takes 299 in each round"
 
 

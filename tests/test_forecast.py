@@ -55,6 +55,16 @@ def test_promises_what_a_race_takes_from_its_calibration_to_its_charts() -> None
     )
 
 
+@pytest.mark.parametrize("load", [{"rate": 50.0}, {"think_s": 1.0}])
+def test_promises_no_end_to_requests_that_hang(load: dict[str, float]) -> None:
+    """Once: about 9 s in all, and it took 19: what was due is waited for until it times out."""
+    plan = dataclasses.replace(Plan(("fork",), rounds=1), timeout_s=2.5, **load)  # type: ignore[arg-type]
+
+    assert say_promise(plan, 80.4).endswith(
+        " in all, longer where requests wait for their --timeout of 2.50 s"
+    )
+
+
 @pytest.mark.parametrize(
     ("known", "engine", "waits"),
     [

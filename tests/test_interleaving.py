@@ -1,6 +1,7 @@
 """Who takes turns with whom, what is said of it, and a whole race by turns."""
 
 import dataclasses
+import errno
 import itertools
 import os
 import signal
@@ -8,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from builders import make_condition, make_measurement, make_observation, make_run
@@ -27,7 +28,16 @@ from calcbench.bench.runner.turn_group import Seen
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.evidence import Evidence
 from calcbench.bench.schema.judgements import CONTENDED, SERVER_BOUND
-from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, LOCUST, SLICES, WRK, Plan
+from calcbench.bench.schema.plan import (
+    CLOSE,
+    KEEP_ALIVE,
+    LOCUST,
+    SLICES,
+    TOO_MANY_FOR_TURNS,
+    WINDOWS,
+    WRK,
+    Plan,
+)
 from calcbench.bench.schema.reader import read_run
 from calcbench.bench.schema.result import Measurement, Run
 from calcbench.bench.system.usage import Life
@@ -146,6 +156,35 @@ def test_says_how_it_was_measured() -> None:
     assert interleaving_legend(make_run(PLAN, measured("fork", None))) == ""  # in place of what?
 
 
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({}, ""),
+        ({"workloads": ("GET",)}, "only servers that calcbench starts take turns"),
+        ({"connections": (129, 200)}, "more than 128 connections take no turns"),
+        ({"drivers": 2}, "2 drivers cannot turn"),
+        ({"behaviours": ("idle=3",)}, "--behaviour would disturb"),
+        ({"engine": LOCUST}, "only calcbench's own driver"),
+        ({"think_s": 1.0}, "users would think"),
+    ],
+)
+def test_says_why_nobody_took_turns(changes: dict[str, Any], why: str) -> None:
+    plan = dataclasses.replace(PLAN, interleave="windows", **changes)
+    legend = interleaving_legend(make_run(plan, measured("fork", None), measured("selectors", 1)))
+
+    assert legend.startswith("windows: ")
+    assert why in legend
+    assert legend.endswith(")") is bool(why)
+
+
+def test_says_who_has_too_many_connections_for_slices() -> None:
+    many = dataclasses.replace(measured("fork", 1), condition=make_condition("fork", 200))
+
+    assert window_remarks([measured("fork", 60), many], make_run(PLAN)) == [
+        f"in one window and not in slices ({TOO_MANY_FOR_TURNS}): fork at 200"
+    ]
+
+
 def test_says_who_was_too_slow_for_slices() -> None:
     mixed = [
         measured("fork", 60),
@@ -206,6 +245,25 @@ def test_races_on_where_no_server_of_a_group_starts(tmp_path: Path) -> None:
     run = race(plan, among_strategies(plan, start), tmp_path / "run")
 
     assert [(one.status, one.reason) for one in run.measurements] == [("failed", "no")] * 2
+
+
+@pytest.mark.parametrize(
+    "number", [errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO, errno.EROFS]
+)
+@pytest.mark.parametrize("interleave", [SLICES, WINDOWS])
+def test_blames_no_server_for_what_cannot_be_written(
+    number: int, interleave: str, tmp_path: Path
+) -> None:
+    """Once: «selectors at 8 does not count: File too large», where ulimit -f was too low."""
+
+    def start(_: ServerSpec, host: str) -> Server:
+        raise OSError(number, os.strerror(number))
+
+    plan = Plan(("selectors", "fork"), connections=(3,), rounds=1, interleave=interleave)
+    with pytest.raises(CalcbenchError, match="that is no failure of a server"):
+        race(plan, among_strategies(plan, start), tmp_path / "run")
+
+    assert not list(tmp_path.rglob("result.json"))
 
 
 WATCH = ServerWatch((), (), Life(0, 0, 0))

@@ -28,6 +28,7 @@ from calcbench.bench.runner.knee_try import KEPT, NOT_KEPT, UNKNOWN, Try, judge_
 from calcbench.bench.runner.subject import LoadError, Setup, Subject, failed
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.evidence import Evidence
+from calcbench.bench.schema.failures import Failure
 from calcbench.bench.schema.outcomes import TIMED_OUT, Outcomes
 from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, Plan
 from calcbench.bench.schema.reader import read_run
@@ -230,6 +231,24 @@ def test_judges_a_try(
         judge_try(dataclasses.replace(one, status=str(status)), OBJECTIVE, tmp_path).outcome
         == outcome
     )
+
+
+@pytest.mark.parametrize(
+    ("causes", "most"),
+    [
+        (("timed out before a response",), "all of them: timed out before a response"),
+        (("status 503", "connection reset"), "most of them: status 503"),
+    ],
+)
+def test_says_what_most_of_the_failed_requests_failed_by(
+    tmp_path: Path, causes: tuple[str, ...], most: str
+) -> None:
+    """Once: «most by timed out before a response»."""
+    prepare_folder(tmp_path)
+    failures = tuple(Failure("reset", cause, 9 - at, 1) for at, cause in enumerate(causes))
+    one = measured(tmp_path, 100, 10**6, failed=9, failures=failures)
+
+    assert judge_try(one, OBJECTIVE, tmp_path).why == f"9 of 109 failed, {most}"
 
 
 def test_says_that_a_try_was_contended_which_is_not_kept(tmp_path: Path) -> None:

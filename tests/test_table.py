@@ -6,12 +6,13 @@ import re
 from typing import Any
 
 import pytest
-from builders import make_condition, make_row, make_run
+from builders import make_condition, make_measurement, make_row, make_run
 
-from calcbench.bench.analysis.spread import Spread, spread
+from calcbench.bench.analysis.spread import NOTHING, Spread, spread
 from calcbench.bench.analysis.summary import Row, Summary
 from calcbench.bench.schema.condition import AGAIN, Condition
 from calcbench.bench.schema.evidence import Evidence
+from calcbench.bench.schema.failures import Failure
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Measurement, Run
@@ -216,6 +217,50 @@ def test_prints_no_colour_and_no_lines_into_a_pipe() -> None:
 
     assert "\x1b" not in file.getvalue()
     assert file.getvalue().splitlines() == list(plain_lines(summary(*ROWS), run()))
+
+
+LONG = Failure("wrong", "wrong body", 734, 1, "'six' should be 'ok'", "HTTP/1.1 200 OK " * 9)
+
+
+def test_cuts_what_was_wrong_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once: cut at 80 columns in a pipe as well, though no other line was."""
+    whole = f"fork at 1: wrong body, 734 times: {LONG.detail}; {LONG.excerpt}"
+    failed = make_run(PLAN, make_measurement(ROWS[0].condition, failures=(LONG,)))
+    terminal, pipe = Terminal(), io.StringIO()
+    monkeypatch.setenv("COLUMNS", "80")
+    for file in (terminal, pipe):
+        print_table(summary(ROWS[0]), failed, file)
+
+    assert whole.strip() in pipe.getvalue()
+    assert "fork at 1: wrong body, 734 times" in terminal.getvalue()
+    assert whole.strip() not in terminal.getvalue()
+
+
+def test_says_by_what_it_ranks_where_no_column_shows_it() -> None:
+    times = {"p50_ns": spread([3e6] * 3), "p90_ns": spread([4e6] * 3), "p99_ns": NOTHING}
+    rows = [row(name, 8, 10, offered_per_s=10.0, **times) for name in ("fork", "selectors")]
+
+    assert "tiers at 8 go by p90: fork 4.00 ms, selectors 4.00 ms" in "\n".join(
+        plain_lines(summary(*rows), run())
+    )
+    assert "tiers at" not in "\n".join(plain_lines(summary(*ROWS), run()))
+
+
+def test_doubts_latencies_of_rounds_in_which_the_driver_was_the_limit() -> None:
+    rows = [row("fork", 8, 5_000, limited=(2,)), row("selectors", 8, 4_000)]
+    lines = list(plain_lines(summary(*rows), run()))
+
+    assert {"?0.0834", "?2.35"} <= set(lines[2].split())
+    assert {"0.0834", "2.35"} <= set(lines[3].split())
+    assert any(line.startswith("?: the driver was the limit in some rounds") for line in lines)
+    assert not any(line.startswith("?") for line in plain_lines(summary(rows[1]), run()))
+
+
+def test_calls_nobody_fair_who_served_nobody() -> None:
+    nobody = row("fork", 8, 0, clients_served=0, worker_fairness=spread([1.0] * 3))
+    text = "\n".join(plain_lines(summary(nobody), run()))
+
+    assert "fairness" not in text
 
 
 def test_fits_the_five_strategies_on_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:

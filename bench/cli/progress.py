@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from calcbench.bench.schema.plan import Plan
 from calcbench.bench.system.terminal import console, one_line, shows_colours
+from calcbench.bench.units import format_seconds
 
 if TYPE_CHECKING:
     from calcbench.bench.runner.race import Progress as RaceProgress
@@ -67,7 +68,10 @@ def say_promise(plan: Plan, seconds: float) -> str:
     """Say what is measured, and that it takes about so many *seconds*: as a line before a race."""
     things = f"{plan.total:,} {'measurement' if plan.total == 1 else 'measurements'}"
     least = "at least " if plan.precision else ""
-    return f"{least}{things}, about {say_seconds(seconds)} in all"
+    # Whatever was due within a window is waited for at its end.
+    waits = plan.rate is not None or plan.think_s
+    longer = f", longer where requests wait for their --timeout of {format_seconds(plan.timeout_s)}"
+    return f"{least}{things}, about {say_seconds(seconds)} in all{longer if waits else ''}"
 
 
 def say_seconds(seconds: float) -> str:

@@ -23,7 +23,17 @@ from calcbench.bench.cli.run_options import (
     precision_options,
 )
 from calcbench.bench.cli.session import conduct
-from calcbench.bench.schema.plan import INTERLEAVES, LOOPBACK, SLICES, WINDOWS, Plan, why_no_slices
+from calcbench.bench.schema.plan import (
+    INTERLEAVES,
+    LOOPBACK,
+    MOST_BY_TURNS,
+    SLICES,
+    TOO_MANY_FOR_TURNS,
+    WINDOWS,
+    Plan,
+    why_no_slices,
+)
+from calcbench.core.errors import UsageError
 
 
 @click.command(
@@ -106,6 +116,8 @@ def run_command(
     check_combinations(ctx)
     labels = parse_strategies(strategies)
     asked = read_options(ctx, more, labels)
+    if interleave == SLICES:
+        check_turns(asked.fields["connections"])
     plan = Plan(
         strategies=labels,
         workloads=distinct(workloads),
@@ -133,3 +145,9 @@ def usual_interleave(asked: RunOptions) -> str:
         fields["engine"], fields["drivers"], fields["behaviours"], fields["think_s"]
     )
     return WINDOWS if asked.slo or hindrance else SLICES
+
+
+def check_turns(connections: tuple[int, ...]) -> None:
+    """Raise UsageError where servers are to take turns and have too many *connections* for that."""
+    if min(connections) > MOST_BY_TURNS:
+        raise UsageError(f"--interleave slices: {TOO_MANY_FOR_TURNS}")

@@ -256,20 +256,20 @@ def exit_status_of(summary: "Summary", run: "Run", why: str) -> int:
     for names, what in ((broken, "failed"), (lost, "could not be measured")):
         if names:
             raise CalcbenchError(f"{', '.join(sorted(names))} {what}; {why}")
+    silent = [row for row in summary.rows if row.fails and row.unserved]
     nobody = dict.fromkeys(
         f"{row.condition.variant} served nobody"
         + ("" if row.serves_nobody else f" in {rounds_in_words(row.unserved)}")
-        for row in summary.rows
-        if row.fails and row.unserved
+        for row in silent
     )
+    short = {row.condition.variant for row in summary.rows if row.fails}
+    short -= {row.condition.variant for row in silent}
+    most = f"{100 * run.plan.most_failures:.3g}% of the requests without a right response"
+    found = [f"{', '.join(sorted(short))} left more than {most} (--most-failures)"] if short else []
     if nobody:
-        raise CalcbenchError(f"{enumerate_names(list(nobody))}; {why}")
-    if short := {row.condition.variant for row in summary.rows if row.fails}:
-        most = f"{100 * run.plan.most_failures:.3g}%"
-        raise CalcbenchError(
-            f"{', '.join(sorted(short))} left more than {most} of the requests without a right"
-            " response (--most-failures)"
-        )
+        found = [enumerate_names(list(nobody)), *found, why]
+    if found:
+        raise CalcbenchError("; ".join(found))
     if all(row.status != "ok" for row in summary.rows):
         raise CalcbenchError("none of these strategies can run here")
     return 0

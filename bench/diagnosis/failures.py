@@ -65,7 +65,7 @@ def is_there(outcomes: Outcomes) -> bool:
 def nobody_served(observation: Observation | Measurement) -> str:
     """Say what has come instead of right responses, or that nothing has."""
     seen = [
-        f"{count:,} {WAYS.get(way, way)}{first_failure(observation, way)}"
+        f"{count:,} {how_ended(observation, way)}"
         for way, count in asdict(observation.outcomes).items()
         if count
     ]
@@ -75,6 +75,15 @@ def nobody_served(observation: Observation | Measurement) -> str:
     count = observation.in_flight
     waiting = f"; {count:,} {'request was' if count == 1 else 'requests were'} still waiting"
     return f"no response came {window}{waiting if count else ''}"
+
+
+def how_ended(observation: Observation | Measurement, way: str) -> str:
+    """Say how requests of an *observation* ended this *way*, and why the first of them did."""
+    words = WAYS.get(way, way)
+    causes = [one.why for one in observation.failures if one.outcome == way]
+    if len(causes) == 1 and causes[0].startswith(words):
+        return causes[0]  # of every one of them
+    return words + first_failure(observation, way)
 
 
 def first_failure(observation: Observation | Measurement, way: str) -> str:

@@ -59,7 +59,7 @@ def judge_try(measurement: Measurement, objective: Threshold, folder: Path) -> T
             return late_try(measurement, why_not(measurement))
         what = f"{outcomes.failed:,} of {outcomes.total:,} failed"
         if causes := sorted(measurement.failures, key=lambda failure: -failure.count):
-            what += f", most by {causes[0].why}"
+            what += f", {'most' if causes[1:] else 'all'} of them: {causes[0].why}"
         # A server that is not there fails too; that is for the reason to say.
         return Try(rate, NOT_KEPT if outcomes.total else UNKNOWN, measurement.reason or what)
     if measurement.status != "ok" or measurement.judgement == INVALID:

@@ -24,6 +24,7 @@ from calcbench.bench.schema.result import Measurement
 from calcbench.bench.schema.samples import write_samples
 from calcbench.bench.system.cpus import Pinning
 from calcbench.bench.system.machine import without_paths
+from calcbench.bench.system.program import NO_ROOM
 from calcbench.core.errors import CalcbenchError
 
 if TYPE_CHECKING:
@@ -88,7 +89,16 @@ class Subject:
 
 
 def failed(condition: Condition, number: int, error: Exception) -> Measurement:
-    """Return the measurement of *condition* in round *number* that an *error* has ended."""
+    """Return the measurement of *condition* in round *number* that an *error* has ended.
+
+    Raises CalcbenchError where that is a limit of the machine on what may be written.
+    """
+    cause = error.__cause__ if isinstance(error, LoadError) else error
+    if isinstance(cause, OSError) and cause.errno in NO_ROOM:
+        raise CalcbenchError(
+            f"cannot go on: {(cause.strerror or str(cause)).lower()}; that is no failure of a"
+            " server: a disk is full, or a limit such as ulimit -f is too low"
+        ) from None
     reason = without_paths(str(error))
     evidence = Evidence(lost=reason) if isinstance(error, LoadError) else NO_EVIDENCE
     return Measurement(condition, number, "failed", reason, judgement=INVALID, evidence=evidence)

@@ -28,6 +28,7 @@ WINDOWS = "windows"  # one server after the other, each measured in one piece
 SLICES = "slices"  # the servers of one condition by turns, some milliseconds each
 INTERLEAVES = (SLICES, WINDOWS)
 MOST_BY_TURNS = 128  # connections to each of the servers that take turns: more cost a driver time
+TOO_MANY_FOR_TURNS = f"servers with more than {MOST_BY_TURNS} connections take no turns"
 LOOPBACK = "127.0.0.1"
 EVERY_ADDRESS = ("0.0.0.0", "::", "")  # where a server listens at all addresses of its machine
 

@@ -16,8 +16,10 @@ from calcbench.core.errors import CalcbenchError
 from calcbench.core.serving.descriptors import open_standard_streams
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+# What a write may meet that is a limit of the machine, and no failure of whoever is measured.
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
 # What writing to standard output raises where a library does it, which names no file.
-OUTPUT_ERRORS = {errno.ENOSPC, errno.EPIPE, errno.EIO, errno.EBADF, errno.EFBIG, errno.EDQUOT}
+OUTPUT_ERRORS = NO_ROOM | {errno.EPIPE, errno.EBADF}
 
 
 def run_program(name: str, run: Callable[[], int]) -> NoReturn:

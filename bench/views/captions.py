@@ -14,11 +14,11 @@ from calcbench.bench.analysis.ranking import (
     rankable,
 )
 from calcbench.bench.analysis.summary import Row
-from calcbench.bench.schema.judgements import SERVER_BOUND, UNSERVED
+from calcbench.bench.schema.judgements import DRIVER_BOUND, SERVER_BOUND, UNSERVED
 from calcbench.bench.schema.result import Run
 from calcbench.bench.units import format_seconds
 from calcbench.bench.views.lateness import TAIL
-from calcbench.bench.views.markers import with_figures
+from calcbench.bench.views.markers import with_figures, with_tails
 from calcbench.bench.views.standing import (
     are_close,
     figures,
@@ -41,7 +41,13 @@ from calcbench.bench.views.wording import (
     users_in_words,
 )
 
-ARROW = "Arrow: more than that, for the requests that got no right response took longer."
+ARROW = (
+    "Arrow: it took longer than that, and nobody knows how much: so many requests got no right"
+    " response."
+)
+SERVES, ANSWERS = "serves every client", "gives nearly every request a right response"
+# In place of what a mark says of a rate.
+DRIVERS_OWN = "the driver was the limit, so some of that time may be its own"
 REASON_LENGTH = 160  # characters of it on a chart; all of it is below the table and in the files
 DRIVER_LIMIT = 0.95  # share of its core from which the driver may have been what was measured
 
@@ -66,7 +72,8 @@ def headline(metric: Metric, rows: Sequence[Row]) -> str:
         return f"{at}, no point can be ranked"
     if not fair:
         starving = any(row.starves for row in last)
-        return f"{at}, no strategy answers {'every client' if starving else 'nearly every request'}"
+        return f"{at}, no strategy {SERVES if starving else ANSWERS}"
+    everyone_at = at
     best, *others = sorted(fair, key=metric.median, reverse=metric.more_is_better)
     if any(
         row.starves and not row.serves_nobody and level_or_ahead(row, best, metric) for row in last
@@ -77,9 +84,7 @@ def headline(metric: Metric, rows: Sequence[Row]) -> str:
         return f"{name}: {value}"
     if not others:
         starving = any(row.starves for row in last)
-        return (
-            f"only {name} answers {'every client' if starving else 'nearly every request'}: {value}"
-        )
+        return f"only {name} {SERVES if starving else ANSWERS}: {metric.text(best)} {everyone_at}"
     if share_one_round(fair) and not why_hidden(fair, metric):
         return f"{name} came first in the only round: {value}"  # who need not be in the next
     comparisons = contests(fair, metric)
@@ -115,9 +120,12 @@ def notes(rows: Sequence[Row], metric: Metric) -> list[str]:
     """
     starved = {  # of each strategy the row with the most connections
         row.condition.strategy: served(row).replace(" ", NO_BREAK)
-        for row in sorted(rows, key=lambda row: row.condition.connections)
+        for row in sorted(with_figures(rows, metric), key=lambda row: row.condition.connections)
         if row.starves
     }
+    absent = dict.fromkeys(
+        row.condition.strategy for row in rows if metric.hidden and row.serves_nobody
+    )
     names = tuple(row.condition.strategy for row in rows)
     found = [
         cut_line(note if note.startswith(names) else note[0].upper() + note[1:], REASON_LENGTH)
@@ -127,12 +135,18 @@ def notes(rows: Sequence[Row], metric: Metric) -> list[str]:
         whole = len(points) == sum(row.status == "ok" for row in rows) > 1
         who = "every point" if whole else enumerate_few(points)
         what = DOUBTS[judgement][1] if judgement in DOUBTS else judgement
+        if metric.hidden and judgement == DRIVER_BOUND:
+            what = DRIVERS_OWN
         found.append(f"{who[0].upper()}{who[1:]}: {what}" if whole else f"{who}: {what}")
-    if any(metric.lateness_shows(row) for row in rows if row.status == "ok"):
+    if with_tails(rows, metric):
         found.insert(0, TAIL)
     if starved:
         who = enumerate_few([f"{name}{NO_BREAK}{count}" for name, count in starved.items()])
-        found.insert(0, f"Open marker: only some clients got a right response ({who}).")
+        found.insert(0, f"Open marker: not every client got a right response ({who}).")
+    if absent:
+        found.insert(
+            0, f"No marker: who serves nobody has no latency ({enumerate_few([*absent])})."
+        )
     # Of a rate whose bound the driver was, the doubts have said so.
     if metric.hidden and any(metric.is_bound(row) for row in with_figures(rows, metric)):
         found.insert(0, ARROW)
@@ -157,19 +171,25 @@ def failure_notes(rows: Sequence[Row]) -> list[str]:
     if limited:
         who = "; ".join(f"{name} at {', '.join(at)}" for name, at in limited.items())
         found.append(
-            f"the driver was the limit in some rounds, so of those only the least is known: {who}"
+            "the driver was the limit in some rounds, so more may be possible there, and some of"
+            f" the latency may be its own: {who}"
         )
+    slow: dict[str, list[str]] = {}
     for row in rows:
         if row.serves_nobody and not row.condition.is_control:
             at = f"{row.condition.strategy} at {row.condition.connections:,}"
-            more = (
-                "; a longer --duration would show whether it is only slow" if row.in_flight else ""
-            )
-            found.append(f"{at} served nobody: {row.reason}{more}")
+            found.append(f"{at} served nobody: {row.reason}")
+            if row.all_outcomes.timed_out or row.in_flight:
+                option = "--timeout" if row.all_outcomes.timed_out else "--duration"
+                slow.setdefault(option, []).append(at)
         elif row.unserved:
             at = f"{row.condition.strategy} at {row.condition.connections:,}"
             why = "" if row.failed_rounds else f": {row.reason}"
             found.append(f"{at} served nobody in {rounds_in_words(row.unserved)}{why}")
+    found += [
+        f"a longer {option} would show who is only slow: {enumerate_few(points)}"
+        for option, points in slow.items()
+    ]
     busy = [
         f"{row.condition.strategy} at {row.condition.connections:,}"
         for row in rows

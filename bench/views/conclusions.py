@@ -34,6 +34,7 @@ from calcbench.bench.views.shortfalls import (
     none_answers,
     serving_words,
     shortfalls,
+    starvation,
 )
 from calcbench.bench.views.standing import (
     are_close,
@@ -125,13 +126,15 @@ def leader(rows: list[Row]) -> str:
         second = sorted(fair, key=metric.median, reverse=metric.more_is_better)[1]
         if metric.median(best) == metric.median(second):
             return f"{name(best)} and {name(second)} came out alike in the only round ({value})"
-        ratio = format_ratios(metric.median(best) / metric.median(second))[0]
-        where = f"came first in the only round{of_fair}"
-        return f"{name(best)} {where} ({value}, {ratio} {as_much(metric)} {name(second)})"
+        more, less = (best, second) if metric.more_is_better else (second, best)
+        ratio = format_ratios(metric.median(more) / metric.median(less))[0]
+        beside = how_far_behind(metric, second, ratio, "took")
+        return f"{name(best)} came first in the only round{of_fair} ({value}, {beside})"
     if len(level) > 1:
         return undecided(level, metric, comparisons, serving.format(""))
     second = tiers(fair, metric, comparisons)[1][0]
-    beside = sure_ratio(comparisons[name(best), name(second)], f"{as_much(metric)} {name(second)}")
+    more, less = (best, second) if metric.more_is_better else (second, best)
+    beside = how_far_behind(metric, second, comparisons[name(more), name(less)])
     return f"{name(best)} is fastest{of_fair} ({value}, {beside})"
 
 
@@ -140,9 +143,17 @@ def figure_of(metric: Metric, text: str) -> str:
     return text if metric is THROUGHPUT else f"{metric.name} {text}"
 
 
-def as_much(metric: Metric) -> str:
-    """Return how two figures of *metric* are compared: rates are many, times are long."""
-    return "as many as" if metric is THROUGHPUT else "as long as"
+def how_far_behind(
+    metric: Metric, second: Row, comparison: Comparison | str, takes: str = "takes"
+) -> str:
+    """Say how far the *second* is behind: ``2x as many as fork``, or ``fork takes 5x as long``.
+
+    *comparison*, or a ratio in words, is of the larger figure to the smaller, so above 1: rates are
+    many, times are long, and nobody reads 0.191x.
+    """
+    what = f"as many as {name(second)}" if metric is THROUGHPUT else "as long"
+    seen = f"{comparison} {what}" if isinstance(comparison, str) else sure_ratio(comparison, what)
+    return seen if metric is THROUGHPUT else f"{name(second)} {takes} {seen}"
 
 
 def undecided(level: Sequence[Row], metric: Metric, comparisons: Contests, serving: str) -> str:
@@ -210,23 +221,29 @@ def flip(workloads: dict[str, list[Row]]) -> list[str]:
         for workload, rows in workloads.items()
     }
     found = [
-        (min(ahead, behind), first, second, *pair, ahead, behind)
+        (min(lead(ahead), lead(behind)), first, second, *pair)
         for first, second in itertools.combinations(comparisons, 2)
         for pair in comparisons[first].keys() & comparisons[second].keys()
-        if (ahead := lead(comparisons[first][pair]))
-        and (behind := lead(comparisons[second][pair[1], pair[0]]))
+        if (ahead := comparisons[first][pair]).ahead
+        and (behind := comparisons[second][pair[1], pair[0]]).ahead
     ]
     if not found:
         return []
-    _, first, second, one, other, ahead, behind = max(found)
-    there = f"under {first} {one} is {format_ratios(ahead)[0]} as fast as {other}"
-    back = f"under {second} {other} is {format_ratios(behind)[0]} as fast as {one}"
+    _, first, second, one, other = max(found)
+    there = f"under {first} {one} is {lead_in_words(comparisons[first][one, other])} {other}"
+    back = f"under {second} {other} is {lead_in_words(comparisons[second][other, one])} {one}"
     return [f"The ranking flips: {there}, {back}."]
 
 
 def lead(comparison: Comparison) -> float:
-    """Return how many times the other ours is, or 0 where it is not clearly ahead."""
-    return comparison.ratio if comparison.ahead else 0
+    """Return how many times the other ours is; the least where nobody knows how many."""
+    return comparison.low if math.isinf(comparison.high) else comparison.ratio
+
+
+def lead_in_words(comparison: Comparison) -> str:
+    """Return how many times as fast ours is, ``at least`` where that is all that is known."""
+    least = "at least " if math.isinf(comparison.high) else ""
+    return f"{least}{format_ratios(lead(comparison))[0]} as fast as"
 
 
 def unranked(rows: list[Row]) -> list[str]:
@@ -245,27 +262,6 @@ def why_unranked(row: Row) -> str:
     if row.judgement in UNRANKED:
         return row.judgement
     return "only one round counts" if row.rounds < 2 else "too few requests"
-
-
-def starvation(rows: list[Row], connections: int) -> list[str]:
-    """Return a sentence on the strategies that left some client without a right response, if any.
-
-    A client that got an error got a response, so of those no more is said than that.
-    """
-    served: dict[str, int] = {}
-    starved = [
-        row
-        for row in rows
-        if row.starves and not (row.serves_nobody or row.unserved) and not row.condition.is_control
-    ]
-    for row in starved:
-        fewest = min(row.clients_served, served.get(name(row), connections))
-        served[name(row)] = fewest
-    if not served:
-        return []
-    counts = enumerate_names([f"{strategy} served {count:,}" for strategy, count in served.items()])
-    what = "right response" if any(row.outcomes.failed for row in starved) else "response"
-    return [f"Of {connections:,} clients {counts}; the others got no {what}."]
 
 
 def failures(rows: Iterable[Row]) -> list[str]:

@@ -59,7 +59,7 @@ def failures_seen(measurements: Iterable[Measurement]) -> list[Seen]:
 def failure_remarks(measurements: Iterable[Measurement]) -> list[str]:
     """Say in a line for each cause what was wrong, and how the first response of it began.
 
-    Whoever prints them cuts them to the width that there is; a result has all of it.
+    Whoever prints them on a terminal cuts them to its width; a file or a pipe has all of it.
     """
     seen = failures_seen(measurements)
     most = sorted(seen, key=lambda one: -one.count)[:MOST_REMARKS]

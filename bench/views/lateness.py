@@ -11,12 +11,17 @@ AT_MOST_LEGEND = (
     f"{AT_MOST}: the driver was late for some requests, and what they waited for it is in the"
     " figure; the server's own lies between the two figures below the table"
 )
+DRIVERS = "?"
+DRIVERS_LEGEND = (
+    f"{DRIVERS}: the driver was the limit in some rounds, so some of that time may be its own"
+)
 TAIL = "Dotted tail: the driver was late for some requests; so much of the latency may be its own."
 
 
 def show_latency(row: Row, metric: Metric) -> str:
     """Return the median of a latency; as an upper end where lateness could change what is read.
 
+    It is doubtful where the driver was the limit in any round: nobody knows what it hid there.
     A lower bound stays one: who never got an answer has waited longer than any lateness. Of too few
     requests there is none.
     """
@@ -24,6 +29,8 @@ def show_latency(row: Row, metric: Metric) -> str:
         return ""
     late = AT_MOST if metric.lateness_shows(row) else ""
     sign = metric.bound if metric.is_bound(row) else late
+    if row.limited:
+        sign = DRIVERS + sign
     return sign + format_number(float(metric.median(row)))
 
 

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 
 from calcbench.bench.analysis.metrics import P50, P99
 from calcbench.bench.analysis.summary import Row
-from calcbench.bench.views.lateness import AT_MOST_LEGEND
+from calcbench.bench.views.lateness import AT_MOST_LEGEND, DRIVERS_LEGEND
 
 LEGEND = (
     "all figures: medians of the rounds; req/s: right responses per second; ±: 95% interval of the"
@@ -22,8 +22,8 @@ CPU_LEGEND = (
     " terminal is too narrow"
 )
 NO_TIER_LEGEND = (
-    "–: not ranked, because only one round counts, nobody answers nearly every request, or a mark"
-    " says why"
+    "–: not ranked, because only one round counts, nobody gives nearly every request a right"
+    " response, or a mark says why"
 )
 AGAIN_LEGEND = "A/A: the same strategy measured once more, a control that shows what chance does"
 CONTROL = "A/A"  # in place of a tier
@@ -38,6 +38,8 @@ def legends(tiers: Collection[str], rows: Sequence[Row], *, by_cpu: bool) -> lis
     times = [(metric, row) for row in rows for metric in (P50, P99) if row.status == "ok"]
     if any(metric.lateness_shows(row) for metric, row in times):
         found.append(AT_MOST_LEGEND)
+    if any(row.limited and metric.known(row) for metric, row in times):
+        found.append(DRIVERS_LEGEND)
     if any(row.throughput.interval and math.isinf(row.throughput.interval[1]) for row in rows):
         found.append(LOW_END_LEGEND)
     if any(metric.is_bound(row) for metric, row in times):

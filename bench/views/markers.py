@@ -1,5 +1,6 @@
 """The markers of a chart: full, open where clients were left out, with an arrow at lower bounds."""
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MARKER = 10  # points
+THIN, THIN_RATIO = ("P", "X", "*"), 1.3  # they have little inside that can be open
+HIDDEN_TAIL = 0.02  # of an axis: half a marker, which hides a tail that is no longer
+LOG_FROM = 10  # values that lie further apart than this ratio are drawn on a log scale
 ARROW = 30  # points, from a marker towards where the true one is
 ARROW_ROOM = 1.4  # for it on an axis, as a ratio of the value
 
@@ -35,6 +39,27 @@ def values_of(rows: Iterable[Row], metric: Metric) -> list[float]:
     known = with_figures(rows, metric)
     values = [value for row in known for value in (*metric.of(row), metric.least(row))]
     return values + [ARROW_ROOM * metric.median(row) for row in known if metric.is_bound(row)]
+
+
+def with_tails(rows: Iterable[Row], metric: Metric) -> list[Row]:
+    """Return those of *rows* whose tail reaches out of its marker, by the scale of their axis."""
+    known = with_figures(rows, metric)
+    values = values_of(known, metric)
+    if not values or not max(values):
+        return []
+    least, most = min(values), max(values)
+    logs = is_logarithmic(values)
+
+    def share(row: Row) -> float:
+        low, median = metric.least(row), metric.median(row)
+        return math.log(median / low) / math.log(most / least) if logs else (median - low) / most
+
+    return [row for row in known if metric.lateness_shows(row) and share(row) > HIDDEN_TAIL]
+
+
+def is_logarithmic(values: Sequence[float]) -> bool:
+    """Tell whether *values* are drawn on a log scale: they lie far apart, and none is 0."""
+    return bool(values) and max(values) > LOG_FROM * min(values) > 0
 
 
 def draw_arrow(
@@ -77,7 +102,7 @@ def draw_marker(ax: "Axes", x: float, y: float, row: Row, style: Style) -> None:
         [x],
         [y],
         marker=style.marker,
-        markersize=MARKER,
+        markersize=MARKER * (THIN_RATIO if style.marker in THIN else 1),
         markeredgecolor=style.colour,
         markerfacecolor="white" if row.starves else style.colour,
         markeredgewidth=2,

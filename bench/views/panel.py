@@ -14,9 +14,11 @@ from calcbench.bench.analysis.scaling import lines_of
 from calcbench.bench.analysis.summary import Row
 from calcbench.bench.views.markers import (
     ARROW,
+    MARKER,
     draw_arrow,
     draw_marker,
     draw_tail,
+    is_logarithmic,
     values_of,
     with_figures,
     write_beside,
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
 
-LOG_FROM = 10  # values that lie further apart than this ratio are drawn on a log scale
 AXIS_ROOM = 0.85  # inches for the numbers of a vertical axis
 LABEL_GAP = 0.42  # inches between the end of a line and its name
 LABEL_LEAD = 1.12  # height of a name with the space it needs, as a ratio
@@ -96,7 +97,6 @@ def draw_lines(
             draw_marker(ax, x, median, row, style)
             if metric.is_bound(row):
                 draw_arrow(ax, (x, median), (0, ARROW), style)
-                write_beside(ax, metric.text(row), (x, median), (8, ARROW / 2))
         last = max(line)
         ends[name] = label_end(ax, at[last] + aside, metric.median(line[last]))
     name_lines(ax, ends, labels, size)
@@ -184,8 +184,11 @@ def draw_bars(
     metric: Metric,
     labels: Mapping[str, Label],
 ) -> None:
-    """Draw a bar with its spread for each strategy of *rows* that was measured, best on top."""
-    bars = sorted(with_figures(rows, metric), key=metric.median, reverse=not metric.more_is_better)
+    """Draw a bar with its spread for each strategy of *rows* that was measured, best on top.
+
+    Below all others are those who leave clients or requests without a right response.
+    """
+    bars = from_below(with_figures(rows, metric), metric)
     scale_values(ax.xaxis, values_of(bars, metric))
     start = ax.get_xlim()[0]
     # In points. Without a zero, a bar's length means nothing.
@@ -225,14 +228,20 @@ def draw_bars(
     ax.set_yticks(range(len(names)), [labels[name].text for name in names])
     for tick, name in zip(ax.get_yticklabels(), names, strict=True):
         tick.set_color(labels[name].style.ink)
-    ax.tick_params(axis="y", length=0)
+    ax.tick_params(axis="y", length=0, pad=MARKER)  # at 0 there is a marker on the axis
+
+
+def from_below(rows: Sequence[Row], metric: Metric) -> list[Row]:
+    """Return *rows* in the order of their bars, the lowest first."""
+    best_first = sorted(rows, key=metric.median, reverse=metric.more_is_better)
+    return sorted(best_first, key=lambda row: (row.serves_nobody, row.falls_short))[::-1]
 
 
 def scale_values(axis: "Axis", values: Sequence[float]) -> None:
     """Choose the scale, the limits and the ticks of the *axis* that shows *values*."""
     ax, is_x = axis.axes, isinstance(axis, XAxis)
     set_scale, set_limits = (ax.set_xscale, ax.set_xlim) if is_x else (ax.set_yscale, ax.set_ylim)
-    if len(values) and max(values) > LOG_FROM * min(values) > 0:
+    if is_logarithmic(values):
         ticks = round_numbers(min(values), max(values))
         set_scale("log")
         set_limits(ticks[0], ticks[-1])

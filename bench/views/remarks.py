@@ -223,7 +223,11 @@ def printed_remarks(measurements: Iterable[Measurement]) -> list[str]:
 def fairness(rows: Sequence[Row]) -> list[str]:
     """Say how evenly the most clients of *rows* were served, and how evenly workers served them."""
     most = max((row.condition.connections for row in rows if row.status == "ok"), default=0)
-    served = [row for row in rows if row.status == "ok" and row.condition.connections == most]
+    served = [
+        row
+        for row in rows
+        if row.status == "ok" and row.condition.connections == most and not row.serves_nobody
+    ]
     if most < 2:
         return []
     found = []

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from calcbench.bench.analysis.ranking import groups, rankable, ranked
 from calcbench.bench.analysis.summary import Row
 from calcbench.bench.views.wording import (
     answered,
@@ -23,12 +24,12 @@ def serving_words(rows: Sequence[Row], fair: Sequence[Row]) -> str:
     others = [row for row in rows if row not in fair]
     parts = ["serve{0} every client"] * any(row.starves for row in others)
     if any(row.fails and not row.starves for row in others):
-        parts.append("answer{0} nearly every request")
+        parts.append("give{0} nearly every request a right response")
     return " and ".join(parts)
 
 
 def none_answers(rows: Sequence[Row]) -> str:
-    """Return that none of *rows* answers nearly all of its requests, and how many each does."""
+    """Return that none of *rows* gives nearly all requests a right response, and how many do."""
     who = "nobody" if len(rows) > 1 else name(rows[0])
     if all(row.serves_nobody for row in rows):
         return f"{who} served any client" if len(rows) > 1 else f"{who} served no client"
@@ -37,30 +38,30 @@ def none_answers(rows: Sequence[Row]) -> str:
     shares = [
         f"{name(row)} {answered(row)}" for row in sorted(rows, key=lambda r: -r.answered_ratio)
     ]
-    return f"{who} answers nearly every request ({', '.join(shares)})"
+    return f"{who} gives nearly every request a right response ({', '.join(shares)})"
 
 
 def answering(row: Row) -> str:
     """Return what *row* did with its requests; that it served nobody in a round says most."""
     if row.unserved:
         return f"served nobody in {rounds_in_words(row.unserved)}"
-    return f"answered {answered(row)} of its requests"
+    return f"gave a right response to {answered(row)} of its requests"
 
 
 def limits(rows: Sequence[Row]) -> list[str]:
     """Return a sentence on whom the driver limited, if anybody, and on what would tell more."""
     hidden = [row for row in rows if row.status == "ok" and row.limited]
     found = [
-        f"{enumerate_names(list(dict.fromkeys(name(row) for row in members)))} under {workload}"
+        f"of {enumerate_names(list(dict.fromkeys(name(row) for row in members)))} under {workload}"
         for workload, members in by_workload(row for row in hidden if not row.condition.is_control)
     ]
     if not found:
         return []
-    who = enumerate_names(found)
-    more = "--drivers 2, or a workload that costs the server more, would tell"
+    who = "; ".join(found)
+    more = "more --drivers, or a workload that costs the server more, would tell"
     if all(0 < row.driver_share < COMPUTING for row in hidden):
         more = "a core for the driver that no other program uses would tell"
-    return [f"The driver was the limit of {who}, which may be faster than was seen: {more}."]
+    return [f"The driver was the limit {who}, so more may be possible than was seen: {more}."]
 
 
 def by_workload(rows: Iterable[Row]) -> Iterator[tuple[str, list[Row]]]:
@@ -71,6 +72,30 @@ def by_workload(rows: Iterable[Row]) -> Iterator[tuple[str, list[Row]]]:
     yield from found.items()
 
 
+def starvation(rows: list[Row], connections: int) -> list[str]:
+    """Return a sentence on the strategies that left some client without a right response, if any.
+
+    A client that got an error got a response, so of those no more is said than that.
+    """
+    starved = [
+        row
+        for row in rows
+        if row.starves and not (row.serves_nobody or row.unserved) and not row.condition.is_control
+    ]
+    if not starved:
+        return []
+    several = len({row.condition.workload for row in rows}) > 1
+    parts = []
+    for workload, members in by_workload(starved):
+        served: dict[str, int] = {}
+        for row in members:
+            served[name(row)] = min(row.clients_served, served.get(name(row), connections))
+        counts = [f"{strategy} served {count:,}" for strategy, count in served.items()]
+        parts.append(enumerate_names(counts) + (f" under {workload}" if several else ""))
+    what = "right response" if any(row.outcomes.failed for row in starved) else "response"
+    return [f"Of {connections:,} clients {'; '.join(parts)}; the others got no {what}."]
+
+
 def shortfalls(rows: Sequence[Row]) -> list[str]:
     """Return a sentence on the strategies that failed too many requests, and on who served nobody.
 
@@ -79,12 +104,29 @@ def shortfalls(rows: Sequence[Row]) -> list[str]:
     known = [row for row in rows if row.status == "ok" and not row.condition.is_control]
     found = []
     if failing := [row for row in known if row.fails and not row.serves_nobody]:
-        shares = [
-            f"{name(row)} {answering(row)} under {row.condition.workload}"
-            + (f" ({count_failures(row.all_outcomes)})" if row.all_outcomes.failed else "")
-            for row in failing
+        last = [
+            row
+            for group in groups(known)
+            if ranked(group)
+            for row in rankable(group)
+            if row in failing
         ]
-        found.append(f"{enumerate_names(shares)}: behind all that answer nearly every request.")
+        alone = [row for row in failing if row not in last]
+        for members, what in (
+            (last, ": behind all that give nearly every request one"),
+            (
+                [row for row in alone if not row.unserved],
+                ": more requests failed than --most-failures allows",
+            ),
+            ([row for row in alone if row.unserved], ""),
+        ):
+            shares = [
+                f"{name(row)} {answering(row)} under {row.condition.workload}"
+                + (f" ({count_failures(row.all_outcomes)})" if row.all_outcomes.failed else "")
+                for row in members
+            ]
+            if shares:
+                found.append(f"{enumerate_names(shares)}{what}.")
     if nobody := [row for row in known if row.serves_nobody]:
         counts = [
             f"{name(row)} served 0 of {row.condition.connections:,} under {row.condition.workload}"

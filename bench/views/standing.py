@@ -82,6 +82,8 @@ def why_hidden(rows: Sequence[Row], metric: Metric) -> str:
     """
     limited = any(row.limited and (metric.hidden or metric.spread(row).censored) for row in rows)
     if limited:
+        if metric.hidden:
+            return "the driver was the limit, and some of that time may be its own"
         return "the driver was the limit, and a server may do more than was seen"
     if any(metric.is_bound(row) for row in rows):
         return "so many requests got no right response that only the least is known"

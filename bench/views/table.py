@@ -6,13 +6,12 @@ Between strategies of one tier no difference could be measured.
 """
 
 import functools
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
-from calcbench.bench.analysis.metrics import CPU, P50, P99, Metric
-from calcbench.bench.analysis.ranking import leading, numbered_tiers, tier_numbers
+from calcbench.bench.analysis.metrics import CPU, P50, P90, P99, Metric
+from calcbench.bench.analysis.ranking import groups, leading, numbered_tiers, tier_numbers
 from calcbench.bench.analysis.summary import Row, Summary
 from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Run
@@ -45,7 +44,7 @@ if TYPE_CHECKING:
 class Section:
     """One table: the *rows*' cells, the *sources* that they show, and the *notes* below.
 
-    Below those stands what was wrong with requests: *failures*, each cut to fit into one line.
+    Below those stands what was wrong with requests: *failures*, on a terminal cut to its width.
     """
 
     heading: str
@@ -76,7 +75,7 @@ def sections(summary: Summary, run: Run) -> list[Section]:
             for row in shown
         ]
         below = [*failure_notes(rows), *unknown_notes(rows, (P50, P99)), *marks(doubts(rows))]
-        below += [*wide_tiers(rows), *lateness_notes(shown)]
+        below += [*wide_tiers(rows), *unseen_order(shown), *lateness_notes(shown)]
         below += [*remarks(shown, run), *instructions(shown)]
         conditions = {row.condition for row in rows}
         failures = failure_remarks([m for m in run.measurements if m.condition in conditions])
@@ -107,6 +106,18 @@ def wide_tiers(rows: Sequence[Row]) -> list[str]:
     return found
 
 
+def unseen_order(rows: Sequence[Row]) -> list[str]:
+    """Say by which figures *rows* are ranked where no column shows them."""
+    found = []
+    for group in groups(rows):
+        metric = leading(group)
+        if metric is P90 and (known := [row for row in group if metric.known(row)]):
+            at = f"{group[0].condition.connections:,}"
+            who = ", ".join(f"{row.condition.strategy} {metric.text(row)}" for row in known)
+            found.append(f"tiers at {at} go by {metric.name}: {who}")
+    return found
+
+
 def rank(row: Row, metric: Metric) -> tuple[int, int, bool, float]:
     """Return what sorts rows by clients, and then the best by *metric* first, failures last.
 
@@ -131,13 +142,12 @@ def plain_lines(summary: Summary, run: Run) -> Iterator[str]:
     if summary.partial:
         yield partial_note(run)
         yield ""
-    width = shutil.get_terminal_size().columns
     shown = sections(summary, run)
     for section in shown:
         yield section.heading
         yield from aligned([HEADINGS, *section.rows], places_of(HEADINGS, *LEFT))
         yield from section.notes
-        yield from (cut_line(failure, width) for failure in section.failures)
+        yield from section.failures
         yield ""
     yield from legends_of(shown, run)
 

@@ -30,7 +30,7 @@ DOUBTS = {
 }
 FAILED = {  # what became of a request that did not get its right response
     "wrong": "wrong",
-    "http_error": "an error status",
+    "http_error": "with an error status",
     "refused": "refused",
     "reset": "reset",
     "timed_out": "timed out",
@@ -93,7 +93,7 @@ def doubt_of_rate(row: Row) -> str:
 
 
 def answered(row: Row) -> str:
-    """Say how many of the requests of *row* were answered: ``52%``, never all where one was not."""
+    """Say which part of the requests of *row* got a right response: ``52%``, never all of some."""
     texts = (f"{row.answered_ratio:.{digits}%}" for digits in range(9))
     return next(text for text in texts if row.answered_ratio == 1 or float(text[:-1]) < 100)
 
