@@ -480,9 +480,10 @@ def test_counts_as_late_what_was_sent_late_without_a_reason(
     assert observation.lateness_ns == 3_000_000
 
 
-def test_makes_histograms_of_too_many_samples() -> None:
+@pytest.mark.parametrize("load", [None, USERS])
+def test_makes_histograms_of_too_many_samples(load: LoadSpec | None) -> None:
     times = [(due, due, due + 500_000, due + 1_000_000, OK) for due in range(0, 10**9, 10**7)]
-    observation = collected([(-1, -1, -1, -1, OK), *times], max_samples=10)
+    observation = collected([(-1, -1, -1, -1, OK), *times], load=load, max_samples=10)
     assert observation.histograms
 
     of = observation.histograms.of

@@ -52,7 +52,7 @@ def test_says_how_many_connections_of_an_open_loop_carried_a_request() -> None:
     )
     _, parts, unopened = remarks([row], run)
 
-    assert parts.endswith("; 2 of 8 connections carried a request in the window")
+    assert parts.endswith("; 2 of 8 connections carried a request")
     assert unopened == "selectors at 8: 1 connection could not be opened before the load began"
 
 

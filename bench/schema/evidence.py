@@ -42,7 +42,7 @@ class Evidence:
     driver owed somebody a request. *lateness_error_ratio* is the largest part that lateness may be
     of a reported quantile. *unaccounted* requests were started and neither ended nor are in flight.
 
-    Of an open loop's connections *connections_used* carried a request that was due in the window;
+    Of an open loop's connections *connections_used* had a request out at some time in the window;
     and *connections_unopened*, also of users who think, could not be opened before the load began.
     The clients of a closed loop spent *pause_ratio* of their time waiting, because they had failed
     several times in a row, before they connected again.

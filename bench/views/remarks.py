@@ -97,7 +97,7 @@ def connections_used(measurements: Iterable[Measurement]) -> dict[Condition, str
         if one.status == "ok" and count is not None:
             used[one.condition] = min(used.get(one.condition, count), count)
     return {
-        at: f"; {count:,} of {at.connections:,} connections carried a request in the window"
+        at: f"; {count:,} of {at.connections:,} connections carried a request"
         for at, count in used.items()
     }
 
