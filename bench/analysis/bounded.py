@@ -128,16 +128,19 @@ def compare_bounded(
 
 
 def noise_of(ours: Figures, others: Figures, both: Sequence[int]) -> float:
-    """Return the deviation of the log-ratio in the rounds in which both are known; 0 if unknown.
+    """Return the least that the log-ratio is taken to deviate: as it does where both are known.
 
-    Without two of those it is what two would have that are as noisy as the noisier one, and that
-    nothing disturbs alike.
+    Without two such rounds it is what two would have that are as noisy as the noisier one, and that
+    nothing disturbs alike. Of one that has bounds in all rounds nothing was cut off in some of
+    them, so there it is 0: the ratios that were seen show all of their noise.
     """
     import numpy as np
 
     known = [
         {number for number in both if number not in figures.bounds} for figures in (ours, others)
     ]
+    if not all(known):
+        return 0.0
     if len(pairs := sorted(known[0] & known[1])) >= 2:
         logs = np.log(ours.in_rounds(pairs)) - np.log(others.in_rounds(pairs))
         return float(logs.std(ddof=1))
