@@ -59,8 +59,9 @@ def test_claims_nothing_that_the_hidden_part_could_refute(ours: Figures, others:
     assert not compare_rounds(others, ours).clear
 
 
+@pytest.mark.parametrize("every", [False, True])
 @pytest.mark.parametrize(("rounds", "family"), [(3, 1), (5, 10)])
-def test_keeps_the_pairs_where_one_round_was_limited(rounds: int, family: int) -> None:
+def test_keeps_the_pairs_where_rounds_were_limited(rounds: int, family: int, every: bool) -> None:
     """What disturbed both alike, as slices have it, does not hide that one is a third faster."""
     random = np.random.default_rng(3)
     clear = 0
@@ -68,7 +69,8 @@ def test_keeps_the_pairs_where_one_round_was_limited(rounds: int, family: int) -
         alike = random.normal(0, 0.15, rounds)
         one, other = np.exp(alike + random.normal(0, 0.02, (2, rounds)))
         fast = (1.3 * one).tolist()
-        ours = figures(fast, fast.index(max(fast)) + 1)
+        limited = range(1, rounds + 1) if every else [fast.index(max(fast)) + 1]
+        ours = figures(fast, *limited)
         clear += compare_rounds(ours, figures(other.tolist()), family).clear
 
     assert clear > 90

@@ -45,7 +45,7 @@ TENS = 5  # times ten rounds, in which a known difference is looked for
 FOUND = 4  # of them, in which it must be found
 COMPUTING, LONGER = "cpu=200us", "cpu=211us"  # with the rest of a request 220 µs, and 5 % more
 KNOWN = 0.055  # of the computing
-KNOWN_S = 0.3
+KNOWN_S = 0.6  # as a default race
 BIAS_ROUNDS = 6
 BIAS = 0.05  # beyond the interval, of slices against windows, at most
 WINDOW = 0.0  # the way to measure that is none of slices; the others are their lengths in seconds
