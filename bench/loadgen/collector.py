@@ -77,9 +77,7 @@ class Collector:
         """Take all samples that are held into the histograms, and let go of them."""
         from calcbench.bench.schema.histogram import Histograms
 
-        first = self.specs[0]
-        keeps_schedule = first.rate > 0 or first.think_s > 0
-        self.histograms = self.histograms or Histograms(keeps_schedule=keeps_schedule)
+        self.histograms = self.histograms or Histograms(keeps_schedule=self.specs[0].keeps_schedule)
         for piece in self.pieces:
             self.histograms.add(self.count(self.columns([piece])))
         self.pieces.clear()
@@ -241,7 +239,7 @@ class Collector:
         In an open loop it is all who did not ask in vain. So do users who think: who thought all
         the time has missed nothing.
         """
-        if not (self.specs[0].rate or self.specs[0].think_s):
+        if not self.specs[0].keeps_schedule:
             return len(self.tally.served)
         connections = sum(spec.connections for spec in self.specs)
         return connections - len(self.tally.asked - self.tally.served)

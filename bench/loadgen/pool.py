@@ -150,7 +150,7 @@ def drive_together(processes: list[DriverProcess], specs: list[LoadSpec]) -> Obs
 
 def longest_s(spec: LoadSpec) -> float:
     """Return how many seconds a load by *spec* should take at most."""
-    drain_s = 2 * spec.timeout_s if spec.rate or spec.think_s else 0
+    drain_s = 2 * spec.timeout_s if spec.keeps_schedule else 0
     if spec.rate:
         drain_s += spec.timeout_s  # for its first response: a window does not open before
     return spec.warmup_s + spec.duration_s + drain_s

@@ -76,6 +76,17 @@ class LoadSpec:
     number: int = 0
     drivers: int = 1
 
+    @property
+    def keeps_schedule(self) -> bool:
+        """Whether requests are due at times of their own, in an open loop or where users think."""
+        return self.rate > 0 or self.think_s > 0
+
+    @property
+    def opens_all(self) -> bool:
+        """Whether all connections are opened before the load begins, as far as clients keep any."""
+        takes_turns = self.rate > 0 and not self.reuse_first
+        return self.keep_alive and (self.think_s > 0 or takes_turns)
+
     def split(self, drivers: int) -> list["LoadSpec"]:
         """Return what each of several drivers drives, so that together they do the same.
 

@@ -45,11 +45,9 @@ class Tally:
         """
         import numpy as np
 
-        open_loop = spec.rate > 0
-        keeps_schedule = open_loop or spec.think_s > 0
         ended = (columns["done_ns"] >= 0) & (columns["done_ns"] <= elapsed_ns)
         counted = ended
-        if open_loop or in_slices:
+        if spec.rate or in_slices:
             counted = (columns["intended_ns"] >= 0) & (columns["intended_ns"] < elapsed_ns)
         came = (columns["outcome"] == OK) & (counted if in_slices else ended)
         self.responses += int(np.count_nonzero(came))
@@ -60,14 +58,16 @@ class Tally:
         causes, counts = np.unique(inside["cause"][failed], return_counts=True)
         self.causes.update(dict(zip(causes.tolist(), counts.tolist(), strict=True)))
         client, outcome = inside["client"], inside["outcome"]
-        if keeps_schedule:  # all that were out at any time in the window: we wait for their ends
+        if (
+            spec.keeps_schedule
+        ):  # all that were out at any time in the window: we wait for their ends
             begun, done = columns["intended_ns"], columns["done_ns"]
             out = (done >= 0) & (begun < elapsed_ns)
             client, outcome = columns["client"][out], columns["outcome"][out]
             spans = np.minimum(done[out], elapsed_ns) - np.maximum(begun[out], 0)
             self.busy_ns += int(spans.sum())
         self.meet(client, outcome)
-        if keeps_schedule:
+        if spec.keeps_schedule:
             late, lateness_ns, waited = count_late(inside, self.late_ns)
             self.late, self.waited = self.late + late, self.waited + waited
             self.lateness_ns = max(self.lateness_ns, lateness_ns)

@@ -68,6 +68,7 @@ NEVER = 1 << 62
 CONNECT_AT_ONCE = 64  # connections before the load: half of the shortest backlog that is usual
 CONNECT_NS = 2_000_000_000  # for all of them, at most: a lost SYN comes again after one second
 LOOK_NS = 1_000_000  # between two looks whether they have come about
+DRAIN_NS = 5_000_000  # between two looks whether all that was due in a window has ended
 # What the epoll entry of a client with a connection waits for: only a new one, or one that sends.
 EVENTS = {
     SENDING: select.EPOLLIN | select.EPOLLOUT,
@@ -127,7 +128,7 @@ class Loop:
 
         # Of an open loop, and of users who think: when the next request is due.
         self.open_loop, self.thinks = spec.rate > 0, spec.think_s > 0
-        self.keeps_schedule = self.open_loop or self.thinks
+        self.keeps_schedule = spec.keeps_schedule
         self.next_due = NEVER
         self.spun = 0  # nanoseconds in which it only looked again and again: it needs no such CPU
         # Of an open loop: the requests that wait for a connection, and the clients that have no
@@ -149,8 +150,7 @@ class Loop:
 
         For a moment it waits until they have come about. Who is refused tries again with a request.
         """
-        keeps = self.thinks or (self.open_loop and not self.spec.reuse_first)
-        if not (keeps and self.spec.keep_alive):
+        if not self.spec.opens_all:
             return
         until = clock() + CONNECT_NS
         for start in range(0, len(self.everyone), CONNECT_AT_ONCE):
@@ -211,9 +211,8 @@ class Loop:
         """
         out = (
             self.waited_ns(client, client.done if client.state == CLOSING else now)
-            for client in self.everyone
-            if client.state not in (PAUSING, IDLE)
-            and (client.intended < opened or not self.open_loop)
+            for client in self.busy()
+            if client.intended < opened or not self.open_loop
         )
         return (*out, *(now - due for due in self.waiting if due - self.shifted_ns < opened))
 
@@ -230,6 +229,21 @@ class Loop:
         if self.waiting and self.waiting[0] < closed:
             return True
         return self.next_due < closed or any(one.intended < closed for one in self.busy())
+
+    def await_flow(self, ended: int, now: int) -> int:
+        """Go on until more than *ended* requests of an open loop have ended, or one timed out.
+
+        Until then it only asks, and a window would show too low a rate. Returns when that was.
+        """
+        until = now + self.timeout_ns
+        while self.open_loop and self.recorder.ended <= ended and now < until and not self.stopped:
+            now = self.run_until(now + DRAIN_NS)
+        return now
+
+    def finish_window(self, closed: int) -> None:
+        """Go on until all that a schedule had due before *closed* has ended, or timed out."""
+        while self.keeps_schedule and not self.stopped and self.owes(closed):
+            self.run_until(clock() + DRAIN_NS)
 
     def run_until(self, due: int) -> int:
         """Drive until a batch of events ends at *due* or later; return when that was."""

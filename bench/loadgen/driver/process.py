@@ -40,7 +40,8 @@ server closes meanwhile is opened again when its turn comes. What the words of a
   pauses before, at most for `calcbench.bench.loadgen.driver.client.PAUSE_NS`. Time in which clients
   pause or think is added up as *away*.
 - In an open loop it counts the requests that are intended for it, whenever they end; the load goes
-  on until the last of them has. None is in flight then: nothing that was due is left out. It does
+  on until the last of them has: nothing that was due is left out. *In flight* are those that were
+  due before the window and had not ended when it closed: they have waited for all of it. It does
   not open before the first response has come, or ``timeout_s`` have gone by: until then nothing
   can come back, and the rate would be too low.
 """
@@ -65,7 +66,6 @@ from calcbench.bench.system.cpu_time import ServerClock
 from calcbench.bench.system.procfs import own_run_delay_ns
 
 SETTLE_NS = 5_000_000  # see run
-DRAIN_NS = 5_000_000  # between two checks whether all that was due in the window has ended
 SPARE_FDS = 32  # descriptors beside the clients' sockets: standard streams, epoll, modules
 
 
@@ -74,9 +74,7 @@ def run(spec: LoadSpec, loop: Loop, start_ns: int) -> DriverReport:
     server, recorder = ServerClock(spec.server_group), loop.recorder
     loop.begin_all(start_ns)
     warm = loop.run_until(start_ns + round(spec.warmup_s * 1e9))
-    # Until the first response an open loop only asks: a window would show too low a rate.
-    while loop.open_loop and not recorder.ended and warm < start_ns + longest_warmup_ns(spec):
-        warm = loop.run_until(warm + DRAIN_NS)
+    loop.await_flow(0, warm)
 
     # Responses wait for us while we read /proc: settle, so that this is in nobody's latency,
     # and scale the server's time to the window at the end.
@@ -100,8 +98,7 @@ def run(spec: LoadSpec, loop: Loop, start_ns: int) -> DriverReport:
     away = loop.away_until(closed) - away
     for name, tally in loop.tallies.items():
         tallies[name] = tally - tallies[name]
-    while loop.keeps_schedule and not loop.stopped and loop.owes(closed):
-        loop.run_until(clock() + DRAIN_NS)
+    loop.finish_window(closed)
     ended = clock()
     server.look_around()
     server_cpu = server.read() - server_cpu
@@ -121,11 +118,6 @@ def run(spec: LoadSpec, loop: Loop, start_ns: int) -> DriverReport:
         away_ns=away,
         warmup_ns=opened - start_ns,
     )
-
-
-def longest_warmup_ns(spec: LoadSpec) -> int:
-    """Return for how long an open loop warms up at most: by then its first request has ended."""
-    return round((spec.warmup_s + spec.timeout_s) * 1e9)
 
 
 def main() -> None:

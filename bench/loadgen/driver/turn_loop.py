@@ -3,15 +3,13 @@
 import select
 import sys
 
-from calcbench.bench.loadgen.driver.client import IDLE, PAUSING, SENDING, Client
-from calcbench.bench.loadgen.driver.loop import NEVER, SWEEPS, Loop, clock
+from calcbench.bench.loadgen.driver.client import IDLE, SENDING, Client
+from calcbench.bench.loadgen.driver.loop import NEVER, Loop, clock
 from calcbench.bench.loadgen.driver.open_loop import due_times
 from calcbench.bench.loadgen.driver.recorder import Recorder
 from calcbench.bench.loadgen.protocol import WAITED
 from calcbench.bench.loadgen.spec import LoadSpec
 from calcbench.bench.schema.outcomes import TIMED_OUT
-
-SETTLE_NS = 5_000_000  # between two looks whether all that was due in a window has ended
 
 
 class Neighbour:
@@ -118,15 +116,7 @@ class TurnLoop(Loop):
 
     def waits_since(self, since: int) -> bool:
         """Tell whether a request that was begun *since* is still out."""
-        return any(
-            client.sent >= since and client.state not in (PAUSING, IDLE) for client in self.everyone
-        )
-
-    def finish_window(self, closed: int) -> None:
-        """Go on until all that an open loop had due before *closed* has ended, or timed out."""
-        until = closed + self.timeout_ns + self.timeout_ns // SWEEPS
-        while self.open_loop and not self.stopped and self.owes(closed) and clock() < until:
-            self.run_until(clock() + SETTLE_NS)
+        return any(client.sent >= since for client in self.busy())
 
     def catch_up(self) -> None:
         """Read what came while another one has the turn."""

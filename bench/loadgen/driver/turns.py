@@ -49,7 +49,6 @@ LONGEST_SHARE = 0.25  # of what is to be measured
 DRAIN_NS, DRAIN_LATENCIES = 10_000_000, 4  # the bound: the longer of the two
 FIRST_NS = 5_000_000  # the first turn of the warm-up; each is twice as long until responses come
 MOST_RANDOM_NS = 10_000_000  # of a lead-in: half a slice; those of all turns add up to any phase
-SETTLE_NS = 5_000_000  # between two looks whether a request has ended that was sent in a turn
 
 
 @dataclass
@@ -209,20 +208,20 @@ class Turns:
             loop.resume()
             opened = loop.run_until(began + lead_in_ns)
             if lead_out_ns is None:
-                opened = self.await_flow(loop, ended + still_out, opened)
+                opened = loop.await_flow(ended + still_out, opened)
             if not member.turns:
                 member.opened, loop.shifted_ns = opened, 0
             away = loop.away_until(opened)
             closed = loop.run_until(opened + counted_ns)
             member.away_ns += loop.away_until(closed) - away
-            member.in_flight_ns = loop.in_flight_ns(member.opened, closed)
-            if lead_out_ns is None:
-                loop.finish_window(closed)
-            else:
+            complete = member.counted_ns + closed - opened >= self.duration_ns
+            is_last = complete and loop.recorder.counting
+            if is_last:
+                member.in_flight_ns = loop.in_flight_ns(member.opened, closed)
+            if lead_out_ns is not None:
                 loop.run_until(closed + lead_out_ns)
-                complete = member.counted_ns + closed - opened >= self.duration_ns
-                if complete and loop.recorder.counting:
-                    loop.finish_window(closed)  # an open loop leaves nothing out that was due
+            if is_last:
+                loop.finish_window(closed)  # an open loop leaves nothing out that was due
             bound = max(DRAIN_NS, DRAIN_LATENCIES * member.usual_ns)
             loop.drain(began, clock() + bound)
         member.turns.append((began, opened, closed, loop.rested))
@@ -231,16 +230,6 @@ class Turns:
         member.driver_delay_ns += own_run_delay_ns() - delay
         member.cpu_until_ns = member.server()
         member.server_cpu_ns += member.cpu_until_ns - cpu
-
-    def await_flow(self, loop: TurnLoop, ended: int, now: int) -> int:
-        """Go on until more than *ended* requests of an open loop have ended, or one timed out.
-
-        Until then it only asks, and a window would show too low a rate. Returns when that was.
-        """
-        until = now + loop.timeout_ns
-        while loop.open_loop and loop.recorder.ended <= ended and now < until and not loop.stopped:
-            now = loop.run_until(now + SETTLE_NS)
-        return now
 
     @contextmanager
     def heard(self, loop: TurnLoop) -> Iterator[None]:

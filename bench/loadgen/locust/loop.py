@@ -15,13 +15,13 @@ from calcbench.bench.loadgen.driver.ledger import Ledger
 from calcbench.bench.loadgen.driver.loop import (
     CONNECT_AT_ONCE,
     CONNECT_NS,
+    DRAIN_NS,
     LOOK_NS,
     NEVER,
     SWEEPS,
     clock,
 )
 from calcbench.bench.loadgen.driver.open_loop import due_times, give_up, think_times
-from calcbench.bench.loadgen.driver.process import DRAIN_NS
 from calcbench.bench.loadgen.driver.response import Checker
 from calcbench.bench.loadgen.locust.client import Client
 from calcbench.bench.loadgen.locust.reporter import Reporter
@@ -142,9 +142,7 @@ class Loop:
 
     def connect_all(self) -> None:
         """Open the connections that clients keep, as `connect_all` of our driver's loop does."""
-        spec = self.spec
-        keeps = spec.think_s > 0 or (spec.rate > 0 and not spec.reuse_first)
-        if not (keeps and spec.keep_alive):
+        if not self.spec.opens_all:
             return
         until = clock() + CONNECT_NS
         for start in range(0, len(self.clients), CONNECT_AT_ONCE):
@@ -175,7 +173,7 @@ class Loop:
 
     def owes(self, closed: int) -> bool:
         """Tell whether a request that was due before *closed* has not ended, and must have."""
-        if not (self.spec.rate or self.spec.think_s):
+        if not self.spec.keeps_schedule:
             return False
         first = self.waiting[0] if self.waiting else NEVER
         return min(self.next_due, first, *(client.intended for client in self.clients)) < closed
