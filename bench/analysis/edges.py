@@ -25,16 +25,11 @@ def edge_of(measurement: Measurement, samples: "Samples") -> float:
     """
     right = samples["outcome"] == OK
     responses = int(right.sum())
-    if not responses or not is_window(measurement):
+    if not responses or measurement.in_slices:
         return 0.0
     on_their_own = measurement.offered_per_s or measurement.think_s
     burst = 1 if on_their_own else largest_burst(samples, right)
     return round(burst / responses * math.sqrt(1 / 6), 6)
-
-
-def is_window(measurement: Measurement) -> bool:
-    """Tell whether *measurement* is of one piece, and not of slices."""
-    return (measurement.evidence.slices or 1) == 1
 
 
 def largest_burst(samples: "Samples", right: "NDArray[np.bool_]") -> int:

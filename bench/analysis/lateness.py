@@ -15,13 +15,7 @@ if TYPE_CHECKING:
     from calcbench.bench.schema.samples import Samples
 
 AWAY_NS = 1_000_000  # a driver that sends later than this has been away; a busy machine takes less
-SHARES = (
-    0,
-    0.25,
-    0.5,
-    0.75,
-    1,
-)  # of what was sent that late: each gives a bound
+SHARES = (0, 0.25, 0.5, 0.75, 1)  # of what was sent that late: each gives a bound
 
 
 def least_quantiles(samples: "Samples", *levels: float) -> list[int]:

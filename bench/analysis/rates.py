@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-from calcbench.bench.analysis.edges import is_window
 from calcbench.bench.analysis.quantiles import Reading
 from calcbench.bench.schema.judgements import DRIVER_BOUND
 from calcbench.bench.schema.lateness import kept_back
@@ -23,7 +22,7 @@ def rate_of(measurement: Measurement, samples: "Samples") -> Reading:
     limited = measurement.judgement == DRIVER_BOUND
     if measurement.offered_per_s:
         missing = MISSING * measurement.outcomes.total
-        late = is_window(measurement) and kept_back(samples, measurement.elapsed_ns) > missing
+        kept = 0 if measurement.in_slices else kept_back(samples, measurement.elapsed_ns)
         unanswered = measurement.outcomes.total - measurement.right_responses
-        limited = (limited or late) and unanswered > missing
+        limited = (limited or kept > missing) and unanswered > missing
     return Reading(measurement.right_responses * 1e9 / measurement.elapsed_ns, limited)

@@ -1,4 +1,4 @@
-"""The response time of an open loop: its two parts, and what it is without the driver's delay."""
+"""An open loop's response time: its two parts, and what it is without the driver's lateness."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -17,8 +17,10 @@ def waits_of(samples: "Samples", name: str = "response") -> Waits:
     return Waits(*counted_times(samples, name))
 
 
-def parts(rounds: Sequence["Samples"], *, few: bool = False) -> dict[str, Spread]:
-    """Return the parts of the response time in the samples of *rounds*, and what it is at least.
+def parts(
+    rounds: Sequence["Samples"], response: Sequence[Waits], *, few: bool = False
+) -> dict[str, Spread]:
+    """Return the parts of the *response* time in the samples of *rounds*, and what it is at least.
 
     The names are those of a row. *few* is as for `quantile_spread`; what has no quantile of the
     response time has none of what it is without the driver's lateness.
@@ -28,7 +30,6 @@ def parts(rounds: Sequence["Samples"], *, few: bool = False) -> dict[str, Spread
         times = [waits_of(one, part) for one in rounds]
         found[f"{part}_p50_ns"] = quantile_spread(times, 0.5, few=few)
         found[f"{part}_p99_ns"] = quantile_spread(times, 0.99, few=few)
-    response = [waits_of(one) for one in rounds]
     if not all(waits.total for waits in response):
         return found
     levels = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}

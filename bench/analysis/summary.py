@@ -57,13 +57,13 @@ class Row:
     responses, *throughput* is those for each second. *clients_served* is the fewest of any round.
     *outcomes* are those of the rounds that count, *all_outcomes* of every round, for a failure is
     one even where it is the reason why the rest does not count.
-    *counted* are the numbers of the rounds that count. *judgement* is what most of them were
-    judged to be, empty where nobody judged; that the driver was the limit only where the median is
-    a bound by that. *client_fairness* and *worker_fairness* are Jain's
-    index of the right responses that each client got, and that each worker gave, where that is
-    known. Instructions are those *instructions_of* ``user and kernel`` or ``user`` code, where they
-    were counted. *driver_share* is the share of its core, 0–1, that the driver used in its busiest
-    round: near 1, the driver was measured and not the server.
+    *counted* are the numbers of the rounds that count. *judgement* is what most of them were judged
+    to be, empty where nobody judged; that the driver was the limit only where the median is a bound
+    by that. *client_fairness* and *worker_fairness* are Jain's index of the right responses that
+    each client got, and that each worker gave, where that is known. Instructions are those
+    *instructions_of* ``user and kernel`` or ``user`` code, where they were counted. *driver_share*
+    is the share of its core, 0–1, that the driver used in its busiest round: near 1, the driver was
+    measured and not the server.
 
     *limited* are those of *counted* in which the driver was the limit: there the rate is a lower
     bound of the server's, unless all that an open loop offered was answered, and of its latency
@@ -193,6 +193,7 @@ def summarise_condition(
     samples = [read_samples(folder, measurement) for measurement in good]
     throughput = spread(rate_of(m, one) for m, one in zip(good, samples, strict=True))
     own = [m.judgement for m in good if m.judgement != DRIVER_BOUND]
+    scheduled = all(m.offered_per_s or m.think_s for m in good)
     latencies = [waits_of(one) for one in samples]
     return Row(
         condition,
@@ -244,7 +245,7 @@ def summarise_condition(
         unserved=tuple(m.round for m in unserved),
         fails=every.failed > most_failures * every.total or bool(unserved and most_failures < 1),
         edge_ratio=max(edge_of(m, one) for m, one in zip(good, samples, strict=True)),
-        **parts(samples, few=few) if all(m.offered_per_s or m.think_s for m in good) else {},
+        **(parts(samples, latencies, few=few) if scheduled else {}),
     )
 
 
@@ -253,9 +254,8 @@ def counted(rounds: Iterable[Measurement]) -> list[Measurement]:
 
     A round in half of which or more nothing was answered does not say how fast the server is, and
     is not averaged in; where all are such rounds, they are shown, and not ranked: those that add
-    up, if any do. One in which the
-    driver was the limit counts: whoever left it out would keep the rounds in which the server was
-    slow.
+    up, if any do. One in which the driver was the limit counts: whoever left it out would keep the
+    rounds in which the server was slow.
     """
     good = sorted((m for m in rounds if m.status == "ok"), key=lambda m: m.round)
     sound = [m for m in good if m.judgement != INVALID]

@@ -42,9 +42,10 @@ def reconsider(
     Where one of them went beyond that of *known*, *recalibrate* measures the driver anew. What goes
     beyond the new one too has no known ceiling: it is judged by how busy its driver was.
     """
-    if known is None or not beyond(measurements):
+    points = beyond(measurements)
+    if known is None or not points:
         return list(measurements), known
-    anew = recalibrate(known, beyond(measurements))
+    anew = recalibrate(known, points)
     return [judge_again(one, known, anew) for one in measurements], anew or known
 
 

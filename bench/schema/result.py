@@ -64,6 +64,11 @@ class Measurement:
     failures: tuple[Failure, ...] = ()
 
     @property
+    def in_slices(self) -> bool:
+        """Whether it is of several turns among those of other servers, and not of one piece."""
+        return (self.evidence.slices or 1) > 1
+
+    @property
     def right_responses(self) -> int:
         """How many right responses came within the window."""
         counted = self.responses_in_window

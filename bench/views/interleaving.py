@@ -28,7 +28,7 @@ def interleaving_legend(run: Run) -> str:
     lengths = sorted(
         measurement.evidence.slice_ns
         for measurement in run.measurements
-        if in_slices(measurement) and measurement.evidence.slice_ns
+        if measurement.in_slices and measurement.evidence.slice_ns
     )
     if not lengths:
         servers = {measurement.condition.strategy for measurement in run.measurements}
@@ -47,11 +47,6 @@ def why_windows(plan: Plan) -> str:
     return why_no_slices(plan.engine, plan.drivers, plan.behaviours, plan.think_s)
 
 
-def in_slices(measurement: Measurement) -> bool:
-    """Tell whether *measurement* was made in slices."""
-    return (measurement.evidence.slices or 1) > 1
-
-
 def window_remarks(measurements: Iterable[Measurement], run: Run) -> list[str]:
     """Say which of *measurements* were made in windows though the others took turns."""
     if run.plan.interleave != SLICES:
@@ -59,7 +54,7 @@ def window_remarks(measurements: Iterable[Measurement], run: Run) -> list[str]:
     made: dict[Condition, list[bool]] = {}
     for measurement in measurements:
         if measurement.elapsed_ns:
-            made.setdefault(measurement.condition, []).append(in_slices(measurement))
+            made.setdefault(measurement.condition, []).append(measurement.in_slices)
     if not any(map(any, made.values())):
         return []
     found: dict[str, set[str]] = {}

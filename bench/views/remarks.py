@@ -1,7 +1,8 @@
 """What stands below a table: parts of a response time, what background clients met, fairness."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 from calcbench.bench.analysis.quantiles import are_enough
 from calcbench.bench.analysis.spread import Spread
@@ -13,6 +14,8 @@ from calcbench.bench.schema.result import Measurement, Run
 from calcbench.bench.units import format_ns, format_number, format_rate, format_seconds
 from calcbench.bench.views.interleaving import window_remarks
 from calcbench.bench.views.wording import describe_failures, plural
+
+Number = TypeVar("Number", int, float)
 
 PAUSED = 0.01  # of the clients' time: below it no figure that is shown changes by their pauses
 IDLE = "idle"  # the behaviour of clients that ask nothing
@@ -104,43 +107,45 @@ def connections_used(measurements: Iterable[Measurement]) -> dict[Condition, str
 
 def unopened_remarks(measurements: Iterable[Measurement]) -> list[str]:
     """Say how many connections could not be opened before the load, in the worst round."""
-    worst: dict[Condition, int] = {}
-    for one in measurements:
-        if count := one.evidence.connections_unopened:
-            worst[one.condition] = max(count, worst.get(one.condition, 0))
+    unopened = worst(measurements, lambda one: one.evidence.connections_unopened or 0)
     return [
         f"{at.strategy} at {at.connections:,}: {count:,} {plural(count, 'connection')} could not be"
         " opened before the load began"
-        for at, count in worst.items()
+        for at, count in unopened.items()
     ]
 
 
 def pause_remarks(measurements: Iterable[Measurement]) -> list[str]:
     """Say whose clients spent much of their time in pauses after failures, in the worst round."""
-    worst: dict[Condition, float] = {}
-    for one in measurements:
-        share = one.evidence.pause_ratio or 0
-        if share >= PAUSED:
-            worst[one.condition] = max(share, worst.get(one.condition, 0))
+    paused = worst(measurements, lambda one: one.evidence.pause_ratio or 0)
     return [
         f"{at.strategy} at {at.connections:,}: clients that failed several times in a row waited"
         f" before they connected again, {share:.0%} of the time of all clients"
-        for at, share in worst.items()
+        for at, share in paused.items()
+        if share >= PAUSED
     ]
 
 
 def warmup_remarks(measurements: Iterable[Measurement], plan: Plan) -> list[str]:
     """Say which open loops warmed up for much longer than *plan* says, as they had to."""
-    longest: dict[str, int] = {}
-    for one in measurements:
-        if one.offered_per_s and one.warmup_ns > LONGER * plan.warmup_s * 1e9 + SHORT_NS:
-            name = f"{one.condition.strategy} at {one.condition.connections:,}"
-            longest[name] = max(longest.get(name, 0), one.warmup_ns)
+    longest = worst(measurements, lambda one: one.warmup_ns if one.offered_per_s else 0)
     return [
-        f"{name} warmed up for {format_ns(ns)} in place of {format_seconds(plan.warmup_s)}:"
-        " the load had not settled before"
-        for name, ns in longest.items()
+        f"{at.strategy} at {at.connections:,} warmed up for {format_ns(ns)} in place of"
+        f" {format_seconds(plan.warmup_s)}: the load had not settled before"
+        for at, ns in longest.items()
+        if ns > LONGER * plan.warmup_s * 1e9 + SHORT_NS
     ]
+
+
+def worst(
+    measurements: Iterable[Measurement], figure: Callable[[Measurement], Number]
+) -> dict[Condition, Number]:
+    """Return the largest *figure* of any of *measurements* of each condition, where it is not 0."""
+    found: dict[Condition, Number] = {}
+    for one in measurements:
+        if (value := figure(one)) > found.get(one.condition, 0):
+            found[one.condition] = value
+    return found
 
 
 def two_quantiles(p50: Spread, p99: Spread) -> str:

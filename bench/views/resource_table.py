@@ -73,10 +73,8 @@ def time_columns(points: Mapping[Condition, Sequence[Measurement]]) -> tuple[tup
     counted_of = sorted({usage.instructions_of for usage in used if usage.instructions_of})
     if not counted_of:
         return TIME, TIME_LEGEND
-    return (
-        *TIME,
-        INSTRUCTIONS,
-    ), f"{TIME_LEGEND}; {INSTRUCTIONS_LEGEND} ({' or '.join(counted_of)} code)"
+    legend = f"{TIME_LEGEND}; {INSTRUCTIONS_LEGEND} ({' or '.join(counted_of)} code)"
+    return (*TIME, INSTRUCTIONS), legend
 
 
 def usages(rounds: Sequence[Measurement]) -> list[tuple[Measurement, ResourceUsage]]:
