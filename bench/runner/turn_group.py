@@ -36,9 +36,9 @@ from calcbench.bench.system.watch import Sampling
 from calcbench.core.errors import CalcbenchError
 from calcbench.core.serving.launcher import Server, launch
 
-# Of a turn that is counted, at least. Shorter slices make less noise, but cold caches cost more CPU
-# in them, and the rest of a turn more of the time: 5 ms +9.6 %, 10 ms +2.5 %, 20 ms +0.2 % of CPU
-# beside windows, with 1.4, 1.7 and 3.8 % of noise in a ratio. `make validate` shows both.
+# Of a turn that is counted, at least. In shorter slices cold caches cost more CPU, and the rest of a
+# turn more of the time. `make validate` shows what 5, 10 and 20 ms cost, and how ratios vary then: of
+# two runs one had 20 ms cost 0.2 % and 5 ms 9.6 %, and the other, noisier, could not tell.
 SLICE_S = 0.02
 
 
