@@ -36,8 +36,8 @@ from calcbench.bench.system.watch import Sampling
 from calcbench.core.errors import CalcbenchError
 from calcbench.core.serving.launcher import Server, launch
 
-# Of a turn that is counted, at least. In shorter slices cold caches cost more CPU, and the rest of a
-# turn more of the time. `make validate` shows what 5, 10 and 20 ms cost, and how ratios vary then: of
+# Of a turn that is counted, at least. In shorter slices cold caches cost more CPU, and the rest of
+# a turn more of the time. `make validate` shows what 5, 10 and 20 ms cost, and how ratios vary: of
 # two runs one had 20 ms cost 0.2 % and 5 ms 9.6 %, and the other, noisier, could not tell.
 SLICE_S = 0.02
 
