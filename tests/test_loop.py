@@ -14,7 +14,7 @@ from calcbench.bench.loadgen.driver.client import IDLE, PAUSING, Client, pause_a
 from calcbench.bench.loadgen.driver.ledger import closed_early
 from calcbench.bench.loadgen.driver.loop import NEVER, Loop, clock
 from calcbench.bench.loadgen.driver.recorder import Recorder
-from calcbench.bench.loadgen.protocol import TAG_BITS, WAITED
+from calcbench.bench.loadgen.protocol import PACKED, TAG_BITS, WAITED
 from calcbench.bench.loadgen.spec import LoadSpec
 from calcbench.bench.schema.outcomes import REFUSED
 
@@ -101,7 +101,7 @@ def test_counts_a_request_whose_connection_turns_out_to_be_refused() -> None:
         first.send = refuse  # type: ignore[assignment]
         ask_what_is_due(loop)
 
-        assert loop.recorder.fresh[-1] & (WAITED - 1) == REFUSED
+        assert PACKED.unpack(loop.recorder.fresh[-1])[-1] & (WAITED - 1) == REFUSED
         assert list(loop.free) == [second, first]
 
 

@@ -7,7 +7,14 @@ from array import array
 import pytest
 
 from calcbench.bench.loadgen.driver.recorder import Recorder
-from calcbench.bench.loadgen.protocol import PACK, SAMPLE, DriverError, DriverReport, Opened
+from calcbench.bench.loadgen.protocol import (
+    BATCH,
+    PACKED,
+    SAMPLE,
+    DriverError,
+    DriverReport,
+    Opened,
+)
 from calcbench.bench.loadgen.report_reader import ReportReader
 from calcbench.core.errors import CalcbenchError
 
@@ -30,14 +37,14 @@ def test_sends_old_samples_while_it_records_new_ones(meanwhile: bool) -> None:
     thread = threading.Thread(target=lambda: found.append(read_reports(reading)))
     if meanwhile:
         thread.start()
-    ours = Recorder(writing, piece_size=PACK, kept=2)
-    ours.add((1, 2, 3, 4, 5))  # before the window: nobody's
+    ours = Recorder(writing, piece_size=BATCH, kept=2)
+    ours.add(PACKED.pack(1, 2, 3, 4, 5))  # before the window: nobody's
     ours.tidy()
     ours.counting = True
     ours.send(Opened(7))
-    for number in range(50 * PACK):
-        ours.add((number, 0, 0, 0, -number))
-        if len(ours.fresh) >= SAMPLE * PACK:
+    for number in range(50 * BATCH):
+        ours.add(PACKED.pack(number, 0, 0, 0, -number))
+        if len(ours.fresh) >= BATCH:
             ours.tidy()
     if not meanwhile:
         assert ours.pending  # the pipe is full, and recording went on
@@ -50,8 +57,8 @@ def test_sends_old_samples_while_it_records_new_ones(meanwhile: bool) -> None:
     os.close(reading)
     reader, numbers = found[0]
 
-    assert numbers[::SAMPLE] == list(range(50 * PACK))
-    assert numbers[4::SAMPLE] == [-number for number in range(50 * PACK)]
+    assert numbers[::SAMPLE] == list(range(50 * BATCH))
+    assert numbers[4::SAMPLE] == [-number for number in range(50 * BATCH)]
     assert (reader.opened_ns, reader.report) == (7, report)
 
 

@@ -27,7 +27,7 @@ from calcbench.bench.loadgen.driver.turn_loop import TurnLoop
 from calcbench.bench.loadgen.driver.turns import MOST_RANDOM_NS, Member
 from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.loadgen.pool import DriverProcess
-from calcbench.bench.loadgen.protocol import WAITED
+from calcbench.bench.loadgen.protocol import PACKED, WAITED
 from calcbench.bench.loadgen.spec import LoadSpec
 from calcbench.bench.schema.outcomes import TIMED_OUT
 from calcbench.core.errors import CalcbenchError
@@ -281,7 +281,7 @@ def test_counts_of_a_time_out_the_turns_of_its_server_alone() -> None:
         loop.next_sweep = 0
         loop.check_times(10_500)
 
-    intended, sent, first, done, tag = recorder.fresh
+    intended, sent, first, done, tag = PACKED.unpack(*recorder.fresh)
     assert tag & (WAITED - 1) == TIMED_OUT
     assert done - intended == 2_500
     assert intended == sent <= first <= done
@@ -325,12 +325,12 @@ def test_learns_no_usual_response_time_from_the_first_of_a_queue() -> None:
     member.turns.append((100, 100, 200, 200))
     for client in loop.everyone[:2]:
         client.state, client.sent = READING, 100
-    recorder.add((100, 100, 110, 110, 0))
-    recorder.add((20, 20, 105, 105, 0))  # of an earlier turn: it has waited through others
+    recorder.add(PACKED.pack(100, 100, 110, 110, 0))
+    recorder.add(PACKED.pack(20, 20, 105, 105, 0))  # of an earlier turn: others came between
     member.learn()
     assert member.usual_ns == 0
-    recorder.add((110, 110, 130, 130, 0))
-    recorder.add((130, 130, 160, 160, 0))
+    recorder.add(PACKED.pack(110, 110, 130, 130, 0))
+    recorder.add(PACKED.pack(130, 130, 160, 160, 0))
     member.learn()
 
     assert member.usual_ns == 30

@@ -9,6 +9,7 @@ from calcbench.bench.loadgen.protocol import (
     CAUSE_BITS,
     CAUSE_SHIFT,
     MOST_CAUSES,
+    PACKED,
     SAMPLE,
     TAG_BITS,
     WAITED,
@@ -57,7 +58,7 @@ class Collector:
     def add(self, reader: ReportReader, samples: bytes) -> None:
         """Take *samples* of one driver; when there are too many, make histograms of all."""
         self.pieces.append((reader, samples))
-        self.samples += len(samples) // (8 * SAMPLE)
+        self.samples += len(samples) // PACKED.size
         opened = all(one.opened_ns for one in self.readers)
         if self.samples > self.max_samples and opened and not self.by_turns:
             self.fold()

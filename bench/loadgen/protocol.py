@@ -18,13 +18,14 @@ from calcbench.core.errors import CalcbenchError
 # failed, whether it had to wait for a free connection, and the outcome:
 # client << TAG_BITS | cause << CAUSE_SHIFT | waited | outcome.
 SAMPLE = 5
+PACKED = struct.Struct(f"={SAMPLE}q")
 WAITED = 8
 CAUSE_SHIFT = 4
 CAUSE_BITS = 6
 TAG_BITS = CAUSE_SHIFT + CAUSE_BITS
 MOST_CAUSES = (1 << CAUSE_BITS) - 1  # 0 is that of a right response
 NOBODY = -1  # the client of a request that never got a connection
-PACK = 256  # samples that are packed at once: 20 µs in which nobody is served
+BATCH = 256  # samples that are joined at once
 MESSAGE = struct.Struct("=cq")
 READY, OPENED, SAMPLES, REPORT, ERROR = b"r", b"o", b"s", b"j", b"e"
 LARGEST = 2**63 - 1  # as a sample's integers

@@ -54,7 +54,7 @@ from calcbench.bench.loadgen.driver.open_loop import due_times, give_up, think_t
 from calcbench.bench.loadgen.driver.quoting import quote
 from calcbench.bench.loadgen.driver.recorder import Recorder
 from calcbench.bench.loadgen.driver.response import Checker
-from calcbench.bench.loadgen.protocol import PACK, SAMPLE, WAITED
+from calcbench.bench.loadgen.protocol import BATCH, PACKED, WAITED
 from calcbench.bench.loadgen.spec import LoadSpec, Ring
 from calcbench.bench.schema.outcomes import OK, REFUSED, RESET, TIMED_OUT, WRONG
 
@@ -251,6 +251,7 @@ class Loop:
         send_due = self.send_due
         is_right_at_sight = self.checker.is_right_at_sight
         recorder, add, fresh = self.recorder, self.recorder.add, self.recorder.fresh
+        pack = PACKED.pack
         epolls, most = [self.epoll.fileno()], len(self.everyone) + len(self.background) + 1
         now = clock()
         while now < due and not self.stopped:
@@ -282,13 +283,13 @@ class Loop:
                         continue
                     now = clock()
                     if is_right_at_sight(data, client.expected):
-                        add((client.intended, client.sent, now, now, client.tag))
+                        add(pack(client.intended, client.sent, now, now, client.tag))
                         after_response(client)
                     else:
                         self.read(client, data, now)
                     if now >= self.next_due:
                         send_due(now)
-            if len(fresh) >= SAMPLE * PACK:
+            if len(fresh) >= BATCH:
                 recorder.tidy()
             now = clock()
         return now
@@ -512,7 +513,8 @@ class Loop:
     def record(self, client: Client, outcome: int, now: int) -> None:
         """Record when the request of *client* ended, and how: as the *outcome* of a tag says."""
         first = client.first if client.sent <= client.first <= now else now
-        self.recorder.add((client.intended, client.sent, first, now, client.tag | outcome))
+        tag = client.tag | outcome
+        self.recorder.add(PACKED.pack(client.intended, client.sent, first, now, tag))
 
     def broken(self, client: Client, error: OSError) -> None:
         """Take *error*, which a call on the socket of *client* has raised."""
@@ -596,7 +598,7 @@ class Loop:
                 if busy and self.waited_ns(client, now) >= self.timeout_ns:
                     self.fail(client, timed_out(client.incoming), now)
             for sample in give_up(self.waiting, now, self.timeout_ns, self.ledger):
-                self.recorder.add(sample)
+                self.recorder.add(PACKED.pack(*sample))
                 self.never_begun += 1
         while self.timers and self.timers[0][0] <= now:
             heapq.heappop(self.timers)[2]()

@@ -39,7 +39,7 @@ from statistics import median_low
 
 from calcbench.bench.loadgen.driver.loop import NEVER, clock
 from calcbench.bench.loadgen.driver.turn_loop import Neighbour, TurnLoop
-from calcbench.bench.loadgen.protocol import SAMPLE, DriverReport, Opened, Turn, TurnsReport
+from calcbench.bench.loadgen.protocol import PACKED, DriverReport, Opened, Turn, TurnsReport
 from calcbench.bench.schema.arrivals import CONSTANT
 from calcbench.bench.system.procfs import own_run_delay_ns
 
@@ -118,9 +118,8 @@ class Member:
         its clients only the first have a response by the end of a short turn: who is still out will
         have waited for longer than all of them.
         """
-        began, fresh = self.turns[-1][0], self.loop.recorder.fresh
-        samples = zip(fresh[0::SAMPLE], fresh[1::SAMPLE], fresh[3::SAMPLE], strict=True)
-        waits = [done - intended for intended, sent, done in samples if sent >= began]
+        began, samples = self.turns[-1][0], map(PACKED.unpack, self.loop.recorder.fresh)
+        waits = [done - intended for intended, sent, _, done, _ in samples if sent >= began]
         waits += [NEVER for client in self.loop.busy() if client.sent >= began]
         usual_ns = max(median_low(waits or [NEVER]), 1)
         if usual_ns < (self.usual_ns or NEVER):

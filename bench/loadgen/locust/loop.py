@@ -108,7 +108,6 @@ class Loop:
             self.alarm.set(self.next_due)
         self.all_left.wait(spec.warmup_s)
 
-        reporter.tidy()
         reporter.counting = True
         self.ledger.renew()
         cpu, delay, opened = time.process_time_ns(), own_run_delay_ns(), clock()

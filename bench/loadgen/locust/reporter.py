@@ -1,14 +1,6 @@
 """The samples of a worker, as `calcbench.bench.loadgen.protocol` has them, kept for its reports."""
 
-import struct
-
-from calcbench.bench.loadgen.protocol import (
-    PACK,
-    SAMPLE,
-    Message,
-    samples_to_octets,
-    to_octets,
-)
+from calcbench.bench.loadgen.protocol import PACKED, Message, samples_to_octets, to_octets
 from calcbench.bench.schema.outcomes import OUTCOMES
 
 PIECE = 1 << 20  # bytes of the samples in one message
@@ -18,7 +10,6 @@ class Reporter:
     """What one load has to report: `add` takes a sample, `take` gives what nobody took yet."""
 
     def __init__(self) -> None:
-        self.fresh: list[int] = []
         self.packed = bytearray()
         self.messages: list[bytes] = []
         self.counting = False  # before the window samples are counted and forgotten
@@ -27,15 +18,8 @@ class Reporter:
     def add(self, sample: tuple[int, int, int, int, int], outcome: int) -> None:
         """Record a *sample*, whose tag holds its *outcome*."""
         self.ways[outcome] += 1
-        self.fresh.extend(sample)
-        if len(self.fresh) >= SAMPLE * PACK:
-            self.tidy()
-
-    def tidy(self) -> None:
-        """Pack what is fresh."""
         if self.counting:
-            self.packed += struct.pack(f"{len(self.fresh)}q", *self.fresh)
-        self.fresh.clear()
+            self.packed += PACKED.pack(*sample)
         if len(self.packed) >= PIECE:
             self.bundle_packed()
 
@@ -46,7 +30,6 @@ class Reporter:
 
     def bundle(self) -> None:
         """Make a message of the samples that are there."""
-        self.tidy()
         if self.packed:
             self.bundle_packed()
 
