@@ -160,8 +160,9 @@ def test_knows_its_parts(capsys: pytest.CaptureFixture[str]) -> None:
 def test_records_samples_as_the_driver_does() -> None:
     # The machine may stand still during the loop that is taken off.
     assert max(driver.recording_ns(2_000) for _ in range(5)) > 0
-    assert driver.recording(203).held
-    assert not driver.recording(301).held
+    assert driver.recording([310, 203, 420]).held
+    assert driver.recording([310, 203, 420]).measured == "203 ns, usually 310 ns"
+    assert not driver.recording([301, 420]).held
 
 
 def test_requires_a_ceiling_by_cpu() -> None:
@@ -381,6 +382,23 @@ def test_says_whether_wrk_agrees(ratios: list[float], held: bool | None) -> None
 
     assert requirement.held is held
     assert "p50 0.50x" in requirement.measured
+
+
+@pytest.mark.parametrize(
+    ("spread", "least", "most"),
+    [
+        (0.01, wrk.ROUNDS, wrk.ROUNDS),
+        (0.1, wrk.ROUNDS + 1, wrk.MOST_ROUNDS - 1),
+        (0.5, wrk.MOST_ROUNDS, wrk.MOST_ROUNDS),
+    ],
+)
+def test_asks_wrk_until_the_ratio_is_known(spread: float, least: int, most: int) -> None:
+    rates = np.random.default_rng(1).lognormal(0, spread, 100) * 1e4
+    asked: list[tuple[wrk.Figures, wrk.Figures]] = []
+    while not wrk.is_enough(asked):
+        asked.append(((rates[len(asked)], 1e6), (1e4, 1e6)))
+
+    assert least <= len(asked) <= most
 
 
 def test_does_without_wrk(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,14 +4,16 @@ Its ceiling is by CPU: what one core has room for at the driver's CPU time for e
 two cores that the null server and other programs share, less is reached, and that says something
 about them. Other programs also make each request cost more, by what they leave of the caches and by
 responses that come one at a time instead of in batches, as they do at the ceiling; so the cheapest
-of a few rounds decides. The middle one, and what was reached at the best, stand beside it.
+of a few rounds decides. The middle one, and what was reached at the best, stand beside it. A shared
+core is also slower for seconds on end, whatever runs there: so what takes least is asked for
+between the other measurements, and not in one piece.
 """
 
 import gc
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -26,7 +28,7 @@ from calcbench.bench.loadgen.calibration import (
 )
 from calcbench.bench.loadgen.driver.recorder import Recorder
 from calcbench.bench.loadgen.observation import LATE_NS
-from calcbench.bench.loadgen.protocol import PACK, SAMPLE
+from calcbench.bench.loadgen.protocol import BATCH, PACKED
 from calcbench.bench.loadgen.spec import LoadSpec
 from calcbench.bench.schema.calibration import Lateness
 from calcbench.bench.schema.evidence import Evidence
@@ -68,12 +70,20 @@ OPEN_LOOP = Plan(
 
 def requirements() -> Iterator[Requirement]:  # by make validate
     """Yield each requirement, as it is measured."""
+    recorded_ns = [recording_ns(RECORDED)]
+    for requirement in drives():
+        yield requirement
+        recorded_ns.append(recording_ns(RECORDED))
+    yield recording(recorded_ns)
+
+
+def drives() -> Iterator[Requirement]:  # by make validate
+    """Yield what is required of the driver while it drives."""
     pinning = choose_cores()
     closed = measure_way(pinning, True, CLIENTS, DURATION_S, ROUNDS)
     costs = closed.cost_lowest_ns, closed.cost_ns
     yield ceiling("closed loop", CLOSED_PER_S, *costs, closed.reached_per_s)
     yield ceiling("open loop", OPEN_PER_S, *measure_open_loop(pinning))
-    yield recording(min(recording_ns(RECORDED) for _ in range(ROUNDS)))
     rate = closed.ceiling_per_s * LATENESS_SHARE
     yield lateness([measure_lateness(pinning, rate, DURATION_S) for _ in range(ROUNDS)])
     yield disturbance(measure_pairs(pinning, rate))
@@ -107,7 +117,7 @@ def measure_open_loop(pinning: Pinning) -> tuple[float, float, float]:  # by mak
 def recording_ns(samples: int) -> float:
     """Return the CPU time that it takes to record a sample, in ns, packing included.
 
-    The loop is the driver's: five fresh integers, and tidying whenever there are enough.
+    The loop is the driver's: five integers, and tidying whenever there are enough.
     """
     moments = range(1 << 60, (1 << 60) + samples)
     fd = os.open(os.devnull, os.O_WRONLY)
@@ -115,11 +125,11 @@ def recording_ns(samples: int) -> float:
     try:
         recorder = Recorder(fd)
         recorder.counting = True
-        add, fresh = recorder.add, recorder.fresh
+        add, fresh, pack = recorder.add, recorder.fresh, PACKED.pack
         began = time.process_time_ns()
         for now in moments:
-            add((now, now, now, now, now))
-            if len(fresh) >= SAMPLE * PACK:
+            add(pack(now, now, now, now, now))
+            if len(fresh) >= BATCH:
                 recorder.tidy()
         recorder.tidy()
         ended = time.process_time_ns()
@@ -131,13 +141,14 @@ def recording_ns(samples: int) -> float:
         os.close(fd)
 
 
-def recording(each_ns: float) -> Requirement:
-    """Require what it takes to record one sample."""
+def recording(rounds_ns: Sequence[float]) -> Requirement:
+    """Require what it takes to record one sample, in the quickest of *rounds_ns*."""
+    best, usual = min(rounds_ns), sorted(rounds_ns)[len(rounds_ns) // 2]
     return Requirement(
         "CPU time to record a sample, packing included",
-        f"≤ {format_ns(RECORDING_NS)}, in the best of {ROUNDS} rounds",
-        format_ns(each_ns),
-        each_ns <= RECORDING_NS,
+        f"≤ {format_ns(RECORDING_NS)}, in the best of {len(rounds_ns)} rounds",
+        f"{format_ns(best)}, usually {format_ns(usual)}",
+        best <= RECORDING_NS,
     )
 
 

@@ -4,7 +4,8 @@ Both drive the calculator of one `selectors` server, from the same core, with th
 requests and as many connections, in turns. wrk checks the status of a response; our driver also
 its framing and its number. So agreement of the rates shows that this costs no throughput here,
 where the server is the slower one, and not that the two do equal work. Two tools that time the
-same loop should differ by less than the 10 % that a reader would act upon. The requirement is held,
+same loop should differ by less than the 10 % that a reader would act upon. They are asked until the
+ratio is known well enough to say so, and not until it says what we like. The requirement is held,
 or broken, where the whole interval of the ratio says so, and not measured where it is too wide.
 
 wrk's quantiles are not of latencies that happened: before it prints them it corrects for
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from calcbench.bench.analysis.inference import Comparison, compare_paired
 from calcbench.bench.analysis.quantiles import quantile
+from calcbench.bench.analysis.stopping import is_narrow
 from calcbench.bench.loadgen.pool import Drivers
 from calcbench.bench.loadgen.spec import LoadSpec
 from calcbench.bench.loadgen.wrk import cross_check
@@ -31,7 +33,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-ROUNDS = 8
+ROUNDS, MOST_ROUNDS = 8, 40
+PRECISION = 0.04  # within which the ratio is known then
 CONNECTIONS = 32
 AGREE = 0.10  # what the two may differ by
 
@@ -47,16 +50,24 @@ def requirements() -> Iterator[Requirement]:
 def ask_both() -> list[tuple[Figures, Figures]]:  # by make validate
     """Return our figures and those of wrk, for each round; who begins changes."""
     pinning = choose_cores()
-    found = []
+    found: list[tuple[Figures, Figures]] = []
     with launch(ServerSpec("selectors", cpus=pinning.server)) as server:
         spec = LoadSpec(server.host, server.port, CONNECTIONS, True, 1.0, 0.1, cpus=pinning.driver)
-        for number in range(ROUNDS):
-            if number % 2:
+        while not is_enough(found):
+            if len(found) % 2:
                 theirs = wrks(spec)
                 found.append((ours(spec), theirs))
             else:
                 found.append((ours(spec), wrks(spec)))
     return found
+
+
+def is_enough(rounds: Sequence[tuple[Figures, Figures]]) -> bool:
+    """Tell whether *rounds* tell the ratio of the rates within the precision, or are the most."""
+    if not ROUNDS <= len(rounds) < MOST_ROUNDS:
+        return len(rounds) >= MOST_ROUNDS
+    rates = compare_paired([ours[0] for ours, _ in rounds], [wrks[0] for _, wrks in rounds])
+    return is_narrow(rates.low, rates.high, PRECISION)
 
 
 def ours(spec: LoadSpec) -> Figures:  # by make validate
