@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import re
+from collections.abc import Sequence
 from random import Random
 from typing import Any
 
@@ -11,6 +12,7 @@ from builders import make_condition, make_row, noise_of
 
 from calcbench.bench.analysis.inference import Comparison
 from calcbench.bench.analysis.metrics import P99, THROUGHPUT
+from calcbench.bench.analysis.ranking import tier_numbers
 from calcbench.bench.analysis.spread import spread
 from calcbench.bench.analysis.summary import Row, Summary
 from calcbench.bench.schema.condition import AGAIN, Condition
@@ -591,6 +593,44 @@ def test_tells_by_cpu_who_cannot_be_told_by_throughput() -> None:
 )
 def test_says_nothing_of_cpu_that_the_rounds_do_not_tell(rows: list[Row]) -> None:
     assert "CPU" not in judge(*rows)
+
+
+def three(strategy: str, rates: Sequence[float], cpu_us: Sequence[float], **more: Any) -> Row:
+    """Return a row of three rounds."""
+    cpu = spread(cpu_us)
+    return make_row(make_condition(strategy, 32), rates, cpu_us_per_request=cpu, **more)
+
+
+def test_claims_no_cpu_that_the_tiers_do_not() -> None:
+    """Alone they differ, p = 0.02; among five the tiers by CPU do not tell them apart."""
+    level = [
+        three("a", (3_000, 3_100, 2_900), (40, 50, 45)),
+        three("b", (2_950, 3_000, 3_050), (80, 111, 110)),
+    ]
+    others = [three(name, (100, 101, 102), (45, 60, 50)) for name in "cde"]
+
+    assert ", but b takes 2.2x the CPU of a" in judge(*level)
+    assert "CPU" not in judge(*level, *others)
+
+
+def test_names_who_is_surely_behind_one_of_those_that_are_level() -> None:
+    rows = [
+        three("a", (3_090, 3_080, 3_100), (40, 40, 40)),
+        three("b", (2_926, 2_917, 2_936), (40, 40, 40)),
+        three("c", (2_650, 2_890, 3_200), (40, 40, 40)),
+    ]
+    sentence = judge(*rows)
+
+    assert len({*tier_numbers(rows).values()}) == 1
+    assert "no clear difference between a and c (about 3,090/s; 3 rounds would" in sentence
+    assert "; a answers 1.0559x as many as b [1.0557x to 1.0562x]." in sentence
+
+
+def test_says_whose_bound_is_whose() -> None:
+    """Nobody knows how much more than was seen the limited ones can do."""
+    limited = three("a", (9_000, 9_100, 9_200), [9], judgement="driver-bound")
+
+    assert "(b 20,000/s and a at least 9,100/s)" in judge(limited, three("b", [20_000] * 3, [9]))
 
 
 def test_says_so_where_every_point_is_contended() -> None:

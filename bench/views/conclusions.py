@@ -9,12 +9,9 @@ import math
 from collections.abc import Iterable, Sequence
 
 from calcbench.bench.analysis.inference import Comparison
-from calcbench.bench.analysis.metrics import CPU, THROUGHPUT, Metric
+from calcbench.bench.analysis.metrics import THROUGHPUT
 from calcbench.bench.analysis.ranking import (
-    Contests,
     Control,
-    comparable,
-    compare,
     contenders,
     contests,
     controls,
@@ -37,13 +34,12 @@ from calcbench.bench.views.shortfalls import (
     starvation,
 )
 from calcbench.bench.views.standing import (
-    are_close,
-    detectable,
     few_rounds,
-    figures,
+    figure_of,
+    how_far_behind,
     share_one_round,
     sure_ratio,
-    too_little,
+    undecided,
     why_hidden,
 )
 from calcbench.bench.views.wording import DOUBTS, enumerate_names, load_in_words, panels
@@ -131,61 +127,11 @@ def leader(rows: list[Row]) -> str:
         beside = how_far_behind(metric, second, ratio, "took")
         return f"{name(best)} came first in the only round{of_fair} ({value}, {beside})"
     if len(level) > 1:
-        return undecided(level, metric, comparisons, serving.format(""))
+        return undecided(level, fair, metric, comparisons, serving.format(""))
     second = tiers(fair, metric, comparisons)[1][0]
     more, less = (best, second) if metric.more_is_better else (second, best)
     beside = how_far_behind(metric, second, comparisons[name(more), name(less)])
     return f"{name(best)} is fastest{of_fair} ({value}, {beside})"
-
-
-def figure_of(metric: Metric, text: str) -> str:
-    """Return a figure of *metric* with its name, which a rate does without."""
-    return text if metric is THROUGHPUT else f"{metric.name} {text}"
-
-
-def how_far_behind(
-    metric: Metric, second: Row, comparison: Comparison | str, takes: str = "takes"
-) -> str:
-    """Say how far the *second* is behind: ``2x as many as fork``, or ``fork takes 5x as long``.
-
-    *comparison*, or a ratio in words, is of the larger figure to the smaller, so above 1: rates are
-    many, times are long, and nobody reads 0.191x.
-    """
-    what = f"as many as {name(second)}" if metric is THROUGHPUT else "as long"
-    seen = f"{comparison} {what}" if isinstance(comparison, str) else sure_ratio(comparison, what)
-    return seen if metric is THROUGHPUT else f"{name(second)} {takes} {seen}"
-
-
-def undecided(level: Sequence[Row], metric: Metric, comparisons: Contests, serving: str) -> str:
-    """Return that nobody knows which of *level* is the best, why, and what their figures are.
-
-    *serving* is what they do and others, which are left out, do not.
-    """
-    names = enumerate_names([name(row) for row in level])
-    who = f"{names}, which {serving}" if serving else names
-    comma = "," if serving else ""
-    known = figure_of(metric, figures(level, metric))
-    best = "faster" if len(level) == 2 else "fastest"
-    cpu = by_cpu(level)
-    if why := why_hidden(level, metric) or too_little(level, comparisons):
-        return f"cannot tell which of {who}{comma} is {best}: {why} ({known}){cpu}"
-    seen = detectable(level, comparisons)
-    if are_close(level, metric):
-        return f"no clear difference between {who} ({known}{seen}){cpu}"
-    return f"cannot tell which of {who}{comma} is {best} ({known}{seen}){cpu}"
-
-
-def by_cpu(level: Sequence[Row]) -> str:
-    """Return, as the end of a sentence, who of *level* surely takes more CPU than whom, if any.
-
-    It is the steadiest figure, and may tell those apart whom nothing else does.
-    """
-    found = tiers(comparable(level, CPU), CPU)
-    if len(found) < 2:
-        return ""
-    least, more = found[0][0], found[1][0]
-    comparison = compare(more, least, CPU)
-    return f", but {name(more)} takes {sure_ratio(comparison, f'the CPU of {name(least)}')}"
 
 
 def control_sentences(found: Sequence[Control]) -> list[str]:

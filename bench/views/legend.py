@@ -10,8 +10,8 @@ from calcbench.bench.views.lateness import AT_MOST_LEGEND, DRIVERS_LEGEND
 LEGEND = (
     "all figures: medians of the rounds; req/s: right responses per second; ±: 95% interval of the"
     " median; served: clients that got a right response; errors: share of the requests that failed;"
-    " tier: each is measurably better than the next; same tier: no measurable difference; those"
-    " that leave clients, or too many requests, without a right response come behind all others"
+    " tier: each is measurably better than the next; same tier: they do not all differ measurably;"
+    " who leaves clients, or too many requests, without a right response comes behind all others"
 )
 BOUND_LEGEND = (
     ">: longer than that, and nobody knows how much: so many requests got no right response"

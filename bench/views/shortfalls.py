@@ -58,9 +58,10 @@ def limits(rows: Sequence[Row]) -> list[str]:
     if not found:
         return []
     who = "; ".join(found)
-    more = "more --drivers, or a workload that costs the server more, would tell"
-    if all(0 < row.driver_share < COMPUTING for row in hidden):
-        more = "a core for the driver that no other program uses would tell"
+    waited = [0 < row.driver_share < COMPUTING for row in hidden]
+    cures = ["more --drivers, or a workload that costs the server more,"] * (not all(waited))
+    cures += ["a core for the driver that no other program uses"] * any(waited)
+    more = f"{' and '.join(cures)} would tell"
     return [f"The driver was the limit {who}, so more may be possible than was seen: {more}."]
 
 

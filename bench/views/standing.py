@@ -9,11 +9,18 @@ from collections.abc import Sequence
 
 from calcbench.bench.analysis.inference import Comparison
 from calcbench.bench.analysis.intervals import LEAST_ROUNDS
-from calcbench.bench.analysis.metrics import Metric
-from calcbench.bench.analysis.ranking import Contests, rounds_to_tell
+from calcbench.bench.analysis.metrics import CPU, THROUGHPUT, Metric
+from calcbench.bench.analysis.ranking import (
+    Contests,
+    comparable,
+    contests,
+    rounds_to_tell,
+    tiers,
+)
 from calcbench.bench.analysis.summary import Row
 from calcbench.bench.units import format_number, format_ratios
-from calcbench.bench.views.wording import plural
+from calcbench.bench.views.shortfalls import name
+from calcbench.bench.views.wording import enumerate_names, plural
 
 USELESS = 20.0  # a difference that large needs no test
 NEAR = 1.1  # and one of less than a tenth is what machines do
@@ -41,9 +48,9 @@ def common_figure(rows: Sequence[Row], metric: Metric) -> str:
 
 def figures(rows: Sequence[Row], metric: Metric) -> str:
     """Return what stands for all of *rows*: one figure where there is one, else a range."""
-    medians = sorted(rows, key=metric.median)
+    ordered = sorted(rows, key=metric.median)
     return common_figure(rows, metric) or (
-        f"{metric.text(medians[0])} to {metric.text(medians[-1])}"
+        f"{metric.text(ordered[0])} to {metric.text(ordered[-1])}"
     )
 
 
@@ -153,3 +160,87 @@ def sure_ratio(comparison: Comparison, what: str = "") -> str:
     else:
         interval = " to ".join(ends)
     return f"{ratio}{what and ' '}{what} [{interval}]"
+
+
+def figure_of(metric: Metric, text: str) -> str:
+    """Return a figure of *metric* with its name, which a rate does without."""
+    return text if metric is THROUGHPUT else f"{metric.name} {text}"
+
+
+def how_far_behind(
+    metric: Metric, second: Row, comparison: Comparison | str, takes: str = "takes"
+) -> str:
+    """Say how far the *second* is behind: ``2x as many as fork``, or ``fork takes 5x as long``.
+
+    *comparison*, or a ratio in words, is of the larger figure to the smaller, so above 1: rates are
+    many, times are long, and nobody reads 0.191x.
+    """
+    what = f"as many as {name(second)}" if metric is THROUGHPUT else "as long"
+    seen = f"{comparison} {what}" if isinstance(comparison, str) else sure_ratio(comparison, what)
+    return seen if metric is THROUGHPUT else f"{name(second)} {takes} {seen}"
+
+
+def undecided(
+    level: Sequence[Row], fair: Sequence[Row], metric: Metric, comparisons: Contests, serving: str
+) -> str:
+    """Return that nobody knows which of *level* is the best, why, and what their figures are.
+
+    They are some of *fair*. *serving* is what those do and others, which are left out, do not.
+    """
+    names = enumerate_names([name(row) for row in level])
+    who = f"{names}, which {serving}" if serving else names
+    comma = "," if serving else ""
+    known = figure_of(metric, figures(level, metric))
+    if any(metric.is_bound(row) for row in level):  # of a range nobody knows whose its ends are
+        known = enumerate_names([f"{name(row)} {metric.text(row)}" for row in level])
+    best = "faster" if len(level) == 2 else "fastest"
+    cpu = by_cpu(level, fair)
+    if why := why_hidden(level, metric) or too_little(level, comparisons):
+        return f"cannot tell which of {who}{comma} is {best}: {why} ({known}){cpu}"
+    shown = f"({known}{detectable(level, comparisons)}){cpu}"
+    shown += beaten(level, fair, metric, comparisons)
+    if are_close(level, metric):
+        return f"no clear difference between {who} {shown}"
+    return f"cannot tell which of {who}{comma} is {best} {shown}"
+
+
+def beaten(level: Sequence[Row], fair: Sequence[Row], metric: Metric, comparisons: Contests) -> str:
+    """Say, as the end of a sentence, whom of the first tier of *fair* one of *level* surely beats.
+
+    Who is in between, and told apart from some of its tier only, is in no other sentence.
+    """
+    found = []
+    for row in tiers(fair, metric, comparisons)[0]:
+        for best in level if row not in level else ():
+            more, less = (best, row) if metric.more_is_better else (row, best)
+            comparison = comparisons[name(more), name(less)]
+            if comparison.ahead:
+                found.append(ahead_words(metric, best, row, comparison))
+                break
+    return "".join(f"; {words}" for words in found)
+
+
+def ahead_words(metric: Metric, best: Row, row: Row, comparison: Comparison) -> str:
+    """Say how far *best* is ahead of *row*, as *comparison* of the larger to the smaller has it."""
+    behind = how_far_behind(metric, row, comparison)
+    return f"{name(best)} answers {behind}" if metric is THROUGHPUT else behind
+
+
+def by_cpu(level: Sequence[Row], fair: Sequence[Row]) -> str:
+    """Return, as the end of a sentence, who of *level* surely takes more CPU than whom, if any.
+
+    It is the steadiest figure, and may tell those apart whom nothing else does. They are told apart
+    as in the tiers by CPU, among all of *fair*.
+    """
+    known = comparable(fair, CPU)
+    comparisons = contests(known, CPU)
+    found = [
+        members
+        for tier in tiers(known, CPU, comparisons)
+        if (members := [row for row in tier if row in level])
+    ]
+    if len(found) < 2:
+        return ""
+    least, more = found[0][0], found[1][0]
+    comparison = comparisons[name(more), name(least)]
+    return f", but {name(more)} takes {sure_ratio(comparison, f'the CPU of {name(least)}')}"
