@@ -100,12 +100,12 @@ TURNS, WINDOW, LONE = ("fork", 30), ("fork", 1), ("fork", None)
         (
             [TURNS] * 3,
             [TURNS, TURNS, WINDOW],
-            "A was measured in slices, B in slices in most rounds",
+            "A was measured in slices, B mostly in slices",
         ),
         (
             [TURNS, TURNS, WINDOW],
             [TURNS, WINDOW, WINDOW],
-            "A was measured in slices in most rounds, B in windows in most rounds",
+            "A was measured mostly in slices, B mostly in windows",
         ),
         ([TURNS] * 3, [], ""),
     ],

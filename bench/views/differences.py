@@ -135,7 +135,7 @@ def other_ways(runs: tuple[Run, Run], pairs: Sequence[Pair]) -> list[str]:
         if not are_alike(pair, ways):
             found.setdefault(ways_of(pair, ways), []).append(pair.where)
     return [
-        f"A was measured in {one}, B in {other}"
+        f"A was measured {one}, B {other}"
         + ("" if len(where) == len(pairs) else f" ({few_of(where)})")
         for (one, other), where in found.items()
     ]
@@ -167,8 +167,8 @@ def turns_of(run: Run) -> dict[Condition, list[bool]]:
 
 def way_of(in_slices: Sequence[bool]) -> str:
     """Say how measurements were made of which those *in_slices* were made so."""
-    most = "slices" if 2 * sum(in_slices) >= len(in_slices) else "windows"
-    return most if len(set(in_slices)) == 1 else f"{most} in most rounds"
+    most = "in slices" if 2 * sum(in_slices) >= len(in_slices) else "in windows"
+    return most if len(set(in_slices)) == 1 else f"mostly {most}"
 
 
 def ways_of(pair: Pair, ways: Ways) -> tuple[str, str]:
