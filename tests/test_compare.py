@@ -14,21 +14,23 @@ from builders import make_condition, make_measurement, make_row, make_run
 
 from calcbench.bench.analysis.compare import (
     Pair,
+    beside_shortfall,
     compare_all,
     judge_all,
     judge_rows,
-    too_many_failed,
 )
 from calcbench.bench.analysis.metrics import THROUGHPUT
+from calcbench.bench.analysis.spread import spread
 from calcbench.bench.analysis.summary import Row, Summary
 from calcbench.bench.analysis.thresholds import BROKEN, CANNOT_TELL, HELD, parse_threshold
 from calcbench.bench.cli import main as cli
+from calcbench.bench.schema.evidence import Evidence
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.reader import read_run
 from calcbench.bench.schema.samples import write_samples
 from calcbench.bench.schema.store import prepare_folder, write_run
-from calcbench.bench.views.compare_table import describe_load, show_figure
+from calcbench.bench.views.compare_table import show_figure, unserved_lines
 from calcbench.bench.views.gate import changes_of, judged_lines
 from calcbench.core.errors import UsageError
 
@@ -276,12 +278,125 @@ def test_holds_nothing_beside_many_failures() -> None:
     one = make_row(make_condition("a"), [1.0], fails=True, outcomes=Outcomes(ok=2, timed_out=98))
     threshold = parse_threshold("p99>50ms")
     held = threshold.judged("a", 1.0, (0.5, 2.0))
-    judged = too_many_failed(one, held, "B")
+    judged = beside_shortfall(one, held, "B")
 
     assert (judged.status, judged.reason) == (CANNOT_TELL, "98 of 100 requests failed in B")
-    assert too_many_failed(dataclasses.replace(one, fails=False), held, "B") == held
+    assert beside_shortfall(dataclasses.replace(one, fails=False), held, "B") == held
     broken = threshold.judged("a", 99.0, (90.0, 100.0))
-    assert too_many_failed(one, broken, "B") == broken
+    assert beside_shortfall(one, broken, "B") == broken
+
+
+STARVING = make_row(
+    make_condition("threadpool:keepalive=hold", 32),
+    [30_000.0, 30_100.0, 29_900.0],
+    clients_served=8,
+    outcomes=Outcomes(ok=54_000),
+    p99_ns=spread([5e5, 5e5, 5e5]),
+)
+
+
+@pytest.mark.parametrize(
+    ("condition", "status", "told"),
+    [
+        ("p99>50ms", CANNOT_TELL, "24 of 32 clients were not served"),
+        ("throughput<1000", CANNOT_TELL, "24 of 32 clients were not served"),
+        ("throughput>1000", BROKEN, "30,000/s"),
+        ("p99<50ms", BROKEN, "0.500 ms"),
+        ("errors>1%", HELD, "0%"),
+        ("timed_out>0", HELD, "0"),
+        ("unserved>0", BROKEN, "24"),
+        ("unserved>24", HELD, "24"),
+        ("unserved>5%", BROKEN, "75.0%"),
+        ("unserved>75%", HELD, "75.0%"),
+        ("unserved<1", HELD, "24"),
+    ],
+)
+def test_sees_clients_whom_nobody_served(condition: str, status: int, told: str) -> None:
+    """Once errors, time-outs and p99 all held, of a server that served 8 of 32."""
+    summary = Summary(4, "", False, (STARVING,))
+    found = judge_rows([parse_threshold(condition)], summary)
+
+    assert [one.status for one in found] == [status]
+    assert told in judged_lines(found)[0].rpartition(": ")[2]
+
+
+def test_sees_clients_whom_nobody_serves_any_more() -> None:
+    served = dataclasses.replace(STARVING, clients_served=32)
+    pair = Pair(served, STARVING)
+    limits = [parse_threshold(text) for text in ("throughput<-90%", "p99>10%")]
+    found = judge_all(limits, [pair], Summary(4, "", False, (STARVING,)), [])
+
+    assert {(one.status, one.reason) for one in found} == {
+        (CANNOT_TELL, "24 of 32 clients were not served in B")
+    }
+    assert unserved_lines(compare_all([pair])) == [
+        f"not served of 32 clients: {pair.where}: A 0, B 24"
+    ]
+    assert unserved_lines(compare_all([Pair(served, served)])) == []
+
+
+def test_blames_no_server_for_clients_whom_the_driver_did_not_ask_in_time() -> None:
+    row = dataclasses.replace(STARVING, unsent=20)
+    limits = [parse_threshold(text) for text in ("unserved>0", "unserved>3", "unserved>4")]
+    found = judge_rows(limits, Summary(4, "", False, (row,)))
+
+    assert [one.status for one in found] == [BROKEN, BROKEN, CANNOT_TELL]
+    assert found[-1].reason == "20 timed out because the driver sent them too late"
+
+
+def test_knows_nothing_of_the_clients_of_what_failed() -> None:
+    row = Row(make_condition("fork"), "failed", all_outcomes=Outcomes(ok=9))
+    limits = [parse_threshold(text) for text in ("unserved>0", "unserved>5%")]
+
+    found = judge_rows(limits, Summary(4, "", False, (row,)))
+    assert {(one.status, one.reason) for one in found} == {(CANNOT_TELL, "failed")}
+
+
+@pytest.mark.parametrize("total", [100, 200, 1_000])
+@pytest.mark.parametrize("percent", range(101))
+def test_is_not_broken_by_exactly_the_limit(total: int, percent: int) -> None:
+    """Once 7 of 100 were 7.000000000000001 %, which is more than 7 %."""
+    count = total * percent // 100
+
+    def statuses(failed: int, *limits: str) -> list[int]:
+        row = row_of([1.0] * 3, outcomes=Outcomes(ok=total - failed, reset=failed))
+        parsed = [parse_threshold(text) for text in limits]
+        return [one.status for one in judge_rows(parsed, Summary(4, "", False, (row,)))]
+
+    exactly = f"errors>{percent}%", f"errors<{percent}%", f"reset>{count}", f"reset<{count}"
+    assert statuses(count, *exactly) == [HELD] * 4
+    if count < total:
+        assert statuses(count + 1, *exactly[::2]) == [BROKEN] * 2
+    if count:
+        assert statuses(count - 1, *exactly[1::2]) == [BROKEN] * 2
+
+
+@pytest.mark.parametrize("number", range(1, 100))
+def test_no_figure_is_beyond_a_limit_that_it_is(number: int) -> None:
+    row = row_of(
+        [float(number)] * 3,
+        p99_ns=spread([number * 1_000_000] * 3),
+        max_ns=spread([number * 10_000_000] * 3),
+        cpu_us_per_request=spread([number * 1000 / 7 * 7] * 3),
+    )
+    hundred = row_of([100.0] * 3)
+    limits = (
+        f"throughput{{}}{number}",
+        f"p99{{}}{number}ms",
+        f"p99{{}}{number}000us",
+        f"max{{}}{number / 100}s",
+        f"cpu{{}}{number}ms",
+        f"throughput{{}}-{100 - number}%",
+    )
+    for limit in limits:
+        for sign in "<>":
+            [judged] = judge_all(
+                [parse_threshold(limit.format(sign))],
+                [Pair(hundred, row)],
+                Summary(4, "", False, (row,)),
+                [],
+            )
+            assert judged.status == HELD, limit.format(sign)
 
 
 def test_compares_results_of_one_strategy_each_whatever_its_name(
@@ -310,18 +425,6 @@ def test_finds_nothing_in_common(tmp_path: Path) -> None:
         cli.cli.main(["compare", str(first), str(second)], standalone_mode=False)
 
 
-@pytest.mark.parametrize(
-    ("changes", "load"),
-    [
-        ({"rate": 500.0, "reuse_first": True}, "500/s, constant, as few connections as possible"),
-        ({"think_s": 1.0}, "users who think 1 s"),
-        ({"think_s": 1.5, "thinking": "exponential"}, "users who think 1.5 s on average"),
-    ],
-)
-def test_says_which_load_was_offered(changes: dict[str, Any], load: str) -> None:
-    assert describe_load(Plan(("fork",), **changes)) == load
-
-
 def test_warns_where_more_than_the_strategy_differs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -334,17 +437,35 @@ def test_warns_where_more_than_the_strategy_differs(
 
     assert "Not the same Python: None and 3.13.1" in text
     assert text.splitlines()[0] == (
-        "Not a whole comparison: not the same load: a closed loop and 500/s, constant with idle=3;"
-        " not the same limits and deadlines: the defaults and max_body=9"
+        "Not a whole comparison: not the same limits and deadlines: the defaults and max_body=9;"
+        " not the same rate: a closed loop and 500/s; not the same other clients: none and idle=3"
     )
     assert "one result" not in text
     # What changed may come from what was asked: no change can be judged, and nothing holds.
     for limit, lines in (("throughput<-1%", 1), ("p99>1s", 2)):
         status, text = compare(first, second, "--fail-if", limit, capsys=capsys)
         assert status == CANNOT_TELL
-        assert text.count(": fail if ") == lines + 1
+        assert text.count(": fail if ") == lines + 2
     assert compare(first, second, "--fail-if", "p99>1ms", capsys=capsys)[0] == BROKEN
     assert "A and B are the same result" in compare(first, first, capsys=capsys)[1]
+
+
+@pytest.mark.parametrize(
+    ("limit", "right"),
+    [("throughput<-10%", CANNOT_TELL), ("p99>+10%", CANNOT_TELL), ("throughput<180/s", BROKEN)],
+)
+def test_cannot_tell_a_change_from_that_of_slices_for_windows(
+    limit: str, right: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Once a change of 15 % that slices may make by themselves broke a gate, without a word."""
+    first = result(tmp_path / "a")
+    second = result(tmp_path / "b", scale=0.8, noise=TURNED, evidence=Evidence(slices=30))
+    status, text = compare(first, second, "--fail-if", limit, capsys=capsys)
+
+    assert status == right
+    assert text.splitlines()[0] == "Not a whole comparison: A was measured in windows, B in slices"
+    same = result(tmp_path / "c", noise=TURNED, evidence=Evidence(slices=1))  # too slow for them
+    assert compare(first, same, "--fail-if", "throughput<-10%", capsys=capsys)[0] == HELD
 
 
 def test_says_nothing_of_what_nobody_has_measured(

@@ -7,14 +7,16 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from builders import make_condition, make_measurement, make_observation, make_run
+from builders import make_condition, make_measurement, make_observation, make_row, make_run
 from truth import LONG_S
 
+from calcbench.bench.analysis.spread import spread
+from calcbench.bench.analysis.summary import Row
 from calcbench.bench.diagnosis.classify import classify
 from calcbench.bench.diagnosis.evidence import ServerWatch
 from calcbench.bench.diagnosis.failures import is_servers_failure
@@ -28,6 +30,7 @@ from calcbench.bench.runner.turn_group import Seen
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.evidence import Evidence
 from calcbench.bench.schema.judgements import CONTENDED, SERVER_BOUND
+from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.plan import (
     CLOSE,
     KEEP_ALIVE,
@@ -41,7 +44,17 @@ from calcbench.bench.schema.plan import (
 from calcbench.bench.schema.reader import read_run
 from calcbench.bench.schema.result import Measurement, Run
 from calcbench.bench.system.usage import Life
-from calcbench.bench.views.interleaving import interleaving_legend, window_remarks
+from calcbench.bench.views.interleaving import (
+    ALONE,
+    LOUD,
+    NO_WARMUP,
+    SHORT,
+    SLOW,
+    STRANGERS,
+    UNSEEN,
+    interleaving_legend,
+    window_remarks,
+)
 from calcbench.core.errors import CalcbenchError, UsageError
 from calcbench.core.serving.ending import Stopped
 from calcbench.core.serving.launcher import Server, ServerSpec, launch
@@ -156,51 +169,117 @@ def test_says_how_it_was_measured() -> None:
     assert interleaving_legend(make_run(PLAN, measured("fork", None))) == ""  # in place of what?
 
 
+def rows_of(run: Run, p50_ms: float = 0.0) -> list[Row]:
+    """Return a row for each condition of *run*, with a p50 where one is known."""
+    known: dict[str, Any] = {"p50_ns": spread([1e6 * p50_ms])} if p50_ms else {}
+    conditions = dict.fromkeys(one.condition for one in run.measurements)
+    return [make_row(condition, [100.0], **known) for condition in conditions]
+
+
+def in_windows(
+    changes: Mapping[str, Any], slices: int | None, idle: float | None = None, **more: Any
+) -> Run:
+    """Return a race of two servers in windows; the first of them used *idle* of a core out of turn.
+
+    With *slices* 1 they were up together, and with None each was up alone.
+    """
+    plan = dataclasses.replace(PLAN, **{"connections": (8,), **changes})
+    seen = Evidence(slices=slices, slice_ns=600_000_000 if slices else None)
+    loud = dataclasses.replace(seen, idle_cpu_ratio=idle)
+    return make_run(
+        plan,
+        *(
+            make_measurement(
+                make_condition(strategy, min(plan.connections)),
+                evidence=loud if strategy == "fork" else seen,
+                **more,
+            )
+            for strategy in ("fork", "selectors")
+        ),
+    )
+
+
+WINDOW = {"interleave": WINDOWS}
+
+
 @pytest.mark.parametrize(
-    ("changes", "why"),
+    ("run", "p50_ms", "why"),
     [
-        ({}, ""),
-        ({"workloads": ("GET",)}, "only servers that calcbench starts take turns"),
-        ({"connections": (129, 200)}, "more than 128 connections take no turns"),
-        ({"drivers": 2}, "2 drivers cannot turn"),
-        ({"behaviours": ("idle=3",)}, "--behaviour would disturb"),
-        ({"engine": LOCUST}, "only calcbench's own driver"),
-        ({"think_s": 1.0}, "users would think"),
+        (in_windows(WINDOW, None), 1, "as --interleave windows asks"),
+        (in_windows(WINDOW | {"workloads": ("GET",)}, None), 1, STRANGERS),
+        (in_windows(WINDOW | {"connections": (129, 200)}, None), 1, TOO_MANY_FOR_TURNS),
+        (in_windows({"connections": (200,)}, None), 1, TOO_MANY_FOR_TURNS),
+        (in_windows(WINDOW | {"drivers": 2}, None), 1, "2 drivers cannot turn"),
+        (in_windows(WINDOW | {"behaviours": ("idle=3",)}, None), 1, "--behaviour would disturb"),
+        (in_windows(WINDOW | {"engine": LOCUST}, None), 1, "only calcbench's own driver"),
+        (in_windows(WINDOW | {"engine": WRK}, None), 1, "only calcbench's own driver"),
+        (
+            in_windows(WINDOW | {"engine": LOCUST, "join": 2, "host": "192.0.2.7"}, None),
+            1,
+            "only calcbench's own driver",
+        ),
+        (in_windows(WINDOW | {"think_s": 1.0}, None), 1, "users would think"),
+        (in_windows({}, 1), 100, f"({SLOW})"),
+        (in_windows({}, 1, outcomes=Outcomes(ok=4)), 0, SLOW),  # too few for a p50
+        (in_windows({"duration_s": 20.0}, 1), 100, UNSEEN),
+        (in_windows({}, 1, outcomes=Outcomes()), 600, UNSEEN),  # nobody was served
+        (in_windows({"rate": 5.0}, 1, outcomes=Outcomes(ok=3)), 0, UNSEEN),
+        (in_windows({"warmup_s": 0}, 1), 1, NO_WARMUP),
+        (in_windows({"duration_s": 0.05}, 1), 1, SHORT),
+        (in_windows({}, None, idle=0.3), 1, f"({LOUD}; {ALONE})"),
+        (in_windows({}, None), 1, ALONE),
     ],
 )
-def test_says_why_nobody_took_turns(changes: dict[str, Any], why: str) -> None:
-    plan = dataclasses.replace(PLAN, interleave="windows", **changes)
-    legend = interleaving_legend(make_run(plan, measured("fork", None), measured("selectors", 1)))
+def test_says_why_nobody_took_turns(run: Run, p50_ms: float, why: str) -> None:
+    legend = interleaving_legend(run, rows_of(run, p50_ms))
 
     assert legend.startswith("windows: ")
     assert why in legend
-    assert legend.endswith(")") is bool(why)
+    assert window_remarks(rows_of(run, p50_ms), run) == []
 
 
-def test_says_who_has_too_many_connections_for_slices() -> None:
-    many = dataclasses.replace(measured("fork", 1), condition=make_condition("fork", 200))
+def test_knows_no_reason_of_what_was_measured_before_there_were_turns() -> None:
+    old = dataclasses.replace(in_windows(WINDOW, None), schema_version=4)
 
-    assert window_remarks([measured("fork", 60), many], make_run(PLAN)) == [
-        f"in one window and not in slices ({TOO_MANY_FOR_TURNS}): fork at 200"
+    assert interleaving_legend(old).endswith("one server after the other")
+
+
+@pytest.mark.parametrize(
+    ("seen", "connections", "why"),
+    [
+        (Evidence(), 200, TOO_MANY_FOR_TURNS),
+        (Evidence(slices=1), 8, SLOW),
+        (Evidence(idle_cpu_ratio=0.3), 8, LOUD),
+        (Evidence(), 8, ALONE),
+    ],
+)
+def test_says_why_some_took_no_turns(seen: Evidence, connections: int, why: str) -> None:
+    one = make_measurement(make_condition("blocking", connections), evidence=seen)
+    run = make_run(PLAN, measured("fork", 60), measured("selectors", 60), one)
+
+    assert window_remarks(rows_of(run, 100), run) == [
+        f"in one window and not in slices ({why}): blocking at {connections}"
     ]
+    assert interleaving_legend(run).startswith("slices: ")
 
 
-def test_says_who_was_too_slow_for_slices() -> None:
-    mixed = [
-        measured("fork", 60),
-        measured("blocking", 1),
-        measured("fork", 60, 2),
-        measured("blocking", 1, 2),
-        measured("selectors", 60),
-        measured("selectors", 1, 2),
+def test_says_in_how_many_rounds_and_of_each_table_who_took_no_turns() -> None:
+    """Once a table in which nobody took turns said nothing, where those of another had."""
+    elsewhere = [
+        dataclasses.replace(measured(name, 1), condition=make_condition(name, 8, "wait=100ms"))
+        for name in ("fork", "selectors")
     ]
+    run = make_run(
+        PLAN, measured("fork", 60), measured("blocking", 1), measured("blocking", 60, 2), *elsewhere
+    )
+    fast, slow = (
+        [row for row in rows_of(run, 100) if row.condition.workload == workload]
+        for workload in ("add", "wait=100ms")
+    )
 
-    assert window_remarks(mixed, make_run(PLAN)) == [
-        "in one window and not in slices: blocking at 8, selectors at 8 (1 round)"
-    ]
-    assert window_remarks(mixed[1:2], make_run(PLAN)) == []
-    in_windows = make_run(dataclasses.replace(PLAN, interleave="windows"))
-    assert window_remarks(mixed, in_windows) == []
+    told = f"in one window and not in slices ({SLOW}): "
+    assert window_remarks(fast, run) == [f"{told}blocking at 8 (1 round)"]
+    assert window_remarks(slow, run) == [f"{told}fork at 8, selectors at 8"]
 
 
 @pytest.mark.slow

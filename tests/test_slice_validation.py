@@ -12,10 +12,10 @@ from truth import until
 
 from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.runner.subject import Setup
-from calcbench.bench.runner.turn_group import SLICE_S
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.result import Measurement
+from calcbench.bench.schema.turns import SLICE_S
 from calcbench.bench.system.cpus import Pinning
 from calcbench.bench.validation import known_delays, slices
 from calcbench.bench.validation.delaying_server import (

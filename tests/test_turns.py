@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from truth import LONG_S, Behaviour, always, nobody, once, only, requests, response_to, truth, until
 
-from calcbench.bench.diagnosis.classify import LITTLE, NEIGHBOUR
+from calcbench.bench.diagnosis.classify import LITTLE
 from calcbench.bench.diagnosis.littles_law import little_ratio, unaccounted
 from calcbench.bench.loadgen.driver.client import IDLE, READING
 from calcbench.bench.loadgen.driver.loop import NEVER, clock
@@ -30,6 +30,7 @@ from calcbench.bench.loadgen.pool import DriverProcess
 from calcbench.bench.loadgen.protocol import PACKED, WAITED
 from calcbench.bench.loadgen.spec import LoadSpec
 from calcbench.bench.schema.outcomes import OK, TIMED_OUT
+from calcbench.bench.schema.turns import RESTLESS
 from calcbench.core.errors import CalcbenchError
 
 pytestmark = pytest.mark.slow
@@ -428,7 +429,7 @@ def test_notices_a_server_that_computes_while_it_is_not_its_turn() -> None:
         driver = up.enter_context(DriverProcess(2))
         loud, quiet = driver.drive_by_turns(loads, 0.005, "seed")
 
-    assert loud.idle_cpu_ratio > NEIGHBOUR
+    assert loud.idle_cpu_ratio > RESTLESS
     assert quiet.idle_cpu_ratio == 0
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from calcbench.bench.analysis.bounded import REACH, held, one_sided
 from calcbench.bench.analysis.inference import Comparison, adjust, compare_apart
-from calcbench.bench.analysis.metrics import FIGURES, Metric
+from calcbench.bench.analysis.metrics import FIGURES, Metric, unserved
 from calcbench.bench.analysis.summary import Row, Summary
 from calcbench.bench.analysis.thresholds import (
     BROKEN,
@@ -44,13 +44,13 @@ def doubt_of(row: Row, metric: Metric, label: str) -> str:
     if row.status != "ok":
         return row.status + where
     if row.serves_nobody:
-        return unserved(row, label)
+        return serves_nobody(row, label)
     if metric.hidden and row.limited:  # left of it are the rounds in which it was slow
         return "driver-bound" + (" in some rounds" * (len(row.limited) < row.rounds)) + where
     return row.judgement + where if row.judgement in UNRANKED else ""
 
 
-def unserved(row: Row, label: str) -> str:
+def serves_nobody(row: Row, label: str) -> str:
     """Say in how many rounds *row*, of the result *label*, served nobody; nothing where in none."""
     if not row.unserved and not row.serves_nobody:
         return ""
@@ -58,17 +58,25 @@ def unserved(row: Row, label: str) -> str:
     return f"serves nobody{some}{in_result(label)}"
 
 
-def too_many_failed(row: Row, judged: Judged, label: str) -> Judged:
-    """Return what was *judged* of *row*, of the result *label*, in view of what failed.
+def beside_shortfall(row: Row, judged: Judged, label: str) -> Judged:
+    """Return what was *judged* of *row*, of the result *label*, in view of how it falls short.
 
-    Other figures hold nothing where too many of the requests were not answered.
+    Other figures hold nothing where too many of the requests were not answered, or some clients
+    were not served: they are those of the rest.
     """
-    if judged.status != HELD or not row.fails or judged.threshold.metric.counts_failures:
+    if judged.threshold.metric.counts_failures or judged.status != HELD or not row.falls_short:
         return judged
-    failed, total = row.all_outcomes.failed, row.all_outcomes.total
-    reason = f"{failed:,} of {total:,} requests failed{in_result(label)}"
-    reason = unserved(row, label) or reason
-    return Judged(judged.threshold, judged.where, CANNOT_TELL, reason)
+    return Judged(judged.threshold, judged.where, CANNOT_TELL, shortfall(row, label))
+
+
+def shortfall(row: Row, label: str) -> str:
+    """Say how *row*, of the result *label*, falls short of serving everybody."""
+    if reason := serves_nobody(row, label):
+        return reason
+    failed, total, left = row.own_outcomes.failed, row.all_outcomes.total, unserved(row)
+    if row.fails:
+        return f"{failed:,} of {total:,} requests failed{in_result(label)}"
+    return f"{left:,} of {row.condition.connections:,} clients were not served{in_result(label)}"
 
 
 @dataclass(frozen=True)
@@ -245,8 +253,8 @@ def judge_rows(thresholds: Sequence[Threshold], summary: Summary, label: str = "
 def judge_change(threshold: Threshold, pair: Pair) -> Judged:
     """Return what comes of *threshold* for the change from one of *pair* to the other."""
     metric, where = threshold.metric, pair.where
-    works = pair.first.status == "ok" and not unserved(pair.first, "A")
-    if works and (reason := unserved(pair.second, "B")):
+    works = pair.first.status == "ok" and not serves_nobody(pair.first, "A")
+    if works and (reason := serves_nobody(pair.second, "B")):
         return Judged(threshold, where, BROKEN, reason)
     comparison = compare_rows(pair, metric, 1)
     if doubt := pair.doubt(metric):
@@ -260,17 +268,17 @@ def judge_change(threshold: Threshold, pair: Pair) -> Judged:
         reason = too_few(rounds) if rounds else metric.why_unknown
         return Judged(threshold, where, CANNOT_TELL, reason)
     judged = threshold.judged(where, comparison.ratio, (comparison.low, comparison.high))
-    return too_many_failed(pair.second, judged, "B")
+    return beside_shortfall(pair.second, judged, "B")
 
 
 def judge_row(threshold: Threshold, row: Row, label: str) -> Judged:
     """Return what comes of *threshold* for *row* of the result *label*.
 
-    A request that failed has failed, and who waited has waited, whatever is thought of the round;
-    that no more did can be told only of a round that counts.
+    A request that failed has failed, who waited has waited, and who was not served was not,
+    whatever is thought of the round; that no more did can be told only of a round that counts.
     """
     metric, where = threshold.metric, where_of(row.condition)
-    if reason := unserved(row, label):
+    if reason := serves_nobody(row, label):
         return Judged(threshold, where, BROKEN, reason)
     spread, reason = metric.spread(row), doubt_of(row, metric, label)
     low, high = (end * metric.scale for end in spread.interval or (0, math.inf))
@@ -289,4 +297,4 @@ def judge_row(threshold: Threshold, row: Row, label: str) -> Judged:
     if metric.counts_failures and judged.status == CANNOT_TELL:
         reason = f"{row.unsent:,} timed out because the driver sent them too late"
         return Judged(threshold, where, CANNOT_TELL, reason + in_result(label))
-    return too_many_failed(row, judged, label)
+    return beside_shortfall(row, judged, label)

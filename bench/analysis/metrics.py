@@ -4,12 +4,13 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
+from typing import NamedTuple
 
 from calcbench.bench.analysis.quantiles import least_count
 from calcbench.bench.analysis.spread import NOTHING, Spread, exact
 from calcbench.bench.analysis.summary import Row
 from calcbench.bench.schema.judgements import SILENT
-from calcbench.bench.schema.outcomes import OK, OUTCOMES, Outcomes
+from calcbench.bench.schema.outcomes import OK, OUTCOMES
 from calcbench.bench.units import format_number
 
 LEAST = 1e-9  # of the least rate that was seen: in place of 0, which has no logarithm
@@ -24,9 +25,10 @@ class Metric:
     a suffix, empty where none is drawn. *spread* finds the quantity in a row, *scale*
     brings it from its stored unit to *unit*, and *bound* stands before one of which only a lower
     bound is known. *prompt* finds what it would be at least without the driver's lateness, where
-    that is known. Of times, *quantile* is which one, 0–1; 0 of others. One that *counts_failures*
-    is not estimated but counted, and in every round: also in those that do not count for the rest.
-    One that is *hidden* is unknown where the driver was the limit.
+    that is known. Of times, *quantile* is which one, 0–1; 0 of others. One that *counts_failures*,
+    in requests or clients as *axis* says, is not estimated but counted, and what it has counted is
+    so whatever is thought of the round. One that is *hidden* is unknown where the driver was the
+    limit.
     """
 
     name: str
@@ -211,24 +213,38 @@ FIGURES = (
 )
 
 
-def failure_metrics(name: str, count: Callable[[Outcomes], int]) -> tuple[Metric, Metric]:
-    """Return how many requests failed as *name* says, and which share of all did, as metrics.
+class Counts(NamedTuple):
+    """How many failed of a *total*: as many as were *seen*, but for the driver at *least*."""
 
-    At least so many did as would have without the driver's lateness.
+    seen: int
+    least: int
+    total: int
+
+
+def failure_metrics(
+    name: str, axis: str, count: Callable[[Row], Counts | None]
+) -> tuple[Metric, Metric]:
+    """Return how many failed as *name* says, and which share of all did, as metrics.
+
+    *count* finds them in a row, None where nobody knows; *axis* says of what.
     """
 
     def number(row: Row) -> Spread:
-        return exact(count(row.all_outcomes), count(row.own_outcomes))
+        counts = count(row)
+        return exact(counts.seen, counts.least) if counts else NOTHING
 
     def share(row: Row) -> Spread:
-        total = max(row.all_outcomes.total, 1)
-        return exact(count(row.all_outcomes) / total, count(row.own_outcomes) / total)
+        counts = count(row)
+        if not counts:
+            return NOTHING
+        total = max(counts.total, 1)
+        return exact(counts.seen / total, counts.least / total)
 
     counted = Metric(
         name=name,
         file="",
-        title=f"Requests that ended so: {name}",
-        axis="requests",
+        title=f"{axis.capitalize()} that ended so: {name}",
+        axis=axis,
         unit="",
         more_is_better=False,
         scale=1,
@@ -238,11 +254,41 @@ def failure_metrics(name: str, count: Callable[[Outcomes], int]) -> tuple[Metric
     return counted, replace(counted, unit="%", scale=100, spread=share)
 
 
-# Of all ways to fail, and of each. Only thresholds use them: no ratio is made of a count of 0.
+def of_requests(way: str) -> Callable[[Row], Counts]:
+    """Return what finds in a row how many requests ended in one *way*, or failed in any."""
+    found = attrgetter(way)
+
+    def count(row: Row) -> Counts:
+        every = row.all_outcomes
+        return Counts(found(every), found(row.own_outcomes), every.total)
+
+    return count
+
+
+def of_clients(row: Row) -> Counts | None:
+    """Return how many clients of *row* got no right response in some round.
+
+    Each request that the driver sent too late may have been the only one of its client.
+    """
+    left = unserved(row)
+    if left is None:
+        return None
+    return Counts(left, max(left - row.unsent, 0), row.condition.connections)
+
+
+def unserved(row: Row) -> int | None:
+    """Return how many clients of *row* got no right response in some round, None if none counts."""
+    return row.condition.connections - row.clients_served if row.status == "ok" else None
+
+
+# Of all ways to fail, and of each; and of clients. Only thresholds use them: no ratio is made of a
+# count of 0.
 FAILURES = {
-    name: failure_metrics(name, count)
-    for name, count in (
-        ("errors", attrgetter("failed")),
-        *((way, attrgetter(way)) for place, way in enumerate(OUTCOMES) if place != OK),
-    )
+    "errors": failure_metrics("errors", "requests", of_requests("failed")),
+    **{
+        way: failure_metrics(way, "requests", of_requests(way))
+        for place, way in enumerate(OUTCOMES)
+        if place != OK
+    },
+    "unserved": failure_metrics("unserved", "clients", of_clients),
 }

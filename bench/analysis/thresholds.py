@@ -1,12 +1,14 @@
 """Thresholds beyond which a comparison fails: ``p99>50ms``, ``throughput<-10%``.
 
 A threshold with a percent sign is about the change from the first result to the second, one
-without about the second alone; one of failed requests, such as ``errors>1%`` or ``timed_out>0``,
-is about the second in either case. It is broken when the whole interval of the figure lies where
-it must not, held when none of it does, and else the data cannot tell. Of a figure that is only
-known to be at least so much, the interval has no upper end.
+without about the second alone; one of failed requests or of clients that nobody served, such as
+``errors>1%``, ``timed_out>0`` or ``unserved>0``, is about the second in either case. It is broken
+when the whole interval of the figure lies where it must not, held when none of it does, and else
+the data cannot tell. Of a figure that is only known to be at least so much, the interval has no
+upper end.
 """
 
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -24,6 +26,7 @@ THRESHOLD = re.compile(
     r"(?P<unit>%|/s|ns|us|µs|ms|s|)\s*"
 )
 TIMES = {"ns": 1e-6, "us": 1e-3, "µs": 1e-3, "ms": 1.0, "s": 1e3}  # in ms
+SAME = 1e-12  # of a figure: floating point makes less of two that are alike, one request far more
 MOST_LIMIT = 1_000_000_000  # of any unit: beyond it nothing is measured
 EXAMPLES_OF_LIMITS = "as in 'p99>50ms' or 'errors>1%'"
 EXAMPLES = "as in 'p99>50ms' or 'throughput<-10%'"
@@ -50,10 +53,16 @@ class Threshold:
         """Return the exit status for a figure that lies in *interval*, None if nobody knows."""
         if interval is None:
             return CANNOT_TELL
-        low, high = interval
-        if self.sign == ">":
-            return BROKEN if low > self.limit else HELD if high <= self.limit else CANNOT_TELL
-        return BROKEN if high < self.limit else HELD if low >= self.limit else CANNOT_TELL
+        least, most = (self.side(end) for end in interval)
+        if self.sign == "<":
+            least, most = -most, -least
+        return BROKEN if least > 0 else HELD if most <= 0 else CANNOT_TELL
+
+    def side(self, value: float) -> int:
+        """Return 0 where *value* is the limit, 1 where it is above it, and -1 where below."""
+        if math.isclose(value, self.limit, rel_tol=SAME):
+            return 0
+        return 1 if value > self.limit else -1
 
 
 @dataclass(frozen=True)
@@ -88,8 +97,8 @@ def parse_threshold(text: str, flag: str = "--fail-if", examples: str = EXAMPLES
         counted, share = FAILURES[found["metric"]]
         if unit not in ("", "%") or not 0 <= number <= (100 if unit else MOST_LIMIT):
             raise UsageError(
-                f"{flag} {text!r}: {counted.name} should be a number of requests, or a share of"
-                " them from 0% to 100%"
+                f"{flag} {text!r}: {counted.name} should be a number of {counted.axis}, or a share"
+                " of them from 0% to 100%"
             )
         return Threshold(text, share if unit else counted, sign, number, relative=False)
     metric = metric_named(found["metric"])

@@ -10,12 +10,8 @@ from calcbench.bench.analysis.thresholds import exit_status, parse_threshold
 from calcbench.bench.cli.base import Command, json_option, tell_problems
 from calcbench.bench.schema.reader import read_sound
 from calcbench.bench.system.terminal import echo, echo_json, one_line
-from calcbench.bench.views.compare_table import (
-    compare_lines,
-    comparison_as_json,
-    losses,
-    other_settings,
-)
+from calcbench.bench.views.compare_table import compare_lines, comparison_as_json
+from calcbench.bench.views.differences import are_alike, losses, other_settings, ways_of_measuring
 
 
 @click.command(
@@ -37,7 +33,8 @@ from calcbench.bench.views.compare_table import (
     multiple=True,
     help="Metric, < or >, limit: with % the change from A to B, else B alone. Metrics:"
     " throughput, p50, p90, p99, max, cpu. Of B's requests, how many or which % failed: errors, or"
-    " wrong, http_error, refused, reset, timed_out. Repeats.",
+    " wrong, http_error, refused, reset, timed_out; how many or which % of B's clients were not"
+    " served: unserved. Beside unserved clients, rates and times hold nothing: 98. Repeats.",
 )
 @json_option()
 def compare_command(first: Path, second: Path, thresholds: tuple[str, ...], as_json: bool) -> int:
@@ -45,8 +42,8 @@ def compare_command(first: Path, second: Path, thresholds: tuple[str, ...], as_j
 
     Prints how each metric changed, its 95% interval and a verdict. With thresholds it exits 99
     where one is broken for any strategy, else 98 where the data cannot tell, as where B lacks a
-    condition of A, one is partial, or the load is not the same, else 0. It exits 1
-    where a file of A or B is damaged, and compares the rest.
+    condition of A, one is partial, they have other settings, or one was measured in slices and the
+    other in windows, else 0. It exits 1 where a file of A or B is damaged, and compares the rest.
     """
     parsed = [parse_threshold(text) for text in thresholds]
     read = read_sound(first), read_sound(second)
@@ -55,12 +52,14 @@ def compare_command(first: Path, second: Path, thresholds: tuple[str, ...], as_j
     pairs = matched(*summaries)
     changes = compare_all(pairs)
     missing, more = (unpaired(summary, pairs) for summary in summaries)
-    alike = [] if other_settings(*runs) else pairs
-    judged = judge_all(parsed, alike, summaries[1], missing, losses(*runs))
+    lost, ways = losses(runs, pairs), ways_of_measuring(runs)
+    alike = [] if other_settings(*runs) else [pair for pair in pairs if are_alike(pair, ways)]
+    judged = judge_all(parsed, alike, summaries[1], missing, lost)
     if as_json:
-        echo_json(comparison_as_json(runs, changes, judged, missing, more))
+        echo_json(comparison_as_json(runs, changes, judged, lost, missing, more))
     else:
         # A newline in a label of somebody's result begins no line of ours.
-        echo("\n".join(map(one_line, compare_lines(runs, changes, judged, missing, more))))
+        lines = compare_lines(runs, changes, judged, lost, missing, more)
+        echo("\n".join(map(one_line, lines)))
     problems = dict.fromkeys((*read[0].problems, *read[1].problems))  # of one result, perhaps
     return tell_problems((*problems,)) or exit_status(judged)

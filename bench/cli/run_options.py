@@ -123,7 +123,8 @@ def measuring_options(
             help="Exit 99 if this is so for any of them, 98 if nobody can tell: metric, < or >,"
             " limit, such as 'p99>50ms' or 'errors>1%'. Metrics: throughput, p50, p90, p99, max,"
             " cpu; of the requests, how many or which % failed: errors, or wrong, http_error,"
-            " refused, reset, timed_out. Repeats.",
+            " refused, reset, timed_out; how many or which % of the clients were not served:"
+            " unserved. Beside unserved clients, rates and times hold nothing: 98. Repeats.",
         ),
         json_option("Print the whole result as JSON."),
         click.option("-q", "--quiet", is_flag=True, help="Print nothing but where the result is."),

@@ -33,13 +33,13 @@ from calcbench.bench.schema.judgements import (
     UNSERVED,
     UNSTEADY,
 )
+from calcbench.bench.schema.turns import RESTLESS
 
 # What is busy nine tenths of its time keeps requests that come at random waiting for ten times as
 # long as it takes (the simplest queue, M/M/1): from there on the driver adds to every figure.
 BUSY = 0.9
 STEAL = 0.02  # of a core, taken by the host
 OTHER_LOAD = 0.10  # of a core, used by strangers; a window of 0.6 s has 60 ticks to see it by
-NEIGHBOUR = 0.02  # of a core, used by a server that took turns with this one, in others' turns
 DELAY = 0.05  # of the time, ready to run and not running
 # A driver that is not there for so much of the time keeps everybody waiting, the server too.
 ABSENT = 0.25
@@ -95,7 +95,7 @@ def classify(evidence: Evidence, reason: str = "", unserved: str = "") -> Judgem
     note(CONTENDED, evidence.steal_ratio, STEAL, "the host took {:.0%} of a core (steal)")
     note(CONTENDED, evidence.other_load_ratio, OTHER_LOAD, "other programs used {:.0%} of a core")
     loud = f"{evidence.neighbour} used {{:.0%}} of a core while it was not its turn"
-    note(CONTENDED, evidence.neighbour_cpu_ratio, NEIGHBOUR, loud)
+    note(CONTENDED, evidence.neighbour_cpu_ratio, RESTLESS, loud)
     for who, delay in (
         ("driver", evidence.driver_delay_ratio),
         ("server", evidence.server_delay_ratio),

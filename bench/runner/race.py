@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 
 from calcbench.bench.analysis.stopping import enough
 from calcbench.bench.diagnosis.ceiling import Recalibrate, reconsider
-from calcbench.bench.diagnosis.classify import NEIGHBOUR
 from calcbench.bench.runner.forecast import seconds_of_measurement
 from calcbench.bench.runner.subject import Setup, Subject
 from calcbench.bench.schema.calibration import Calibration
@@ -26,6 +25,7 @@ from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Measurement, Run
 from calcbench.bench.schema.store import Journal, prepare_folder, write_run
+from calcbench.bench.schema.turns import restless
 from calcbench.bench.schema.upgrade import SCHEMA_VERSION
 from calcbench.bench.system.cpus import Pinning, choose_cores
 from calcbench.bench.system.machine import (
@@ -179,12 +179,3 @@ def announced(
             yield conditions, number
             done += len(conditions)
     progress(Progress(done, done, (), number, 0))
-
-
-def restless(measurements: Sequence[Measurement]) -> set[str]:
-    """Return the variants that were seen to compute while it was not their turn."""
-    return {
-        measurement.condition.variant
-        for measurement in measurements
-        if (measurement.evidence.idle_cpu_ratio or 0) > NEIGHBOUR
-    }

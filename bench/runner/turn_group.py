@@ -30,16 +30,12 @@ from calcbench.bench.runner.own_server import (
 from calcbench.bench.runner.subject import Setup, failed, load_errors
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.result import Measurement
+from calcbench.bench.schema.turns import SLICE_S
 from calcbench.bench.system.perf import counted
 from calcbench.bench.system.sampler import Sampler
 from calcbench.bench.system.watch import Sampling
 from calcbench.core.errors import CalcbenchError
 from calcbench.core.serving.launcher import Server, launch
-
-# Of a turn that is counted, at least. In shorter slices cold caches cost more CPU, and the rest of
-# a turn more of the time. `make validate` shows what 5, 10 and 20 ms cost, and how ratios vary: of
-# two runs one had 20 ms cost 0.2 % and 5 ms 9.6 %, and the other, noisier, could not tell.
-SLICE_S = 0.02
 
 
 def measure_together(

@@ -18,8 +18,8 @@ from calcbench.bench.analysis.quantiles import quantile
 from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.loadgen.pool import DriverProcess, Drivers
 from calcbench.bench.loadgen.spec import LoadSpec
-from calcbench.bench.runner.turn_group import SLICE_S
 from calcbench.bench.schema.plan import LOOPBACK
+from calcbench.bench.schema.turns import SLICE_S
 from calcbench.bench.system.cpus import Pinning
 from calcbench.bench.validation.delaying_server import (
     CONSTANT,

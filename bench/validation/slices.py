@@ -24,10 +24,11 @@ from calcbench.bench.analysis.inference import compare_paired
 from calcbench.bench.runner.launched import among_strategies, measure
 from calcbench.bench.runner.race import pinning_of
 from calcbench.bench.runner.subject import Setup
-from calcbench.bench.runner.turn_group import SLICE_S, measure_together
+from calcbench.bench.runner.turn_group import measure_together
 from calcbench.bench.schema.condition import AGAIN, Condition
 from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, Plan
 from calcbench.bench.schema.store import prepare_folder
+from calcbench.bench.schema.turns import SLICE_S
 from calcbench.bench.system.cpus import choose_cores, on_cores
 from calcbench.bench.units import format_seconds
 from calcbench.bench.validation import known_delays

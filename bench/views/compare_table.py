@@ -5,18 +5,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from calcbench.bench.analysis.compare import Change
-from calcbench.bench.analysis.metrics import Metric
+from calcbench.bench.analysis.metrics import Metric, unserved
 from calcbench.bench.analysis.summary import Row
 from calcbench.bench.analysis.thresholds import Judged
 from calcbench.bench.schema.condition import group_by
 from calcbench.bench.schema.judgements import DRIVER_BOUND
-from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Run
-from calcbench.bench.units import format_rate, format_seconds
+from calcbench.bench.views.differences import other_servers, surroundings
 from calcbench.bench.views.export import as_json
 from calcbench.bench.views.gate import changes_of, judged_as_json, judged_lines
 from calcbench.bench.views.text_table import aligned, places_of
-from calcbench.bench.views.wording import describe_failures, mark, marks, users_in_words
+from calcbench.bench.views.wording import describe_failures, mark, marks
 
 HEADINGS = ("clients", "strategy", "metric", "A", "B", "typical change", "95% interval", "verdict")
 WORDS_AT_LEFT = ("strategy", "metric", "verdict")
@@ -32,14 +31,15 @@ def compare_lines(
     runs: tuple[Run, Run],
     changes: Sequence[Change],
     judged: Sequence[Judged],
+    lost: Sequence[str] = (),
     only_in_a: Sequence[str] = (),
     only_in_b: Sequence[str] = (),
 ) -> Iterator[str]:
     """Yield the lines that show *changes*, what was *judged* of them, and what is in one alone.
 
-    What is lost, the first of them says.
+    What is *lost*, the first of them says.
     """
-    yield from first_line(losses(*runs), only_in_a)
+    yield from first_line(lost, only_in_a)
     for label, run in zip("AB", runs, strict=True):
         yield f"{label}: {run.name}, {run.started}"
     yield from surroundings(*runs)
@@ -60,6 +60,7 @@ def compare_lines(
     shown = [row for change in changes for row in (change.pair.first, change.pair.second)]
     yield from marks({row.judgement for row in shown} - {DRIVER_BOUND})
     yield from failed_lines(changes)
+    yield from unserved_lines(changes)
     if judged:
         yield ""
     yield from judged_lines(judged)
@@ -75,29 +76,17 @@ def failed_lines(changes: Iterable[Change]) -> list[str]:
     ]
 
 
-def losses(first: Run, second: Run) -> list[str]:
-    """Say what two runs lack to be compared as a whole: rounds, or the same question."""
-    parts = [
-        f"{label} is only a part of its race"
-        for label, run in zip("AB", (first, second), strict=True)
-        if run.partial
-    ]
-    return parts + other_settings(first, second)
-
-
-def other_settings(first: Run, second: Run) -> list[str]:
-    """Say what was not asked alike of two runs, so that nobody knows what changed a figure.
-
-    What is not the same of the machine and its programs is not among it, for that may be what is
-    compared.
-    """
-    plans = first.plan, second.plan
-    return different(
-        ("length of a measurement", [format_seconds(plan.duration_s) for plan in plans]),
-        ("time-out", [format_seconds(plan.timeout_s) for plan in plans]),
-        ("load", [describe_load(plan) for plan in plans]),
-        ("limits and deadlines", [listed(plan.policy) for plan in plans]),
-    )
+def unserved_lines(changes: Iterable[Change]) -> list[str]:
+    """Say of the pairs in *changes* how many clients were not served, where some were not."""
+    pairs = {change.pair.where: change.pair for change in changes}
+    told = []
+    for where, pair in pairs.items():
+        left = [unserved(row) for row in (pair.first, pair.second)]
+        if any(left):
+            one, other = ("unknown" if count is None else f"{count:,}" for count in left)
+            clients = pair.second.condition.connections
+            told.append(f"not served of {clients:,} clients: {where}: A {one}, B {other}")
+    return told
 
 
 def first_line(lost: Sequence[str], only_in_a: Sequence[str]) -> list[str]:
@@ -106,54 +95,6 @@ def first_line(lost: Sequence[str], only_in_a: Sequence[str]) -> list[str]:
     verb = "is" if missing == 1 else "are"
     told = [*lost, *([f"{missing:,} of the conditions of A {verb} not in B"] if missing else [])]
     return [f"Not a whole comparison: {'; '.join(told)}"] if told else []
-
-
-def surroundings(first: Run, second: Run) -> Iterator[str]:
-    """Yield a warning for each thing around the servers that is not the same in both runs."""
-    if first == second:
-        yield "A and B are the same result: the intervals show what chance alone can do"
-    runs = first, second
-    for difference in different(
-        ("processor", [run.machine.get("cpu") for run in runs]),
-        ("number of cores", [run.machine.get("cores") for run in runs]),
-        ("kernel", [run.machine.get("kernel") for run in runs]),
-        ("Python", [run.versions.get("python") for run in runs]),
-        ("calcbench", [run.versions.get("calcbench") for run in runs]),
-    ):
-        yield f"N{difference[1:]}"
-
-
-def other_servers(changes: Iterable[Change]) -> list[str]:
-    """Say which two servers *changes* are between, where it is not one and the same.
-
-    Two results of one server each are compared whatever those are called.
-    """
-    pairs = {id(change.pair): change.pair for change in changes}.values()
-    names = {(pair.first.condition.strategy, pair.second.condition.strategy) for pair in pairs}
-    return [f"A is {first}, B is {second}" for first, second in sorted(names) if first != second]
-
-
-def different(*pairs: tuple[str, Sequence[object]]) -> list[str]:
-    """Say which of *pairs*, a name and two values, are not the same."""
-    return [
-        f"not the same {what}: {one} and {other}" for what, (one, other) in pairs if one != other
-    ]
-
-
-def describe_load(plan: Plan) -> str:
-    """Say what a *plan* offers beside its connections: two loads are two questions."""
-    loop = "a closed loop"
-    if plan.rate:
-        turns = ", as few connections as possible" if plan.reuse_first else ""
-        loop = f"{format_rate(plan.rate)}, {plan.arrivals}{turns}"
-    elif plan.think_s:
-        loop = users_in_words(plan)
-    return " with ".join([loop, *([listed(plan.behaviours)] if plan.behaviours else [])])
-
-
-def listed(texts: Sequence[str]) -> str:
-    """Return *texts* in one, or that all is at its default."""
-    return ", ".join(sorted(texts)) or "the defaults"
 
 
 def cells_of_change(change: Change) -> list[str]:
@@ -184,6 +125,7 @@ def comparison_as_json(
     runs: tuple[Run, Run],
     changes: Sequence[Change],
     judged: Sequence[Judged],
+    lost: Sequence[str] = (),
     only_in_a: Sequence[str] = (),
     only_in_b: Sequence[str] = (),
 ) -> dict[str, Any]:
@@ -192,7 +134,7 @@ def comparison_as_json(
         "a": runs[0].name,
         "b": runs[1].name,
         "partial": [run.partial for run in runs],
-        "lost": losses(*runs),
+        "lost": list(lost),
         "only_in_a": list(only_in_a),
         "only_in_b": list(only_in_b),
         "changes": [

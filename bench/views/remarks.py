@@ -44,7 +44,7 @@ def remarks(rows: Sequence[Row], run: Run) -> list[str]:
         *unopened_remarks(shown),
         *warmup_remarks(shown, run.plan),
         *pause_remarks(shown),
-        *window_remarks(shown, run),
+        *window_remarks(rows, run),
         *background_remarks(shown),
         *wrk_remarks(shown),
         *folded_remark(shown),

@@ -160,7 +160,7 @@ def legends_of(shown: Sequence[Section], run: Run) -> list[str]:
     sources = [row for section in shown for row in section.sources]
     by_cpu = any(row[CPU_TIER] for row in cells)
     found = legends({row["tier"] for row in cells}, sources, by_cpu=by_cpu)
-    how = interleaving_legend(run)
+    how = interleaving_legend(run, sources)
     return [*found, how] if how else found
 
 

@@ -41,11 +41,10 @@ from calcbench.bench.loadgen.driver.loop import NEVER, clock
 from calcbench.bench.loadgen.driver.turn_loop import Neighbour, TurnLoop
 from calcbench.bench.loadgen.protocol import PACKED, DriverReport, Opened, Turn, TurnsReport
 from calcbench.bench.schema.arrivals import CONSTANT
+from calcbench.bench.schema.turns import LEAST_LATENCIES, LONGEST_SHARE
 from calcbench.bench.system.procfs import own_run_delay_ns
 
 LEAD_IN_NS = 1_500_000  # from there on responses take as long as later, seen on five servers
-LEAST_LATENCIES = 10  # usual response times in a slice: the one at its edge is then a tenth of it
-LONGEST_SHARE = 0.25  # of what is to be measured
 DRAIN_NS, DRAIN_LATENCIES = 10_000_000, 4  # the bound: the longer of the two
 FIRST_NS = 5_000_000  # the first turn of the warm-up; each is twice as long until responses come
 MOST_RANDOM_NS = 10_000_000  # of a lead-in: half a slice; those of all turns add up to any phase
