@@ -7,7 +7,7 @@ from statistics import median, stdev
 
 from calcbench.bench.analysis.inference import median_interval
 from calcbench.bench.analysis.intervals import RANKED
-from calcbench.bench.analysis.quantiles import Reading, Waits, are_enough
+from calcbench.bench.analysis.quantiles import Quantiles, Reading, are_enough
 from calcbench.bench.analysis.rank_tests import CONFIDENCE
 from calcbench.bench.analysis.student import quantile
 
@@ -89,12 +89,12 @@ def exact(value: float) -> Spread:
     return Spread(value, value, value, 1, (value, value), (value,))
 
 
-def quantile_spread(rounds: Sequence[Waits], q: float, *, few: bool = False) -> Spread:
+def quantile_spread(rounds: Sequence[Quantiles], q: float, *, few: bool = False) -> Spread:
     """Return the *q*-quantile of each of *rounds*.
 
     Unless it is known of all of them, it is of none: a round that has too few requests for it may
     not be like the others. *few* are taken as well where only those count that there are.
     """
-    if not all(waits.total and (few or are_enough(waits.total, q)) for waits in rounds):
+    if not all(times.total and (few or are_enough(times.total, q)) for times in rounds):
         return NOTHING
-    return spread(waits.quantile(q) for waits in rounds)
+    return spread(times.quantile(q) for times in rounds)
