@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median, stdev
 
+from calcbench.bench.analysis.bounded import REACH
 from calcbench.bench.analysis.inference import median_interval
 from calcbench.bench.analysis.intervals import RANKED
 from calcbench.bench.analysis.quantiles import Quantiles, Reading, are_enough
@@ -82,6 +83,19 @@ def interval_of(readings: Sequence[Reading]) -> tuple[float, float] | None:
     error = stdev(exact) / math.sqrt(len(values))
     reach = quantile(len(exact) - 1, (1 + CONFIDENCE) / 2) * error
     return min(interval[0], median(values) * math.exp(-reach)), math.inf
+
+
+def reach_of(spread: Spread, edge_ratio: float = 0) -> float:
+    """Return how far from the median of *spread* the real one may lie, as a ratio to it.
+
+    By the rounds, and by the *edge_ratio* of a row. Where there is no upper end, it is how far
+    below; infinite where the rounds are too few to know.
+    """
+    if not spread.interval or not spread.median:
+        return math.inf
+    low, high = spread.interval
+    above = 0 if math.isinf(high) else high - spread.median
+    return max(spread.median - low, above) / spread.median + REACH * edge_ratio
 
 
 def exact(value: float) -> Spread:
