@@ -162,7 +162,7 @@ def test_says_whether_it_is_precise() -> None:
     assert said_of(run) == "Every difference is known to within 5% after 8 rounds."
     assert said_of(vague) == (
         "8 rounds were not enough to know every difference to within 5%;"
-        " about 490 as noisy as these would be (--most-rounds 490)."
+        " about 490 as noisy as these would be, or fewer that are longer (--duration)."
     )
     assert said_of(dataclasses.replace(run, plan=dataclasses.replace(PLAN, precision=0))) == ""
 
@@ -266,6 +266,26 @@ def of_users(strategy: str, p99_ms: Sequence[float], **more: Any) -> Row:
         make_condition(strategy),
         [300.0] * len(p99_ms),
         **({"think_s": 1.0, "outcomes": Outcomes(ok=3_000), "p99_ns": p99_ns} | more),
+    )
+
+
+@pytest.mark.parametrize(
+    ("noise", "edge_ratio", "would_do"),
+    [
+        (0.06, 0, "; about 10 as noisy as these would be (--most-rounds 10)"),
+        (0.06, 0.03, "; --duration 3.5 would tell more"),
+        (5, 0, "; more than 10,000 as noisy as these would be, or fewer that are longer"),
+    ],
+)
+def test_says_what_would_be_enough(noise: float, edge_ratio: float, would_do: str) -> None:
+    shares = [math.exp(noise * part) for part in (-1, 1, -0.5, 0.5, -1, 1)]
+    row = make_row(
+        make_condition("a"), [1_200.0 * share for share in shares], edge_ratio=edge_ratio
+    )
+    other = make_row(make_condition("b"), [1_000.0] * 6, edge_ratio=edge_ratio)
+
+    assert f"6 rounds were not enough to know every difference to within 5%{would_do}" in (
+        said_of_rows(PLAN, row, other)
     )
 
 

@@ -66,15 +66,20 @@ class Known:
         return self.beyond or self.narrow
 
     @property
+    def edges_matter(self) -> bool:
+        """Tell whether what the ends of windows do is more than the precision allows."""
+        return self.edge > math.log1p(self.precision)
+
+    @property
     def hidden_by_edges(self) -> bool:
         """Tell whether more rounds would leave it open, because of what the ends of windows do.
 
         They would not where the two differ by so much that the ends do not matter, or may do so.
         """
-        width = math.log1p(self.precision)
-        if self.settled or self.edge <= width or not self.bounded:
+        if self.settled or not self.edges_matter or not self.bounded:
             return False
-        return max(-math.log(self.low), math.log(self.high)) <= 2 * self.edge + width
+        room = 2 * self.edge + math.log1p(self.precision)
+        return max(-math.log(self.low), math.log(self.high)) <= room
 
     @property
     def hidden_by_driver(self) -> bool:
@@ -93,7 +98,10 @@ class Known:
 
     @property
     def rounds_needed(self) -> float:
-        """From about how many rounds on it is known, with this noise; infinite where never."""
+        """From about how many rounds on it is known, with this noise; infinite where never.
+
+        That two are so far apart that it does not matter may be seen before.
+        """
         room = math.log1p(self.precision) - self.edge
         if room <= 0 or not self.bounded:
             return math.inf

@@ -11,6 +11,8 @@ from calcbench.bench.schema.result import Run
 from calcbench.bench.units import format_share
 from calcbench.bench.views.wording import enumerate_names, plural
 
+FEW = 100  # rounds: who needs more had better make them longer
+
 
 def note(summary: Summary, run: Run) -> str:
     """Say whether *run* is as precise as was asked for; nothing where nothing was asked.
@@ -61,31 +63,42 @@ def subject(found: Sequence[Known]) -> str:
 
 
 def not_enough(still_open: Sequence[Known], run: Run, what: str) -> str:
-    """Say that the rounds of *run* were too few to know *what*, and how many would do."""
+    """Say that the rounds of *run* were too few to know *what*, and what would do."""
     rounds = last_round(run)
     were = "was" if rounds == 1 else "were"
+    return f"{counted(rounds)} {were} not enough to know {what}{would_do(still_open, run, rounds)}."
+
+
+def would_do(still_open: Sequence[Known], run: Run, rounds: int) -> str:
+    """Say, as the end of a sentence, what more than so many *rounds* of *run* would do."""
+    if any(one.edges_matter for one in still_open):
+        return f"; {longer(still_open, run)} would tell more"
     needed = max(one.rounds_needed for one in still_open)
-    more = "" if run.partial else "; --most-rounds allows more"
-    if rounds < needed <= ROUNDS.most:
+    if rounds < needed < math.inf:
         about = math.ceil(two_digits(needed))
-        option = "" if run.partial else f" (--most-rounds {about})"
-        more = f"; about {about:,} as noisy as these would be{option}"
-    elif ROUNDS.most < needed < math.inf:
-        more = f"; nor would {ROUNDS.most:,} be, as noisy as these; a longer --duration may help"
-    return f"{counted(rounds)} {were} not enough to know {what}{more}."
+        if about <= FEW:
+            option = "" if run.partial else f" (--most-rounds {about})"
+            return f"; about {about} as noisy as these would be{option}"
+        many = f"about {about:,}" if about <= ROUNDS.most else f"more than {ROUNDS.most:,}"
+        return f"; {many} as noisy as these would be, or fewer that are longer (--duration)"
+    return "" if run.partial else "; --most-rounds allows more"
 
 
 def edges(hidden: Sequence[Known], run: Run) -> str:
     """Say what hides those *hidden* by the ends of windows, and what would help."""
-    most = max(one.edge for one in hidden)
     figure = "ratio" if any(len(one.rows) > 1 for one in hidden) else "rate"
-    # The longer the window, the less of it its ends are: half of the precision is for the noise.
-    longer_s = two_digits(run.plan.duration_s * 2 * most / math.log1p(run.plan.precision))
-    duration = f"--duration {longer_s:.10g}" if longer_s in DURATION else "a longer --duration"
+    changed = format_share(math.expm1(max(one.edge for one in hidden)))
     return (
         "so few responses fit into a window that where it begins and ends may change a"
-        f" {figure} by {format_share(math.expm1(most))}; {duration} would tell more"
+        f" {figure} by {changed}; {longer(hidden, run)} would tell more"
     )
+
+
+def longer(found: Sequence[Known], run: Run) -> str:
+    """Return the option with which the ends of windows leave half of the precision to noise."""
+    most = max(one.edge for one in found)
+    longer_s = two_digits(run.plan.duration_s * 2 * most / math.log1p(run.plan.precision))
+    return f"--duration {longer_s:.10g}" if longer_s in DURATION else "a longer --duration"
 
 
 def two_digits(number: float) -> float:
