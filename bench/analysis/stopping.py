@@ -12,6 +12,7 @@ DeMets 1983, doi:10.1093/biomet/70.3.659); stopping at a width is harmless, for 
 which side of 1 the interval lies (`make validate` counts both).
 """
 
+import dataclasses
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -36,34 +37,30 @@ SPENT = 20  # the share of the level that all looks together spend is one in so 
 class Known:
     """How well the ratio of two *rows* by *metric* is known, or the figure of one of them alone.
 
-    It lies in *low* to *high*; of one alone that is relative to its median. The rounds do not
-    narrow *edge*, a part of the way to each end, as a logarithm. *beyond* says that the two differ
-    by more than the *precision* for sure.
+    That is their *comparison*; of one alone, that of the figure with its own median. The rounds do
+    not narrow *edge*, a part of the way to each end of its interval, as a logarithm.
     """
 
     rows: tuple[Row, ...]
     metric: Metric
     precision: float
-    low: float
-    high: float
-    rounds: int
+    comparison: Comparison
     edge: float
-    beyond: bool = False
 
     @property
     def bounded(self) -> bool:
         """Tell whether it has two ends."""
-        return 0 < self.low <= self.high < math.inf
+        return 0 < self.comparison.low <= self.comparison.high < math.inf
 
     @property
     def narrow(self) -> bool:
         """Tell whether it is known within the precision."""
-        return is_narrow(self.low, self.high, self.precision)
+        return is_narrow(self.comparison.low, self.comparison.high, self.precision)
 
     @property
     def settled(self) -> bool:
         """Tell whether nothing more was to be known."""
-        return self.beyond or self.narrow
+        return is_settled(self.comparison, self.precision)
 
     @property
     def edges_matter(self) -> bool:
@@ -79,7 +76,7 @@ class Known:
         if self.settled or not self.edges_matter or not self.bounded:
             return False
         room = 2 * self.edge + math.log1p(self.precision)
-        return max(-math.log(self.low), math.log(self.high)) <= room
+        return max(-math.log(self.comparison.low), math.log(self.comparison.high)) <= room
 
     @property
     def hidden_by_driver(self) -> bool:
@@ -105,8 +102,8 @@ class Known:
         room = math.log1p(self.precision) - self.edge
         if room <= 0 or not self.bounded:
             return math.inf
-        noise = math.log(self.high / self.low) / 2 - self.edge
-        return self.rounds * (max(noise, 0) / room) ** 2
+        noise = math.log(self.comparison.high / self.comparison.low) / 2 - self.edge
+        return self.comparison.rounds * (max(noise, 0) / room) ** 2
 
 
 def enough(plan: Plan, measurements: Sequence[Measurement], figures: Rounds) -> bool:
@@ -150,25 +147,17 @@ def alone(row: Row, metric: Metric, precision: float) -> Known:
     reach = reach_of(spread, metric.edge_ratio(row))
     endless = spread.interval is not None and math.isinf(spread.interval[1])
     high = math.inf if endless else 1 + reach
-    return Known((row,), metric, precision, 1 / (1 + reach), high, row.rounds, edge)
+    itself = Comparison(low=1 / (1 + reach), high=high, rounds=row.rounds)
+    return Known((row,), metric, precision, itself, edge)
 
 
 def between(pair: tuple[Row, Row], metric: Metric, precision: float, family: int) -> Known:
     """Return how well the ratio of a *pair* is known, which is one of a *family*."""
     comparison = compare(*pair, metric, family)
-    low, high = comparison.low, comparison.high
     if comparison.rounds < LEAST_ROUNDS:  # nobody calls that no difference
-        low, high = 0.0, math.inf
-    return Known(
-        pair,
-        metric,
-        precision,
-        low,
-        high,
-        comparison.rounds,
-        slack_of(*(by_round(row, metric) for row in pair)),
-        is_beyond(comparison, precision),
-    )
+        comparison = dataclasses.replace(comparison, low=0.0, high=math.inf)
+    edge = slack_of(*(by_round(row, metric) for row in pair))
+    return Known(pair, metric, precision, comparison, edge)
 
 
 def is_settled(comparison: Comparison, precision: float) -> bool:

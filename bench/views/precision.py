@@ -112,7 +112,7 @@ def all_known(found: Sequence[Known], summary: Summary, run: Run, what: str) -> 
 
     Those of *summary* are left out that are not ranked, or whose rate the driver has hidden.
     """
-    larger = ", or surely larger," if any(one.beyond and not one.narrow for one in found) else ""
+    larger = ", or surely larger," if any(one.settled and not one.narrow for one in found) else ""
     ranked = {row.condition for one in found for row in one.rows}
     limited = {row.condition for one in found if one.hidden_by_driver for row in one.limited}
     raced = [row.condition for row in summary.rows if not row.condition.is_control]
