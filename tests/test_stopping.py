@@ -16,7 +16,7 @@ from calcbench.bench.analysis.metrics import P99
 from calcbench.bench.analysis.ranking import contests, groups, leading, ranked
 from calcbench.bench.analysis.rounds import Rounds
 from calcbench.bench.analysis.spread import reach_of, spread
-from calcbench.bench.analysis.stopping import FIRST_LOOK, enough, is_narrow, known
+from calcbench.bench.analysis.stopping import FIRST_LOOK, enough, is_narrow, is_settled, known
 from calcbench.bench.analysis.summary import SUMMARY_VERSION, Row, Summary, rows_of, summarise
 from calcbench.bench.runner.launched import among_strategies
 from calcbench.bench.runner.race import Interrupted, Progress, race
@@ -153,6 +153,33 @@ def test_goes_by_what_came_within_the_window_of_an_open_loop() -> None:
 )
 def test_knows_a_narrow_interval(low: float, high: float, narrow: bool) -> None:
     assert is_narrow(low, high, 0.05) is narrow
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "adjusted", "settled"),
+    [
+        (1.06, 2, 0.01, True),
+        (1.06, 2, 0.2, False),
+        (1.02, 2, 0.01, False),
+        (0.5, 0.94, 0.01, True),
+        (0.5, 0.97, 0.01, False),
+    ],
+)
+def test_stops_at_a_difference_that_is_surely_larger_than_the_precision(
+    low: float, high: float, adjusted: float, settled: bool
+) -> None:
+    comparison = Comparison((low + high) / 2, low, high, adjusted=adjusted, rounds=9)
+
+    assert is_settled(comparison, 0.05) is settled
+
+
+def test_takes_two_rounds_in_common_for_too_few_as_the_verdict_does() -> None:
+    rows = [
+        make_row(make_condition(name), [1_000.0] * len(counted), counted=counted)
+        for name, counted in (("a", (1, 2, 3, 4)), ("b", (3, 4, 5, 6)))
+    ]
+
+    assert [one.open for one in known(PLAN, rows)] == [True]
 
 
 def test_says_whether_it_is_precise() -> None:
