@@ -316,21 +316,25 @@ def test_says_what_would_be_enough(noise: float, edge_ratio: float, would_do: st
     )
 
 
-@pytest.mark.parametrize("pace", [{"think_s": 1.0}, {"think_s": 0, "offered_per_s": 300.0}])
-def test_goes_by_what_the_ranking_goes_by(pace: dict[str, float]) -> None:
+@pytest.mark.parametrize(
+    ("load", "pace"),
+    [({"think_s": 1.0}, {"think_s": 1.0}), ({"rate": 300.0}, {"think_s": 0, "offered_per_s": 300})],
+)
+def test_goes_by_what_the_ranking_goes_by(load: dict[str, Any], pace: dict[str, float]) -> None:
     """Thinks and a rate prescribe how much is answered, so rates agree to within 1% at once."""
+    plan = dataclasses.replace(PLAN, **load)
     noisy = (
         of_users("a", [4, 9, 30, 5, 12, 22], **pace),
         of_users("b", [6, 3, 11, 25, 7, 8], **pace),
     )
     quiet = of_users("a", [7.0, 7.1, 7.05, 7, 7.1, 7.05], **pace), of_users("b", [7.0] * 6, **pace)
 
-    assert {one.metric for one in known(PLAN, noisy)} == {P99}
-    assert any(one.open for one in known(PLAN, noisy))
-    assert said_of_rows(PLAN, *noisy).startswith(
+    assert {one.metric for one in known(plan, noisy)} == {P99}
+    assert any(one.open for one in known(plan, noisy))
+    assert said_of_rows(plan, *noisy).startswith(
         "6 rounds were not enough to know every difference in p99 to within 5%"
     )
-    assert said_of_rows(PLAN, *quiet) == (
+    assert said_of_rows(plan, *quiet) == (
         "Every difference in p99 is known to within 5% after 6 rounds."
     )
 
