@@ -339,6 +339,25 @@ def test_goes_by_what_the_ranking_goes_by(load: dict[str, Any], pace: dict[str, 
     )
 
 
+def test_counts_no_rounds_against_what_the_lateness_of_the_driver_does() -> None:
+    times = [7.0, 7.1, 7.05, 7, 7.1, 7.05]
+    late, little = (
+        [
+            of_users(name, times, prompt_p99_ns=spread([one * 1e6 * share for one in times]))
+            for name in ("a", "b")
+        ]
+        for share in (0.8, 0.99)
+    )
+
+    assert said_of_rows(PLAN, *little) == (
+        "Every difference in p99 is known to within 5% after 6 rounds."
+    )
+    assert said_of_rows(PLAN, *late) == (
+        "6 rounds were not enough to know every difference in p99 to within 5%;"
+        " the driver was late, and a core of its own would tell more."
+    )
+
+
 def test_knows_one_alone_as_well_as_the_table_shows() -> None:
     """The table shows how far from the median its real value may lie, the ends included."""
     rates = [1_000.0, 1_001, 1_002, 1_000, 999, 1_001]

@@ -18,7 +18,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from calcbench.bench.analysis.bounded import slack_of
+from calcbench.bench.analysis.bounded import compare_rounds, slack_of
 from calcbench.bench.analysis.inference import Comparison
 from calcbench.bench.analysis.intervals import LEAST_ROUNDS
 from calcbench.bench.analysis.metrics import Metric
@@ -38,7 +38,8 @@ class Known:
     """How well the ratio of two *rows* by *metric* is known, or the figure of one of them alone.
 
     That is their *comparison*; of one alone, that of the figure with its own median. The rounds do
-    not narrow *edge*, a part of the way to each end of its interval, as a logarithm.
+    not narrow *edge*, a part of the way to each end of its interval, as a logarithm, nor *late*,
+    another one: the driver's lateness.
     """
 
     rows: tuple[Row, ...]
@@ -46,11 +47,12 @@ class Known:
     precision: float
     comparison: Comparison
     edge: float
+    late: float = 0
 
     @property
     def bounded(self) -> bool:
         """Tell whether it has two ends."""
-        return 0 < self.comparison.low <= self.comparison.high < math.inf
+        return math.isfinite(reach(self.comparison))
 
     @property
     def narrow(self) -> bool:
@@ -66,6 +68,11 @@ class Known:
     def edges_matter(self) -> bool:
         """Tell whether what the ends of windows do is more than the precision allows."""
         return self.edge > math.log1p(self.precision)
+
+    @property
+    def lateness_matters(self) -> bool:
+        """Tell whether the driver's lateness is more than the precision allows."""
+        return self.late > math.log1p(self.precision)
 
     @property
     def hidden_by_edges(self) -> bool:
@@ -99,10 +106,10 @@ class Known:
 
         That two are so far apart that it does not matter may be seen before.
         """
-        room = math.log1p(self.precision) - self.edge
+        room = math.log1p(self.precision) - self.edge - self.late
         if room <= 0 or not self.bounded:
             return math.inf
-        noise = math.log(self.comparison.high / self.comparison.low) / 2 - self.edge
+        noise = reach(self.comparison) - self.edge - self.late
         return self.comparison.rounds * (max(noise, 0) / room) ** 2
 
 
@@ -144,10 +151,10 @@ def looks(most_rounds: int) -> int:
 def alone(row: Row, metric: Metric, precision: float) -> Known:
     """Return how well the figure of a *row* is known with which none is compared."""
     spread, edge = metric.spread(row), slack_of(by_round(row, metric))
-    reach = reach_of(spread, metric.edge_ratio(row))
+    furthest = reach_of(spread, metric.edge_ratio(row))
     endless = spread.interval is not None and math.isinf(spread.interval[1])
-    high = math.inf if endless else 1 + reach
-    itself = Comparison(low=1 / (1 + reach), high=high, rounds=row.rounds)
+    high = math.inf if endless else 1 + furthest
+    itself = Comparison(low=1 / (1 + furthest), high=high, rounds=row.rounds)
     return Known((row,), metric, precision, itself, edge)
 
 
@@ -156,8 +163,21 @@ def between(pair: tuple[Row, Row], metric: Metric, precision: float, family: int
     comparison = compare(*pair, metric, family)
     if comparison.rounds < LEAST_ROUNDS:  # nobody calls that no difference
         comparison = dataclasses.replace(comparison, low=0.0, high=math.inf)
-    edge = slack_of(*(by_round(row, metric) for row in pair))
-    return Known(pair, metric, precision, comparison, edge)
+    ours, others = (by_round(row, metric) for row in pair)
+    late = 0.0
+    if all(metric.prompt(row).rounds for row in pair):
+        late = reach(comparison) - reach(compare_rounds(ours, others, family))
+    late = late if math.isfinite(late) else 0.0
+    return Known(pair, metric, precision, comparison, slack_of(ours, others), late)
+
+
+def reach(comparison: Comparison) -> float:
+    """Return how far the ends of the interval of *comparison* are from its middle, as logarithms.
+
+    Infinite where it has not both.
+    """
+    low, high = comparison.low, comparison.high
+    return math.log(high / low) / 2 if 0 < low <= high < math.inf else math.inf
 
 
 def is_settled(comparison: Comparison, precision: float) -> bool:

@@ -73,6 +73,8 @@ def would_do(still_open: Sequence[Known], run: Run, rounds: int) -> str:
     """Say, as the end of a sentence, what more than so many *rounds* of *run* would do."""
     if any(one.edges_matter for one in still_open):
         return f"; {longer(still_open, run)} would tell more"
+    if any(one.lateness_matters for one in still_open):
+        return "; the driver was late, and a core of its own would tell more"
     needed = max(one.rounds_needed for one in still_open)
     if rounds < needed < math.inf:
         about = math.ceil(two_digits(needed))
