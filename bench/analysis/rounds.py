@@ -13,6 +13,7 @@ from calcbench.bench.analysis.lateness import least_quantiles
 from calcbench.bench.analysis.quantiles import Quantiles, Reading, Waits
 from calcbench.bench.analysis.rates import rate_of
 from calcbench.bench.schema.histogram import counted_times
+from calcbench.bench.schema.lateness import timed_out_unsent
 from calcbench.bench.schema.outcomes import OK
 from calcbench.bench.schema.result import Measurement
 from calcbench.bench.schema.samples import read_samples
@@ -28,19 +29,21 @@ LEVELS = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}  # quantiles, by thei
 class RoundFigures:
     """What the samples of one *measurement* say.
 
-    Where a schedule or thinking set the pace, the *parts* of the *response* time are the service
-    time and the dispatch delay, and *least_ns* is what it is at least without the driver's
-    lateness, at each of `LEVELS`. *client_fairness* is Jain's index of what each client got, None
-    where nobody got anything, or where shares depend on the draw and on turns.
+    *unsent* requests timed out because the driver sent them too late. *client_fairness* is Jain's
+    index of what each client got, None where nobody got anything, or where shares depend on the
+    draw and on turns. Where a schedule or thinking set the pace, the *parts* of the *response* time
+    are the service time and the dispatch delay, and *least_ns* is what it is at least without the
+    driver's lateness, at each of `LEVELS`.
     """
 
     measurement: Measurement
     rate: Reading
     edge_ratio: float
     response: Quantiles
+    unsent: int
+    client_fairness: float | None = None
     parts: tuple[Quantiles, Quantiles] | None = None
     least_ns: tuple[int, ...] = ()
-    client_fairness: float | None = None
 
 
 class Rounds:
@@ -67,16 +70,18 @@ def figures_of(measurement: Measurement, samples: "Samples") -> RoundFigures:
     """Return what the *samples* of *measurement* say."""
     rate, edge_ratio = rate_of(measurement, samples), edge_of(measurement, samples)
     response = quantiles_of(samples)
+    unsent = timed_out_unsent(samples) if measurement.evidence.driver_fault else 0
     if not (measurement.offered_per_s or measurement.think_s):
         fairness = fairness_of(samples, measurement.condition.connections)
-        return RoundFigures(measurement, rate, edge_ratio, response, client_fairness=fairness)
+        return RoundFigures(measurement, rate, edge_ratio, response, unsent, fairness)
     return RoundFigures(
         measurement,
         rate,
         edge_ratio,
         response,
-        (quantiles_of(samples, "service"), quantiles_of(samples, "dispatch")),
-        tuple(least_quantiles(samples, *LEVELS.values())) if response.total else (),
+        unsent,
+        parts=(quantiles_of(samples, "service"), quantiles_of(samples, "dispatch")),
+        least_ns=tuple(least_quantiles(samples, *LEVELS.values())) if response.total else (),
     )
 
 

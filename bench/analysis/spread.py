@@ -98,9 +98,12 @@ def reach_of(spread: Spread, edge_ratio: float = 0) -> float:
     return max(spread.median - low, above) / spread.median + REACH * edge_ratio
 
 
-def exact(value: float) -> Spread:
-    """Return the spread of a *value* that is counted over all rounds, and so has no other."""
-    return Spread(value, value, value, 1, (value, value), (value,))
+def exact(value: float, least: float | None = None) -> Spread:
+    """Return the spread of a *value* that is counted over all rounds, and so has no other.
+
+    Where not all of it may belong there, *least* is what does.
+    """
+    return Spread(value, value, value, 1, (value if least is None else least, value), (value,))
 
 
 def quantile_spread(rounds: Sequence[Quantiles], q: float, *, few: bool = False) -> Spread:

@@ -67,7 +67,8 @@ def judge_try(measurement: Measurement, objective: Threshold, folder: Path) -> T
     row = summarise_condition(measurement.condition, [measurement], folder, few=True)
     due = rate * measurement.elapsed_ns / 1e9
     # One may fall beside the window.
-    answered = measurement.right_responses + 1 >= ACHIEVED_RATIO * due
+    responses = row.throughput.median * measurement.elapsed_ns / 1e9
+    answered = responses + 1 >= ACHIEVED_RATIO * due
     metric = objective.metric
     # Of a value that is a lower bound nobody knows that it is below the limit.
     if answered and metric.median(row) < objective.limit and not metric.is_bound(row):
