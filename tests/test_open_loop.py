@@ -31,7 +31,7 @@ from truth import (
 )
 
 from calcbench.bench.analysis.quantiles import quantile
-from calcbench.bench.analysis.response_time import waits_of
+from calcbench.bench.analysis.rounds import waits_of
 from calcbench.bench.diagnosis.littles_law import users_ratio
 from calcbench.bench.diagnosis.warmup import without_warmup
 from calcbench.bench.loadgen.collector import Collector

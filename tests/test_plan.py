@@ -126,10 +126,6 @@ def test_races_the_control_at_the_most_connections_only() -> None:
     [
         ({"control": "forks"}, "the control 'forks'; did you mean 'fork'"),
         ({"precision": 1.5}, "precision"),
-        (
-            {"precision": 0.05, "most_rounds": 9, "rate": 5.0},
-            "a precision and a rate do not go together",
-        ),
         ({"precision": 0.05, "most_rounds": 2}, "most rounds 2 should be at least the rounds, 3"),
     ],
 )

@@ -65,11 +65,16 @@ def compare_rounds(ours: Figures, others: Figures, family: int = 1) -> Compariso
     *family* is as for `compare_paired`.
     """
     both = [number for number in ours.seen if number in others.seen]
-    slack = REACH * math.hypot(ours.edge_ratio, others.edge_ratio)
+    slack = slack_of(ours, others)
     if any(number in one.bounds for one in (ours, others) for number in both):
         return compare_bounded(ours, others, both, slack, family)
     one, other = ours.in_rounds(both), others.in_rounds(both)
     return within(slack, lambda by: compare_paired([v * by for v in one], other, family))
+
+
+def slack_of(*compared: Figures) -> float:
+    """Return how far off, as a logarithm, what is made of all *compared* may be in every round."""
+    return REACH * math.hypot(*(figures.edge_ratio for figures in compared))
 
 
 def within(slack: float, compare: Callable[[float], Comparison]) -> Comparison:

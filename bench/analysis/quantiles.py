@@ -13,7 +13,7 @@ than what those who waited in vain had waited by then.
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -121,3 +121,15 @@ class Waits:
 
         counts = np.diff(np.rint(self.reached).astype(np.int64), prepend=0)
         return self.times[counts > 0], counts[counts > 0]
+
+
+@dataclass(frozen=True)
+class Quantiles:
+    """Those of *total* times that somebody wants to know: *readings*, by q."""
+
+    total: int
+    readings: Mapping[float, Reading]
+
+    def quantile(self, q: float) -> Reading:
+        """Return the *q*-quantile, which must be one of them."""
+        return self.readings[q]

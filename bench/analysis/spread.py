@@ -5,9 +5,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median, stdev
 
+from calcbench.bench.analysis.bounded import REACH
 from calcbench.bench.analysis.inference import median_interval
 from calcbench.bench.analysis.intervals import RANKED
-from calcbench.bench.analysis.quantiles import Reading, Waits, are_enough
+from calcbench.bench.analysis.quantiles import Quantiles, Reading, are_enough
 from calcbench.bench.analysis.rank_tests import CONFIDENCE
 from calcbench.bench.analysis.student import quantile
 
@@ -84,6 +85,19 @@ def interval_of(readings: Sequence[Reading]) -> tuple[float, float] | None:
     return min(interval[0], median(values) * math.exp(-reach)), math.inf
 
 
+def reach_of(spread: Spread, edge_ratio: float = 0) -> float:
+    """Return how far from the median of *spread* the real one may lie, as a ratio to it.
+
+    By the rounds, and by the *edge_ratio* of a row. Where there is no upper end, it is how far
+    below; infinite where the rounds are too few to know.
+    """
+    if not spread.interval or not spread.median:
+        return math.inf
+    low, high = spread.interval
+    above = 0 if math.isinf(high) else high - spread.median
+    return max(spread.median - low, above) / spread.median + REACH * edge_ratio
+
+
 def exact(value: float, least: float | None = None) -> Spread:
     """Return the spread of a *value* that is counted over all rounds, and so has no other.
 
@@ -92,12 +106,12 @@ def exact(value: float, least: float | None = None) -> Spread:
     return Spread(value, value, value, 1, (value if least is None else least, value), (value,))
 
 
-def quantile_spread(rounds: Sequence[Waits], q: float, *, few: bool = False) -> Spread:
+def quantile_spread(rounds: Sequence[Quantiles], q: float, *, few: bool = False) -> Spread:
     """Return the *q*-quantile of each of *rounds*.
 
     Unless it is known of all of them, it is of none: a round that has too few requests for it may
     not be like the others. *few* are taken as well where only those count that there are.
     """
-    if not all(waits.total and (few or are_enough(waits.total, q)) for waits in rounds):
+    if not all(times.total and (few or are_enough(times.total, q)) for times in rounds):
         return NOTHING
-    return spread(waits.quantile(q) for waits in rounds)
+    return spread(times.quantile(q) for times in rounds)

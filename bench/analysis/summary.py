@@ -25,26 +25,15 @@ import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from calcbench.bench.analysis.edges import edge_of
-from calcbench.bench.analysis.lateness import timed_out_unsent
-from calcbench.bench.analysis.rates import rate_of
-from calcbench.bench.analysis.response_time import parts, waits_of
+from calcbench.bench.analysis.response_time import parts
+from calcbench.bench.analysis.rounds import Rounds
 from calcbench.bench.analysis.spread import NOTHING, Spread, quantile_spread, spread
 from calcbench.bench.schema.condition import Condition, group_by
 from calcbench.bench.schema.judgements import DRIVER_BOUND, INVALID, UNRANKED, UNSERVED
-from calcbench.bench.schema.outcomes import OK, Outcomes
+from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Measurement, Run
-from calcbench.bench.schema.samples import read_samples
-from calcbench.bench.system.usage import jain
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from calcbench.bench.schema.samples import Samples
 
 SUMMARY_VERSION = 4
 
@@ -168,13 +157,21 @@ def summarise(run: Run, folder: Path) -> Summary:
 
     Raises CalcbenchError when a file of samples is missing or broken.
     """
-    measured = group_by(run.measurements, lambda measurement: measurement.condition)
-    rows = [
-        summarise_condition(condition, measured[condition], folder, run.plan.most_failures)
-        for condition in run.plan.conditions()
+    rows = rows_of(run.plan, run.measurements, Rounds(folder))
+    return Summary(SUMMARY_VERSION, run.name, run.partial, tuple(rows))
+
+
+def rows_of(plan: Plan, measurements: Iterable[Measurement], figures: Rounds) -> list[Row]:
+    """Return the row of each condition of *plan* that is among *measurements*, in its order.
+
+    *figures* are those that the samples hold. Raises CalcbenchError as `summarise` does.
+    """
+    measured = group_by(measurements, lambda measurement: measurement.condition)
+    return [
+        row_of(condition, measured[condition], figures, plan.most_failures)
+        for condition in plan.conditions()
         if condition in measured
     ]
-    return Summary(SUMMARY_VERSION, run.name, run.partial, tuple(rows))
 
 
 def summarise_condition(
@@ -182,6 +179,21 @@ def summarise_condition(
     rounds: list[Measurement],
     folder: Path,
     most_failures: float = Plan.most_failures,
+    *,
+    few: bool = False,
+) -> Row:
+    """Return the row for *rounds*, all of one *condition*, whose samples lie in *folder*.
+
+    The rest is as for `row_of`.
+    """
+    return row_of(condition, rounds, Rounds(folder), most_failures, few=few)
+
+
+def row_of(
+    condition: Condition,
+    rounds: list[Measurement],
+    figures: Rounds,
+    most_failures: float,
     *,
     few: bool = False,
 ) -> Row:
@@ -199,12 +211,13 @@ def summarise_condition(
     every = Outcomes.sum_of(measurement.outcomes for measurement in rounds)
     if not good:
         return Row(condition, bad[0].status, reason, failed_rounds=len(bad), all_outcomes=every)
-    samples = [read_samples(folder, measurement) for measurement in good]
-    unsent = sum(timed_out_unsent(measurement, folder) for measurement in rounds)
-    throughput = spread(rate_of(m, one) for m, one in zip(good, samples, strict=True))
+    seen = [figures.of(measurement) for measurement in good]
+    unsent = sum(
+        figures.of(m).unsent for m in rounds if m.status == "ok" and m.evidence.driver_fault
+    )
+    throughput = spread(one.rate for one in seen)
     judged = [m.judgement for m in good if m.judgement != DRIVER_BOUND]
-    scheduled = all(m.offered_per_s or m.think_s for m in good)
-    latencies = [waits_of(one) for one in samples]
+    latencies = [one.response for one in seen]
     return Row(
         condition,
         "ok",
@@ -238,11 +251,7 @@ def summarise_condition(
         counted=tuple(m.round for m in good),
         judgement=DRIVER_BOUND if throughput.at_least or not judged else most_frequent(judged),
         client_fairness=spread(
-            index
-            for m, one in zip(good, samples, strict=True)
-            # In an open loop, and where users think, shares depend on the draw and on turns.
-            if not (m.offered_per_s or m.think_s)
-            and (index := jain(count(served_clients(one), condition.connections))) is not None
+            one.client_fairness for one in seen if one.client_fairness is not None
         ),
         worker_fairness=spread(
             index
@@ -256,8 +265,8 @@ def summarise_condition(
         unsent=unsent,
         fails=every.failed - unsent > most_failures * every.total
         or bool(unserved and most_failures < 1),
-        edge_ratio=max(edge_of(m, one) for m, one in zip(good, samples, strict=True)),
-        **(parts(samples, latencies, few=few) if scheduled else {}),
+        edge_ratio=max(one.edge_ratio for one in seen),
+        **parts(seen, few=few),
     )
 
 
@@ -279,20 +288,6 @@ def why_not(measurement: Measurement) -> str:
     return measurement.reason or "; ".join(
         [measurement.judgement, *measurement.evidence.reasons[:1]]
     )
-
-
-def served_clients(samples: "Samples") -> "NDArray[np.int64]":
-    """Return the client that got each of the right responses in *samples*."""
-    client: NDArray[np.int64] = samples["client"][samples["outcome"] == OK]
-    return client
-
-
-def count(clients: "NDArray[np.int64]", connections: int) -> list[int]:
-    """Return how often each of the clients 0 to *connections* is among *clients*."""
-    import numpy as np
-
-    found: list[int] = np.bincount(clients, minlength=connections).tolist()
-    return found
 
 
 def most_frequent(judgements: Iterable[str]) -> str:

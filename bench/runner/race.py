@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from calcbench.bench.analysis.rounds import Rounds
 from calcbench.bench.analysis.stopping import enough
 from calcbench.bench.diagnosis.ceiling import Recalibrate, reconsider
 from calcbench.bench.runner.forecast import seconds_of_measurement
@@ -117,7 +118,7 @@ def race(
             cpu_units |= subject.calibrate(plan, pinning)
             journal.begin(so_far())
             setup = Setup(plan, out, pinning, cpu_units, calibration, cluster)
-            for conditions, number in announced(plan, progress, measurements):
+            for conditions, number in announced(plan, progress, measurements, Rounds(out)):
                 step = len(measurements)
                 for measurement in measure_group(subject, setup, conditions, number, step):
                     measurements.append(measurement)
@@ -158,18 +159,22 @@ def measure_group(
 
 
 def announced(
-    plan: Plan, progress: Callable[[Progress], None], measurements: Sequence[Measurement]
+    plan: Plan,
+    progress: Callable[[Progress], None],
+    measurements: Sequence[Measurement],
+    figures: Rounds,
 ) -> Iterator[tuple[list[Condition], int]]:
     """Yield what to measure next, the conditions that take turns and the round; tell *progress*.
 
-    *measurements* are those that have been made by then: a plan with a precision goes on, round
-    after round, until they are enough. A strategy that computes while it is not its turn has
-    disturbed the others, and takes no more turns from the next round on.
+    *measurements* are those that have been made by then, and *figures* what their samples say: a
+    plan with a precision goes on, round after round, until they are enough. A strategy that
+    computes while it is not its turn has disturbed the others, and takes no more turns from the
+    next round on.
     """
     begin = time.monotonic()
     each_s = seconds_of_measurement(plan)
     done = number = 0
-    while number < plan.rounds or not enough(plan, measurements):
+    while number < plan.rounds or not enough(plan, measurements, figures):
         number += 1
         total = max(plan.total, len(plan.conditions()) * number)
         for conditions in plan.groups(number, alone=restless(measurements)):

@@ -133,11 +133,6 @@ class Plan:
             raise UsageError(
                 f"the control {self.control!r}{nearest(self.control, self.strategies)}"
             )
-        if self.precision and self.rate is not None:
-            raise UsageError(
-                "a precision and a rate do not go together: the rate already says how much is"
-                " answered"
-            )
         if self.precision and self.most_rounds < self.rounds:
             raise UsageError(
                 f"most rounds {self.most_rounds:,} should be at least the rounds, {self.rounds:,}"

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from calcbench.bench.analysis.bounded import Figures
 from calcbench.bench.analysis.inference import (
     ALPHA,
     POWER,
@@ -25,7 +24,7 @@ from calcbench.bench.analysis.inference import (
 )
 from calcbench.bench.analysis.metrics import CPU, THROUGHPUT, Metric
 from calcbench.bench.analysis.ranking import by_round
-from calcbench.bench.analysis.stopping import FIRST_LOOK, is_known
+from calcbench.bench.analysis.stopping import FIRST_LOOK, SPENT, is_settled, looks
 from calcbench.bench.analysis.summary import Row, summarise
 from calcbench.bench.schema.plan import SLICES, Plan
 from calcbench.bench.units import format_number
@@ -235,14 +234,12 @@ def stopping(
     """Count what looking after each round, as ``--precision`` does, does to the requirements."""
     import numpy as np
 
-    found = []
+    found, family = [], looks(most) * SPENT
     for _ in range(comparisons):
         one, other = np.exp(draw(most)).tolist(), [1.0] * most
         rounds = FIRST_LOOK
-        while rounds < most and not is_known(
-            [Figures(dict(enumerate(of[:rounds]))) for of in (one, other)],
-            precision,
-            most - FIRST_LOOK + 1,
+        while rounds < most and not is_settled(
+            compare_paired(one[:rounds], other[:rounds], family), precision
         ):
             rounds += 1
         found.append(compare_paired(one[:rounds], other[:rounds]))

@@ -3,10 +3,9 @@
 import math
 from collections.abc import Sequence
 
-from calcbench.bench.analysis.bounded import REACH
 from calcbench.bench.analysis.metrics import P50, P99
 from calcbench.bench.analysis.ranking import rankable, tier_numbers
-from calcbench.bench.analysis.spread import Spread
+from calcbench.bench.analysis.spread import Spread, reach_of
 from calcbench.bench.analysis.summary import Row
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.units import format_number, format_share
@@ -87,9 +86,6 @@ def show_spread(spread: Spread, edge_ratio: float = 0) -> str:
     """
     if not spread.interval or not spread.median:
         return ""
-    low, high = spread.interval
-    bounded = math.isinf(high)
-    reach = max(spread.median - low, 0 if bounded else high - spread.median)
-    furthest = reach / spread.median + REACH * edge_ratio
-    sign = "−" if bounded else ""
+    furthest = reach_of(spread, edge_ratio)
+    sign = "−" if math.isinf(spread.interval[1]) else ""
     return sign + (format_share(max(furthest, LEAST_SHARE)) if furthest < 0.995 else ">99%")

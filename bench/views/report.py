@@ -6,7 +6,6 @@ import textwrap
 from pathlib import Path
 from typing import TextIO
 
-from calcbench.bench.analysis.stopping import by_condition, settled
 from calcbench.bench.analysis.summary import Summary
 from calcbench.bench.schema.result import Run
 from calcbench.bench.system.cpus import shared_cores
@@ -15,8 +14,8 @@ from calcbench.bench.system.terminal import echo, printable_record
 from calcbench.bench.units import format_ns, format_rate, format_share
 from calcbench.bench.views.conclusions import verdict
 from calcbench.bench.views.export import ranking_as_json, to_csv, to_json
+from calcbench.bench.views.precision import note
 from calcbench.bench.views.table import print_table
-from calcbench.bench.views.wording import plural
 from calcbench.core.errors import CalcbenchError
 
 CHARTS = "charts"
@@ -77,7 +76,7 @@ def print_report(
     print_table(summary, run, file)
     width = width_of(file)
     echo(file=file)
-    for sentence in filter(None, (*verdict(summary), note(run))):
+    for sentence in filter(None, (*verdict(summary), note(summary, run))):
         echo(fill(sentence, width), file=file)
     echo(file=file)
     if driver := reference(run):
@@ -129,26 +128,3 @@ def cores_shared(run: Run) -> str:
     if not isinstance(cores, int) or run.plan.join:
         return ""
     return shared_cores(run.plan.drivers, run.pinning, cores)
-
-
-def note(run: Run) -> str:
-    """Say whether *run* is as precise as was asked for; nothing where nothing was asked."""
-    if not run.plan.precision or not run.measurements:
-        return ""
-    rounds = max(measurement.round for measurement in run.measurements)
-    known = by_condition(run.measurements)
-    raced = [condition for condition in run.plan.conditions() if not condition.is_control]
-    if not any(condition in known for condition in raced):
-        return ""
-    counted = f"{rounds:,} {plural(rounds, 'round')}"
-    share = f"{100 * run.plan.precision:.3g}%"
-    whose = (
-        ""
-        if all(condition in known for condition in raced)
-        else " between those that always counted"
-    )
-    if settled(run.plan, run.measurements):
-        return f"Every difference{whose} is known to within {share} after {counted}."
-    were = "was" if rounds == 1 else "were"
-    more = "" if run.partial else "; --most-rounds allows more"
-    return f"{counted} {were} not enough to know every difference{whose} to within {share}{more}."
