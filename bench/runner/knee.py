@@ -7,6 +7,7 @@ What came of every try is written down as it is found; how the rates are chosen,
 import dataclasses
 import itertools
 import math
+import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from calcbench.bench.runner.knee_try import (
 )
 from calcbench.bench.runner.race import pinning_of
 from calcbench.bench.runner.subject import Setup, Subject
+from calcbench.bench.schema.bounds import SEED
 from calcbench.bench.schema.calibration import Calibration
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.plan import Plan
@@ -104,12 +106,15 @@ def find_knees(
         "versions": describe_versions(),
     }
 
-    def measure(condition: Condition, rate: float | None) -> Measurement:
+    def measure(condition: Condition, rate: float | None, number: int = 0) -> Measurement:
         nonlocal calibration
         one = dataclasses.replace(plan, rate=rate)
         if rate is not None:
             one = dataclasses.replace(
-                one, warmup_s=warmup_of(plan, objective), duration_s=duration_of(plan, rate)
+                one,
+                warmup_s=warmup_of(plan, objective),
+                duration_s=duration_of(plan, rate),
+                seed=seed_of(plan, number),
             )
         setup = Setup(one, folder, pinning, units, calibration, cluster)
         step = next(steps)
@@ -121,7 +126,9 @@ def find_knees(
         tries: list[Try] = []
 
         def attempt(rate: float) -> Try:
-            one = judge_try(measure(condition, rate), objective, folder)
+            one = judge_try(
+                measure(condition, rate, len(tries) + 1), objective, folder, plan.arrivals
+            )
             one = dataclasses.replace(one, rate=rate)
             tries.append(one)
             write_knees([*found, unfinished(condition, tries)], header, folder, partial=True)
@@ -168,6 +175,15 @@ def duration_of(plan: Plan, rate: float) -> float:
     """
     enough_s = TO_SPARE * LEAST_REQUESTS / rate
     return max(plan.duration_s, min(LONGER * plan.duration_s, enough_s))
+
+
+def seed_of(plan: Plan, number: int) -> int:
+    """Return the seed of try *number* of a condition of *plan*, counted from 1.
+
+    Each has arrivals of its own: of two tries with the same ones, the second would only repeat what
+    the first had by chance. All conditions have the same in the same order.
+    """
+    return random.Random(f"{plan.seed}/tries/{number}").randrange(int(SEED.most) + 1)
 
 
 def lowest_rate(plan: Plan) -> float:

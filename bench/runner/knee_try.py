@@ -3,8 +3,15 @@
 A response time counts from when a request was due. So a try that keeps the objective keeps it
 however late the driver was; one that does not says nothing of the server where that may be the
 driver's doing. To keep it takes as many requests as a p99: fewer do not show that hardly any fails.
+
+The response times of a short try may keep the objective while a queue grows. So the server must
+answer nearly as many as were due in the window. Some of what it answers there was due before, and
+some of what is due in it is answered behind it: as many, where it keeps up and all come at even
+intervals. Independent users come by chance, and so differ both in how many are due, which is
+counted, and in how many are out at either end of the window, which is allowed for.
 """
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +21,8 @@ from calcbench.bench.analysis.summary import Row, summarise_condition, why_not
 from calcbench.bench.analysis.thresholds import Threshold
 from calcbench.bench.diagnosis.failures import is_servers_failure
 from calcbench.bench.diagnosis.lateness import MOST_RATIO, whose_lateness
+from calcbench.bench.schema.arrivals import CONSTANT, POISSON
+from calcbench.bench.schema.histogram import counted_times
 from calcbench.bench.schema.judgements import CONTENDED, DRIVER_BOUND, INVALID, UNSERVED
 from calcbench.bench.schema.lateness import timed_out_unsent
 from calcbench.bench.schema.result import Measurement
@@ -21,7 +30,7 @@ from calcbench.bench.schema.samples import read_samples
 from calcbench.bench.units import format_rate
 from calcbench.bench.views.lateness import show_range
 
-ACHIEVED_RATIO = 0.95  # of what is offered must be answered in time
+ACHIEVED_RATIO = 0.95  # of what is due must be answered in time
 FAILED_RATIO = 0.001  # of what is asked may fail
 QUANTILE = 0.99  # the one whose requests are enough to keep a rate, whatever the objective is
 LEAST_REQUESTS = least_count(QUANTILE)
@@ -44,8 +53,10 @@ class Try:
     whose: str = ""
 
 
-def judge_try(measurement: Measurement, objective: Threshold, folder: Path) -> Try:
-    """Return whether *measurement*, of an open loop, kept the *objective*."""
+def judge_try(
+    measurement: Measurement, objective: Threshold, folder: Path, arrivals: str = CONSTANT
+) -> Try:
+    """Return whether *measurement*, of an open loop with such *arrivals*, kept the *objective*."""
     rate, outcomes = measurement.offered_per_s, measurement.outcomes
     if measurement.status == "unavailable":
         return Try(rate, UNKNOWN, measurement.reason)
@@ -65,9 +76,8 @@ def judge_try(measurement: Measurement, objective: Threshold, folder: Path) -> T
     if measurement.status != "ok" or measurement.judgement == INVALID:
         return Try(rate, UNKNOWN, why_not(measurement))
     row = summarise_condition(measurement.condition, [measurement], folder, few=True)
-    due = rate * measurement.elapsed_ns / 1e9
-    # One may fall beside the window.
-    answered = measurement.right_responses + 1 >= ACHIEVED_RATIO * due
+    beside = 1 + (by_chance(measurement, folder) if arrivals == POISSON else 0)
+    answered = measurement.right_responses + beside >= ACHIEVED_RATIO * outcomes.total
     metric = objective.metric
     # Of a value that is a lower bound nobody knows that it is below the limit.
     if answered and metric.median(row) < objective.limit and not metric.is_bound(row):
@@ -84,8 +94,20 @@ def judge_try(measurement: Measurement, objective: Threshold, folder: Path) -> T
     reasons = measurement.evidence.reasons[: measurement.judgement == CONTENDED]
     seen = in_words(metric, row)
     if not answered:
-        seen = f"only {format_rate(row.throughput.median)} got right responses"
+        due = format_rate(outcomes.total * 1e9 / measurement.elapsed_ns)
+        seen = f"of {due} only {format_rate(row.throughput.median)} got right responses"
     return Try(rate, NOT_KEPT, "; ".join([seen, *reasons]))
+
+
+def by_chance(measurement: Measurement, folder: Path) -> float:
+    """Return how many more independent users may be out at one end of a window than at the other.
+
+    As a standard deviation. On average as many are out as all that they wait makes of the window
+    (Little's law), and of such a number, at each end, chance makes its root more or less.
+    """
+    known, censored = counted_times(read_samples(folder, measurement), "response")
+    waited_ns = sum(int((times * counts).sum()) for times, counts in (known, censored))
+    return math.sqrt(2 * waited_ns / measurement.elapsed_ns)
 
 
 def unsent(measurement: Measurement, folder: Path) -> int:
