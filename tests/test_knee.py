@@ -27,6 +27,7 @@ from calcbench.bench.runner.knee import (
 )
 from calcbench.bench.runner.knee_search import decide, search
 from calcbench.bench.runner.knee_try import KEPT, NOT_KEPT, UNKNOWN, Try, judge_try
+from calcbench.bench.runner.stored_search import read_search
 from calcbench.bench.runner.subject import LoadError, Setup, Subject, failed
 from calcbench.bench.schema.arrivals import CONSTANT, POISSON, schedule
 from calcbench.bench.schema.condition import Condition
@@ -410,7 +411,9 @@ def test_gives_no_rate_to_a_server_that_loses_requests_at_every_rate(tmp_path: P
     assert knee.kept == 0
     assert {one.outcome for one in knee.tries} == {NOT_KEPT}
     assert max(durations) <= 10
-    with pytest.raises(CalcbenchError, match="no strategy sustained any rate"):
+    with pytest.raises(
+        CalcbenchError, match=r"no rate found that is sustained by fork \(add\): .* not kept: "
+    ):
         exit_status_of_search([knee])
 
 
@@ -489,7 +492,7 @@ def keeps_up_to(most: float, latency_s: float, folder: Path) -> Subject:
 def test_finds_the_knee_of_a_perfect_server(
     tmp_path: Path, slo: str, latency_s: float, arrivals: str, seed: int
 ) -> None:
-    """Its independent users were too few or too many by chance, and one in seven searches failed.
+    """Its independent users were too few by chance, and one search in five ended far too low.
 
     In a try as short as the objective chance may hide a queue that grows by 10 % for a while.
     """
@@ -586,26 +589,67 @@ def test_keeps_what_was_found_before_somebody_stopped_it(tmp_path: Path) -> None
         read_run(tmp_path)
 
 
+FORK, SELECTORS = (Condition(name, "add", KEEP_ALIVE, 4) for name in ("fork", "selectors"))
+FOUND = Knee(SELECTORS, 500, 540, (Try(500, KEPT, "p99 1.00 ms"),))
+CRASHED = Knee(FORK, 0, math.inf, (), "the server exited with status 1")
+ABSENT = Knee(FORK, 0, math.inf, (), "needs os.fork", unavailable=True)
+DIED = Knee(FORK, 0, 1, (Try(1, NOT_KEPT, "it died"), Try(1, UNKNOWN, "driver-bound")))
+UNJUDGED = Knee(FORK, 0, math.inf, (Try(1, UNKNOWN, "driver-bound"),), "at 1/s: driver-bound")
+AT_LEAST = dataclasses.replace(FOUND, broken=math.inf, note="at 1,000/s: driver-bound")
+NO_RATE = "no rate found that is sustained by fork (add)"
+
+
+@pytest.mark.parametrize("knees", [[FOUND], [FOUND, ABSENT], [AT_LEAST]])
+def test_succeeds_where_each_that_can_run_has_a_knee(knees: list[Knee]) -> None:
+    assert exit_status_of_search(knees) == 0
+
+
+@pytest.mark.parametrize("others", [[], [FOUND], [AT_LEAST]])
 @pytest.mark.parametrize(
-    ("outcome", "why"),
+    ("knee", "why"),
     [
-        (NOT_KEPT, "no strategy sustained any rate; 1/s not kept: it died$"),
-        (UNKNOWN, "no rate could be judged; 1/s cannot tell: it died; see calcbench doctor$"),
+        (CRASHED, f"{NO_RATE}: the server exited with status 1"),
+        (DIED, f"{NO_RATE}: 1/s not kept: it died"),
+        (UNJUDGED, f"{NO_RATE}: 1/s cannot tell: driver-bound; see calcbench doctor"),
     ],
 )
-def test_fails_where_no_knee_was_found(outcome: str, why: str) -> None:
-    none = Knee(Condition("fork", "add", KEEP_ALIVE, 4), 0, math.inf, (Try(1, outcome, "it died"),))
+def test_fails_where_one_that_can_run_has_no_knee(knee: Knee, why: str, others: list[Knee]) -> None:
+    with pytest.raises(CalcbenchError) as caught:
+        exit_status_of_search([*others, knee])
 
-    assert exit_status_of_search([none, dataclasses.replace(none, kept=5)]) == 0
-    with pytest.raises(CalcbenchError, match=why):
-        exit_status_of_search([none])
+    assert str(caught.value) == why
 
 
-def test_says_why_no_rate_could_be_tried() -> None:
-    none = Knee(Condition("fork", "add", KEEP_ALIVE, 4), 0, math.inf, (), "it died")
+def test_names_all_that_have_no_knee_and_why_the_first_has_none() -> None:
+    other = dataclasses.replace(DIED, condition=dataclasses.replace(FORK, workload="wait=1ms"))
 
-    with pytest.raises(CalcbenchError, match="no rate could be tried: fork: it died"):
-        exit_status_of_search([none])
+    with pytest.raises(
+        CalcbenchError, match=r"by fork \(add\), fork \(wait=1ms\); fork \(add\): the server exited"
+    ):
+        exit_status_of_search([CRASHED, FOUND, other])
+
+
+def test_fails_where_none_can_run() -> None:
+    with pytest.raises(CalcbenchError, match="none of these strategies can run here"):
+        exit_status_of_search([ABSENT])
+
+
+@pytest.mark.parametrize(
+    ("status", "words", "unavailable"),
+    [("unavailable", "unavailable", True), ("failed", "none", False)],
+)
+def test_tells_who_cannot_run_from_who_failed(
+    tmp_path: Path, status: str, words: str, unavailable: bool
+) -> None:
+    def measure(setup: Setup, condition: Condition, number: int, step: int) -> Measurement:
+        return Measurement(condition, number, status, "no fork")
+
+    found = find_knees(Plan(("fork",), connections=(4,)), Subject(measure, {}), OBJECTIVE, tmp_path)
+    [read], _, _ = read_search(tmp_path)
+
+    assert found == [read]
+    assert read.unavailable == unavailable
+    assert list(knee_lines(found, OBJECTIVE))[1] == f"  add  fork  {words} (no fork)"
 
 
 @pytest.mark.parametrize("text", ["p99>20ms", "throughput<5/s", "p99<20%", "cpu<5us", "p99<20"])

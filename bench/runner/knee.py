@@ -36,7 +36,7 @@ from calcbench.bench.system.files import whole_file
 from calcbench.bench.system.machine import describe_machine, describe_versions
 from calcbench.bench.units import format_number, format_rate
 from calcbench.bench.views.text_table import aligned
-from calcbench.bench.views.wording import plural
+from calcbench.bench.views.wording import enumerate_few, plural
 from calcbench.core.errors import CalcbenchError, UsageError
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Knee:
     """What *condition* sustains: *kept* is the highest rate that it did, 0 for none.
 
     *broken* is the lowest that it did not, infinite where none was found, and *note* says why
-    the search ended early, if it did.
+    the search ended early, if it did. Who is *unavailable* cannot run here.
     """
 
     condition: Condition
@@ -62,6 +62,7 @@ class Knee:
     broken: float
     tries: tuple[Try, ...]
     note: str = ""
+    unavailable: bool = False
 
 
 def parse_objective(text: str) -> Threshold:
@@ -138,7 +139,7 @@ def find_knees(
         alone = measure(condition, None)
         if alone.status != "ok" or not alone.outcomes.ok:
             why = alone.reason or "; ".join(alone.evidence.reasons[:1])
-            return Knee(condition, 0, math.inf, (), why)
+            return Knee(condition, 0, math.inf, (), why, alone.status == "unavailable")
         start = START * alone.outcomes.ok * 1e9 / alone.elapsed_ns
         kept, broken, note = search(attempt, start, lowest_rate(plan))
         return Knee(condition, kept, broken, tuple(tries), note)
@@ -242,6 +243,8 @@ def knee_lines(knees: Sequence[Knee], objective: Threshold) -> Iterator[str]:
 
 def in_words(knee: Knee) -> str:
     """Say between which rates *knee* lies, as far as the search has come."""
+    if knee.unavailable:
+        return "unavailable"
     if not knee.kept and not knee.tries:
         return "none"
     if math.isinf(knee.broken):
@@ -252,13 +255,28 @@ def in_words(knee: Knee) -> str:
 
 
 def exit_status_of_search(knees: Sequence[Knee]) -> int:
-    """Return the exit status; raises CalcbenchError where no knee was found for anybody."""
-    if any(knee.kept for knee in knees):
+    """Return the exit status; raises CalcbenchError where no rate was found for somebody.
+
+    As in a race, who cannot run here has not failed, as long as another one can.
+    """
+    able = [knee for knee in knees if not knee.unavailable]
+    if not able:
+        raise CalcbenchError("none of these strategies can run here")
+    without = [knee for knee in able if not knee.kept]
+    if not without:
         return 0
-    tries = [one for knee in knees for one in knee.tries]
-    if lost := [one for one in tries if one.outcome == NOT_KEPT]:
-        raise CalcbenchError(f"no strategy sustained any rate; {tried(lost[-1])}")
-    if untried := [knee for knee in knees if not knee.tries]:
-        first = untried[0]
-        raise CalcbenchError(f"no rate could be tried: {first.condition.strategy}: {first.note}")
-    raise CalcbenchError(f"no rate could be judged; {tried(tries[-1])}; see calcbench doctor")
+    where = axes_in_words([knee.condition for knee in knees])
+    names = [f"{knee.condition.strategy} ({', '.join(where[knee.condition])})" for knee in without]
+    first = f"; {names[0]}" if names[1:] else ""
+    raise CalcbenchError(
+        f"no rate found that is sustained by {enumerate_few(names)}{first}: {why_none(without[0])}"
+    )
+
+
+def why_none(knee: Knee) -> str:
+    """Say why no rate was found for *knee*: what the last try that failed has shown, if any did."""
+    if not knee.tries:
+        return knee.note
+    if failed := [one for one in knee.tries if one.outcome == NOT_KEPT]:
+        return tried(failed[-1])
+    return f"{tried(knee.tries[-1])}; see calcbench doctor"
