@@ -3,7 +3,6 @@
 import ipaddress
 import json
 import os
-import re
 import shutil
 import socket
 from collections.abc import Iterator
