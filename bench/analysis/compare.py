@@ -22,7 +22,7 @@ from calcbench.bench.analysis.thresholds import (
 )
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.judgements import UNRANKED
-from calcbench.bench.units import format_share
+from calcbench.bench.units import format_count, format_share
 from calcbench.core.errors import UsageError
 
 WHOLE = "the whole comparison"  # where a threshold is judged that is about all of it
@@ -66,7 +66,7 @@ def too_many_failed(row: Row, judged: Judged, label: str) -> Judged:
     if judged.status != HELD or not row.fails or judged.threshold.metric.counts_failures:
         return judged
     failed, total = row.all_outcomes.failed, row.all_outcomes.total
-    reason = f"{failed:,} of {total:,} requests failed{in_result(label)}"
+    reason = f"{failed:,} of {format_count(total, 'request')} failed{in_result(label)}"
     reason = unserved(row, label) or reason
     return Judged(judged.threshold, judged.where, CANNOT_TELL, reason)
 

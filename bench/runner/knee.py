@@ -34,9 +34,9 @@ from calcbench.bench.schema.result import Measurement
 from calcbench.bench.schema.store import SEARCH, as_bytes, prepare_folder
 from calcbench.bench.system.files import whole_file
 from calcbench.bench.system.machine import describe_machine, describe_versions
-from calcbench.bench.units import format_number, format_rate
+from calcbench.bench.units import format_count, format_number, format_rate
 from calcbench.bench.views.text_table import aligned
-from calcbench.bench.views.wording import enumerate_few, plural
+from calcbench.bench.views.wording import enumerate_few
 from calcbench.core.errors import CalcbenchError, UsageError
 
 if TYPE_CHECKING:
@@ -220,8 +220,7 @@ def axes_in_words(conditions: Sequence[Condition]) -> dict[Condition, tuple[str,
     The workload is always named, the rest where it varies.
     """
     texts = {
-        at: (at.workload, at.reuse, f"{at.connections:,} {plural(at.connections, 'connection')}")
-        for at in conditions
+        at: (at.workload, at.reuse, format_count(at.connections, "connection")) for at in conditions
     }
     varies = [len(set(column)) > 1 for column in zip(*texts.values(), strict=True)]
     shown = [True, *varies[1:]]

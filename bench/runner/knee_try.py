@@ -27,7 +27,7 @@ from calcbench.bench.schema.judgements import CONTENDED, DRIVER_BOUND, INVALID, 
 from calcbench.bench.schema.lateness import timed_out_unsent
 from calcbench.bench.schema.result import Measurement
 from calcbench.bench.schema.samples import read_samples
-from calcbench.bench.units import format_rate
+from calcbench.bench.units import format_count, format_rate
 from calcbench.bench.views.lateness import show_range
 
 ACHIEVED_RATIO = 0.95  # of what is due must be answered in time
@@ -138,5 +138,6 @@ def in_words(metric: Metric, row: Row) -> str:
     """Say what *metric* is of *row*, or, of too few requests for it, what it is of just those."""
     few = metric.quantile and not are_enough(row.requests, metric.quantile)
     if few and not metric.is_bound(row):
-        return f"{metric.quantile:.0%} of {row.requests:,} responses within {metric.text(row)}"
+        responses = format_count(row.requests, "response")
+        return f"{metric.quantile:.0%} of {responses} within {metric.text(row)}"
     return f"{metric.name} {metric.text(row)}"

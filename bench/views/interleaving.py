@@ -11,8 +11,8 @@ from calcbench.bench.schema.plan import (
     why_no_slices,
 )
 from calcbench.bench.schema.result import Measurement, Run
-from calcbench.bench.units import format_ns
-from calcbench.bench.views.wording import ABOUT, plural
+from calcbench.bench.units import format_ns, plural
+from calcbench.bench.views.wording import ABOUT
 
 STRANGERS = "only servers that calcbench starts take turns"
 WINDOWS_LEGEND = "windows: each server was measured in one piece, one server after the other"

@@ -12,11 +12,10 @@ from calcbench.bench.schema.result import Run
 from calcbench.bench.system.cpus import shared_cores
 from calcbench.bench.system.files import make_folder, whole_file
 from calcbench.bench.system.terminal import echo, printable_record
-from calcbench.bench.units import format_ns, format_rate, format_share
+from calcbench.bench.units import format_count, format_ns, format_rate, format_share
 from calcbench.bench.views.conclusions import verdict
 from calcbench.bench.views.export import ranking_as_json, to_csv, to_json
 from calcbench.bench.views.table import print_table
-from calcbench.bench.views.wording import plural
 from calcbench.core.errors import CalcbenchError
 
 CHARTS = "charts"
@@ -140,7 +139,7 @@ def note(run: Run) -> str:
     raced = [condition for condition in run.plan.conditions() if not condition.is_control]
     if not any(condition in known for condition in raced):
         return ""
-    counted = f"{rounds:,} {plural(rounds, 'round')}"
+    counted = format_count(rounds, "round")
     share = f"{100 * run.plan.precision:.3g}%"
     whose = (
         ""

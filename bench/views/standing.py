@@ -12,8 +12,7 @@ from calcbench.bench.analysis.intervals import LEAST_ROUNDS
 from calcbench.bench.analysis.metrics import Metric
 from calcbench.bench.analysis.ranking import Contests, rounds_to_tell
 from calcbench.bench.analysis.summary import Row
-from calcbench.bench.units import format_number, format_ratios
-from calcbench.bench.views.wording import plural
+from calcbench.bench.units import format_number, format_ratios, plural
 
 USELESS = 20.0  # a difference that large needs no test
 NEAR = 1.1  # and one of less than a tenth is what machines do
