@@ -118,10 +118,29 @@ def test_tries_no_rate_at_which_none_can_be_kept(
 )
 def test_tries_a_low_rate_for_longer(duration_s: float, rate: float, lasts_s: float) -> None:
     plan = Plan(("fork",), duration_s=duration_s)
+    lowest = duration_of(plan, OBJECTIVE, lowest_rate(plan))
 
-    assert duration_of(plan, rate) == pytest.approx(lasts_s)
-    assert duration_of(plan, lowest_rate(plan)) <= 10 * duration_s
-    assert duration_of(plan, lowest_rate(plan)) * lowest_rate(plan) >= 299 * 1.2
+    assert duration_of(plan, OBJECTIVE, rate) == pytest.approx(lasts_s)
+    assert lowest <= 10 * duration_s
+    assert lowest * lowest_rate(plan) >= 299 * 1.2
+
+
+@pytest.mark.parametrize(
+    ("arrivals", "slo", "rate", "lasts_s"),
+    [
+        (CONSTANT, "p99<2s", 800, 0.6),
+        (POISSON, "p99<20ms", 800, 0.6),
+        (POISSON, "p99<1s", 800, 1),  # 800 are out, by chance 40 more or fewer: 5 % of 800
+        (POISSON, "p99<2s", 400, 2),
+        (POISSON, "p99<60s", 400, 2),  # a request is given up after 2 s
+    ],
+)
+def test_tries_for_as_long_as_chance_at_the_ends_counts(
+    arrivals: str, slo: str, rate: float, lasts_s: float
+) -> None:
+    plan = Plan(("fork",), duration_s=0.6, arrivals=arrivals)
+
+    assert duration_of(plan, parse_objective(slo), rate) == pytest.approx(lasts_s)
 
 
 def test_ends_where_the_driver_is_the_limit() -> None:
@@ -492,10 +511,7 @@ def keeps_up_to(most: float, latency_s: float, folder: Path) -> Subject:
 def test_finds_the_knee_of_a_perfect_server(
     tmp_path: Path, slo: str, latency_s: float, arrivals: str, seed: int
 ) -> None:
-    """Its independent users were too few by chance, and one search in five ended far too low.
-
-    In a try as short as the objective chance may hide a queue that grows by 10 % for a while.
-    """
+    """Its independent users were too few by chance, and one search in five ended far too low."""
     plan = Plan(
         ("fork",), connections=(4,), duration_s=0.6, warmup_s=0.2, seed=seed, arrivals=arrivals
     )
@@ -503,7 +519,7 @@ def test_finds_the_knee_of_a_perfect_server(
     [knee] = find_knees(plan, subject, objective, tmp_path)
 
     assert knee.broken * 1.05 >= 330
-    assert knee.kept * 0.8 <= 330
+    assert knee.kept <= 330 * 1.15  # 95 % answered is enough, and a step is 10 %
     assert knee.note == ""
 
 

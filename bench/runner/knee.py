@@ -18,14 +18,17 @@ from calcbench.bench.analysis.thresholds import Threshold, parse_threshold
 from calcbench.bench.diagnosis.ceiling import Recalibrate, once, reconsider
 from calcbench.bench.runner.knee_search import AGREE, search
 from calcbench.bench.runner.knee_try import (
+    ACHIEVED_RATIO,
     KEPT,
     LEAST_REQUESTS,
     NOT_KEPT,
     Try,
+    chance_at_ends,
     judge_try,
 )
 from calcbench.bench.runner.race import pinning_of
 from calcbench.bench.runner.subject import Setup, Subject
+from calcbench.bench.schema.arrivals import POISSON
 from calcbench.bench.schema.bounds import SEED
 from calcbench.bench.schema.calibration import Calibration
 from calcbench.bench.schema.condition import Condition
@@ -114,7 +117,7 @@ def find_knees(
             one = dataclasses.replace(
                 one,
                 warmup_s=warmup_of(plan, objective),
-                duration_s=duration_of(plan, rate),
+                duration_s=duration_of(plan, objective, rate),
                 seed=seed_of(plan, number),
             )
         setup = Setup(one, folder, pinning, units, calibration, cluster)
@@ -163,18 +166,27 @@ def warmup_of(plan: Plan, objective: Threshold) -> float:
     """Return for how many seconds each try of *plan* warms up.
 
     As long as the *objective* allows a response to take: the first have come by then where it is
-    kept. Nothing right takes longer than the timeout.
+    kept.
     """
-    return max(plan.warmup_s, min(objective.limit / 1e3, plan.timeout_s))
+    return max(plan.warmup_s, longest_s(plan, objective))
 
 
-def duration_of(plan: Plan, rate: float) -> float:
+def longest_s(plan: Plan, objective: Threshold) -> float:
+    """Return how many seconds a response may take: nothing right takes longer than the timeout."""
+    return min(objective.limit / 1e3, plan.timeout_s)
+
+
+def duration_of(plan: Plan, objective: Threshold, rate: float) -> float:
     """Return for how many seconds a try of *plan* at *rate* lasts.
 
-    As long as *plan* says, or, at a low rate, until enough requests are due to keep it; at most
-    `LONGER` times as long.
+    As long as *plan* says, or until enough requests are due: to keep a low rate, and of independent
+    users so many that few of them are out at an end of it by chance, where responses take as long
+    as the *objective* allows. At most `LONGER` times as long.
     """
     enough_s = TO_SPARE * LEAST_REQUESTS / rate
+    if plan.arrivals == POISSON:
+        by_chance = chance_at_ends(rate * longest_s(plan, objective))
+        enough_s = max(enough_s, by_chance / rate / (1 - ACHIEVED_RATIO))
     return max(plan.duration_s, min(LONGER * plan.duration_s, enough_s))
 
 

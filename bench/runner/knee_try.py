@@ -76,7 +76,7 @@ def judge_try(
     if measurement.status != "ok" or measurement.judgement == INVALID:
         return Try(rate, UNKNOWN, why_not(measurement))
     row = summarise_condition(measurement.condition, [measurement], folder, few=True)
-    beside = 1 + (by_chance(measurement, folder) if arrivals == POISSON else 0)
+    beside = 1 + (chance_at_ends(mean_out(measurement, folder)) if arrivals == POISSON else 0)
     answered = measurement.right_responses + beside >= ACHIEVED_RATIO * outcomes.total
     metric = objective.metric
     # Of a value that is a lower bound nobody knows that it is below the limit.
@@ -99,15 +99,20 @@ def judge_try(
     return Try(rate, NOT_KEPT, "; ".join([seen, *reasons]))
 
 
-def by_chance(measurement: Measurement, folder: Path) -> float:
-    """Return how many more independent users may be out at one end of a window than at the other.
-
-    As a standard deviation. On average as many are out as all that they wait makes of the window
-    (Little's law), and of such a number, at each end, chance makes its root more or less.
-    """
+def mean_out(measurement: Measurement, folder: Path) -> float:
+    """Return how many requests were out on average: Little's law, of all that they have waited."""
     known, censored = counted_times(read_samples(folder, measurement), "response")
     waited_ns = sum(int((times * counts).sum()) for times, counts in (known, censored))
-    return math.sqrt(2 * waited_ns / measurement.elapsed_ns)
+    return waited_ns / measurement.elapsed_ns
+
+
+def chance_at_ends(out: float) -> float:
+    """Return how many more may be out at one end of a window than at the other, by chance.
+
+    That is of independent users, and a standard deviation: where so many are *out* on average, they
+    are at either end more or fewer by the root of it.
+    """
+    return math.sqrt(2 * out)
 
 
 def unsent(measurement: Measurement, folder: Path) -> int:
