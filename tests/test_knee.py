@@ -390,7 +390,7 @@ def test_blames_no_server_for_what_was_sent_behind_the_window(tmp_path: Path) ->
 
     found = judge_try(one, OBJECTIVE, tmp_path)
     assert found.outcome == UNKNOWN
-    assert found.why.startswith("the driver was late")
+    assert "the driver was late" in found.why
 
 
 def test_blames_no_server_for_what_timed_out_before_it_was_sent(tmp_path: Path) -> None:

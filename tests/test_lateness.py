@@ -20,7 +20,7 @@ from calcbench.bench.analysis.quantiles import Waits, quantile
 from calcbench.bench.analysis.ranking import compare, tiers
 from calcbench.bench.analysis.spread import spread
 from calcbench.bench.analysis.summary import Row, Summary, summarise
-from calcbench.bench.analysis.thresholds import BROKEN, CANNOT_TELL, parse_threshold
+from calcbench.bench.analysis.thresholds import BROKEN, CANNOT_TELL, HELD, parse_threshold
 from calcbench.bench.diagnosis.classify import classify
 from calcbench.bench.diagnosis.evidence import Assessment, ServerWatch, assess
 from calcbench.bench.diagnosis.lateness import lateness_error, whose_lateness
@@ -53,7 +53,7 @@ from calcbench.bench.views.charts import draw
 from calcbench.bench.views.conclusions import verdict
 from calcbench.bench.views.lateness import TAIL
 from calcbench.bench.views.table import plain_lines
-from calcbench.bench.views.wording import mark
+from calcbench.bench.views.wording import describe_failures, mark
 
 MS = 1_000_000
 S = 1000 * MS
@@ -206,8 +206,9 @@ def test_adds_up_for_how_long_the_driver_was_missed() -> None:
 
 @pytest.mark.parametrize("away_ms", [(0, 100), (450, 550), (900, 1_000), (400, 950)])
 @pytest.mark.parametrize("driver_bound", [True, False])
+@pytest.mark.parametrize("lost", [0, 50])
 def test_takes_the_rate_of_an_open_loop_for_a_bound_only_where_some_is_missing(
-    tmp_path: Path, away_ms: tuple[int, int], driver_bound: bool
+    tmp_path: Path, away_ms: tuple[int, int], driver_bound: bool, lost: int
 ) -> None:
     """The last that the driver sends too late are answered behind the window."""
     prepare_folder(tmp_path)
@@ -215,14 +216,15 @@ def test_takes_the_rate_of_an_open_loop_for_a_bound_only_where_some_is_missing(
     away, back = (moment * MS for moment in away_ms)
     late = np.where((due >= away) & (due < back), back + 60 * MS - due, 0)
     samples = open_loop(due, late, np.full(1_000, MS))
+    samples["outcome"][:lost] = TIMED_OUT
     write_samples(tmp_path, "samples/1.npz", compact(samples))
-    inside = int((samples["done_ns"] <= S).sum())
+    inside = int((samples["done_ns"] <= S).sum()) - lost
     one = make_measurement(
         make_condition("fork"),
         samples="samples/1.npz",
         offered_per_s=1_000.0,
         elapsed_ns=S,
-        outcomes=Outcomes(ok=1_000),
+        outcomes=Outcomes(ok=1_000 - lost, timed_out=lost),
         responses_in_window=inside,
         judgement=DRIVER_BOUND if driver_bound else SERVER_BOUND,
     )
@@ -230,9 +232,10 @@ def test_takes_the_rate_of_an_open_loop_for_a_bound_only_where_some_is_missing(
     [row] = summarise(make_run(plan, one), tmp_path).rows
     ends_late = away_ms[1] > 900
 
-    assert row.throughput.median == inside
-    assert row.throughput.at_least == (inside < 980) == ends_late
-    assert mark(row) == ("≥" if ends_late else "")
+    assert (inside < 980 - lost) == ends_late
+    assert row.throughput.median == (inside if lost else 1_000 if ends_late else inside)
+    assert row.throughput.at_least == (bool(lost) and (ends_late or driver_bound))
+    assert mark(row) == ("≥" if row.throughput.at_least else "")
 
 
 @pytest.mark.parametrize("hangs", ["driver", "server"])
@@ -251,6 +254,50 @@ def test_blames_the_driver_for_what_timed_out_before_it_was_sent(hangs: str, thi
     assert timed_out_unsent(samples) == (lost.sum() if hangs == "driver" else 0)
     assert (DRIVER_BOUND in result.evidence.judgements) == (hangs == "driver")
     assert ("timed out before being sent" in result.evidence.driver_fault) == (hangs == "driver")
+
+
+@pytest.mark.parametrize(
+    ("lost", "unsent", "limit", "status", "fails"),
+    [
+        (334, 332, "errors>1%", CANNOT_TELL, False),
+        (334, 332, "timed_out>0", BROKEN, False),  # two were the server's
+        (332, 332, "timed_out>0", CANNOT_TELL, False),
+        (332, 332, "errors>40%", HELD, False),
+        (334, 300, "errors>1%", BROKEN, True),
+        (334, 0, "errors>1%", BROKEN, True),
+        (0, 0, "errors>0", HELD, False),
+        (332, 332, "reset>0", HELD, False),
+    ],
+)
+def test_counts_no_error_of_the_drivers_as_one_of_the_server(
+    tmp_path: Path, lost: int, unsent: int, limit: str, status: int, fails: bool
+) -> None:
+    prepare_folder(tmp_path)
+    due = every(1_000, MS)
+    failed = (due < unsent * MS) | (due >= (1_000 - lost + unsent) * MS)
+    late = np.where(due < unsent * MS, 400 * MS, 0)
+    samples = open_loop(due, late, np.where(failed & (late == 0), 400 * MS, MS))
+    samples["outcome"] = np.where(failed, TIMED_OUT, OK)
+    write_samples(tmp_path, "samples/1.npz", compact(samples))
+    fault = Evidence(driver_fault="it sent some too late" if unsent else "")
+    one = make_measurement(
+        make_condition("fork"),
+        samples="samples/1.npz",
+        offered_per_s=1_000.0,
+        elapsed_ns=S,
+        outcomes=Outcomes(ok=1_000 - lost, timed_out=lost),
+        responses_in_window=1_000 - lost,
+        evidence=fault,
+        judgement=DRIVER_BOUND if unsent else SERVER_BOUND,
+    )
+    [row] = summarise(make_run(Plan(("fork",), rate=1_000.0), one), tmp_path).rows
+    judged_row = judge_row(parse_threshold(limit), row, "")
+
+    assert (row.unsent, row.fails) == (unsent, fails)
+    assert judged_row.status == status
+    assert ("because the driver sent them too late" in describe_failures(row)) == (unsent > 0)
+    if status == CANNOT_TELL:
+        assert judged_row.reason == "332 timed out because the driver sent them too late"
 
 
 @pytest.mark.parametrize(("owed", "name"), [(0.1, SILENT), (0.7, UNSTEADY)])

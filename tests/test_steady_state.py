@@ -143,6 +143,20 @@ def test_knows_a_server_that_hangs_by_few_responses(responses: int, latency_ns: 
     assert assess_steadiness(done, np.full(responses, 200_000_000), S).settled is None
 
 
+@pytest.mark.parametrize("waited_s", [0, 0.3, 1.9])
+@pytest.mark.parametrize("window_s", [2, 10])
+def test_takes_no_users_who_think_for_a_silent_server(waited_s: float, window_s: int) -> None:
+    """A stop has gathered 300 users, who all think for a second: they ask in bursts since."""
+    bursts = np.arange(0.1 * S, window_s * S, S)
+    done = np.concatenate([burst + 200_000 * np.arange(300) for burst in bursts]).astype(np.int64)
+    latency, waited_ns = np.full(len(done), 200_000), waited_s * S
+    told = assess_steadiness(done, latency, window_s * S, unanswered_ns=waited_ns)
+    hung = assess_steadiness(done[:300], latency[:300], window_s * S, unanswered_ns=1.9 * S)
+
+    assert (told.why == NO_RESPONSES) == (waited_s == 1.9 and window_s == 2)
+    assert (hung.why == NO_RESPONSES) == (window_s == 2)
+
+
 @pytest.mark.parametrize("responses", [0, 1, 30, 200])
 def test_says_nothing_about_too_few_responses(responses: int) -> None:
     done = np.linspace(0, S - 1, responses).astype(np.int64)

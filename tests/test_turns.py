@@ -29,7 +29,7 @@ from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.loadgen.pool import DriverProcess
 from calcbench.bench.loadgen.protocol import PACKED, WAITED
 from calcbench.bench.loadgen.spec import LoadSpec
-from calcbench.bench.schema.outcomes import TIMED_OUT
+from calcbench.bench.schema.outcomes import OK, TIMED_OUT
 from calcbench.core.errors import CalcbenchError
 
 pytestmark = pytest.mark.slow
@@ -316,6 +316,31 @@ def test_ends_a_drain_with_the_last_response() -> None:
 
     assert loop.recorder.ended == 1
     assert client.state == IDLE
+
+
+@pytest.mark.parametrize("drains", [False, True])
+def test_gives_up_nobody_whose_response_is_there(drains: bool) -> None:
+    """A driver that was away finds responses that came in time: it reads before it looks."""
+    loop = TurnLoop(LoadSpec("127.0.0.1", 1, 2, True, 1, timeout_s=1), Recorder(0))
+    with ExitStack() as closing:
+        for client in loop.everyone:
+            sock, peer = map(closing.enter_context, socket.socketpair())
+            sock.setblocking(False)
+            loop.attach(client, sock)
+            loop.epoll.register(sock.fileno(), select.EPOLLIN)
+            client.state, client.expected = READING, b"5"
+            client.sent = client.intended = clock() - 2 * 10**9
+            if client is loop.everyone[0]:
+                peer.send(response_to(5))
+        if drains:
+            loop.drain(0, NEVER)
+        else:
+            loop.rest()
+            while loop.recorder.ended < 2:
+                loop.run_until(clock() + 10**6)
+
+        samples = map(PACKED.unpack, loop.recorder.fresh)
+        assert [tag & (WAITED - 1) for *_, tag in samples] == [OK, TIMED_OUT]
 
 
 def test_learns_no_usual_response_time_from_the_first_of_a_queue() -> None:

@@ -13,11 +13,16 @@ from truth import always, drive, requests, response_to, truth
 from calcbench.bench.diagnosis.common_movement import common_movement
 from calcbench.bench.diagnosis.evidence import Assessment, ServerWatch, assess
 from calcbench.bench.diagnosis.steady_state import TOO_SHORT
-from calcbench.bench.diagnosis.warmup import series_of, steadiness_of, without_warmup
+from calcbench.bench.diagnosis.warmup import (
+    series_of,
+    steadiness_of,
+    time_unanswered,
+    without_warmup,
+)
 from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.loadgen.slices import Slices
 from calcbench.bench.schema.judgements import UNSTEADY
-from calcbench.bench.schema.outcomes import Outcomes
+from calcbench.bench.schema.outcomes import OK, TIMED_OUT, Outcomes
 from calcbench.bench.schema.plan import Plan
 from calcbench.bench.system.cpus import Pinning
 from calcbench.bench.system.usage import Life
@@ -206,3 +211,27 @@ def test_asks_the_others_about_a_drift_of_one_in_slices_only(in_slices: bool) ->
     assert alone.series == beside.series
     assert len(beside.common_movement) == len(beside.series) * in_slices
     assert series_of(seen) == beside.series * in_slices
+
+
+@pytest.mark.parametrize(
+    ("failed", "in_flight", "waited"),
+    [
+        ([], (), 0),
+        ([(0, 100)], (), 100),
+        ([(0, 100), (50, 200), (20, 30)], (), 200),
+        ([(300, 400), (0, 100)], (250, 50), 100 + 100 + 250),
+        ([(-50, 100)], (1_500,), 1_000),
+    ],
+)
+def test_adds_up_for_how_long_somebody_waited_in_vain(
+    failed: list[tuple[int, int]], in_flight: tuple[int, ...], waited: int
+) -> None:
+    pairs = np.array([*failed, (0, 900)], np.int64)
+    samples = {
+        "sent_ns": pairs[:, 0],
+        "done_ns": pairs[:, 1],
+        "outcome": np.array([*[TIMED_OUT] * len(failed), OK]),
+    }
+    seen = make_observation(elapsed_ns=1_000, samples=samples, in_flight_ns=in_flight)
+
+    assert time_unanswered(seen) == waited

@@ -286,4 +286,7 @@ def judge_row(threshold: Threshold, row: Row, label: str) -> Judged:
     if spread.interval is None:
         reason = too_few(spread.rounds) if spread.rounds else metric.why_unknown
         return Judged(threshold, where, CANNOT_TELL, reason)
+    if metric.counts_failures and judged.status == CANNOT_TELL:
+        reason = f"{row.unsent:,} timed out because the driver sent them too late"
+        return Judged(threshold, where, CANNOT_TELL, reason + in_result(label))
     return too_many_failed(row, judged, label)

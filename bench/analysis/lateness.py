@@ -6,10 +6,14 @@ sending was seen to be. However the two meet: where at most a share e of all was
 late, at least 1 − q of all took x − l, if 1 − q + e of all took x (the union bound).
 """
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from calcbench.bench.analysis.quantiles import Waits
+from calcbench.bench.schema import lateness
 from calcbench.bench.schema.histogram import counted_lateness, counted_times
+from calcbench.bench.schema.result import Measurement
+from calcbench.bench.schema.samples import read_samples
 
 if TYPE_CHECKING:
     from calcbench.bench.schema.samples import Samples
@@ -38,3 +42,13 @@ def least_quantiles(samples: "Samples", *levels: float) -> list[int]:
         max(fastest_ns, *(bound(q, part * away) for part in SHARES if part * away < q))
         for q in levels
     ]
+
+
+def timed_out_unsent(measurement: Measurement, folder: Path) -> int:
+    """Return how many requests of *measurement* timed out because the driver sent them too late.
+
+    Its samples lie in *folder*. Raises CalcbenchError when they are missing or broken.
+    """
+    if measurement.status != "ok" or not measurement.evidence.driver_fault:
+        return 0
+    return lateness.timed_out_unsent(read_samples(folder, measurement))

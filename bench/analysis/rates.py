@@ -16,13 +16,16 @@ MISSING = 0.02  # of an open loop's requests: so many may be answered behind the
 def rate_of(measurement: Measurement, samples: "Samples") -> Reading:
     """Return the right responses a second; where the driver was the limit, they are a lower bound.
 
-    In an open loop they are what was offered where all of it was answered, whatever the driver did,
-    and a bound, too, where it sent some too late to be answered within the window.
+    In an open loop they are what was offered where all of it was answered, whatever the driver did.
+    What it sent too late to be answered within the window counts as answered there, where that was
+    all that was missing; where it was not, they are a bound, too.
     """
+    answered, elapsed_ns = measurement.right_responses, measurement.elapsed_ns
     limited = measurement.judgement == DRIVER_BOUND
     if measurement.offered_per_s:
         missing = MISSING * measurement.outcomes.total
-        kept = 0 if measurement.in_slices else kept_back(samples, measurement.elapsed_ns)
-        unanswered = measurement.outcomes.total - measurement.right_responses
-        limited = (limited or kept > missing) and unanswered > missing
-    return Reading(measurement.right_responses * 1e9 / measurement.elapsed_ns, limited)
+        kept = 0 if measurement.in_slices else kept_back(samples, elapsed_ns)
+        if measurement.outcomes.total - answered - kept <= missing:
+            return Reading((answered + kept) * 1e9 / elapsed_ns, False)
+        limited = limited or kept > missing
+    return Reading(answered * 1e9 / elapsed_ns, limited)

@@ -84,9 +84,12 @@ def interval_of(readings: Sequence[Reading]) -> tuple[float, float] | None:
     return min(interval[0], median(values) * math.exp(-reach)), math.inf
 
 
-def exact(value: float) -> Spread:
-    """Return the spread of a *value* that is counted over all rounds, and so has no other."""
-    return Spread(value, value, value, 1, (value, value), (value,))
+def exact(value: float, least: float | None = None) -> Spread:
+    """Return the spread of a *value* that is counted over all rounds, and so has no other.
+
+    Where not all of it may belong there, *least* is what does.
+    """
+    return Spread(value, value, value, 1, (value if least is None else least, value), (value,))
 
 
 def quantile_spread(rounds: Sequence[Waits], q: float, *, few: bool = False) -> Spread:

@@ -15,8 +15,9 @@ The history of `SUMMARY_VERSION`:
    users think. Of an open loop, what the quantiles would be at least without the driver's lateness.
    A request without its right response counts in the quantiles with what it had waited, and a rate
    that the driver limited is a lower bound: each figure says so, of its median and of its rounds. A
-   row names the rounds in which the driver was the limit and those in which nobody was served, and
-   says if it failed too many requests. A quantile for which a round has too few requests is null.
+   row names the rounds in which the driver was the limit and those in which nobody was served, says
+   if it failed too many requests, and how many timed out before the driver sent them. A quantile
+   for which a round has too few requests is null.
 """
 
 import collections
@@ -27,6 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from calcbench.bench.analysis.edges import edge_of
+from calcbench.bench.analysis.lateness import timed_out_unsent
 from calcbench.bench.analysis.rates import rate_of
 from calcbench.bench.analysis.response_time import parts, waits_of
 from calcbench.bench.analysis.spread import NOTHING, Spread, quantile_spread, spread
@@ -53,10 +55,9 @@ class Row:
 
     *status* is ``ok`` when at least one round counts; *rounds* is how many do, *failed_rounds*
     how many do not, and *reason* says why the gravest of those does not, or what clients met where
-    nobody was served. *requests* are right
-    responses, *throughput* is those for each second. *clients_served* is the fewest of any round.
-    *outcomes* are those of the rounds that count, *all_outcomes* of every round, for a failure is
-    one even where it is the reason why the rest does not count.
+    nobody was served. *requests* are right responses, *throughput* is those for each second.
+    *clients_served* is the fewest of any round. *outcomes* are those of the rounds that count,
+    *all_outcomes* of every round, for a failure is one even where the rest does not count.
     *counted* are the numbers of the rounds that count. *judgement* is what most of them were judged
     to be, empty where nobody judged; that the driver was the limit only where the median is a bound
     by that. *client_fairness* and *worker_fairness* are Jain's index of the right responses that
@@ -67,10 +68,11 @@ class Row:
 
     *limited* are those of *counted* in which the driver was the limit: there the rate is a lower
     bound of the server's, unless all that an open loop offered was answered, and of its latency
-    nothing is known. *unserved* are those in which nobody was served. *fails* says that there are
-    such, or that more of its requests failed than the plan allows. *edge_ratio* is how far off a
-    rate may be, as a standard deviation, because responses come in bursts and the ends of a window
-    fall before or behind one.
+    nothing is known. *unserved* are those in which nobody was served. *unsent* is how many of the
+    requests that timed out did so because the driver sent them too late. *fails* says that there
+    were rounds unserved, or that more of the other requests failed than the plan allows.
+    *edge_ratio* is how far off a rate may be, as a standard deviation, because responses come in
+    bursts and the ends of a window fall before or behind one.
 
     In an open loop, where *offered_per_s* is above 0, *p50_ns* and its like are response times,
     from the moment when a request was due. They are the sum of the dispatch delay, until it was
@@ -114,6 +116,7 @@ class Row:
     prompt_max_ns: Spread = NOTHING
     limited: tuple[int, ...] = ()
     unserved: tuple[int, ...] = ()
+    unsent: int = 0
     fails: bool = False
     edge_ratio: float = 0
 
@@ -132,6 +135,12 @@ class Row:
     def falls_short(self) -> bool:
         """Tell whether clients, or too many requests, were left without a right response."""
         return self.starves or self.fails or self.serves_nobody
+
+    @property
+    def own_outcomes(self) -> Outcomes:
+        """What became of all requests but those that timed out unsent."""
+        every = self.all_outcomes
+        return dataclasses.replace(every, timed_out=every.timed_out - self.unsent)
 
     @property
     def answered_ratio(self) -> float:
@@ -187,12 +196,13 @@ def summarise_condition(
     reason = (
         why_not(bad[0]) if bad else "; ".join(unserved[0].evidence.reasons[:1]) if unserved else ""
     )
-    every = added(measurement.outcomes for measurement in rounds)
+    every = Outcomes.sum_of(measurement.outcomes for measurement in rounds)
     if not good:
         return Row(condition, bad[0].status, reason, failed_rounds=len(bad), all_outcomes=every)
     samples = [read_samples(folder, measurement) for measurement in good]
+    unsent = sum(timed_out_unsent(measurement, folder) for measurement in rounds)
     throughput = spread(rate_of(m, one) for m, one in zip(good, samples, strict=True))
-    own = [m.judgement for m in good if m.judgement != DRIVER_BOUND]
+    judged = [m.judgement for m in good if m.judgement != DRIVER_BOUND]
     scheduled = all(m.offered_per_s or m.think_s for m in good)
     latencies = [waits_of(one) for one in samples]
     return Row(
@@ -220,13 +230,13 @@ def summarise_condition(
         instructions_of=max(
             (m.resource_usage.instructions_of for m in good if m.resource_usage), default=""
         ),
-        outcomes=added(m.outcomes for m in good),
+        outcomes=Outcomes.sum_of(m.outcomes for m in good),
         all_outcomes=every,
         clients_served=min(m.clients_served for m in good),
         in_flight=sum(m.in_flight for m in good),
         driver_share=max(m.driver_cpu_ns / m.elapsed_ns for m in good),
         counted=tuple(m.round for m in good),
-        judgement=DRIVER_BOUND if throughput.at_least or not own else most_frequent(own),
+        judgement=DRIVER_BOUND if throughput.at_least or not judged else most_frequent(judged),
         client_fairness=spread(
             index
             for m, one in zip(good, samples, strict=True)
@@ -243,7 +253,9 @@ def summarise_condition(
         think_s=max(m.think_s for m in good) or 0,
         limited=tuple(m.round for m in good if m.judgement == DRIVER_BOUND),
         unserved=tuple(m.round for m in unserved),
-        fails=every.failed > most_failures * every.total or bool(unserved and most_failures < 1),
+        unsent=unsent,
+        fails=every.failed - unsent > most_failures * every.total
+        or bool(unserved and most_failures < 1),
         edge_ratio=max(edge_of(m, one) for m, one in zip(good, samples, strict=True)),
         **(parts(samples, latencies, few=few) if scheduled else {}),
     )
@@ -286,8 +298,3 @@ def count(clients: "NDArray[np.int64]", connections: int) -> list[int]:
 def most_frequent(judgements: Iterable[str]) -> str:
     """Return what most rounds were judged to be; of several the one that was found first."""
     return collections.Counter(judgements).most_common(1)[0][0]
-
-
-def added(outcomes: Iterable[Outcomes]) -> Outcomes:
-    """Return the sum of *outcomes*, each way apart; at least one must be given."""
-    return Outcomes(*map(sum, zip(*map(dataclasses.astuple, outcomes), strict=True)))

@@ -54,17 +54,21 @@ def assess_steadiness(
     *,
     offered_per_s: float = 0,
     common: Sequence[float] = (),
+    unanswered_ns: float = math.inf,
 ) -> Steadiness:
     """Return whether responses that came at *done_ns* of a window of *elapsed_ns* settled.
 
     It goes by their rate; where that is prescribed, *offered_per_s*, by the median latency in each
-    bin. *common* is how others that took turns with it moved (`common_movement`), if any did.
+    bin. *common* is how others that took turns with it moved (`common_movement`), if any did. Where
+    clients do not ask all the time, for *unanswered_ns* one or more waited who got no right
+    response: after a stop, users who all think for the same time ask all at once, and in between
+    nobody asks.
     """
     import numpy as np
 
     responses = len(done_ns)
     bins = 0
-    if responses and is_silent(done_ns, latency_ns, elapsed_ns, offered_per_s):
+    if responses and is_silent(done_ns, latency_ns, elapsed_ns, offered_per_s, unanswered_ns):
         return Steadiness(False, NO_RESPONSES)
     if responses:
         width = max(
@@ -80,7 +84,8 @@ def assess_steadiness(
     series = medians(place, latency_ns, counts) if offered_per_s else counts
     moved = resample(np.asarray(common), bins).round(4) if len(common) else None
     settled, why, cut = assess_series(series, moved)
-    if np.count_nonzero(counts) <= bins / 2:  # what falls silent has not been warming up
+    missed = np.count_nonzero(counts) <= bins / 2 and unanswered_ns >= elapsed_ns / 4
+    if missed:  # what falls silent has not been warming up
         settled, why, cut = False, NO_RESPONSES, 0
     bin_ns = elapsed_ns // bins
     shown = tuple(round(float(value), 1) for value in series)
@@ -117,11 +122,13 @@ def is_silent(
     latency_ns: "NDArray[np.int64]",
     elapsed_ns: int,
     offered_per_s: float,
+    unanswered_ns: float,
 ) -> bool:
     """Tell whether nothing came for half of the window, though it should have by then.
 
     So it should after a few latencies, and after many times as long as from one request to the next
-    where *offered_per_s* are due. There must be some responses.
+    where *offered_per_s* are due; but only where somebody waits for it, for *unanswered_ns*. There
+    must be some responses.
     """
     import numpy as np
 
@@ -129,7 +136,7 @@ def is_silent(
     longest = np.diff(moments).max()
     due_ns = GAPS * 1e9 / offered_per_s if offered_per_s else 0
     usual = max(LATENCIES_PER_BIN * latency_ns.max(), due_ns)
-    return bool(longest >= elapsed_ns / 2 and longest > usual)
+    return bool(longest >= elapsed_ns / 2 and longest > usual and unanswered_ns >= longest / 2)
 
 
 def medians(

@@ -1,6 +1,7 @@
 """Find the warm-up in what drivers have seen, and cut it off."""
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,7 @@ def steadiness_of(observation: Observation, common: Sequence[float] = ()) -> Ste
         elapsed_ns,
         offered_per_s=observation.offered_per_s,
         common=common if observation.slices else (),  # a window lies behind all of their slices
+        unanswered_ns=time_unanswered(observation) if observation.think_s else math.inf,
     )
     if not observation.offered_per_s or observation.responses >= FLOWING * np.count_nonzero(right):
         return found
@@ -52,6 +54,19 @@ def steadiness_of(observation: Observation, common: Sequence[float] = ()) -> Ste
         return found
     why = f"responses came at their full rate after {begin_ns / elapsed_ns:.0%} of the window"
     return dataclasses.replace(found, why=why, warmup_ns=begin_ns)
+
+
+def time_unanswered(observation: Observation) -> float:
+    """Return for how long, in ns, somebody waited who got no right response, or none yet."""
+    import numpy as np
+
+    failed, elapsed_ns = observation.samples["outcome"] != OK, observation.elapsed_ns
+    begin, end = (column[failed] for column in littles_law.sent_and_done(observation.samples))
+    begin = np.concatenate([begin, elapsed_ns - np.asarray(observation.in_flight_ns, np.int64)])
+    order = np.argsort(begin)
+    begin, end = begin[order], np.append(end, np.full(len(begin) - len(end), elapsed_ns))[order]
+    before = np.concatenate([[0], np.maximum.accumulate(end)[:-1]])
+    return float((end - np.maximum(begin, before)).clip(0).sum())
 
 
 def series_of(observation: Observation) -> tuple[float, ...]:

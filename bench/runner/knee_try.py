@@ -76,8 +76,9 @@ def judge_try(
     if measurement.status != "ok" or measurement.judgement == INVALID:
         return Try(rate, UNKNOWN, why_not(measurement))
     row = summarise_condition(measurement.condition, [measurement], folder, few=True)
+    responses = row.throughput.median * measurement.elapsed_ns / 1e9
     beside = 1 + (chance_at_ends(mean_out(measurement, folder)) if arrivals == POISSON else 0)
-    answered = measurement.right_responses + beside >= ACHIEVED_RATIO * outcomes.total
+    answered = responses + beside >= ACHIEVED_RATIO * outcomes.total
     metric = objective.metric
     # Of a value that is a lower bound nobody knows that it is below the limit.
     if answered and metric.median(row) < objective.limit and not metric.is_bound(row):

@@ -4,6 +4,7 @@ Their places in that tuple are the codes that the driver records and the sample 
 """
 
 import dataclasses
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 OUTCOMES = ("ok", "wrong", "http_error", "refused", "reset", "timed_out")
@@ -23,6 +24,11 @@ class Outcomes:
     refused: int = 0
     reset: int = 0
     timed_out: int = 0
+
+    @classmethod
+    def sum_of(cls, several: Iterable["Outcomes"]) -> "Outcomes":
+        """Return the sum of *several*, each way apart; at least one must be given."""
+        return cls(*map(sum, zip(*map(dataclasses.astuple, several), strict=True)))
 
     @property
     def total(self) -> int:

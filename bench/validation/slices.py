@@ -51,7 +51,13 @@ BIAS = 0.05  # beyond the interval, of slices against windows, at most
 WINDOW = 0.0  # the way to measure that is none of slices; the others are their lengths in seconds
 LENGTHS_S = (0.005, 0.01, SLICE_S)
 COLD = 0.1  # more CPU for each request by slices than by windows, at most
-PANELS = (("add", KEEP_ALIVE), ("add", CLOSE), ("wait=2ms", KEEP_ALIVE))
+PANELS = (
+    ("add", KEEP_ALIVE),
+    ("add", CLOSE),
+    ("wait=2ms", KEEP_ALIVE),
+    ("cpu=1ms", KEEP_ALIVE),
+    ("block=2ms", CLOSE),
+)
 
 
 @dataclass(frozen=True)

@@ -69,8 +69,7 @@ def failed_lines(changes: Iterable[Change]) -> list[str]:
     """Say of the pairs in *changes* which part of their requests failed, where some did."""
     pairs = {change.pair.where: change.pair for change in changes}
     return [
-        f"failed: {where}: A {describe_failures(pair.first.all_outcomes)}, B"
-        f" {describe_failures(pair.second.all_outcomes)}"
+        f"failed: {where}: A {describe_failures(pair.first)}, B {describe_failures(pair.second)}"
         for where, pair in pairs.items()
         if pair.first.all_outcomes.failed or pair.second.all_outcomes.failed
     ]

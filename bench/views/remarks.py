@@ -64,7 +64,7 @@ def failed_remarks(rows: Iterable[Row]) -> list[str]:
     """Say of whom requests failed, which part of all, and in which way."""
     return [
         f"failed with {row.condition.strategy} at {row.condition.connections:,}:"
-        f" {describe_failures(row.all_outcomes)}"
+        f" {describe_failures(row)}"
         for row in rows
         if row.all_outcomes.failed
     ]

@@ -144,7 +144,7 @@ def shortfalls(rows: Sequence[Row]) -> list[str]:
 def failed_requests(rows: Iterable[Row]) -> list[str]:
     """Return a sentence on those of whom requests failed, if any, but for the `shortfalls`."""
     found = [
-        f"with {name(row)} under {row.condition.workload} {describe_failures(row.all_outcomes)}"
+        f"with {name(row)} under {row.condition.workload} {describe_failures(row)}"
         for row in rows
         if row.all_outcomes.failed
         and not row.condition.is_control

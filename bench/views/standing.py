@@ -85,6 +85,8 @@ def why_hidden(rows: Sequence[Row], metric: Metric) -> str:
             return "the driver was the limit, and some of that time may be its own"
         return "the driver was the limit, and a server may do more than was seen"
     if any(metric.is_bound(row) for row in rows):
+        if metric.more_is_better:
+            return "the driver sent so much too late that a server may do more than was seen"
         return "so many requests got no right response that only the least is known"
     if share_one_round(rows) and lateness_hides_first(rows, metric):
         return "the driver was late for some requests, and that may be all the difference"

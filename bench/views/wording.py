@@ -198,8 +198,13 @@ def count_failures(outcomes: Outcomes) -> str:
     )
 
 
-def describe_failures(outcomes: Outcomes) -> str:
-    """Say which part of the requests with these *outcomes* failed, and how many in which way."""
+def describe_failures(row: Row) -> str:
+    """Say which part of the requests of *row* failed, how many in which way, and whose fault."""
+    outcomes = row.all_outcomes
     if not outcomes.failed:
         return "none"
-    return f"{percent_of(outcomes.failed_ratio)} of the requests ({count_failures(outcomes)})"
+    counts = count_failures(outcomes)
+    if row.unsent:
+        whose = "all" if row.unsent == outcomes.failed else f"{row.unsent:,} of them"
+        counts += f"; {whose} because the driver sent them too late"
+    return f"{percent_of(outcomes.failed_ratio)} of the requests ({counts})"

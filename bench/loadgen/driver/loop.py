@@ -255,10 +255,9 @@ class Loop:
         epolls, most = [self.epoll.fileno()], len(self.everyone) + len(self.background) + 1
         now = clock()
         while now < due and not self.stopped:
-            if now >= self.next_check:
-                self.check_times(now)
             if now >= self.next_due:
                 send_due(now)
+            looked = now
             wait_ns = min(due, self.next_check, self.next_due) - now
             if self.keeps_schedule:
                 if wait_ns > SPIN_NS:
@@ -289,6 +288,8 @@ class Loop:
                         self.read(client, data, now)
                     if now >= self.next_due:
                         send_due(now)
+            if looked >= self.next_check:
+                self.check_times(looked)  # whose response was there by then has had it
             if len(fresh) >= BATCH:
                 recorder.tidy()
             now = clock()

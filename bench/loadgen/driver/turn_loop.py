@@ -107,11 +107,11 @@ class TurnLoop(Loop):
         """Ask no more; wait until what was begun *since* has ended, or *until* then."""
         self.rest()
         while (now := clock()) < until and not self.stopped and self.waits_since(since):
-            if now >= self.next_check:
-                self.check_times(now)
             wait_ns = max(min(until, self.next_check) - now, 0)
             select.select([self.epoll.fileno()], (), (), wait_ns / 1e9)  # epoll: whole milliseconds
             self.catch_up()
+            if now >= self.next_check:
+                self.check_times(now)
         self.left = clock()
 
     def waits_since(self, since: int) -> bool:
