@@ -31,6 +31,16 @@ def format_number(value: float) -> str:
     return f"{rounded:,.{max(decimals, 0)}f}"
 
 
+def plural(count: float, noun: str) -> str:
+    """Return *noun* for *count* of them."""
+    return noun if count == 1 else f"{noun}s"
+
+
+def format_count(count: int, noun: str) -> str:
+    """Return how many there are: ``1 request``, ``2,000 requests``."""
+    return f"{count:,} {plural(count, noun)}"
+
+
 def as_text(path: str) -> str:
     """Return *path*, of the command line or a folder, with escapes for octets that are no text."""
     return os.fsencode(path).decode(errors="backslashreplace")

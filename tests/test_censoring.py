@@ -530,7 +530,7 @@ def test_exports_who_waited_in_vain_to_the_plotter(tmp_path: Path) -> None:
     text = path.read_text()
     rows = [line.split() for line in text.splitlines() if not line.startswith("#")]
 
-    assert "#[the longest 10 of 200 got no right response: they took longer than it says]" in text
+    assert "#[the longest 10 of 200 got no right response and took longer than it says]" in text
     assert int(rows[-1][2]) == 200
     assert float(rows[-1][0]) == pytest.approx(500, rel=1e-3)
 

@@ -76,7 +76,7 @@ def calm(**changes: Any) -> Evidence:
         ({"little_ratio": 0.9}, INVALID, "Little's law"),
         ({"little_ratio": 1.1}, INVALID, "account for 110% of the clients"),
         ({"unaccounted": 3}, INVALID, "+3 requests"),
-        ({"unaccounted": -1}, INVALID, "-1 requests"),
+        ({"unaccounted": -1}, INVALID, "-1 request started"),
     ],
 )
 def test_judges_by_what_was_seen(seen: dict[str, Any], name: str, word: str) -> None:

@@ -253,7 +253,7 @@ def test_blames_the_driver_for_what_timed_out_before_it_was_sent(hangs: str, thi
 
     assert timed_out_unsent(samples) == (lost.sum() if hangs == "driver" else 0)
     assert (DRIVER_BOUND in result.evidence.judgements) == (hangs == "driver")
-    assert ("timed out before it sent them" in result.evidence.driver_fault) == (hangs == "driver")
+    assert ("timed out before being sent" in result.evidence.driver_fault) == (hangs == "driver")
 
 
 @pytest.mark.parametrize(

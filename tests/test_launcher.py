@@ -282,7 +282,7 @@ def test_is_not_held_up_by_a_strategy_that_prints_much(strategies_folder: Path) 
         stopped = server.stop()
 
     assert stopped.clean
-    assert "bytes left out]" in stopped.printed
+    assert "[bytes left out: " in stopped.printed
 
 
 @pytest.mark.parametrize(

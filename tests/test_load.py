@@ -3,7 +3,6 @@
 import ipaddress
 import json
 import os
-import re
 import shutil
 import socket
 from collections.abc import Iterator
@@ -537,7 +536,7 @@ def test_searches_the_highest_rate_of_any_server(hello: str, tmp_path: Path) -> 
     told, found = until(could_be_tried, measure, 0.05)
 
     # Nothing is as quick as that, or else the driver is late: there is no knee either way.
-    assert re.search(r"sustained any rate|could be judged", told)
+    assert "no rate found that is sustained by" in told
     assert found["plan"]["connections"] == [256]
     assert found["knees"][0]["tries"]
 

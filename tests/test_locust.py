@@ -1153,7 +1153,7 @@ def test_strangers_change_nothing_in_a_race() -> None:
 # The file for plain Locust.
 
 QUANTILES = re.compile(
-    r"exactly, of ([\d,]+) right responses:\n((?:  [\d.]+% within [\d.]+ ms\n)+)"
+    r"exactly, of all right responses \(([\d,]+)\):\n((?:  [\d.]+% within [\d.]+ ms\n)+)"
 )
 
 

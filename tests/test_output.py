@@ -56,7 +56,7 @@ def test_keeps_no_more_than_both_ends() -> None:
 
     assert text.startswith("line 0\nline 1\n")
     assert text.endswith("line 199999")
-    assert "bytes left out]" in text
+    assert "[bytes left out: " in text
     assert len(text) < 2 * KEPT + 100
 
 
@@ -70,7 +70,7 @@ def test_says_how_much_it_has_left_out(size: int, piece: int) -> None:
 
     assert ends.text().startswith(whole[:KEPT].decode())
     assert ends.text().endswith(whole[-KEPT:].decode() if size else "")
-    assert (f"[{left_out:,} bytes left out]" in ends.text()) == bool(left_out)
+    assert (f"[bytes left out: {left_out:,}]" in ends.text()) == bool(left_out)
     assert len(ends.last) <= 2 * KEPT
 
 
@@ -117,7 +117,7 @@ def test_holds_nobody_up_when_lines_cannot_be_shown() -> None:
     display.finish()
 
     assert len(shown) == 1 + WAITING + 1
-    assert shown[-1] == "[5 lines left out: they came too fast]"
+    assert shown[-1] == "[lines left out, for they came too fast: 5]"
 
 
 def test_leaves_signals_to_whoever_waits_for_them() -> None:

@@ -327,7 +327,7 @@ print(*read_sound(Path(sys.argv[1])).problems)
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (bomb(header(f"({BOMB // 8},)")), "more than the .* values counted"),
+        (bomb(header(f"({BOMB // 8},)")), "more values than the .* counted"),
         (b"PK" + bytes(30_000_000), "it has more than"),
         (bomb(b"")[:-40], "not a zip"),
     ],

@@ -87,7 +87,7 @@ def test_comes_to_an_end_whatever_the_points(levels: Sequence[int], rates: list[
 
 
 def test_refuses_fewer_than_six_levels() -> None:
-    with pytest.raises(CalcbenchError, match="needs 6 numbers of connections, there are 5"):
+    with pytest.raises(CalcbenchError, match="needs 6 numbers of connections, not 5"):
         fit(LEVELS[:5] * 4, [1.0] * 20)
     with pytest.raises(CalcbenchError, match="above 0"):
         fit(LEVELS, [0.0] * 7)
@@ -136,7 +136,7 @@ def test_says_what_is_missing() -> None:
     open_loop = "\n".join(scaling_lines("here", [row(8, 900, offered_per_s=5.0)], RUN))
 
     assert "no prediction: it needs one connection alone" in few
-    assert "not fitted: it needs 6 numbers of connections, there are 2" in few
+    assert "not fitted: it needs 6 numbers of connections, not 2" in few
     assert "this one is open" in open_loop
 
 

@@ -29,6 +29,35 @@ INSTEAD = {
     r"strangers?": "other programs",
     r"what there is lies in": "saved in",
 }
+# A number with a noun behind it, which `units.format_count` writes: it might be one of them.
+COUNTED = re.compile(
+    r"\{…\} (?:right |wrong )?"
+    r"(?:requests|responses|connections|rounds|errors|times|clients|users|measurements|runs)\b"
+)
+NEVER_ONE = {  # sentences whose number is never one, by what makes sure of it
+    "fixed": {
+        "an interval needs {…} rounds that count, not {…}",
+        "{…} clients, connections {…}; {…}",
+        "behaviour {…} should be from 0 to {…} clients",
+        "servers with more than {…} connections take no turns",
+        "cannot write to {…}: {…} runs began there in this second",
+    },
+    "a limit that leaves room for a process": {
+        "{…} connections need more than {…} files",
+        "no more than about {…} connections can be raced",
+        "with --reuse close, {…} connections a second are all that can last: each port rests {…} s",
+    },
+    "some of several": {
+        "in {…} of {…} rounds",
+        "Of {…} clients {…}; the others got no {…}.",
+    },
+    "as many as an interval takes, or more": {
+        "; {…} rounds or more would tell more",
+        "; {…} rounds as noisy as these would show hardly any difference{…}",
+        "; {…} rounds would show a difference of {…} or more{…}",
+    },
+    "written with decimals": {"most at {…} clients"},
+}
 AVOID = re.compile(rf"\b(?:{'|'.join(INSTEAD)})\b", re.IGNORECASE)
 
 
@@ -67,6 +96,19 @@ def test_says_nothing_that_readers_stumbled_over() -> None:
     said = [line for lines in sentences.sentences().values() for line in lines]
 
     assert [found for line in said for found in advice(line)] == []
+
+
+def test_says_no_number_of_things_that_may_be_one() -> None:
+    never_one = {line for lines in NEVER_ONE.values() for line in lines}
+    said = {
+        line
+        for module, lines in sentences.sentences().items()
+        if not module.startswith("bench/validation/")  # its numbers are fixed
+        for line in lines
+        if COUNTED.search(line)
+    }
+
+    assert said == never_one
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -133,6 +133,7 @@ def test_has_a_table_for_each_way_of_connecting() -> None:
     ("users", "more", "heading"),
     [
         ((300,), {"think_s": 1.0}, "add: the calculator alone; 300 users who think 1 s"),
+        ((1,), {"think_s": 1.0}, "add: the calculator alone; 1 user who thinks 1 s"),
         (
             (30, 300),
             {"think_s": 0.25, "thinking": "exponential"},

@@ -109,3 +109,11 @@ def test_says_no_figure_with_an_exponent() -> None:
     ]
 
     assert found == []
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 requests"), (1, "1 request"), (2, "2 requests"), (1_234, "1,234 requests")],
+)
+def test_counts_one_thing_in_the_singular(count: int, text: str) -> None:
+    assert units.format_count(count, "request") == text

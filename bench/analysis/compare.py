@@ -22,7 +22,7 @@ from calcbench.bench.analysis.thresholds import (
 )
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.judgements import UNRANKED
-from calcbench.bench.units import format_share
+from calcbench.bench.units import format_count, format_share
 from calcbench.core.errors import UsageError
 
 WHOLE = "the whole comparison"  # where a threshold is judged that is about all of it
@@ -75,7 +75,7 @@ def shortfall(row: Row, label: str) -> str:
         return reason
     failed, total, left = row.own_outcomes.failed, row.all_outcomes.total, unserved(row)
     if row.fails:
-        return f"{failed:,} of {total:,} requests failed{in_result(label)}"
+        return f"{failed:,} of {format_count(total, 'request')} failed{in_result(label)}"
     return f"{left:,} of {row.condition.connections:,} clients were not served{in_result(label)}"
 
 

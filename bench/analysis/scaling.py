@@ -70,7 +70,7 @@ def fit(levels: Sequence[float], rates: Sequence[float]) -> Scaling:
     """
     found = len(set(levels))
     if found < LEAST_LEVELS:
-        raise CalcbenchError(f"needs {LEAST_LEVELS} numbers of connections, there are {found}")
+        raise CalcbenchError(f"needs {LEAST_LEVELS} numbers of connections, not {found}")
     if min(rates) <= 0:
         raise CalcbenchError("needs rates above 0")
     import numpy as np

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from calcbench.bench.schema.plan import Plan
 from calcbench.bench.system.terminal import console, one_line, shows_colours
-from calcbench.bench.units import format_seconds
+from calcbench.bench.units import format_count, format_seconds
 
 if TYPE_CHECKING:
     from calcbench.bench.runner.race import Progress as RaceProgress
@@ -66,7 +66,7 @@ def progress_on_terminal(
 
 def say_promise(plan: Plan, seconds: float) -> str:
     """Say what is measured, and that it takes about so many *seconds*: as a line before a race."""
-    things = f"{plan.total:,} {'measurement' if plan.total == 1 else 'measurements'}"
+    things = format_count(plan.total, "measurement")
     least = "at least " if plan.precision else ""
     # Whatever was due within a window is waited for at its end.
     waits = plan.rate is not None or plan.think_s

@@ -41,6 +41,7 @@ from calcbench.bench.system.cpus import Pinning, choose_cores
 from calcbench.bench.system.machine import describe_machine
 from calcbench.bench.system.program import run_program
 from calcbench.bench.system.terminal import echo, overwrite
+from calcbench.bench.units import format_count
 from calcbench.core.errors import CalcbenchError
 from calcbench.core.options import Bounds, parse_seconds, parse_whole, read_bounded
 
@@ -122,7 +123,7 @@ def print_parsing(
         echo("Without a socket: not measured, httptools is not installed for that Python")
         return
     config = json.dumps({"cpus": pinning.server, "rounds": rounds, "seed": SEED})
-    announce(f"without a socket: {rounds:,} rounds")
+    announce(f"without a socket: {format_count(rounds, 'round')}")
     done = subprocess.run(
         [interpreter.python, "-P", "-m", "calcbench.bench.corebench.parsing", config],
         env={**os.environ, "PYTHONPATH": str(path)},

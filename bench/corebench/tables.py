@@ -136,7 +136,7 @@ def contest_lines(
         )
     for one in table:
         if one.failure_reason:
-            kept = f"{one.cpu_us.rounds} of {rounds} rounds count" if one.cpu_us.rounds else "none"
+            kept = f"rounds that count: {one.cpu_us.rounds or 'none'} of {rounds:,}"
             lines += wrap(f"{one.server}: {one.failure_reason} ({kept})")
     return lines
 

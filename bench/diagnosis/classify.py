@@ -34,6 +34,7 @@ from calcbench.bench.schema.judgements import (
     UNSTEADY,
 )
 from calcbench.bench.schema.turns import RESTLESS
+from calcbench.bench.units import plural
 
 # What is busy nine tenths of its time keeps requests that come at random waiting for ten times as
 # long as it takes (the simplest queue, M/M/1): from there on the driver adds to every figure.
@@ -79,7 +80,7 @@ def classify(evidence: Evidence, reason: str = "", unserved: str = "") -> Judgem
         found[INVALID].append(f"Little's law: its requests account for {little:.0%} of the clients")
     if lost:
         found[INVALID].append(
-            f"{lost:+} requests were started and neither ended nor open at the end"
+            f"{lost:+} {plural(abs(lost), 'request')} started and neither ended nor open at the end"
         )
 
     waited = evidence.driver_delay_ratio or 0

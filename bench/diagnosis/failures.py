@@ -8,7 +8,7 @@ from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.schema.judgements import INVALID
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.result import Measurement
-from calcbench.bench.units import format_ns
+from calcbench.bench.units import format_count, format_ns
 from calcbench.core.serving.ending import Stopped, status_in_words
 from calcbench.core.serving.output import last_line
 
@@ -35,8 +35,8 @@ def failure_reason_of_responses(observation: Observation) -> str:
         return observation.lost
     if observation.outcomes.wrong:
         wrong, total = observation.outcomes.wrong, observation.outcomes.total
-        responses = "response" if wrong == 1 else "responses"
-        return f"{wrong:,} wrong {responses} among {total:,}{first_failure(observation, 'wrong')}"
+        seen = format_count(wrong, "wrong response")
+        return f"{seen} among {total:,}{first_failure(observation, 'wrong')}"
     if not observation.outcomes.ok and not is_there(observation.outcomes):
         return nobody_served(observation)
     return ""
@@ -73,7 +73,7 @@ def nobody_served(observation: Observation | Measurement) -> str:
     if seen:
         return f"no right response {window}: {' and '.join(seen)}"
     count = observation.in_flight
-    waiting = f"; {count:,} {'request was' if count == 1 else 'requests were'} still waiting"
+    waiting = f"; {format_count(count, 'request')} {'was' if count == 1 else 'were'} still waiting"
     return f"no response came {window}{waiting if count else ''}"
 
 
@@ -112,7 +112,8 @@ def contradiction_of_totals(observation: Observation, responses: int) -> str:
         or observation.responses_seen <= responses <= observation.begun
     ):
         return ""
+    begun, counted = format_count(observation.begun, "request"), format_count(responses, "response")
     return (
-        f"the counts contradict each other: {observation.begun:,} requests were started, the server"
-        f" counted {responses:,} responses and the workers {observation.responses_seen:,}"
+        f"the counts contradict each other: {begun} started, the server counted {counted} and the"
+        f" workers {observation.responses_seen:,}"
     )

@@ -17,6 +17,7 @@ from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.schema.evidence import Evidence
 from calcbench.bench.schema.histogram import counted_times
 from calcbench.bench.schema.lateness import lateness, overdue_ns, timed_out_unsent
+from calcbench.bench.units import format_count
 
 if TYPE_CHECKING:
     from calcbench.bench.schema.samples import Samples
@@ -26,7 +27,7 @@ REPORTED = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 # busy machine takes to wake a process.
 MOST_RATIO = 0.10
 MOST_NS = 1_000_000
-UNSENT = "the driver was so late that {:,} requests timed out before it sent them"
+UNSENT = "the driver was so late that {} timed out before being sent"
 HALF = 0.5  # of the time in which the driver was missed
 
 
@@ -80,9 +81,10 @@ def of_the_lateness(evidence: Evidence, observation: Observation) -> Evidence:
     import numpy as np
 
     late, elapsed_ns = np.sort(lateness(samples)), observation.elapsed_ns
+    unsent = timed_out_unsent(samples)
     return dataclasses.replace(
         evidence,
-        driver_fault=UNSENT.format(unsent) if (unsent := timed_out_unsent(samples)) else "",
+        driver_fault=UNSENT.format(format_count(unsent, "request")) if unsent else "",
         lateness_p99_ns=quantile(late, 0.99),
         overdue_ratio=round(overdue_ns(samples, elapsed_ns) / elapsed_ns, 4),
     )

@@ -9,6 +9,7 @@ from calcbench.bench.schema.evidence import WrkFigures
 from calcbench.bench.schema.failures import Failure
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.samples import IN_FLIGHT, compact
+from calcbench.bench.units import format_rate
 
 if TYPE_CHECKING:
     from calcbench.bench.schema.histogram import Histograms
@@ -139,10 +140,11 @@ class Observation:
         whole = self.elapsed_ns * self.drivers
         busy = self.driver_cpu_ns + self.driver_delay_ns > BUSY_SHARE * whole
         busy = busy or self.driver_delay_ns > DELAYED_SHARE * whole
-        kept = self.responses * 1e9 / self.elapsed_ns if self.elapsed_ns else 0
-        if self.offered_per_s and busy and kept < KEPT_SHARE * self.offered_per_s:
+        due = self.outcomes.total  # of independent users not quite as many as the rate says
+        if self.offered_per_s and busy and self.responses < KEPT_SHARE * due:
+            due_per_s, kept_per_s = (n * 1e9 / self.elapsed_ns for n in (due, self.responses))
             return (
                 "the driver could not keep its schedule: it was busy or waited for a core, and of"
-                f" {self.offered_per_s:,.0f} requests each second {kept:,.0f} got right responses"
+                f" {format_rate(due_per_s)} only {format_rate(kept_per_s)} got right responses"
             )
         return ""

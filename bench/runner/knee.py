@@ -7,6 +7,7 @@ What came of every try is written down as it is found; how the rates are chosen,
 import dataclasses
 import itertools
 import math
+import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,14 +18,18 @@ from calcbench.bench.analysis.thresholds import Threshold, parse_threshold
 from calcbench.bench.diagnosis.ceiling import Recalibrate, once, reconsider
 from calcbench.bench.runner.knee_search import AGREE, search
 from calcbench.bench.runner.knee_try import (
+    ACHIEVED_RATIO,
     KEPT,
     LEAST_REQUESTS,
     NOT_KEPT,
     Try,
+    chance_at_ends,
     judge_try,
 )
 from calcbench.bench.runner.race import pinning_of
 from calcbench.bench.runner.subject import Setup, Subject
+from calcbench.bench.schema.arrivals import POISSON
+from calcbench.bench.schema.bounds import SEED
 from calcbench.bench.schema.calibration import Calibration
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.plan import Plan
@@ -32,9 +37,9 @@ from calcbench.bench.schema.result import Measurement
 from calcbench.bench.schema.store import SEARCH, as_bytes, prepare_folder
 from calcbench.bench.system.files import whole_file
 from calcbench.bench.system.machine import describe_machine, describe_versions
-from calcbench.bench.units import format_number, format_rate
+from calcbench.bench.units import format_count, format_number, format_rate
 from calcbench.bench.views.text_table import aligned
-from calcbench.bench.views.wording import plural
+from calcbench.bench.views.wording import enumerate_few
 from calcbench.core.errors import CalcbenchError, UsageError
 
 if TYPE_CHECKING:
@@ -52,7 +57,7 @@ class Knee:
     """What *condition* sustains: *kept* is the highest rate that it did, 0 for none.
 
     *broken* is the lowest that it did not, infinite where none was found, and *note* says why
-    the search ended early, if it did.
+    the search ended early, if it did. Who is *unavailable* cannot run here.
     """
 
     condition: Condition
@@ -60,6 +65,7 @@ class Knee:
     broken: float
     tries: tuple[Try, ...]
     note: str = ""
+    unavailable: bool = False
 
 
 def parse_objective(text: str) -> Threshold:
@@ -104,12 +110,15 @@ def find_knees(
         "versions": describe_versions(),
     }
 
-    def measure(condition: Condition, rate: float | None) -> Measurement:
+    def measure(condition: Condition, rate: float | None, number: int = 0) -> Measurement:
         nonlocal calibration
         one = dataclasses.replace(plan, rate=rate)
         if rate is not None:
             one = dataclasses.replace(
-                one, warmup_s=warmup_of(plan, objective), duration_s=duration_of(plan, rate)
+                one,
+                warmup_s=warmup_of(plan, objective),
+                duration_s=duration_of(plan, objective, rate),
+                seed=seed_of(plan, number),
             )
         setup = Setup(one, folder, pinning, units, calibration, cluster)
         step = next(steps)
@@ -121,7 +130,9 @@ def find_knees(
         tries: list[Try] = []
 
         def attempt(rate: float) -> Try:
-            one = judge_try(measure(condition, rate), objective, folder)
+            one = judge_try(
+                measure(condition, rate, len(tries) + 1), objective, folder, plan.arrivals
+            )
             one = dataclasses.replace(one, rate=rate)
             tries.append(one)
             write_knees([*found, unfinished(condition, tries)], header, folder, partial=True)
@@ -131,7 +142,7 @@ def find_knees(
         alone = measure(condition, None)
         if alone.status != "ok" or not alone.outcomes.ok:
             why = alone.reason or "; ".join(alone.evidence.reasons[:1])
-            return Knee(condition, 0, math.inf, (), why)
+            return Knee(condition, 0, math.inf, (), why, alone.status == "unavailable")
         start = START * alone.outcomes.ok * 1e9 / alone.elapsed_ns
         kept, broken, note = search(attempt, start, lowest_rate(plan))
         return Knee(condition, kept, broken, tuple(tries), note)
@@ -155,19 +166,37 @@ def warmup_of(plan: Plan, objective: Threshold) -> float:
     """Return for how many seconds each try of *plan* warms up.
 
     As long as the *objective* allows a response to take: the first have come by then where it is
-    kept. Nothing right takes longer than the timeout.
+    kept.
     """
-    return max(plan.warmup_s, min(objective.limit / 1e3, plan.timeout_s))
+    return max(plan.warmup_s, longest_s(plan, objective))
 
 
-def duration_of(plan: Plan, rate: float) -> float:
+def longest_s(plan: Plan, objective: Threshold) -> float:
+    """Return how many seconds a response may take: nothing right takes longer than the timeout."""
+    return min(objective.limit / 1e3, plan.timeout_s)
+
+
+def duration_of(plan: Plan, objective: Threshold, rate: float) -> float:
     """Return for how many seconds a try of *plan* at *rate* lasts.
 
-    As long as *plan* says, or, at a low rate, until enough requests are due to keep it; at most
-    `LONGER` times as long.
+    As long as *plan* says, or until enough requests are due: to keep a low rate, and of independent
+    users so many that few of them are out at an end of it by chance, where responses take as long
+    as the *objective* allows. At most `LONGER` times as long.
     """
     enough_s = TO_SPARE * LEAST_REQUESTS / rate
+    if plan.arrivals == POISSON:
+        by_chance = chance_at_ends(rate * longest_s(plan, objective))
+        enough_s = max(enough_s, by_chance / rate / (1 - ACHIEVED_RATIO))
     return max(plan.duration_s, min(LONGER * plan.duration_s, enough_s))
+
+
+def seed_of(plan: Plan, number: int) -> int:
+    """Return the seed of try *number* of a condition of *plan*, counted from 1.
+
+    Each has arrivals of its own: of two tries with the same ones, the second would only repeat what
+    the first had by chance. All conditions have the same in the same order.
+    """
+    return random.Random(f"{plan.seed}/tries/{number}").randrange(int(SEED.most) + 1)
 
 
 def lowest_rate(plan: Plan) -> float:
@@ -203,8 +232,7 @@ def axes_in_words(conditions: Sequence[Condition]) -> dict[Condition, tuple[str,
     The workload is always named, the rest where it varies.
     """
     texts = {
-        at: (at.workload, at.reuse, f"{at.connections:,} {plural(at.connections, 'connection')}")
-        for at in conditions
+        at: (at.workload, at.reuse, format_count(at.connections, "connection")) for at in conditions
     }
     varies = [len(set(column)) > 1 for column in zip(*texts.values(), strict=True)]
     shown = [True, *varies[1:]]
@@ -226,6 +254,8 @@ def knee_lines(knees: Sequence[Knee], objective: Threshold) -> Iterator[str]:
 
 def in_words(knee: Knee) -> str:
     """Say between which rates *knee* lies, as far as the search has come."""
+    if knee.unavailable:
+        return "unavailable"
     if not knee.kept and not knee.tries:
         return "none"
     if math.isinf(knee.broken):
@@ -236,13 +266,28 @@ def in_words(knee: Knee) -> str:
 
 
 def exit_status_of_search(knees: Sequence[Knee]) -> int:
-    """Return the exit status; raises CalcbenchError where no knee was found for anybody."""
-    if any(knee.kept for knee in knees):
+    """Return the exit status; raises CalcbenchError where no rate was found for somebody.
+
+    As in a race, who cannot run here has not failed, as long as another one can.
+    """
+    able = [knee for knee in knees if not knee.unavailable]
+    if not able:
+        raise CalcbenchError("none of these strategies can run here")
+    without = [knee for knee in able if not knee.kept]
+    if not without:
         return 0
-    tries = [one for knee in knees for one in knee.tries]
-    if lost := [one for one in tries if one.outcome == NOT_KEPT]:
-        raise CalcbenchError(f"no strategy sustained any rate; {tried(lost[-1])}")
-    if untried := [knee for knee in knees if not knee.tries]:
-        first = untried[0]
-        raise CalcbenchError(f"no rate could be tried: {first.condition.strategy}: {first.note}")
-    raise CalcbenchError(f"no rate could be judged; {tried(tries[-1])}; see calcbench doctor")
+    where = axes_in_words([knee.condition for knee in knees])
+    names = [f"{knee.condition.strategy} ({', '.join(where[knee.condition])})" for knee in without]
+    first = f"; {names[0]}" if names[1:] else ""
+    raise CalcbenchError(
+        f"no rate found that is sustained by {enumerate_few(names)}{first}: {why_none(without[0])}"
+    )
+
+
+def why_none(knee: Knee) -> str:
+    """Say why no rate was found for *knee*: what the last try that failed has shown, if any did."""
+    if not knee.tries:
+        return knee.note
+    if failed := [one for one in knee.tries if one.outcome == NOT_KEPT]:
+        return tried(failed[-1])
+    return f"{tried(knee.tries[-1])}; see calcbench doctor"

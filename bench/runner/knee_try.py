@@ -3,25 +3,34 @@
 A response time counts from when a request was due. So a try that keeps the objective keeps it
 however late the driver was; one that does not says nothing of the server where that may be the
 driver's doing. To keep it takes as many requests as a p99: fewer do not show that hardly any fails.
+
+The response times of a short try may keep the objective while a queue grows. So the server must
+answer nearly as many as were due in the window. Some of what it answers there was due before, and
+some of what is due in it is answered behind it: as many, where it keeps up and all come at even
+intervals. Independent users come by chance, and so differ both in how many are due, which is
+counted, and in how many are out at either end of the window, which is allowed for.
 """
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from calcbench.bench.analysis.lateness import timed_out_unsent
 from calcbench.bench.analysis.metrics import Metric
 from calcbench.bench.analysis.quantiles import are_enough, least_count
 from calcbench.bench.analysis.summary import Row, summarise_condition, why_not
 from calcbench.bench.analysis.thresholds import Threshold
 from calcbench.bench.diagnosis.failures import is_servers_failure
 from calcbench.bench.diagnosis.lateness import MOST_RATIO, whose_lateness
+from calcbench.bench.schema.arrivals import CONSTANT, POISSON
+from calcbench.bench.schema.histogram import counted_times
 from calcbench.bench.schema.judgements import CONTENDED, DRIVER_BOUND, INVALID, UNSERVED
-from calcbench.bench.schema.lateness import timed_out_unsent
 from calcbench.bench.schema.result import Measurement
 from calcbench.bench.schema.samples import read_samples
-from calcbench.bench.units import format_rate
+from calcbench.bench.units import format_count, format_rate
 from calcbench.bench.views.lateness import show_range
 
-ACHIEVED_RATIO = 0.95  # of what is offered must be answered in time
+ACHIEVED_RATIO = 0.95  # of what is due must be answered in time
 FAILED_RATIO = 0.001  # of what is asked may fail
 QUANTILE = 0.99  # the one whose requests are enough to keep a rate, whatever the objective is
 LEAST_REQUESTS = least_count(QUANTILE)
@@ -44,8 +53,10 @@ class Try:
     whose: str = ""
 
 
-def judge_try(measurement: Measurement, objective: Threshold, folder: Path) -> Try:
-    """Return whether *measurement*, of an open loop, kept the *objective*."""
+def judge_try(
+    measurement: Measurement, objective: Threshold, folder: Path, arrivals: str = CONSTANT
+) -> Try:
+    """Return whether *measurement*, of an open loop with such *arrivals*, kept the *objective*."""
     rate, outcomes = measurement.offered_per_s, measurement.outcomes
     if measurement.status == "unavailable":
         return Try(rate, UNKNOWN, measurement.reason)
@@ -55,7 +66,7 @@ def judge_try(measurement: Measurement, objective: Threshold, folder: Path) -> T
         return Try(rate, NOT_KEPT, "; ".join(measurement.evidence.reasons[:1]))
     most_failed = FAILED_RATIO * outcomes.total
     if not outcomes.ok or outcomes.failed > most_failed:
-        if outcomes.failed - unsent(measurement, folder) <= most_failed:
+        if outcomes.failed - timed_out_unsent(measurement, folder) <= most_failed:
             return late_try(measurement, why_not(measurement))
         what = f"{outcomes.failed:,} of {outcomes.total:,} failed"
         if causes := sorted(measurement.failures, key=lambda failure: -failure.count):
@@ -65,10 +76,9 @@ def judge_try(measurement: Measurement, objective: Threshold, folder: Path) -> T
     if measurement.status != "ok" or measurement.judgement == INVALID:
         return Try(rate, UNKNOWN, why_not(measurement))
     row = summarise_condition(measurement.condition, [measurement], folder, few=True)
-    due = rate * measurement.elapsed_ns / 1e9
-    # One may fall beside the window.
     responses = row.throughput.median * measurement.elapsed_ns / 1e9
-    answered = responses + 1 >= ACHIEVED_RATIO * due
+    beside = 1 + (chance_at_ends(mean_out(measurement, folder)) if arrivals == POISSON else 0)
+    answered = responses + beside >= ACHIEVED_RATIO * outcomes.total
     metric = objective.metric
     # Of a value that is a lower bound nobody knows that it is below the limit.
     if answered and metric.median(row) < objective.limit and not metric.is_bound(row):
@@ -85,15 +95,25 @@ def judge_try(measurement: Measurement, objective: Threshold, folder: Path) -> T
     reasons = measurement.evidence.reasons[: measurement.judgement == CONTENDED]
     seen = in_words(metric, row)
     if not answered:
-        seen = f"only {format_rate(row.throughput.median)} got right responses"
+        due = format_rate(outcomes.total * 1e9 / measurement.elapsed_ns)
+        seen = f"of {due} only {format_rate(row.throughput.median)} got right responses"
     return Try(rate, NOT_KEPT, "; ".join([seen, *reasons]))
 
 
-def unsent(measurement: Measurement, folder: Path) -> int:
-    """Return how many requests of a *measurement* timed out because the driver was too late."""
-    if measurement.status != "ok" or not measurement.evidence.driver_fault:
-        return 0
-    return timed_out_unsent(read_samples(folder, measurement))
+def mean_out(measurement: Measurement, folder: Path) -> float:
+    """Return how many requests were out on average: Little's law, of all that they have waited."""
+    known, censored = counted_times(read_samples(folder, measurement), "response")
+    waited_ns = sum(int((times * counts).sum()) for times, counts in (known, censored))
+    return waited_ns / measurement.elapsed_ns
+
+
+def chance_at_ends(out: float) -> float:
+    """Return how many more may be out at one end of a window than at the other, by chance.
+
+    That is of independent users, and a standard deviation: where so many are *out* on average, they
+    are at either end more or fewer by the root of it.
+    """
+    return math.sqrt(2 * out)
 
 
 def late_try(measurement: Measurement, why: str) -> Try:
@@ -117,5 +137,6 @@ def in_words(metric: Metric, row: Row) -> str:
     """Say what *metric* is of *row*, or, of too few requests for it, what it is of just those."""
     few = metric.quantile and not are_enough(row.requests, metric.quantile)
     if few and not metric.is_bound(row):
-        return f"{metric.quantile:.0%} of {row.requests:,} responses within {metric.text(row)}"
+        responses = format_count(row.requests, "response")
+        return f"{metric.quantile:.0%} of {responses} within {metric.text(row)}"
     return f"{metric.name} {metric.text(row)}"

@@ -19,7 +19,7 @@ from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.plan import CLOSE
 from calcbench.bench.schema.result import Measurement
 from calcbench.bench.system.usage import Life
-from calcbench.bench.units import as_text
+from calcbench.bench.units import as_text, format_count
 from calcbench.core.errors import CalcbenchError, UsageError
 from calcbench.core.http.parser import TCHAR
 from calcbench.core.serving.sockets import in_url
@@ -62,7 +62,8 @@ class Question:
     @property
     def name(self) -> str:
         """What a table calls it."""
-        return f"{self.method} with {len(self.body):,} bytes" if self.body else self.method
+        size = format_count(len(self.body), "byte")
+        return f"{self.method} with {size}" if self.body else self.method
 
     def recorded(self, target: Target) -> dict[str, Any]:
         """Return what a result says of asking *target* this; no secrets of header fields."""

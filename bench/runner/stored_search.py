@@ -25,6 +25,7 @@ class StoredKnee:
     broken: float | None
     tries: tuple[Try, ...]
     note: str
+    unavailable: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ def read_search(folder: Path) -> tuple[list[Knee], Threshold, bool]:
             math.inf if one.broken is None else one.broken,
             one.tries,
             one.note,
+            one.unavailable,
         )
         for one in search.knees
     ]

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from calcbench.bench.schema.outcomes import OK, OUTCOMES
 from calcbench.bench.schema.result import Measurement
 from calcbench.bench.system.files import read_below, whole_file
+from calcbench.bench.units import format_count
 from calcbench.core.errors import CalcbenchError
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ def read_columns(content: bytes, rows: int, waiting: int) -> "dict[str, NDArray[
             most = MOST_BUCKETS if name in OF_HISTOGRAMS else rows
             most = waiting if name == IN_FLIGHT else most
             if entry.file_size > 8 * most + NPY_HEADER:
-                raise ValueError(f"column {name!r} has more than the {most:,} values counted")
+                raise ValueError(f"column {name!r} has more values than the {most:,} counted")
             column = io.BytesIO(file.read(entry))
             kinds = {(1, 0): np.lib.format.read_array_header_1_0}
             read_header = kinds[np.lib.format.read_magic(column)]
@@ -227,7 +228,8 @@ def problem_of_values(found: "Samples", measurement: Measurement) -> str:
     if HISTOGRAMS[0] in found:
         counted, seen = counted[:1], [int(found[f"{name}_count"].sum()) for name in TIMES[:1]]
     if sum(seen) != sum(counted):
-        return f"they are of {sum(seen):,} requests, and the result counts {sum(counted):,}"
+        requests = format_count(sum(seen), "request")
+        return f"they are of {requests}, and the result counts {sum(counted):,}"
     if seen != counted:
         return "they end in other ways than the result counts"
     return ""

@@ -153,7 +153,7 @@ def of_ports(facts: Facts) -> Finding:
             f" that can last: each port rests {TIME_WAIT_S} s"
         )
         remedy = "sudo sysctl -w net.ipv4.tcp_tw_reuse=2"
-    value = f"{facts.ports:,} for clients, {facts.time_wait:,} connections in TIME_WAIT"
+    value = f"{facts.ports:,} for clients, connections in TIME_WAIT: {facts.time_wait:,}"
     good = "enough for new connections, and those in TIME_WAIT are used again"
     return finding("ports", value, good, problem, remedy)
 
@@ -169,7 +169,7 @@ def of_backlog(facts: Facts) -> Finding:
             " beyond it try again after a second, which looks like the server's latency"
         )
         remedy = f"sudo sysctl -w net.core.somaxconn={BACKLOG}"
-    value = f"{facts.somaxconn:,} clients may wait to be accepted"
+    value = f"clients that may wait to be accepted: {facts.somaxconn:,}"
     good = "servers get as long a backlog as they ask for"
     return finding("somaxconn", value, good, problem, remedy)
 

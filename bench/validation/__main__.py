@@ -15,6 +15,7 @@ from calcbench.bench.names import parse_names
 from calcbench.bench.system.machine import describe_machine, python_name
 from calcbench.bench.system.program import run_program
 from calcbench.bench.system.terminal import echo
+from calcbench.bench.units import format_count
 from calcbench.bench.validation import driver, slices, statistics, truth, wrk
 from calcbench.bench.validation.requirement import Requirement, print_requirements
 from calcbench.core.errors import CalcbenchError
@@ -53,7 +54,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     held = print_requirements(itertools.chain.from_iterable(map(measure_part, parts)))
     machine = describe_machine()
     echo(
-        f"\n{machine['cpu']}, {machine['usable_cores']} cores, {python_name()};"
+        f"\n{machine['cpu']}, {format_count(machine['usable_cores'], 'core')}, {python_name()};"
         f" load when this began: {load:.1f}; it took {time.monotonic() - began:.0f} s."
     )
     return 0 if held else 1

@@ -37,7 +37,7 @@ from calcbench.bench.schema.result import Measurement
 from calcbench.bench.system.cpus import Pinning, choose_cores
 from calcbench.bench.system.sampler import Sampler
 from calcbench.bench.system.watch import Sampling
-from calcbench.bench.units import format_ns, format_rate
+from calcbench.bench.units import format_count, format_ns, format_rate
 from calcbench.bench.validation.requirement import Requirement
 from calcbench.core.serving.launcher import ServerSpec, launch
 
@@ -257,4 +257,6 @@ def stalled(allowed: list[float]) -> str:
 
 def worst(off: list[float]) -> str:
     """Say how far the worst run was off, and how many there are."""
-    return f"at most {max(off):.1%} off in {len(off)} runs" if off else "no run counts"
+    if not off:
+        return "no run counts"
+    return f"at most {max(off):.1%} off in {format_count(len(off), 'run')}"

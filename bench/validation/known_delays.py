@@ -21,6 +21,7 @@ from calcbench.bench.loadgen.spec import LoadSpec
 from calcbench.bench.schema.plan import LOOPBACK
 from calcbench.bench.schema.turns import SLICE_S
 from calcbench.bench.system.cpus import Pinning
+from calcbench.bench.units import format_count
 from calcbench.bench.validation.delaying_server import (
     CONSTANT,
     EVERY,
@@ -106,7 +107,8 @@ def readings(observed: Mapping[str, Observation]) -> dict[str, Reading]:
         latencies = np.sort(observation.samples["latency_ns"])
         if observation.outcomes.failed or len(latencies) < EVERY / 2:
             ok, failed = observation.outcomes.ok, observation.outcomes.failed
-            raise CalcbenchError(f"{law}: {ok} right responses and {failed} others say too little")
+            seen = format_count(ok, "right response")
+            raise CalcbenchError(f"{law}: too little to go by: {seen} of {ok + failed:,}")
         errors = [abs(quantile(latencies, q) / known_quantile(law, q) - 1) for q in QUANTILES[law]]
         too_short = int(np.searchsorted(latencies, SHORTEST_NS[law]))
         found[law] = Reading(max(errors), too_short)

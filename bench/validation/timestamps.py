@@ -24,7 +24,7 @@ from calcbench.bench.loadgen.pool import Drivers
 from calcbench.bench.loadgen.spec import LoadSpec, ring
 from calcbench.bench.schema.plan import LOOPBACK
 from calcbench.bench.system.cpus import Pinning, on_cores
-from calcbench.bench.units import format_ns
+from calcbench.bench.units import format_count, format_ns
 from calcbench.bench.validation.requirement import Requirement
 from calcbench.core.errors import CalcbenchError
 from calcbench.core.serving.listeners import listen
@@ -115,9 +115,9 @@ def beyond(observation: Observation, stamps: "NDArray[np.int64]") -> Beyond:
     extra = len(stamps) - observation.ended
     if observation.outcomes.failed or not count or not 0 <= extra <= observation.unfinished:
         raise CalcbenchError(
-            f"server and driver do not agree on the requests: {len(stamps)} stamps,"
-            f" {observation.ended}"
-            f" requests, {count} of them in the window, {observation.outcomes.failed} failed"
+            f"server and driver do not agree on the requests: {format_count(len(stamps), 'stamp')},"
+            f" {format_count(observation.ended, 'request')}, {count:,} of them in the window,"
+            f" {observation.outcomes.failed:,} failed"
         )
     received, sending = (
         stamps[observation.ended - count : observation.ended].T - observation.opened_ns

@@ -16,7 +16,7 @@ from calcbench.bench.analysis.ranking import (
 from calcbench.bench.analysis.summary import Row
 from calcbench.bench.schema.judgements import DRIVER_BOUND, SERVER_BOUND, UNSERVED
 from calcbench.bench.schema.result import Run
-from calcbench.bench.units import format_seconds
+from calcbench.bench.units import format_count, format_seconds, plural
 from calcbench.bench.views.lateness import TAIL
 from calcbench.bench.views.markers import with_figures, with_tails
 from calcbench.bench.views.standing import (
@@ -35,7 +35,6 @@ from calcbench.bench.views.wording import (
     doubt_of_rate,
     enumerate_few,
     load_in_words,
-    plural,
     rounds_in_words,
     served,
     users_in_words,
@@ -235,7 +234,7 @@ def footer(run: Run) -> str:
     levels = {measurement.condition.connections for measurement in run.measurements}
     lines = len(levels or plan.connections) > 1
     count = max((measurement.round for measurement in run.measurements), default=plan.rounds)
-    rounds = f"{count:,} {plural(count, 'round')} of {format_seconds(plan.duration_s)}"
+    rounds = f"{format_count(count, 'round')} of {format_seconds(plan.duration_s)}"
     if count == 1:
         spread = "one round shows no spread"
     else:
@@ -245,7 +244,8 @@ def footer(run: Run) -> str:
     load = [rounds, reuses]
     if plan.rate is not None:
         load.append(
-            f"an open loop of {plan.rate:,.10g} requests per second, {plan.arrivals} arrivals"
+            f"an open loop of {plan.rate:,.10g} {plural(plan.rate, 'request')} per second,"
+            f" {plan.arrivals} arrivals"
         )
     if plan.think_s:
         load.append(users_in_words(plan))

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from calcbench.bench.schema.condition import group_by
 from calcbench.bench.schema.failures import Failure
 from calcbench.bench.schema.result import Measurement, Run
-from calcbench.bench.units import format_ns
-from calcbench.bench.views.wording import panel_heading, plural
+from calcbench.bench.units import format_count, format_ns, plural
+from calcbench.bench.views.wording import panel_heading
 
 INDENT = "    "
 MOST_REMARKS = 8  # below one table; more are a list of their own, which `calcbench report` prints
@@ -29,7 +29,7 @@ class Seen:
     def what(self) -> str:
         """Whose failures they are, and of which cause, and how many."""
         at = ", ".join(f"{level:,}" for level in self.levels)
-        times = f"{self.count:,} {plural(self.count, 'time')}"
+        times = format_count(self.count, "time")
         return f"{self.strategy} at {at}: {self.first.cause}, {times}"
 
     @property

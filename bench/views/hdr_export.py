@@ -18,13 +18,14 @@ from calcbench.bench.schema.judgements import DRIVER_BOUND
 from calcbench.bench.schema.result import Measurement, Run
 from calcbench.bench.schema.samples import TIMES, read_samples
 from calcbench.bench.system.files import make_folder
+from calcbench.bench.units import format_count
 
 if TYPE_CHECKING:
     from hdrh.histogram import HdrHistogram
 
 FOLDER = "hgrm"
-AT_LEAST = "the longest {:,} of {:,} got no right response: they took longer than it says"
-LIMITED = "the driver was the limit in {:,} of {:,} rounds, whose times are not the server's alone"
+AT_LEAST = "the longest {:,} of {:,} got no right response and took longer than it says"
+LIMITED = "the driver was the limit in {:,} of {}, whose times are not the server's alone"
 
 
 def export(run: Run, folder: Path, out: Path) -> list[Path]:
@@ -58,5 +59,5 @@ def merged(measurements: list[Measurement], folder: Path, name: str) -> "tuple[H
     count_values(histogram, *waits.counts())
     remarks = [AT_LEAST.format(waits.in_vain, waits.total)] if waits.in_vain else []
     if limited := sum(one.judgement == DRIVER_BOUND for one in measurements):
-        remarks.append(LIMITED.format(limited, len(measurements)))
+        remarks.append(LIMITED.format(limited, format_count(len(measurements), "round")))
     return histogram, "; ".join(remarks)

@@ -20,8 +20,8 @@ from calcbench.bench.schema.turns import (
     SLICE_S,
     restless,
 )
-from calcbench.bench.units import format_ns, format_seconds
-from calcbench.bench.views.wording import ABOUT, plural
+from calcbench.bench.units import format_ns, format_seconds, plural
+from calcbench.bench.views.wording import ABOUT
 
 STRANGERS = "only servers that calcbench starts take turns"
 ASKED = "as --interleave windows asks"

@@ -8,8 +8,8 @@ from calcbench.bench.analysis.stopping import Known, known
 from calcbench.bench.analysis.summary import Summary
 from calcbench.bench.schema.bounds import DURATION, ROUNDS
 from calcbench.bench.schema.result import Run
-from calcbench.bench.units import format_share
-from calcbench.bench.views.wording import enumerate_names, plural
+from calcbench.bench.units import format_share, plural
+from calcbench.bench.views.wording import enumerate_names
 
 FEW = 100  # rounds: who needs more had better make them longer
 

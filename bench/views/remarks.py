@@ -11,9 +11,16 @@ from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.evidence import WrkFigures
 from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Measurement, Run
-from calcbench.bench.units import format_ns, format_number, format_rate, format_seconds
+from calcbench.bench.units import (
+    format_count,
+    format_ns,
+    format_number,
+    format_rate,
+    format_seconds,
+    plural,
+)
 from calcbench.bench.views.interleaving import window_remarks
-from calcbench.bench.views.wording import describe_failures, plural
+from calcbench.bench.views.wording import describe_failures
 
 Number = TypeVar("Number", int, float)
 
@@ -22,15 +29,15 @@ IDLE = "idle"  # the behaviour of clients that ask nothing
 LONGER, SHORT_NS = 1.1, 50_000_000  # a warm-up that ends later than this is worth a remark
 # What a background client has met, as a sentence says it; whatever else is counted is an outcome.
 MET = {
-    "connections": "{} connections",
-    "asked": "{} requests",
-    "ok": "{} right responses",
-    "wrong": "{} wrong responses",
-    "http_error": "{} error responses",
-    "closed": "{} times closed by the server",
-    "reset": "{} times reset by the server",
-    "refused": "{} times refused",
-    "resets": "{} resets",
+    "connections": ("connection", ""),
+    "asked": ("request", ""),
+    "ok": ("right response", ""),
+    "wrong": ("wrong response", ""),
+    "http_error": ("error response", ""),
+    "closed": ("time", " closed by the server"),
+    "reset": ("time", " reset by the server"),
+    "refused": ("time", " refused"),
+    "resets": ("reset", ""),
 }
 
 
@@ -100,7 +107,7 @@ def connections_used(measurements: Iterable[Measurement]) -> dict[Condition, str
         if one.status == "ok" and count is not None:
             used[one.condition] = min(used.get(one.condition, count), count)
     return {
-        at: f"; {count:,} of {at.connections:,} connections carried a request"
+        at: f"; {count:,} of {format_count(at.connections, 'connection')} carried a request"
         for at, count in used.items()
     }
 
@@ -109,7 +116,7 @@ def unopened_remarks(measurements: Iterable[Measurement]) -> list[str]:
     """Say how many connections could not be opened before the load, in the worst round."""
     unopened = worst(measurements, lambda one: one.evidence.connections_unopened or 0)
     return [
-        f"{at.strategy} at {at.connections:,}: {count:,} {plural(count, 'connection')} could not be"
+        f"{at.strategy} at {at.connections:,}: {format_count(count, 'connection')} could not be"
         " opened before the load began"
         for at, count in unopened.items()
     ]
@@ -175,7 +182,11 @@ def background_remarks(measurements: Iterable[Measurement]) -> list[str]:
 
 def describe_counts(behaviour: str, counts: Mapping[str, int]) -> str:
     """Return what *counts* say of clients of this *behaviour*; silent ones may count nothing."""
-    parts = [words.format(f"{counts[what]:,}") for what, words in MET.items() if counts.get(what)]
+    parts = [
+        format_count(counts[what], noun) + how
+        for what, (noun, how) in MET.items()
+        if counts.get(what)
+    ]
     if parts:
         return f": {', '.join(parts)}"
     return " stayed connected" if behaviour == IDLE else ": no request ended"
@@ -185,7 +196,8 @@ def wrk_remarks(measurements: Iterable[Measurement]) -> list[str]:
     """Say what wrk saw of the same server right after each measurement that it was asked about."""
     return [
         f"wrk, after {m.condition.strategy} at {m.condition.connections:,}, round {m.round:,}:"
-        f" {format_rate(seen.per_s)}, {wrk_latencies(seen, m.elapsed_ns)}{seen.errors:,} errors;"
+        f" {format_rate(seen.per_s)}, {wrk_latencies(seen, m.elapsed_ns)}"
+        f"{format_count(seen.errors, 'error')};"
         f" our driver: {format_rate(m.right_responses * 1e9 / m.elapsed_ns)}"
         for m in measurements
         if (seen := m.evidence.wrk)

@@ -15,6 +15,7 @@ from calcbench.bench.units import (
     format_number,
     format_rate,
     last_place,
+    plural,
 )
 from calcbench.core.errors import CalcbenchError
 
@@ -79,7 +80,7 @@ def describe_servers(served: Family) -> str:
     """Say how many *served* serves at once."""
     if math.isinf(served.servers):
         return "as many servers as clients"
-    return f"{served.servers:,.0f} {'server' if served.servers == 1 else 'servers'}"
+    return f"{served.servers:,.0f} {plural(served.servers, 'server')}"
 
 
 def describe_scaling(scaling: Scaling, most: int) -> str:

@@ -18,9 +18,9 @@ from calcbench.bench.analysis.ranking import (
     tiers,
 )
 from calcbench.bench.analysis.summary import Row
-from calcbench.bench.units import format_number, format_ratios
+from calcbench.bench.units import format_number, format_ratios, plural
 from calcbench.bench.views.shortfalls import name
-from calcbench.bench.views.wording import enumerate_names, plural
+from calcbench.bench.views.wording import enumerate_names
 
 USELESS = 20.0  # a difference that large needs no test
 NEAR = 1.1  # and one of less than a tenth is what machines do

@@ -16,6 +16,7 @@ from calcbench.bench.analysis.summary import Row, Summary
 from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Run
 from calcbench.bench.system.terminal import console, echo, one_line, painted
+from calcbench.bench.units import format_count
 from calcbench.bench.views.captions import doubts, failure_notes, unknown_notes
 from calcbench.bench.views.cells import CPU_TIER, HEADINGS, cells_of_row, show_tiers
 from calcbench.bench.views.failure_lines import failure_remarks
@@ -167,7 +168,8 @@ def legends_of(shown: Sequence[Section], run: Run) -> list[str]:
 def partial_note(run: Run) -> str:
     """Say how much of *run* was measured and can be read."""
     least = "at least " if run.plan.precision else ""
-    return f"Partial result: {len(run.measurements):,} of {least}{run.plan.total:,} measurements"
+    planned = format_count(run.plan.total, "measurement")
+    return f"Partial result: {len(run.measurements):,} of {least}{planned}"
 
 
 def print_colourful(summary: Summary, run: Run, file: TextIO) -> None:

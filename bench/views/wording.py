@@ -10,7 +10,7 @@ from calcbench.bench.schema.condition import Condition, group_by
 from calcbench.bench.schema.judgements import CONTENDED, DRIVER_BOUND, SILENT, UNSTEADY
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, Plan
-from calcbench.bench.units import format_number, format_rate
+from calcbench.bench.units import format_number, format_rate, plural
 
 NAME_LENGTH = 22  # characters of a strategy's name in one line
 NO_BREAK = "\u00a0"  # a space at which a line does not end
@@ -61,9 +61,10 @@ def panel_heading(condition: Condition, plan: Plan) -> str:
 def users_in_words(plan: Plan, levels: Collection[int] = ()) -> str:
     """Say who asks where users think: ``300 users who think 1 s``, at *levels* of them if given."""
     number = f"{next(iter(levels)):,} " if len(levels) == 1 else ""
+    who = "user who thinks" if set(levels) == {1} else "users who think"
     average = "" if plan.thinking == CONSTANT else " on average"
     length = f"{plan.think_s:.10g} s" if plan.think_s >= 1 else f"{1000 * plan.think_s:.10g} ms"
-    return f"{number}users who think {length}{average}"
+    return f"{number}{who} {length}{average}"
 
 
 def clients_noun(rows: Iterable[Row]) -> str:
@@ -207,8 +208,3 @@ def describe_failures(row: Row) -> str:
         whose = "all" if row.unsent == outcomes.failed else f"{row.unsent:,} of them"
         counts += f"; {whose} because the driver sent them too late"
     return f"{percent_of(outcomes.failed_ratio)} of the requests ({counts})"
-
-
-def plural(count: int, noun: str) -> str:
-    """Return *noun* for *count* of them."""
-    return noun if count == 1 else f"{noun}s"

@@ -156,7 +156,7 @@ class Ends:
         first, last = self.first, self.last[-KEPT:]
         if not left_out:
             return (first + last).decode(errors="replace")
-        middle = f"\n[{left_out:,} bytes left out]\n"
+        middle = f"\n[bytes left out: {left_out:,}]\n"
         return first.decode(errors="replace") + middle + last.decode(errors="replace")
 
 
@@ -212,7 +212,7 @@ class Display:
             if not lines:
                 return
             if left_out:
-                lines.append(f"[{left_out:,} lines left out: they came too fast]")
+                lines.append(f"[lines left out, for they came too fast: {left_out:,}]")
             for line in lines:
                 with suppress(OSError, ValueError):  # nobody can see it: the output is closed
                     self.show(line)

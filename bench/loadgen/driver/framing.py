@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from calcbench.bench.loadgen.driver.quoting import quote, quote_list
+from calcbench.bench.units import format_count
 from calcbench.core.http.parser import TCHAR
 
 STATUS_LINE = re.compile(rb"HTTP/1\.([0-9]) ([0-9]{3})(?: [\t -\xff]*)?")  # RFC 9112 §4
@@ -236,7 +237,7 @@ class Incoming:
             return FramingError("the connection was closed within its head", quote(self.pending))
         if self.head.chunked:
             return FramingError("the connection was closed before its last chunk")
-        read = f"after {self.size:,} of {self.head.length:,} bytes"
+        read = f"after {self.size:,} of {format_count(self.head.length, 'byte')}"
         return FramingError("the connection was closed within its body", read)
 
 

@@ -122,7 +122,7 @@ def quantile(q: float) -> int:
 
 def lines() -> Iterator[str]:
     """Yield what there is to say of all responses."""
-    yield f"exactly, of {seen.total():,} right responses:"
+    yield f"exactly, of all right responses ({seen.total():,}):"
     # A quantile that lies beyond the longest of so many, with a chance above 5 %, is not known.
     known = [q for q in (0.5, 0.9, 0.99, 0.999) if q ** seen.total() <= 0.05]
     for q in (*known, 1) if seen else ():

@@ -13,6 +13,7 @@ from calcbench.bench.loadgen.report_reader import ReportReader
 from calcbench.bench.loadgen.spec import LoadSpec
 from calcbench.bench.schema.outcomes import OUTCOMES
 from calcbench.bench.system.cpu_time import ServerClock
+from calcbench.bench.units import format_count
 from calcbench.core.errors import CalcbenchError
 
 NEVER = float("inf")
@@ -64,7 +65,7 @@ class LoadSession:
         """
         started, needed = sum(shares.values()), self.spec.connections
         if started != needed:
-            raise CalcbenchError(f"Locust started {started:,} of {needed:,} users")
+            raise CalcbenchError(f"Locust started {started:,} of {format_count(needed, 'user')}")
         self.shares = dict(shares)
         self.readers = {number: ReportReader() for number in shares}
         parts = [
@@ -180,8 +181,9 @@ class LoadSession:
     def losses(self, names: Mapping[int, str]) -> str:
         """Say who has gone, and what is lost with them, or nothing."""
         whole, shares = self.spec.connections, self.shares or {}
+        all_of_them = format_count(whole, "connection")
         return "; ".join(
-            f"{names[number]} {how}: its share, {shares[number]:,} of {whole:,} connections"
+            f"{names[number]} {how}: its share, {shares[number]:,} of {all_of_them}"
             f" ({shares[number] / whole:.0%}), is lost"
             for number, how in self.lost.items()
         )
