@@ -133,7 +133,7 @@ def known(plan: Plan, rows: Iterable[Row]) -> Iterator[Known]:
 
     That is of each pair, and where only one of a group is ranked, of that one.
     """
-    for group in groups(row for row in rows if not row.condition.is_control):
+    for group in groups(rows):
         metric, compared = leading(group), ranked(group)
         if len(compared) == 1:
             yield alone(compared[0], metric, plan.precision)
