@@ -559,7 +559,7 @@ def fall_silent(conn: socket.socket) -> None:
 def test_a_run_exits_with_what_comes_of_its_limits(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], limits: tuple[str, ...], right: int
 ) -> None:
-    words = ["--connections", "2", "--duration", "0.3", "--warmup", "0", "--timeout", "50ms"]
+    words = ["--connections", "2", "--duration", "0.6", "--warmup", "0", "--timeout", "50ms"]
     words += ["--most-failures", "100%"]
     for limit in limits:
         words += ["--fail-if", limit.replace("1min", "60s")]

@@ -16,8 +16,9 @@ from truth import LONG_S, always, response_to, truth, until
 from calcbench.bench.analysis.compare import Pair, compare_all, judge_change, judge_row
 from calcbench.bench.analysis.lateness import least_quantiles
 from calcbench.bench.analysis.metrics import P50, P99
-from calcbench.bench.analysis.quantiles import Waits, quantile
+from calcbench.bench.analysis.quantiles import Reading, Waits, quantile
 from calcbench.bench.analysis.ranking import compare, tiers
+from calcbench.bench.analysis.rates import falls_behind
 from calcbench.bench.analysis.spread import spread
 from calcbench.bench.analysis.summary import Row, Summary, summarise
 from calcbench.bench.analysis.thresholds import BROKEN, CANNOT_TELL, HELD, parse_threshold
@@ -236,6 +237,63 @@ def test_takes_the_rate_of_an_open_loop_for_a_bound_only_where_some_is_missing(
     assert row.throughput.median == (inside if lost else 1_000 if ends_late else inside)
     assert row.throughput.at_least == (bool(lost) and (ends_late or driver_bound))
     assert mark(row) == ("≥" if row.throughput.at_least else "")
+
+
+@pytest.mark.parametrize(
+    ("answered", "timed_out", "offered", "limited", "overloaded"),
+    [
+        (1_000, 0, 1_000.0, False, False),
+        (900, 0, 1_000.0, False, False),  # may be chance
+        (870, 0, 1_000.0, False, True),
+        (870, 0, 1_000.0, True, False),  # by the driver
+        (870, 130, 1_000.0, False, False),  # the others failed, and no queue grew
+        (870, 0, 0.0, False, False),
+    ],
+)
+def test_knows_where_a_queue_grows(
+    answered: int, timed_out: int, offered: float, limited: bool, overloaded: bool
+) -> None:
+    one = make_measurement(
+        make_condition("fork"),
+        offered_per_s=offered,
+        elapsed_ns=S,
+        outcomes=Outcomes(ok=1_000 - timed_out, timed_out=timed_out),
+    )
+
+    assert falls_behind(one, Reading(answered, limited)) == overloaded
+
+
+@pytest.mark.parametrize(
+    ("limit", "status"),
+    [
+        ("p99>1500ms", CANNOT_TELL),
+        ("p99>500ms", BROKEN),
+        ("p50>1500ms", CANNOT_TELL),
+        ("throughput<900", HELD),
+        ("throughput<990", BROKEN),
+        ("errors>0", HELD),
+    ],
+)
+def test_holds_no_time_of_a_queue_that_grows(limit: str, status: int) -> None:
+    """It answers 980 of 1,200 requests a second: the longer that goes on, the longer they wait."""
+    times = spread([1_030 * MS, 1_040 * MS, 1_020 * MS])
+    row = make_row(
+        make_condition("selectors", 256),
+        [979, 980, 981],
+        outcomes=Outcomes(ok=3_600),
+        offered_per_s=1_200.0,
+        overloaded=True,
+        p50_ns=times,
+        p99_ns=times,
+    )
+    judged_row = judge_row(parse_threshold(limit), row, "")
+
+    assert judged_row.status == status
+    assert status != CANNOT_TELL or judged_row.reason == "overloaded"
+    assert (
+        "Overloaded: selectors answers 980/s of 1,200/s under add. The queue grew all the time, so"
+        " its response times say how long a round was: a longer one would show longer ones."
+    ) in verdict(Summary(1, "", False, (row,)))
 
 
 @pytest.mark.parametrize("hangs", ["driver", "server"])

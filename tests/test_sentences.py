@@ -48,6 +48,7 @@ NEVER_ONE = {  # sentences whose number is never one, by what makes sure of it
         "with --reuse close, {…} connections a second are all that can last: each port rests {…} s",
     },
     "some of several": {
+        "{…} of {…} clients were not served{…}",
         "in {…} of {…} rounds",
         "Of {…} clients {…}; the others got no {…}.",
     },

@@ -39,7 +39,11 @@ def in_result(label: str) -> str:
 
 
 def doubt_of(row: Row, metric: Metric, label: str) -> str:
-    """Return why nothing can be told of *metric* of *row*, in the result *label*, or nothing."""
+    """Return why nothing can be told of *metric* of *row*, in the result *label*, or nothing.
+
+    Of a server that falls behind what an open loop offers, response times grow for as long as it is
+    measured.
+    """
     where = in_result(label)
     if row.status != "ok":
         return row.status + where
@@ -47,7 +51,9 @@ def doubt_of(row: Row, metric: Metric, label: str) -> str:
         return serves_nobody(row, label)
     if metric.hidden and row.limited:  # left of it are the rounds in which it was slow
         return "driver-bound" + (" in some rounds" * (len(row.limited) < row.rounds)) + where
-    return row.judgement + where if row.judgement in UNRANKED else ""
+    if row.judgement in UNRANKED:
+        return row.judgement + where
+    return "overloaded" + where if row.overloaded and metric.quantile else ""
 
 
 def serves_nobody(row: Row, label: str) -> str:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from calcbench.bench.analysis.quantiles import least_count
 from calcbench.bench.analysis.spread import NOTHING, Spread, exact
 from calcbench.bench.analysis.summary import Row
-from calcbench.bench.schema.judgements import SILENT
+from calcbench.bench.schema.judgements import SILENT, UNRANKED
 from calcbench.bench.schema.outcomes import OK, OUTCOMES
 from calcbench.bench.units import format_number
 
@@ -105,9 +105,11 @@ class Metric:
     def at_worst(self, row: Row, interval: tuple[float, float]) -> tuple[float, float]:
         """Return what is left of the *interval* of this where *row* does not count.
 
-        Of silence all that is known is that this is so bad or worse; of the rest, nothing.
+        Of silence all that is known is that this is so bad or worse, and so it is of how long a
+        growing queue makes everybody wait; of the rest, nothing.
         """
-        if row.judgement != SILENT:
+        grows = row.overloaded and row.judgement not in UNRANKED
+        if not (row.judgement == SILENT or grows):
             return 0.0, math.inf
         low, high = interval
         return (0.0, high) if self.more_is_better else (low, math.inf)

@@ -1,5 +1,6 @@
 """The rate of one round: whether it is the server's, or a lower bound of it."""
 
+import math
 from typing import TYPE_CHECKING
 
 from calcbench.bench.analysis.quantiles import Reading
@@ -10,6 +11,7 @@ from calcbench.bench.schema.result import Measurement
 if TYPE_CHECKING:
     from calcbench.bench.schema.samples import Samples
 
+KEPT_UP = 0.95  # of what was due: with less in the window, and not by chance, a queue grows
 MISSING = 0.02  # of an open loop's requests: so many may be answered behind the window of any
 
 
@@ -29,3 +31,16 @@ def rate_of(measurement: Measurement, samples: "Samples") -> Reading:
             return Reading((answered + kept) * 1e9 / elapsed_ns, False)
         limited = limited or kept > missing
     return Reading(answered * 1e9 / elapsed_ns, limited)
+
+
+def falls_behind(measurement: Measurement, rate: Reading) -> bool:
+    """Tell whether a server whose *rate* was seen answers surely less than an open loop offers.
+
+    Then a queue grows, and response times say for how long it was measured. What failed was
+    answered, too; but for what chance does to a Poisson number (two standard deviations), as many
+    right responses come within a window as are due in it.
+    """
+    due = measurement.outcomes.ok
+    least = KEPT_UP * due - 2 * math.sqrt(due)
+    answered = rate.value * measurement.elapsed_ns / 1e9
+    return bool(measurement.offered_per_s) and not rate.at_least and answered < least

@@ -16,8 +16,9 @@ The history of `SUMMARY_VERSION`:
    A request without its right response counts in the quantiles with what it had waited, and a rate
    that the driver limited is a lower bound: each figure says so, of its median and of its rounds. A
    row names the rounds in which the driver was the limit and those in which nobody was served, says
-   if it failed too many requests, and how many timed out before the driver sent them. A quantile
-   for which a round has too few requests is null.
+   if it failed too many requests, how many timed out before the driver sent them, and whether an
+   open loop offered more than it answered. A quantile for which a round has too few requests is
+   null.
 """
 
 import collections
@@ -26,6 +27,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from calcbench.bench.analysis.rates import falls_behind
 from calcbench.bench.analysis.response_time import parts
 from calcbench.bench.analysis.rounds import Rounds
 from calcbench.bench.analysis.spread import NOTHING, Spread, quantile_spread, spread
@@ -61,7 +63,8 @@ class Row:
     requests that timed out did so because the driver sent them too late. *fails* says that there
     were rounds unserved, or that more of the other requests failed than the plan allows.
     *edge_ratio* is how far off a rate may be, as a standard deviation, because responses come in
-    bursts and the ends of a window fall before or behind one.
+    bursts and the ends of a window fall before or behind one. *overloaded* says that most rounds
+    of an open loop offered more than was answered, so that a queue grew.
 
     In an open loop, where *offered_per_s* is above 0, *p50_ns* and its like are response times,
     from the moment when a request was due. They are the sum of the dispatch delay, until it was
@@ -108,6 +111,7 @@ class Row:
     unsent: int = 0
     fails: bool = False
     edge_ratio: float = 0
+    overloaded: bool = False
 
     @property
     def starves(self) -> bool:
@@ -266,6 +270,7 @@ def row_of(
         fails=every.failed - unsent > most_failures * every.total
         or bool(unserved and most_failures < 1),
         edge_ratio=max(one.edge_ratio for one in seen),
+        overloaded=2 * sum(falls_behind(one.measurement, one.rate) for one in seen) > len(seen),
         **parts(seen, few=few),
     )
 

@@ -15,7 +15,6 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from calcbench.bench.analysis.lateness import timed_out_unsent
 from calcbench.bench.analysis.metrics import Metric
 from calcbench.bench.analysis.quantiles import are_enough, least_count
 from calcbench.bench.analysis.summary import Row, summarise_condition, why_not
@@ -25,6 +24,7 @@ from calcbench.bench.diagnosis.lateness import MOST_RATIO, whose_lateness
 from calcbench.bench.schema.arrivals import CONSTANT, POISSON
 from calcbench.bench.schema.histogram import counted_times
 from calcbench.bench.schema.judgements import CONTENDED, DRIVER_BOUND, INVALID, UNSERVED
+from calcbench.bench.schema.lateness import timed_out_unsent
 from calcbench.bench.schema.result import Measurement
 from calcbench.bench.schema.samples import read_samples
 from calcbench.bench.units import format_count, format_rate
@@ -66,7 +66,7 @@ def judge_try(
         return Try(rate, NOT_KEPT, "; ".join(measurement.evidence.reasons[:1]))
     most_failed = FAILED_RATIO * outcomes.total
     if not outcomes.ok or outcomes.failed > most_failed:
-        if outcomes.failed - timed_out_unsent(measurement, folder) <= most_failed:
+        if outcomes.failed - unsent(measurement, folder) <= most_failed:
             return late_try(measurement, why_not(measurement))
         what = f"{outcomes.failed:,} of {outcomes.total:,} failed"
         if causes := sorted(measurement.failures, key=lambda failure: -failure.count):
@@ -114,6 +114,13 @@ def chance_at_ends(out: float) -> float:
     are at either end more or fewer by the root of it.
     """
     return math.sqrt(2 * out)
+
+
+def unsent(measurement: Measurement, folder: Path) -> int:
+    """Return how many requests of a *measurement* timed out because the driver was too late."""
+    if measurement.status != "ok" or not measurement.evidence.driver_fault:
+        return 0
+    return timed_out_unsent(read_samples(folder, measurement))
 
 
 def late_try(measurement: Measurement, why: str) -> Try:

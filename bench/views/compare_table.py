@@ -11,6 +11,7 @@ from calcbench.bench.analysis.thresholds import Judged
 from calcbench.bench.schema.condition import group_by
 from calcbench.bench.schema.judgements import DRIVER_BOUND
 from calcbench.bench.schema.result import Run
+from calcbench.bench.units import format_count
 from calcbench.bench.views.differences import other_servers, surroundings
 from calcbench.bench.views.export import as_json
 from calcbench.bench.views.gate import changes_of, judged_as_json, judged_lines
@@ -84,8 +85,8 @@ def unserved_lines(changes: Iterable[Change]) -> list[str]:
         left = [unserved(row) for row in (pair.first, pair.second)]
         if any(left):
             one, other = ("unknown" if count is None else f"{count:,}" for count in left)
-            clients = pair.second.condition.connections
-            told.append(f"not served of {clients:,} clients: {where}: A {one}, B {other}")
+            clients = format_count(pair.second.condition.connections, "client")
+            told.append(f"not served of {clients}: {where}: A {one}, B {other}")
     return told
 
 

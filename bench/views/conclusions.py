@@ -29,6 +29,7 @@ from calcbench.bench.views.shortfalls import (
     limits,
     name,
     none_answers,
+    overloads,
     serving_words,
     shortfalls,
     starvation,
@@ -79,7 +80,7 @@ def verdict(summary: Summary) -> list[str]:
         if leading([row for found in workloads.values() for row in found]) is THROUGHPUT:
             sentences += flip(workloads)
     sentences += control_sentences(controls(summary.rows))
-    sentences += limits(rows) + unranked(rows)
+    sentences += limits(rows) + overloads(rows) + unranked(rows)
     sentences += starvation(rows, top) + shortfalls(rows) + failed_requests(rows)
     sentences += failures(summary.rows)
     return sentences or ["Nothing was measured."]

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from calcbench.bench.analysis.metrics import THROUGHPUT
 from calcbench.bench.analysis.ranking import groups, rankable, ranked
 from calcbench.bench.analysis.summary import Row
+from calcbench.bench.units import format_rate
 from calcbench.bench.views.wording import (
     answered,
     count_failures,
@@ -63,6 +65,21 @@ def limits(rows: Sequence[Row]) -> list[str]:
     cures += ["a core for the driver that no other program uses"] * any(waited)
     more = f"{' and '.join(cures)} would tell"
     return [f"The driver was the limit {who}, so more may be possible than was seen: {more}."]
+
+
+def overloads(rows: Sequence[Row]) -> list[str]:
+    """Return a sentence on those of *rows* that were offered more than they answer, if any."""
+    found = [
+        f"{name(row)} answers {THROUGHPUT.text(row)} of {format_rate(row.offered_per_s)} under"
+        f" {row.condition.workload}"
+        for row in rows
+        if row.status == "ok" and row.overloaded and not row.condition.is_control
+    ]
+    if not found:
+        return []
+    whose = "its" if len(found) == 1 else "their"
+    told = f"Overloaded: {enumerate_names(found)}. The queue grew all the time, so {whose} response"
+    return [f"{told} times say how long a round was: a longer one would show longer ones."]
 
 
 def by_workload(rows: Iterable[Row]) -> Iterator[tuple[str, list[Row]]]:
