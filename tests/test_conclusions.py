@@ -677,6 +677,14 @@ def test_ranks_by_the_highest_quantile_that_the_responses_hold() -> None:
     assert headline(P99, rows) == "too few requests for p99, which takes 299 in each round"
 
 
+def test_ranks_by_nothing_that_the_control_alone_holds() -> None:
+    rows = [offered("a", 3, "p50"), offered("b", 9, "p50"), offered(f"a{AGAIN}", 3, "p50", "p90")]
+    comparison = judge(*rows)
+
+    assert "a is fastest (p50 3.00 ms" in comparison
+    assert "Not ranked" not in comparison
+
+
 def test_ranks_nobody_whose_responses_are_too_few() -> None:
     rows = [offered("a", 3, "p99"), offered("b", 9, "p99"), offered("c", 1, "p90")]
     comparison = judge(*rows)

@@ -38,9 +38,10 @@ class Control:
 def leading(rows: Iterable[Row]) -> Metric:
     """Return what *rows* are ranked by: throughput, or p99 where the load nearly sets the rate.
 
-    Where so little was asked that no p99 is known, it is p90, or else p50.
+    Where so little was asked that no p99 is known, it is p90, or else p50; a control has no say.
     """
     rows = list(rows)
+    rows = [row for row in rows if not row.condition.is_control] or rows
     if not any(row.offered_per_s or row.think_s for row in rows):
         return THROUGHPUT
     known = (metric for metric in (P99, P90, P50) if any(map(metric.known, rows)))
