@@ -18,14 +18,8 @@ from hypothesis import strategies as st
 from truth import requests, response_to, truth
 
 from calcbench.bench.analysis.bounded import one_sided
-from calcbench.bench.analysis.compare import (
-    Change,
-    Pair,
-    compare_pair,
-    judge_change,
-    judge_row,
-    judge_rows,
-)
+from calcbench.bench.analysis.compare import Change, Pair, compare_pair
+from calcbench.bench.analysis.gate import judge_change, judge_row, judge_rows
 from calcbench.bench.analysis.inference import Comparison
 from calcbench.bench.analysis.metrics import CPU, P99, THROUGHPUT, Metric
 from calcbench.bench.analysis.quantiles import Reading, Waits, quantile

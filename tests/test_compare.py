@@ -12,13 +12,8 @@ import numpy as np
 import pytest
 from builders import make_condition, make_measurement, make_row, make_run
 
-from calcbench.bench.analysis.compare import (
-    Pair,
-    beside_shortfall,
-    compare_all,
-    judge_all,
-    judge_rows,
-)
+from calcbench.bench.analysis.compare import Pair, compare_all
+from calcbench.bench.analysis.gate import beside_shortfall, judge_all, judge_rows
 from calcbench.bench.analysis.metrics import THROUGHPUT
 from calcbench.bench.analysis.spread import spread
 from calcbench.bench.analysis.summary import Row, Summary

@@ -13,7 +13,8 @@ from builders import make_condition, make_measurement, make_observation, make_ro
 from numpy.typing import NDArray
 from truth import LONG_S, always, response_to, truth, until
 
-from calcbench.bench.analysis.compare import Pair, compare_all, judge_change, judge_row
+from calcbench.bench.analysis.compare import Pair, compare_all
+from calcbench.bench.analysis.gate import judge_change, judge_row
 from calcbench.bench.analysis.lateness import least_quantiles
 from calcbench.bench.analysis.metrics import P50, P99
 from calcbench.bench.analysis.quantiles import Reading, Waits, quantile
@@ -292,7 +293,7 @@ def test_holds_no_time_of_a_queue_that_grows(limit: str, status: int) -> None:
     assert status != CANNOT_TELL or judged_row.reason == "overloaded"
     assert (
         "Overloaded: selectors answers 980/s of 1,200/s under add. The queue grew all the time, so"
-        " its response times say how long a round was: a longer one would show longer ones."
+        " response times say how long that was: with a longer --duration they are longer."
     ) in verdict(Summary(1, "", False, (row,)))
 
 

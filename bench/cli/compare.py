@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from calcbench.bench.analysis.compare import compare_all, judge_all, matched, unpaired
+from calcbench.bench.analysis.compare import compare_all, matched, unpaired
+from calcbench.bench.analysis.gate import judge_all
 from calcbench.bench.analysis.summary import summarise
 from calcbench.bench.analysis.thresholds import exit_status, parse_threshold
 from calcbench.bench.cli.base import Command, json_option, tell_problems

@@ -91,7 +91,7 @@ def run_plan(plan: Plan, subject: "Subject", output: Output) -> int:
 
     Raises KeyboardInterrupt after showing what there is of an interrupted race.
     """
-    from calcbench.bench.analysis.compare import judge_rows
+    from calcbench.bench.analysis.gate import judge_rows
     from calcbench.bench.analysis.summary import summarise
     from calcbench.bench.analysis.thresholds import BROKEN, exit_status
     from calcbench.bench.cli.doctor import prepare_race, recalibrate, seconds_to_calibrate

@@ -77,9 +77,8 @@ def overloads(rows: Sequence[Row]) -> list[str]:
     ]
     if not found:
         return []
-    whose = "its" if len(found) == 1 else "their"
-    told = f"Overloaded: {enumerate_names(found)}. The queue grew all the time, so {whose} response"
-    return [f"{told} times say how long a round was: a longer one would show longer ones."]
+    told = f"Overloaded: {enumerate_names(found)}. The queue grew all the time, so response times"
+    return [f"{told} say how long that was: with a longer --duration they are longer."]
 
 
 def by_workload(rows: Iterable[Row]) -> Iterator[tuple[str, list[Row]]]:
