@@ -351,6 +351,17 @@ def test_ranks_with_the_control_as_the_verdict_does() -> None:
     assert list(known(PLAN, rows)) == list(known(PLAN, rows[1:]))
 
 
+def test_says_that_the_driver_ends_a_race_that_asks_for_more() -> None:
+    """Once: after 6 of 9 rounds the race ended, and nothing was said."""
+    rows = [make_row(make_condition(name), [9_000] * 6, judgement="driver-bound") for name in "ab"]
+
+    assert not any(one.open for one in known(PLAN, rows))
+    assert said_of_rows(PLAN, *rows) == (
+        "More rounds cannot make every difference known to within 5%, so the race ended after"
+        " 6 rounds: the driver was the limit."
+    )
+
+
 def test_counts_no_rounds_against_what_the_lateness_of_the_driver_does() -> None:
     times = [7.0, 7.1, 7.05, 7, 7.1, 7.05]
     late, little = (

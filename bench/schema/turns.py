@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from calcbench.bench.schema.result import Measurement
 
 # Of a turn that is counted, at least. In shorter slices cold caches cost more CPU, and the rest of
-# a turn more of the time. `make validate` shows what 5, 10 and 20 ms cost, and how ratios vary: of
-# two runs one had 20 ms cost 0.2 % and 5 ms 9.6 %, and the other, noisier, could not tell.
+# a turn more of the time. `make validate` shows what 5, 10 and 20 ms cost, and how ratios vary: in
+# two of three runs 20 ms cost 0.2 % and 4 %, 5 ms 10 % and 17 %; a third, noisier, could not tell.
 SLICE_S = 0.02
 LEAST_LATENCIES = 10  # usual response times in a slice: the one at its edge is then a tenth of it
 LONGEST_SHARE = 0.25  # of what is to be measured: who needs longer slices has one window

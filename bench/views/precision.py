@@ -30,17 +30,19 @@ def note(summary: Summary, run: Run) -> str:
     if still_open:
         sentences.append(not_enough(still_open, run, f"{what} to within {share}"))
     if hidden:
-        ended = (
-            ""
-            if still_open or run.partial
-            else f", so the race ended after {counted(last_round(run))}"
-        )
-        sentences.append(
-            f"More rounds cannot make {what} known to within {share}{ended}: {edges(hidden, run)}."
-        )
+        sentences.append(in_vain(what, share, still_open, run) + f": {edges(hidden, run)}.")
     if not sentences and any(one.settled for one in found):
         sentences.append(all_known(found, summary, run, f"{what} is known to within {share}"))
+    elif not sentences and found:
+        sentences.append(in_vain(what, share, still_open, run) + ": the driver was the limit.")
     return " ".join(sentences)
+
+
+def in_vain(what: str, share: str, still_open: Sequence[Known], run: Run) -> str:
+    """Say that no more rounds of *run* tell *what* that well, and that they ended the race."""
+    more = still_open or run.partial
+    ended = "" if more else f", so the race ended after {counted(last_round(run))}"
+    return f"More rounds cannot make {what} known to within {share}{ended}"
 
 
 def last_round(run: Run) -> int:
