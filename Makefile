@@ -28,7 +28,7 @@ run: ## install if needed, then race the strategies and draw charts: two to thre
 	$(INSTALL) $(if $(filter locust,$(subst =, ,$(ARGS))),locust,run)
 	@exec $(BIN)/calcbench run $(ARGS)
 
-test: ## install if needed, then run all tests: about eleven minutes
+test: ## install if needed, then run all tests: about twelve minutes
 	$(INSTALL) test
 	@exec $(BIN)/pytest $(ARGS)
 

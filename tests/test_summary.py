@@ -415,3 +415,15 @@ def test_asks_for_no_fairness_over_the_connections_of_an_open_loop(tmp_path: Pat
 
     assert summarise_condition(POINT, [closed], tmp_path).client_fairness.rounds == 1
     assert summarise_condition(POINT, [open_loop], tmp_path).client_fairness.rounds == 0
+
+
+@pytest.mark.parametrize("total", [100, 1_000])
+def test_fails_no_more_than_the_share_that_may_fail(total: int) -> None:
+    """As a float 0.29 is a little less than 29 of 100."""
+    for percent in range(1, 101):
+        failed = percent * total // 100
+        outcomes = Outcomes(ok=total - failed, reset=failed)
+
+        assert not outcomes.fail_more_than(percent / 100)
+        assert not outcomes.fail_more_than((percent - 1) / 100, but=total // 100)
+        assert outcomes.fail_more_than(percent / 100 - 0.5 / total)

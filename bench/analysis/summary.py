@@ -267,7 +267,7 @@ def row_of(
         limited=tuple(m.round for m in good if m.judgement == DRIVER_BOUND),
         unserved=tuple(m.round for m in unserved),
         unsent=unsent,
-        fails=every.failed - unsent > most_failures * every.total
+        fails=every.fail_more_than(most_failures, but=unsent)
         or bool(unserved and most_failures < 1),
         edge_ratio=max(one.edge_ratio for one in seen),
         overloaded=2 * sum(falls_behind(one.measurement, one.rate) for one in seen) > len(seen),

@@ -16,6 +16,7 @@ from typing import Literal
 
 from calcbench.bench.analysis.intervals import LEAST_ROUNDS
 from calcbench.bench.analysis.metrics import FAILURES, FIGURES, Metric
+from calcbench.bench.units import SAME
 from calcbench.core.errors import UsageError
 from calcbench.core.options import nearest
 
@@ -26,7 +27,6 @@ THRESHOLD = re.compile(
     r"(?P<unit>%|/s|ns|us|µs|ms|s|)\s*"
 )
 TIMES = {"ns": 1e-6, "us": 1e-3, "µs": 1e-3, "ms": 1.0, "s": 1e3}  # in ms
-SAME = 1e-12  # of a figure: floating point makes less of two that are alike, one request far more
 MOST_LIMIT = 1_000_000_000  # of any unit: beyond it nothing is measured
 EXAMPLES_OF_LIMITS = "as in 'p99>50ms' or 'errors>1%'"
 EXAMPLES = "as in 'p99>50ms' or 'throughput<-10%'"

@@ -7,6 +7,8 @@ import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from calcbench.bench.units import SAME
+
 OUTCOMES = ("ok", "wrong", "http_error", "refused", "reset", "timed_out")
 OK, WRONG, HTTP_ERROR, REFUSED, RESET, TIMED_OUT = range(len(OUTCOMES))
 
@@ -39,6 +41,13 @@ class Outcomes:
     def failed(self) -> int:
         """How many of them got anything but the right response."""
         return self.total - self.ok
+
+    def fail_more_than(self, share: float, *, but: int = 0) -> bool:
+        """Tell whether more than a *share*, 0–1, of all failed, *but* for so many of them.
+
+        A share such as 0.29 is not quite that as a float, and 29 of 100 are no more than 29 %.
+        """
+        return self.failed - but > share * self.total * (1 + SAME)
 
     @property
     def unanswered(self) -> int:
