@@ -24,8 +24,9 @@ from calcbench.bench.analysis.inference import Comparison
 from calcbench.bench.analysis.metrics import CPU, P99, THROUGHPUT, Metric
 from calcbench.bench.analysis.quantiles import Reading, Waits, quantile
 from calcbench.bench.analysis.ranking import contests, tier_numbers
+from calcbench.bench.analysis.rounds import Rounds
 from calcbench.bench.analysis.spread import Spread, spread
-from calcbench.bench.analysis.summary import Row, Summary, summarise, summarise_condition
+from calcbench.bench.analysis.summary import Row, Summary, row_of, summarise
 from calcbench.bench.analysis.thresholds import (
     BROKEN,
     CANNOT_TELL,
@@ -251,7 +252,7 @@ def test_counts_who_waited_in_vain(
 ) -> None:
     thrice = took * 3, in_flight * 3  # as many as a p99 takes
     measurement = measured(tmp_path, 1, *thrice, folded=folded)
-    row = summarise_condition(POINT, [measurement], tmp_path)
+    row = row_of(POINT, [measurement], Rounds(tmp_path))
 
     assert row.p50_ns.median == pytest.approx(p50.value, rel=1e-3)
     assert row.p99_ns.median == pytest.approx(p99.value, rel=1e-3)

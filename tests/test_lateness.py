@@ -46,6 +46,7 @@ from calcbench.bench.schema.lateness import (
 )
 from calcbench.bench.schema.outcomes import OK, TIMED_OUT, Outcomes
 from calcbench.bench.schema.plan import Plan
+from calcbench.bench.schema.result import Measurement
 from calcbench.bench.schema.samples import compact, expand, write_samples
 from calcbench.bench.schema.store import prepare_folder
 from calcbench.bench.system.cpus import Pinning
@@ -76,6 +77,27 @@ def open_loop(due: Column, late: Column, took: Column, waited: Column | None = N
         "outcome": np.zeros(len(due), np.int64),
         "waited": np.zeros(len(due), np.int64) if waited is None else waited,
     }
+
+
+def stored(
+    folder: Path, samples: Samples, lost: int, inside: int, *, driver_bound: bool, **more: Any
+) -> Measurement:
+    """Return the measurement of *samples*, which it writes: a second of an open loop at 1,000/s.
+
+    So many of them were *lost*, and so many answered *inside* the window.
+    """
+    prepare_folder(folder)
+    write_samples(folder, "samples/1.npz", compact(samples))
+    return make_measurement(
+        make_condition("fork"),
+        samples="samples/1.npz",
+        offered_per_s=1_000.0,
+        elapsed_ns=S,
+        outcomes=Outcomes(ok=1_000 - lost, timed_out=lost),
+        responses_in_window=inside,
+        judgement=DRIVER_BOUND if driver_bound else SERVER_BOUND,
+        **more,
+    )
 
 
 def every(count: int, gap_ns: int) -> Column:
@@ -213,23 +235,13 @@ def test_takes_the_rate_of_an_open_loop_for_a_bound_only_where_some_is_missing(
     tmp_path: Path, away_ms: tuple[int, int], driver_bound: bool, lost: int
 ) -> None:
     """The last that the driver sends too late are answered behind the window."""
-    prepare_folder(tmp_path)
     due = every(1_000, MS)
     away, back = (moment * MS for moment in away_ms)
     late = np.where((due >= away) & (due < back), back + 60 * MS - due, 0)
     samples = open_loop(due, late, np.full(1_000, MS))
     samples["outcome"][:lost] = TIMED_OUT
-    write_samples(tmp_path, "samples/1.npz", compact(samples))
     inside = int((samples["done_ns"] <= S).sum()) - lost
-    one = make_measurement(
-        make_condition("fork"),
-        samples="samples/1.npz",
-        offered_per_s=1_000.0,
-        elapsed_ns=S,
-        outcomes=Outcomes(ok=1_000 - lost, timed_out=lost),
-        responses_in_window=inside,
-        judgement=DRIVER_BOUND if driver_bound else SERVER_BOUND,
-    )
+    one = stored(tmp_path, samples, lost, inside, driver_bound=driver_bound)
     plan = Plan(("fork",), connections=(8,), rate=1_000.0)
     [row] = summarise(make_run(plan, one), tmp_path).rows
     ends_late = away_ms[1] > 900
@@ -331,24 +343,13 @@ def test_blames_the_driver_for_what_timed_out_before_it_was_sent(hangs: str, thi
 def test_counts_no_error_of_the_drivers_as_one_of_the_server(
     tmp_path: Path, lost: int, unsent: int, limit: str, status: int, fails: bool
 ) -> None:
-    prepare_folder(tmp_path)
     due = every(1_000, MS)
     failed = (due < unsent * MS) | (due >= (1_000 - lost + unsent) * MS)
     late = np.where(due < unsent * MS, 400 * MS, 0)
     samples = open_loop(due, late, np.where(failed & (late == 0), 400 * MS, MS))
     samples["outcome"] = np.where(failed, TIMED_OUT, OK)
-    write_samples(tmp_path, "samples/1.npz", compact(samples))
     fault = Evidence(driver_fault="it sent some too late" if unsent else "")
-    one = make_measurement(
-        make_condition("fork"),
-        samples="samples/1.npz",
-        offered_per_s=1_000.0,
-        elapsed_ns=S,
-        outcomes=Outcomes(ok=1_000 - lost, timed_out=lost),
-        responses_in_window=1_000 - lost,
-        evidence=fault,
-        judgement=DRIVER_BOUND if unsent else SERVER_BOUND,
-    )
+    one = stored(tmp_path, samples, lost, 1_000 - lost, driver_bound=unsent > 0, evidence=fault)
     [row] = summarise(make_run(Plan(("fork",), rate=1_000.0), one), tmp_path).rows
     judged_row = judge_row(parse_threshold(limit), row, "")
 

@@ -16,8 +16,9 @@ from calcbench.bench.analysis.inference import median_interval
 from calcbench.bench.analysis.metrics import P50, P90, P99
 from calcbench.bench.analysis.quantiles import Reading, are_enough, least_count, quantile
 from calcbench.bench.analysis.ranking import tier_numbers
+from calcbench.bench.analysis.rounds import Rounds
 from calcbench.bench.analysis.spread import NOTHING, Spread, spread
-from calcbench.bench.analysis.summary import Row, Summary, summarise, summarise_condition
+from calcbench.bench.analysis.summary import Row, Summary, row_of, summarise
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.evidence import Evidence
 from calcbench.bench.schema.judgements import (
@@ -97,7 +98,7 @@ def test_tells_no_quantile_that_the_sample_does_not_hold(
 ) -> None:
     """Once the p99 of 12 responses stood in the table, and was the longest of them."""
     rounds = [measured(tmp_path, 1, list(range(1_000))), measured(tmp_path, 2, list(range(count)))]
-    row = summarise_condition(POINT, rounds, tmp_path)
+    row = row_of(POINT, rounds, Rounds(tmp_path))
     summary = Summary(1, "name", False, (row,))
     flat = next(csv.DictReader(to_csv(summary).splitlines()))
 
@@ -198,7 +199,7 @@ def test_knows_how_far_off_a_rate_of_bursts_may_be(
     latencies: list[int], burst: float, tmp_path: Path
 ) -> None:
     """Of four responses no two came at once, and then all of eight did."""
-    row = summarise_condition(POINT, [measured(tmp_path, 1, latencies)], tmp_path)
+    row = row_of(POINT, [measured(tmp_path, 1, latencies)], Rounds(tmp_path))
 
     assert row.edge_ratio == pytest.approx(burst / 6**0.5, abs=1e-6)
 
@@ -210,14 +211,14 @@ def test_fails_who_served_nobody_in_some_round(tmp_path: Path) -> None:
         judgement=UNSERVED,
         evidence=Evidence(reasons=("no response came",)),
     )
-    row = summarise_condition(POINT, [works, silence], tmp_path)
+    row = row_of(POINT, [works, silence], Rounds(tmp_path))
     summary = Summary(1, "", False, (row,))
     lines = list(plain_lines(summary, make_run(Plan(("selectors",)), works, silence)))
 
     assert row.unserved == (2,)
     assert row.fails
     assert not row.serves_nobody
-    assert not summarise_condition(POINT, [works, silence], tmp_path, most_failures=1).fails
+    assert not row_of(POINT, [works, silence], Rounds(tmp_path), most_failures=1).fails
     assert tier_numbers([row]) == {}
     assert "selectors at 2 served nobody in round 2: no response came" in lines
     assert any("selectors served nobody in round 2" in sentence for sentence in verdict(summary))
@@ -236,7 +237,7 @@ def test_says_that_the_driver_was_the_limit_only_where_the_median_is_a_bound(
             )
             for number, place in enumerate(chosen, 1)
         ]
-        return summarise_condition(POINT, rounds, tmp_path)
+        return row_of(POINT, rounds, Rounds(tmp_path))
 
     for chosen, judgement, sign in (
         ((0, 1, 2, 2), SERVER_BOUND, ""),
@@ -254,14 +255,14 @@ def test_shows_of_what_is_not_ranked_that_which_adds_up(tmp_path: Path) -> None:
         for number, judgement in enumerate((SILENT, INVALID), 1)
     ]
 
-    assert summarise_condition(POINT, rounds, tmp_path).counted == (1,)
-    assert summarise_condition(POINT, rounds[1:], tmp_path).counted == (2,)
+    assert row_of(POINT, rounds, Rounds(tmp_path)).counted == (1,)
+    assert row_of(POINT, rounds[1:], Rounds(tmp_path)).counted == (2,)
 
 
 def test_counts_one_response_at_the_ends_where_each_request_has_its_time(tmp_path: Path) -> None:
     """At a constant pace every round has as many responses, and another one may have one more."""
     one = dataclasses.replace(measured(tmp_path, 1, [40] * 300), think_s=1.0)
-    row = summarise_condition(POINT, [one], tmp_path)
+    row = row_of(POINT, [one], Rounds(tmp_path))
 
     assert row.edge_ratio == pytest.approx(1 / 300 / 6**0.5, abs=1e-6)
 
@@ -288,8 +289,8 @@ def test_never_averages_in_a_round_that_is_not_the_servers_speed(tmp_path: Path)
         dataclasses.replace(measured(tmp_path, number, [10**9]), judgement=judgement, evidence=why)
         for number in (2, 3)
     ]
-    mixed = summarise_condition(own.condition, [*bound, own], tmp_path)
-    alone = summarise_condition(own.condition, bound, tmp_path)
+    mixed = row_of(own.condition, [*bound, own], Rounds(tmp_path))
+    alone = row_of(own.condition, bound, Rounds(tmp_path))
 
     assert (mixed.rounds, mixed.failed_rounds, mixed.counted) == (1, 2, (1,))
     assert mixed.reason == f"{judgement}; the driver was busy 97% of the time"
@@ -363,12 +364,12 @@ def test_keeps_a_round_in_which_the_driver_was_the_limit(tmp_path: Path) -> None
         dataclasses.replace(measured(tmp_path, 2, [9] * 4), judgement="driver-bound"),
         measured(tmp_path, 3, [40, 10]),
     ]
-    row = summarise_condition(POINT, rounds, tmp_path)
+    row = row_of(POINT, rounds, Rounds(tmp_path))
 
     assert (row.rounds, row.failed_rounds, row.limited) == (3, 0, (1, 2))
     assert row.throughput.values == (2.5, 2.0, 1.0)
     assert row.throughput.at_least
-    row = summarise_condition(POINT, [rounds[0], *[rounds[2]] * 2], tmp_path)
+    row = row_of(POINT, [rounds[0], *[rounds[2]] * 2], Rounds(tmp_path))
     assert not row.throughput.at_least
 
 
@@ -377,7 +378,7 @@ def test_keeps_what_served_nobody_as_a_finding(tmp_path: Path) -> None:
     nobody = dataclasses.replace(
         measured(tmp_path, 1, []), judgement="unserved", evidence=why, clients_served=0
     )
-    row = summarise_condition(POINT, [nobody, dataclasses.replace(nobody, round=2)], tmp_path)
+    row = row_of(POINT, [nobody, dataclasses.replace(nobody, round=2)], Rounds(tmp_path))
 
     assert (row.status, row.rounds, row.throughput.median) == ("ok", 2, 0)
     assert row.serves_nobody
@@ -388,9 +389,9 @@ def test_keeps_what_served_nobody_as_a_finding(tmp_path: Path) -> None:
 def test_knows_who_fails_more_than_is_allowed(tmp_path: Path) -> None:
     one = measured(tmp_path, 1, [1] * 98, wrong=2)
 
-    assert summarise_condition(POINT, [one], tmp_path).fails
-    assert not summarise_condition(POINT, [one], tmp_path, 0.02).fails
-    assert summarise_condition(POINT, [one], tmp_path).answered_ratio == 0.98
+    assert row_of(POINT, [one], Rounds(tmp_path)).fails
+    assert not row_of(POINT, [one], Rounds(tmp_path), 0.02).fails
+    assert row_of(POINT, [one], Rounds(tmp_path)).answered_ratio == 0.98
 
 
 def test_names_a_failure_before_a_round_that_says_nothing(tmp_path: Path) -> None:
@@ -400,7 +401,7 @@ def test_names_a_failure_before_a_round_that_says_nothing(tmp_path: Path) -> Non
         measured(tmp_path, 3, [40, 10]),
     ]
 
-    row = summarise_condition(POINT, rounds, tmp_path)
+    row = row_of(POINT, rounds, Rounds(tmp_path))
     assert (row.counted, row.failed_rounds) == ((3,), 2)
     assert row.reason == "the server died with status -11"
 
@@ -413,8 +414,8 @@ def test_asks_for_no_fairness_over_the_connections_of_an_open_loop(tmp_path: Pat
         closed, offered_per_s=5.0, responses_in_window=2, samples="samples/2.npz"
     )
 
-    assert summarise_condition(POINT, [closed], tmp_path).client_fairness.rounds == 1
-    assert summarise_condition(POINT, [open_loop], tmp_path).client_fairness.rounds == 0
+    assert row_of(POINT, [closed], Rounds(tmp_path)).client_fairness.rounds == 1
+    assert row_of(POINT, [open_loop], Rounds(tmp_path)).client_fairness.rounds == 0
 
 
 @pytest.mark.parametrize("total", [100, 1_000])

@@ -65,6 +65,16 @@ class Rounds:
             self.known[key] = known
         return known
 
+    def unsent(self, measurement: Measurement) -> int:
+        """Return how many requests of *measurement* timed out because the driver was too late.
+
+        Of one that does not count that is known, too, if only it was measured. Raises
+        CalcbenchError as `of` does.
+        """
+        if measurement.status != "ok" or not measurement.evidence.driver_fault:
+            return 0
+        return self.of(measurement).unsent
+
 
 def figures_of(measurement: Measurement, samples: "Samples") -> RoundFigures:
     """Return what the *samples* of *measurement* say."""

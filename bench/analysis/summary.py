@@ -178,26 +178,11 @@ def rows_of(plan: Plan, measurements: Iterable[Measurement], figures: Rounds) ->
     ]
 
 
-def summarise_condition(
-    condition: Condition,
-    rounds: list[Measurement],
-    folder: Path,
-    most_failures: float = Plan.most_failures,
-    *,
-    few: bool = False,
-) -> Row:
-    """Return the row for *rounds*, all of one *condition*, whose samples lie in *folder*.
-
-    The rest is as for `row_of`.
-    """
-    return row_of(condition, rounds, Rounds(folder), most_failures, few=few)
-
-
 def row_of(
     condition: Condition,
     rounds: list[Measurement],
     figures: Rounds,
-    most_failures: float,
+    most_failures: float = Plan.most_failures,
     *,
     few: bool = False,
 ) -> Row:
@@ -216,9 +201,7 @@ def row_of(
     if not good:
         return Row(condition, bad[0].status, reason, failed_rounds=len(bad), all_outcomes=every)
     seen = [figures.of(measurement) for measurement in good]
-    unsent = sum(
-        figures.of(m).unsent for m in rounds if m.status == "ok" and m.evidence.driver_fault
-    )
+    unsent = sum(figures.unsent(measurement) for measurement in rounds)
     throughput = spread(one.rate for one in seen)
     judged = [m.judgement for m in good if m.judgement != DRIVER_BOUND]
     latencies = [one.response for one in seen]

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from calcbench.bench.analysis.rates import KEPT_UP
 from calcbench.bench.analysis.thresholds import Threshold, parse_threshold
 from calcbench.bench.diagnosis.ceiling import Recalibrate, once, reconsider
 from calcbench.bench.runner.knee_search import AGREE, search
 from calcbench.bench.runner.knee_try import (
-    ACHIEVED_RATIO,
     KEPT,
     LEAST_REQUESTS,
     NOT_KEPT,
@@ -186,7 +186,7 @@ def duration_of(plan: Plan, objective: Threshold, rate: float) -> float:
     enough_s = TO_SPARE * LEAST_REQUESTS / rate
     if plan.arrivals == POISSON:
         by_chance = chance_at_ends(rate * longest_s(plan, objective))
-        enough_s = max(enough_s, by_chance / rate / (1 - ACHIEVED_RATIO))
+        enough_s = max(enough_s, by_chance / rate / (1 - KEPT_UP))
     return max(plan.duration_s, min(LONGER * plan.duration_s, enough_s))
 
 

@@ -17,20 +17,20 @@ from pathlib import Path
 
 from calcbench.bench.analysis.metrics import Metric
 from calcbench.bench.analysis.quantiles import are_enough, least_count
-from calcbench.bench.analysis.summary import Row, summarise_condition, why_not
+from calcbench.bench.analysis.rates import KEPT_UP
+from calcbench.bench.analysis.rounds import Rounds
+from calcbench.bench.analysis.summary import Row, row_of, why_not
 from calcbench.bench.analysis.thresholds import Threshold
 from calcbench.bench.diagnosis.failures import is_servers_failure
 from calcbench.bench.diagnosis.lateness import MOST_RATIO, whose_lateness
 from calcbench.bench.schema.arrivals import CONSTANT, POISSON
 from calcbench.bench.schema.histogram import counted_times
 from calcbench.bench.schema.judgements import CONTENDED, DRIVER_BOUND, INVALID, UNSERVED
-from calcbench.bench.schema.lateness import timed_out_unsent
 from calcbench.bench.schema.result import Measurement
 from calcbench.bench.schema.samples import read_samples
 from calcbench.bench.units import format_count, format_rate
 from calcbench.bench.views.lateness import show_range
 
-ACHIEVED_RATIO = 0.95  # of what is due must be answered in time
 FAILED_RATIO = 0.001  # of what is asked may fail
 QUANTILE = 0.99  # the one whose requests are enough to keep a rate, whatever the objective is
 LEAST_REQUESTS = least_count(QUANTILE)
@@ -57,7 +57,7 @@ def judge_try(
     measurement: Measurement, objective: Threshold, folder: Path, arrivals: str = CONSTANT
 ) -> Try:
     """Return whether *measurement*, of an open loop with such *arrivals*, kept the *objective*."""
-    rate, outcomes = measurement.offered_per_s, measurement.outcomes
+    rate, outcomes, figures = measurement.offered_per_s, measurement.outcomes, Rounds(folder)
     if measurement.status == "unavailable":
         return Try(rate, UNKNOWN, measurement.reason)
     if is_servers_failure(measurement):
@@ -66,7 +66,7 @@ def judge_try(
         return Try(rate, NOT_KEPT, "; ".join(measurement.evidence.reasons[:1]))
     most_failed = FAILED_RATIO * outcomes.total
     if not outcomes.ok or outcomes.failed > most_failed:
-        if outcomes.failed - unsent(measurement, folder) <= most_failed:
+        if outcomes.failed - figures.unsent(measurement) <= most_failed:
             return late_try(measurement, why_not(measurement))
         what = f"{outcomes.failed:,} of {outcomes.total:,} failed"
         if causes := sorted(measurement.failures, key=lambda failure: -failure.count):
@@ -75,10 +75,10 @@ def judge_try(
         return Try(rate, NOT_KEPT if outcomes.total else UNKNOWN, measurement.reason or what)
     if measurement.status != "ok" or measurement.judgement == INVALID:
         return Try(rate, UNKNOWN, why_not(measurement))
-    row = summarise_condition(measurement.condition, [measurement], folder, few=True)
+    row = row_of(measurement.condition, [measurement], figures, few=True)
     responses = row.throughput.median * measurement.elapsed_ns / 1e9
     beside = 1 + (chance_at_ends(mean_out(measurement, folder)) if arrivals == POISSON else 0)
-    answered = responses + beside >= ACHIEVED_RATIO * outcomes.total
+    answered = responses + beside >= KEPT_UP * outcomes.total
     metric = objective.metric
     # Of a value that is a lower bound nobody knows that it is below the limit.
     if answered and metric.median(row) < objective.limit and not metric.is_bound(row):
@@ -114,13 +114,6 @@ def chance_at_ends(out: float) -> float:
     are at either end more or fewer by the root of it.
     """
     return math.sqrt(2 * out)
-
-
-def unsent(measurement: Measurement, folder: Path) -> int:
-    """Return how many requests of a *measurement* timed out because the driver was too late."""
-    if measurement.status != "ok" or not measurement.evidence.driver_fault:
-        return 0
-    return timed_out_unsent(read_samples(folder, measurement))
 
 
 def late_try(measurement: Measurement, why: str) -> Try:
