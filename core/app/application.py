@@ -12,6 +12,7 @@ for one in vain.
 """
 
 import json
+from collections.abc import Callable
 from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any, NoReturn
@@ -66,30 +67,43 @@ An error says what was given and what would be right:
 """.encode()
 
 
-def handle(request: Request) -> Response:
-    """Return the response to *request*. Nothing is raised, whatever was sent."""
-    try:
-        path = request.path
-        match split(path) if PERCENT in path else path.split(b"/"):
-            case [b"", name, left, right]:
-                if name not in OPERATIONS:
-                    raise HttpError(404, no_operation(name))
-                if request.method not in (b"GET", b"HEAD"):
-                    return other_method(request, b"GET, HEAD, OPTIONS")
-                result = calculate(name, parse_number(left), parse_number(right))
-                return Response(200, write_number(result))
-            case [b"", b"calc"]:
-                return handle_json(request)
-            case [b"", b""]:
-                if request.method not in (b"GET", b"HEAD"):
-                    return other_method(request, b"GET, HEAD, OPTIONS")
-                return Response(200, PAGE)
-            case [b"*"]:  # RFC 9110 §9.3.7: OPTIONS about the server as a whole
-                return other_method(request, b"GET, HEAD, OPTIONS, POST")
-        hint = "calculate with /add/2/3, or read the page at /"
-        raise HttpError(404, f"nothing at {quote(request.path)}; {hint}")
-    except HttpError as error:
-        return Response(error.status, str(error).encode(), TEXT, error.headers)
+def plain_page(_: Request) -> Response:
+    """Return the page at ``/`` of a server of which nothing is known."""
+    return Response(200, PAGE)
+
+
+def make_handle(page: Callable[[Request], Response]) -> Callable[[Request], Response]:
+    """Return what responds to every request, to one for ``/`` with *page*."""
+
+    def handle(request: Request) -> Response:
+        """Return the response to *request*. Nothing is raised, whatever was sent."""
+        try:
+            path = request.path
+            match split(path) if PERCENT in path else path.split(b"/"):
+                case [b"", name, left, right]:
+                    if name not in OPERATIONS:
+                        raise HttpError(404, no_operation(name))
+                    if request.method not in (b"GET", b"HEAD"):
+                        return other_method(request, b"GET, HEAD, OPTIONS")
+                    result = calculate(name, parse_number(left), parse_number(right))
+                    return Response(200, write_number(result))
+                case [b"", b"calc"]:
+                    return handle_json(request)
+                case [b"", b""]:
+                    if request.method not in (b"GET", b"HEAD"):
+                        return other_method(request, b"GET, HEAD, OPTIONS")
+                    return page(request)
+                case [b"*"]:  # RFC 9110 §9.3.7: OPTIONS about the server as a whole
+                    return other_method(request, b"GET, HEAD, OPTIONS, POST")
+            hint = "calculate with /add/2/3, or read the page at /"
+            raise HttpError(404, f"nothing at {quote(request.path)}; {hint}")
+        except HttpError as error:
+            return Response(error.status, str(error).encode(), TEXT, error.headers)
+
+    return handle
+
+
+handle = make_handle(plain_page)
 
 
 def wants_body(request: Request) -> bool:

@@ -15,15 +15,27 @@ from calcbench.core.http.connection import READ, WRITE
 from calcbench.core.http.message import Request
 from calcbench.core.serving.failure import FAILURES, log_failure
 from calcbench.core.serving.service import Service
-from calcbench.core.serving.sockets import Client, NoRoomError, accept, receive, send
+from calcbench.core.serving.sockets import LINUX, Client, NoRoomError, accept, receive, send
 from calcbench.core.serving.stop import Stop
 
 NO_ROOM_S = 0.05  # between two tries to accept where descriptors have run out
 
 
 def clients(listener: socket.socket, service: Service, stop: Stop) -> Iterator[Client]:
-    """Yield one client after the other, waiting in accept, until *stop* is set."""
+    """Yield one client after the other, waiting in accept, until *stop* is set.
+
+    The launcher shuts the listener down, which on Linux wakes us. POSIX does not say so, and on
+    macOS it wakes nobody: there we wait for *stop* too.
+    """
+    poll = None
+    if not LINUX:
+        listener.setblocking(False)  # somebody else may take the client for which we are woken
+        poll = select.poll()
+        poll.register(listener, select.POLLIN)
+        poll.register(stop, select.POLLIN)
     while True:
+        if poll and any(fd == stop.fileno() for fd, _ in poll.poll()):
+            return
         try:
             client = accept(listener, service, stop)
         except NoRoomError:
@@ -32,7 +44,7 @@ def clients(listener: socket.socket, service: Service, stop: Stop) -> Iterator[C
         if client is not None:
             yield client
         elif stop.is_set():
-            return  # the launcher shut the listener down, which woke us
+            return
 
 
 def serve_connection(

@@ -1,10 +1,11 @@
-"""Which strategies there are: the files in the `strategies` folder, and nothing else.
+"""Which strategies there are: the files in the `strategies` folder, and those given by path.
 
 A file that is no strategy, or cannot be imported, takes none of the others along: it is there by
 its name, cannot run, and says in one line what is wrong, where, and what would be right.
 """
 
 import contextlib
+import dataclasses
 import importlib
 import importlib.util
 import io
@@ -18,9 +19,11 @@ from typing import Any
 
 from calcbench.core.errors import CalcbenchError, UsageError
 from calcbench.core.options import describe, nearest, parse_options
+from calcbench.core.serving import own_file
 from calcbench.core.serving.faults import FILE_NAME, fault_of_import, fault_of_module, fault_of_name
 
 PACKAGE = "calcbench.strategies"
+OF_ONES_OWN = "my-"  # before the name of a file that is called like a strategy of ours
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ class Strategy:
     """A strategy as its file declares it; *unavailable* says why it cannot run here, or is "".
 
     *broken* says what is wrong with its file, in one line, and is "" for one that is right.
+    *path* is where the file is, for one that was given by path.
     """
 
     name: str
@@ -45,6 +49,10 @@ class Strategy:
     unavailable: str
     serve: Callable[..., None]
     broken: str = ""
+    path: str = ""
+
+
+given: dict[str, Strategy] = {}  # by path, in this process
 
 
 @dataclass(frozen=True)
@@ -74,6 +82,12 @@ def folder() -> str:
     """Return the folder that the strategies are in."""
     package = importlib.import_module(PACKAGE)
     return str(next(iter(package.__path__)))
+
+
+def package_folders() -> dict[str, str]:
+    """Return what another interpreter needs to find our packages: each with its folder."""
+    core = Path(__file__).parent.parent
+    return {"calcbench": "", "calcbench.core": str(core), PACKAGE: folder()}
 
 
 def files() -> dict[str, str]:
@@ -117,24 +131,72 @@ def load(name: str, *, aloud: bool = False) -> Strategy:
     One whose file is broken is returned as one that cannot run. What it prints while it is imported
     is heard only *aloud*, on standard error.
     """
+    if name in given:
+        return given[name]
     known = files()
     if name not in known:
-        raise UsageError(f"no strategy {name!r}{nearest(name, known)}")
+        mine = f"./{name.replace('-', '_')}.py"
+        there = Path(mine).is_file()
+        hint = f"; did you mean {mine!r}?" if there else nearest(name, known)
+        raise UsageError(f"no strategy {name!r}{hint}")
     file = known[name]
-    if fault := fault_of_name(file):
+    module = f"{PACKAGE}.{file.removesuffix('.py')}"
+    path = Path(folder()) / file
+    return load_module(
+        name, f"strategies/{file}", path, lambda: importlib.import_module(module), aloud=aloud
+    )
+
+
+def load_module(
+    name: str, where: str, path: Path, read: Callable[[], ModuleType], *, aloud: bool
+) -> Strategy:
+    """Return the strategy *name* in the module that *read* imports from *path*, or a broken one.
+
+    *where* is what messages call the file.
+    """
+    if fault := fault_of_name(where):
         return broken_strategy(name, fault)
     try:
         # What it prints is no part of our output; its server says it, once.
         output = sys.stderr if aloud else io.StringIO()
         with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
-            module = importlib.import_module(f"{PACKAGE}.{file.removesuffix('.py')}")
+            module = read()
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001 - an exit, too; whatever it was, it is told below
-        return broken_strategy(name, fault_of_import(file, error))
-    if fault := fault_of_module(file, module):
+        return broken_strategy(name, fault_of_import(where, path, error))
+    if fault := fault_of_module(where, module):
         return broken_strategy(name, fault)
     return strategy_of(module)
+
+
+def load_file(path: Path, name: str, *, aloud: bool = False) -> Strategy:
+    """Return the strategy in the file *path*, read anew and called *name*.
+
+    *aloud* as for `load`; what it imports stays imported then, for its server.
+    """
+    module = f"{PACKAGE}.{path.stem}"
+
+    def read() -> ModuleType:
+        return own_file.import_file(path, module, for_good=aloud)
+
+    found = load_module(name, path.name, path, read, aloud=aloud)
+    return dataclasses.replace(found, name=name, path=str(path))
+
+
+def add_file(text: str) -> str:
+    """Make the strategy in the file that the path *text* means known; return its name.
+
+    Whatever was called so before is forgotten. Raises UsageError where there is no such file.
+    """
+    path = own_file.find(text)
+    if path.parent == Path(folder()).resolve():
+        return name_of(path.name)
+    name = name_of(path.name)
+    if name in files():
+        name = OF_ONES_OWN + name
+    given[name] = load_file(path, name)
+    return name
 
 
 def broken_strategy(name: str, fault: str) -> Strategy:
@@ -167,9 +229,14 @@ def parse_variant(text: str) -> Variant:
 
     Raises UsageError for an unknown strategy or a bad option, CalcbenchError for a broken one that
     is given options.
+
+    Where it names a file, as in ``./mine.py:workers=4``, that is read.
     """
-    name, _, assignments = text.strip().partition(":")
-    name = name.strip().replace("_", "-")
+    if by_path := own_file.split_options(text):
+        name, assignments = add_file(by_path[0]), by_path[1]
+    else:
+        name, _, assignments = text.strip().partition(":")
+        name = name.strip().replace("_", "-")
     strategy = load(name)
     options = tuple(part.strip() for part in assignments.split(",") if part.strip())
     if strategy.broken and options:

@@ -81,7 +81,16 @@ class Watch:
 
 def make_table() -> int:
     """Return the descriptor of an empty table, to be closed by the caller."""
-    fd = above_standard(os.memfd_create("calcbench-watch"))
+    if hasattr(os, "memfd_create"):
+        fd = os.memfd_create("calcbench-watch")
+    else:
+        import tempfile  # by whoever needs it: it takes as long to load as the rest of a server
+
+        with (
+            tempfile.TemporaryFile() as file
+        ):  # which has no name, so that it goes with its descriptors
+            fd = os.dup(file.fileno())
+    fd = above_standard(fd)
     os.ftruncate(fd, SIZE)
     return fd
 

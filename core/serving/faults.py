@@ -8,6 +8,7 @@ import dataclasses
 import inspect
 import re
 import traceback
+from pathlib import Path
 from types import ModuleType
 
 from calcbench.core.serving.failure import in_words
@@ -19,28 +20,36 @@ SIGNATURE = "def serve(listener, service, options, stop)"
 KINDS = (int, float, str)
 
 
-def fault_of_name(file: str) -> str:
-    """Return what is wrong with the name of *file*, or with its being a folder; "" if nothing."""
+def fault_of_name(where: str) -> str:
+    """Return what is wrong with the name of the file *where*, or with its being a folder, or ""."""
+    file = where.rpartition("/")[2]
     if not file.endswith(".py"):
-        return f"strategies/{file}/ is a folder; a strategy is one file: make it {file}.py"
+        return f"{where}/ is a folder; a strategy is one file: make it {file}.py"
     if file in RESERVED:
-        return f"strategies/{file} has a name that means every strategy; rename it"
+        return f"{where} has a name that means every strategy; rename it"
     if FILE_NAME.fullmatch(file):
         return ""
-    fit = re.sub(r"[^A-Za-z0-9_]+", "_", file.removesuffix(".py")).strip("_")
-    better = fit if fit[:1].isalpha() else f"strategy_{fit}".rstrip("_")
     return (
-        f"strategies/{file} should have a name of letters, digits and underscores that begins"
-        f" with a letter; rename it to {better}.py"
+        f"{where} should have a name of letters, digits and underscores that begins"
+        f" with a letter; rename it to {better_name(file)}"
     )
 
 
-def fault_of_import(file: str, error: BaseException) -> str:
-    """Return what is wrong with *file*, whose import has raised *error*."""
-    if isinstance(error, SyntaxError) and (error.filename or "").endswith(f"/strategies/{file}"):
-        where = f"strategies/{file}, line {error.lineno}" if error.lineno else f"strategies/{file}"
-        return f"{where}: {error.msg}; correct it there"
-    where = f"strategies/{file}{line_in(file, error)}"
+def better_name(file: str) -> str:
+    """Return a name near *file* that a strategy's file may have."""
+    fit = re.sub(r"[^A-Za-z0-9_]+", "_", file.removesuffix(".py")).strip("_")
+    return (fit if fit[:1].isalpha() else f"strategy_{fit}".rstrip("_")) + ".py"
+
+
+def fault_of_import(where: str, path: Path, error: BaseException) -> str:
+    """Return what is wrong with the file *path*, whose import has raised *error*.
+
+    *where* is what the file is called in a message, here and below.
+    """
+    if isinstance(error, SyntaxError) and error.filename == str(path):
+        line = f", line {error.lineno}" if error.lineno else ""
+        return f"{where}{line}: {error.msg}; correct it there"
+    where += line_in(path, error)
     if isinstance(error, SystemExit):
         return f"{where}: it exits while it is imported; move the code that exits into serve"
     if isinstance(error, ModuleNotFoundError) and error.name:
@@ -53,19 +62,18 @@ def fault_of_import(file: str, error: BaseException) -> str:
     return f"{where}: {in_words(error)}; correct it there"
 
 
-def line_in(file: str, error: BaseException) -> str:
-    """Return the line of *file* in which *error* was raised, as in ``, line 3``, or nothing."""
+def line_in(path: Path, error: BaseException) -> str:
+    """Return the line of the file *path* that *error* came from, as in ``, line 3``, or nothing."""
     lines = [
         frame.lineno
         for frame in traceback.extract_tb(error.__traceback__)
-        if frame.filename.endswith(f"/strategies/{file}")
+        if frame.filename == str(path)
     ]
     return f", line {lines[-1]}" if lines else ""
 
 
-def fault_of_module(file: str, module: ModuleType) -> str:
-    """Return what is wrong with the strategy in *file*, imported as *module*; "" if nothing."""
-    where = f"strategies/{file}"
+def fault_of_module(where: str, module: ModuleType) -> str:
+    """Return what is wrong with the strategy *module*, which could be imported; "" if nothing."""
     serve = getattr(module, "serve", None)
     if not inspect.isroutine(serve):
         return f"{where} has no function serve; write {SIGNATURE}"

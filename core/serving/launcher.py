@@ -14,7 +14,6 @@ thread may end.
 
 import json
 import os
-import select
 import signal
 import socket
 import subprocess
@@ -28,19 +27,17 @@ from calcbench.core.app.workload import parse_workload
 from calcbench.core.errors import CalcbenchError, UsageError
 from calcbench.core.http.limits import Policy
 from calcbench.core.options import parse_options
-from calcbench.core.serving.catalogue import PACKAGE, folder, load
+from calcbench.core.serving.catalogue import load, package_folders
 from calcbench.core.serving.counters import Watch, make_table
 from calcbench.core.serving.descriptors import above_standard, socket_above_standard
 from calcbench.core.serving.ending import Stopped, status_in_words
 from calcbench.core.serving.grace import patience_s
+from calcbench.core.serving.lifecycle import Trace, make_pipe
 from calcbench.core.serving.listeners import listen, name_of_listener
 from calcbench.core.serving.output import ProcessOutput, Show
-from calcbench.core.serving.ready import BEGUN, SIGNALLED
+from calcbench.core.serving.ready import SIGNALLED, wait_for_word
 from calcbench.core.serving.sockets import in_url
 from calcbench.core.serving.stop import ask
-
-START_S = 30.0  # an interpreter starts in a fraction of a second; this is for a laden machine
-READY_S = 5.0  # between the call of a strategy and its first wait, such as for many threads
 
 
 @dataclass(frozen=True)
@@ -49,7 +46,10 @@ class ServerSpec:
 
     *options* and *policy* are texts like ``workers=8``. *cpu_units* is the work of a ``cpu``
     response, 0 to calibrate at the start. *cpus* pins the server and its children; () does not.
-    *watched* has the responses of each worker counted, which costs each of them a moment.
+    *watched* has the responses of each worker counted, which costs each of them a moment;
+    *traced* has every step of every request told, or of a part of them, which costs more.
+    *board* is the descriptor of a notice board that its page shows, and stays its maker's.
+    *patient* is for people who type requests by hand (`calcbench.core.http.patient`).
     """
 
     strategy: str
@@ -60,6 +60,9 @@ class ServerSpec:
     python: str = sys.executable
     cpus: tuple[int, ...] = ()
     watched: bool = False
+    traced: bool = False
+    board: int = -1
+    patient: bool = False
 
 
 class Server:
@@ -74,6 +77,7 @@ class Server:
         process: "subprocess.Popen[bytes]",
         output: ProcessOutput,
         watch: Watch | None = None,
+        trace: Trace | None = None,
     ) -> None:
         self.spec = spec
         self.listener = listener
@@ -84,6 +88,7 @@ class Server:
         self.host, self.port = name_of_listener(listener)
         self.stopped: Stopped | None = None
         self.watch = watch
+        self.trace = trace
 
     @property
     def pid(self) -> int:
@@ -150,7 +155,7 @@ class Server:
         try:
             os.killpg(self.pid, signal.SIGKILL)
             left = True
-        except ProcessLookupError:
+        except (ProcessLookupError, PermissionError):  # the latter on macOS: only zombies are left
             left = False
         self.process.wait()
         self.listener.close()
@@ -176,6 +181,8 @@ class Server:
                 self.kill()
         finally:
             self.output.close()
+            if self.trace:
+                self.trace.close()
 
 
 def launch(
@@ -225,18 +232,27 @@ def start_process(spec: ServerSpec, listener: socket.socket, show: Show | None) 
         "listener": listener.fileno(),
         "stop": theirs.fileno(),
         "strategy": spec.strategy,
+        "path": load(spec.strategy).path,
         "options": spec.options,
         "policy": spec.policy,
         "workload": spec.workload,
         "cpu_units": spec.cpu_units,
         "cpus": spec.cpus,
+        "board": spec.board,
+        "patient": spec.patient,
     }
-    shared = [listener.fileno(), theirs.fileno(), death]
+    shared = [fd for fd in (listener.fileno(), theirs.fileno(), death, spec.board) if fd >= 0]
     watch = None
     if spec.watched:
         watch = Watch(make_table())
         shared.append(watch.fd)
         config["watch"] = watch.fd
+    trace, writing = None, -1
+    if spec.traced:
+        reading, writing = make_pipe()
+        trace = Trace(reading)
+        shared.append(writing)
+        config["trace"] = writing
     file = Path(__file__).with_name("server.py")
     output = ProcessOutput(show)
     try:
@@ -256,10 +272,14 @@ def start_process(spec: ServerSpec, listener: socket.socket, show: Show | None) 
         os.close(lifeline)
         if watch:
             os.close(watch.fd)
+        if trace:
+            trace.close()
         raise UsageError(f"cannot run {spec.python!r}: {error.strerror}") from None
     finally:
         os.close(death)
-    server = Server(spec, listener, ours, lifeline, process, output, watch)
+        if writing >= 0:
+            os.close(writing)
+    server = Server(spec, listener, ours, lifeline, process, output, watch, trace)
     try:
         wait_until_ready(server)
     except BaseException:
@@ -268,25 +288,13 @@ def start_process(spec: ServerSpec, listener: socket.socket, show: Show | None) 
     return server
 
 
-def package_folders() -> dict[str, str]:
-    """Return what another interpreter needs to find our packages: each with its folder."""
-    core = Path(__file__).parent.parent
-    return {"calcbench": "", "calcbench.core": str(core), PACKAGE: folder()}
-
-
 def wait_until_ready(server: Server) -> None:
-    """Return when *server* has said that it is ready; raises CalcbenchError if it dies first.
-
-    A strategy may never wait for clients. It is left to that after a while.
-    """
-    poll = select.poll()
-    poll.register(server.stop_socket, select.POLLIN)
-    if not poll.poll(START_S * 1000):
-        raise CalcbenchError(f"the {server.spec.strategy} server did not start in {START_S:g} s")
-    said = server.stop_socket.recv(1)
-    if said == BEGUN and poll.poll(READY_S * 1000):
-        said = server.stop_socket.recv(1)
-    if not said:
+    """Return when *server* has said that it is ready; raises CalcbenchError if it dies first."""
+    try:
+        dead = not wait_for_word(server.stop_socket)
+    except TimeoutError as error:
+        raise CalcbenchError(f"the {server.spec.strategy} server {error}") from None
+    if dead:
         status = status_in_words(server.process.wait())
         last = server.output.last_line(f"it {status}")
         raise CalcbenchError(f"the {server.spec.strategy} server died at its start: {last}")

@@ -3,8 +3,12 @@
 By then a pool has its threads and a parent its children. No strategy needs to say so.
 """
 
+import select
 from collections.abc import Callable
 from socket import socket
+
+START_S = 30.0  # an interpreter starts in a fraction of a second; this is for a laden machine
+READY_S = 5.0  # between the call of a strategy and its first wait, such as for many threads
 
 # What a server says to its launcher, on the stop socket.
 BEGUN = b"b"  # its strategy has been called
@@ -36,3 +40,19 @@ class ReadyListener(socket):
             return method()
 
         return call
+
+
+def wait_for_word(stop_socket: socket) -> bytes:
+    """Return READY, the word of a server on its launcher's *stop_socket*; b"" if it ends first.
+
+    BEGUN where that is all for READY_S: a strategy may never wait for clients, and is left to that.
+    Raises TimeoutError for a server of which nothing is heard.
+    """
+    poll = select.poll()
+    poll.register(stop_socket, select.POLLIN)
+    if not poll.poll(START_S * 1000):
+        raise TimeoutError(f"did not start in {START_S:g} s")
+    word = stop_socket.recv(1)
+    if word == BEGUN and poll.poll(READY_S * 1000):
+        word = stop_socket.recv(1)
+    return word

@@ -13,11 +13,16 @@ import select
 import signal
 import sys
 from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from socket import MSG_DONTWAIT, SHUT_RDWR, socket
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from calcbench.core.app.page import About
+    from calcbench.core.serving.catalogue import Strategy
     from calcbench.core.serving.stop import Stop
 
 
@@ -25,26 +30,39 @@ def main(config: dict[str, Any]) -> None:
     """Serve as *config* says, until the stop signal."""
     die_with_launcher(config["lifeline"])
     print_at_once()
+    from calcbench.core.app.application import PAGE, make_handle
+    from calcbench.core.app.page import Page
     from calcbench.core.app.workload import parse_workload
     from calcbench.core.http.connection import Connection
     from calcbench.core.http.limits import Policy
+    from calcbench.core.http.patient import patient_connection
     from calcbench.core.options import parse_options
-    from calcbench.core.serving.catalogue import load
+    from calcbench.core.serving.catalogue import load, load_file
     from calcbench.core.serving.counters import Watch
     from calcbench.core.serving.ready import BEGUN, READY, ReadyListener
     from calcbench.core.serving.service import make_service
     from calcbench.core.serving.stop import STOPPING, Stop
+    from calcbench.core.serving.trace import Tracer, traced_connection
 
-    if config["cpus"]:
+    if config["cpus"] and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, config["cpus"])
-    strategy = load(config["strategy"], aloud=True)
+    name, path = config["strategy"], config["path"]
+    strategy = load_file(Path(path), name, aloud=True) if path else load(name, aloud=True)
     if strategy.unavailable:  # to this interpreter; our launcher's may be another
         sys.exit(strategy.broken or f"it {strategy.unavailable}")
     options = parse_options(strategy.options_type, config["options"])
     policy = parse_options(Policy, config["policy"])
-    connection = Watch(config["watch"]).connections() if "watch" in config else Connection
     workload = parse_workload(config["workload"])
-    service = make_service(policy, workload, config["cpu_units"], connection)
+    tracer = Tracer(config["trace"]) if "trace" in config else None
+    connection = Watch(config["watch"]).connections() if "watch" in config else Connection
+    if config["patient"]:
+        connection = patient_connection(connection)
+    if tracer:
+        connection = traced_connection(tracer, connection)
+    page = Page(PAGE, about(strategy, options, workload.name, config["board"]))
+    service = make_service(policy, workload, config["cpu_units"], connection, make_handle(page))
+    if tracer:
+        service = replace(service, handle=tracer.handler(service.handle))
     with (
         socket(fileno=config["stop"]) as stop,
         ReadyListener(config["listener"], lambda: stop.sendall(READY)) as listener,
@@ -57,14 +75,31 @@ def main(config: dict[str, Any]) -> None:
             signal.signal(number, signal.SIG_IGN)
 
 
+def about(strategy: "Strategy", options: object, workload: str, board: int) -> "About":
+    """Return what the page at ``/`` says of this server; *board* is a descriptor, or -1."""
+    from calcbench.core.app.page import About, OptionInUse
+    from calcbench.core.options import describe
+    from calcbench.core.serving.board import Board
+
+    fields = describe(strategy.options_type)
+    in_use = [OptionInUse(one.name, f"{getattr(options, one.name)}", one.help) for one in fields]
+    known = About(strategy.name, strategy.summary, in_use, workload)
+    return replace(known, notice=Board(board).read) if board >= 0 else known
+
+
 def die_with_launcher(lifeline: int) -> None:
-    """Have the kernel kill our process group when the other end of the pipe *lifeline* closes.
+    """Have our process group killed when the other end of the pipe *lifeline* closes.
 
     The stop socket tells every strategy that keeps to the rules; this is for one that does not.
-    Signal-driven I/O (fcntl(2), F_SETSIG) does it for a group that computes in C, too, or forks.
+    The kernel of Linux does it by signal-driven I/O (fcntl(2), F_SETSIG), for a group that computes
+    in C, too. Elsewhere a thread does it.
     It follows the launcher's process, whereas PR_SET_PDEATHSIG follows the thread that forked us.
     """
-    if sys.platform == "linux":
+    if not hasattr(fcntl, "F_SETSIG"):
+        from calcbench.core.serving.output import start_thread
+
+        start_thread(partial(watch_lifeline, lifeline), "lifeline")
+    else:
         fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp())  # negative: a group
         fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
         fcntl.fcntl(lifeline, fcntl.F_SETFL, os.O_ASYNC)
@@ -72,6 +107,14 @@ def die_with_launcher(lifeline: int) -> None:
         poll.register(lifeline, select.POLLIN)
         if poll.poll(0):
             sys.exit("the launcher is gone")  # it died before the kernel was asked
+
+
+def watch_lifeline(lifeline: int) -> None:
+    """Kill our process group as soon as the other end of the pipe *lifeline* closes."""
+    poll = select.poll()
+    poll.register(lifeline, select.POLLIN)
+    poll.poll()
+    os.killpg(os.getpgrp(), signal.SIGKILL)
 
 
 def print_at_once() -> None:

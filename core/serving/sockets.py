@@ -8,6 +8,7 @@ wait, it waits in `poll` beside the stop signal, and for as long as the client h
 import errno
 import select
 import socket
+import sys
 
 from calcbench.core.http.connection import (
     CLOSING,
@@ -19,6 +20,7 @@ from calcbench.core.http.connection import (
 from calcbench.core.serving.service import Service
 from calcbench.core.serving.stop import Stop
 
+LINUX = sys.platform == "linux"
 DONTWAIT = int(socket.MSG_DONTWAIT)  # the enumeration's member costs more to pass
 NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 # accept(2) passes on the error of one client that is waiting: the next one may fare better.
@@ -27,7 +29,7 @@ TRANSIENT_ERRORS = (
     errno.EPROTO,
     errno.ENOPROTOOPT,
     errno.EHOSTDOWN,
-    errno.ENONET,
+    *([errno.ENONET] if hasattr(errno, "ENONET") else []),  # Linux alone has it
     errno.EHOSTUNREACH,
     errno.EOPNOTSUPP,
     errno.ENETUNREACH,
@@ -72,6 +74,8 @@ def accept(listener: socket.socket, service: Service, stop: Stop) -> Client | No
     """
     try:
         sock, _ = listener.accept()
+        if not LINUX:
+            sock.setblocking(True)  # on BSD and macOS it is as the listener is
         return Client(sock, service.connect())
     except BlockingIOError:
         return None
