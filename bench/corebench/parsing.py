@@ -204,7 +204,7 @@ def timings_from_json(text: str) -> list[Timing]:  # by make bench-core
 def main() -> None:  # by make bench-core
     """Measure as the config says: for how many rounds, on which cores."""
     config = json.loads(sys.argv[1])
-    if config["cpus"]:
+    if config["cpus"] and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, config["cpus"])
     for case in CASES:
         check_case(case)

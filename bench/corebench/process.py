@@ -15,6 +15,6 @@ def configure() -> dict[str, Any]:
     """
     config: dict[str, Any] = json.loads(sys.argv[1])
     die_with_parent(config["parent"])
-    if config["cpus"]:
+    if config["cpus"] and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, config["cpus"])
     return config

@@ -16,6 +16,7 @@ from calcbench.bench.schema.calibration import Calibration
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.evidence import Evidence
 from calcbench.bench.system.cpus import Pinning
+from calcbench.bench.system.procfs import TELLS_DELAYS
 from calcbench.bench.system.series import Sample, between
 from calcbench.bench.system.usage import Life, ResourceUsage, resource_usage
 from calcbench.core.serving.counters import Worker
@@ -130,14 +131,14 @@ def of_the_driver(
     elapsed_ns, drivers = observation.elapsed_ns, observation.drivers
     at_once = min(drivers, len(pinning.driver) or drivers)
     used = min(observation.driver_cpu_ns / elapsed_ns / at_once, 1.0)  # after a cut, estimated
-    waited = observation.driver_delay_ns / elapsed_ns / drivers
+    waited = observation.driver_delay_ns / elapsed_ns / drivers if TELLS_DELAYS else None
     rate = observation.responses * 1e9 / elapsed_ns
     ceiling = (ceiling_per_s or 0) * at_once
     return dataclasses.replace(
         evidence,
         driver_cpu_ratio=round(used, 4),
-        driver_delay_ratio=round(waited, 4),
-        driver_busy_ratio=round(min(used + waited, 1.0), 4),
+        driver_delay_ratio=None if waited is None else round(waited, 4),
+        driver_busy_ratio=round(min(used + (waited or 0), 1.0), 4),
         ceiling_ratio=round(rate / ceiling, 4) if ceiling else None,
     )
 

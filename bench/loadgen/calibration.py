@@ -28,10 +28,10 @@ import calcbench
 from calcbench.bench.loadgen.spec import LoadSpec, ring
 from calcbench.bench.schema.calibration import Calibration, Lateness, WayCalibration, parse_time
 from calcbench.bench.schema.plan import LOOPBACK
-from calcbench.bench.system.cpus import Pinning, choose_cores
+from calcbench.bench.system.cpus import Pinning, choose_cores, pin
 from calcbench.bench.system.files import read_below, whole_file
 from calcbench.bench.system.machine import describe_machine, python_name, timestamp
-from calcbench.bench.system.procfs import PROC, core_times, read_text
+from calcbench.bench.system.procfs import PROC, TELLS_DELAYS, core_times, read_text
 from calcbench.core.errors import CalcbenchError
 from calcbench.core.serving.listeners import listen
 
@@ -50,7 +50,7 @@ TAKES_S = 4.0  # all of it, about
 LATENESS_SHARE = 0.25  # of the ceiling
 # The driver is what these say.
 SOURCES = (
-    *(f"driver/{name}.py" for name in ("process", "loop", "open_loop", "client")),
+    *(f"driver/{name}.py" for name in ("process", "loop", "open_loop", "client", "poller")),
     *(f"driver/{name}.py" for name in ("recorder", "response", "ledger")),
     "protocol.py",
     "spec.py",
@@ -183,7 +183,7 @@ def measure_way(
         delays.append(observation.driver_delay_ns / observation.elapsed_ns)
         around_ns = observation.elapsed_ns + WARMUP_S * 1e9
         contended.append(delays[-1] + stolen / around_ns)
-    cost_ns = sorted(costs)[len(costs) // 2]
+    cost_ns, middle = (sorted(values)[rounds // 2] for values in (costs, contended))
     return WayCalibration(
         clients=clients,
         cost_ns=round(cost_ns),
@@ -191,8 +191,8 @@ def measure_way(
         cost_highest_ns=round(max(costs)),
         ceiling_per_s=round(1e9 / cost_ns),
         reached_per_s=round(max(rates)),
-        delay_ratio=round(max(delays), 4),
-        contended_ratio=round(min(sorted(contended)[len(contended) // 2], 1.0), 4),
+        delay_ratio=round(max(delays), 4) if TELLS_DELAYS else None,
+        contended_ratio=round(min(middle, 1.0), 4) if TELLS_DELAYS else None,
     )
 
 
@@ -238,8 +238,7 @@ def null_server(spec: LoadSpec, pinning: Pinning) -> Iterator[int]:
         ) as process:
             try:
                 assert process.stdin
-                if pinning.server:
-                    os.sched_setaffinity(process.pid, pinning.server)
+                pin(pinning.server, process.pid)
                 process.stdin.write(config.encode() + b"\n")
                 process.stdin.flush()
                 yield listener.getsockname()[1]

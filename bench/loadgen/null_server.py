@@ -9,27 +9,28 @@ whether to ``close`` the connection behind it.
 
 import json
 import os
-import select
 import signal
 import sys
 import threading
 from socket import socket
+
+from calcbench.bench.loadgen.driver.poller import FORGETS_CLOSED, READABLE, make_poller
 
 READ_SIZE = 4096  # bytes asked of each recv; a request of the driver's comes whole
 
 
 def respond(listener: socket, response: bytes, *, close: bool) -> None:
     """Respond to every request: receive, send; with *close*, close the connection behind each."""
-    epoll = select.epoll()
-    epoll.register(listener, select.EPOLLIN)
+    poller = make_poller()
+    poller.register(listener, READABLE)
     clients: dict[int, socket] = {}
     while True:
-        for fd, _ in epoll.poll():
+        for fd, _ in poller.poll():
             client = clients.get(fd)
             if client is None:
                 client, _ = listener.accept()
                 clients[client.fileno()] = client
-                epoll.register(client, select.EPOLLIN)
+                poller.register(client, READABLE)
                 continue
             try:
                 if client.recv(READ_SIZE):
@@ -39,6 +40,8 @@ def respond(listener: socket, response: bytes, *, close: bool) -> None:
             except OSError:
                 pass  # reset
             del clients[fd]
+            if not FORGETS_CLOSED:
+                poller.unregister(client)
             client.close()
 
 

@@ -1,7 +1,6 @@
 """One of our own servers in a measurement: how it is started, loaded and stopped."""
 
 import dataclasses
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -13,7 +12,7 @@ from calcbench.bench.runner.subject import Setup, conclude
 from calcbench.bench.schema.condition import Condition
 from calcbench.bench.schema.plan import Plan
 from calcbench.bench.schema.result import Measurement
-from calcbench.bench.system.cpus import Pinning
+from calcbench.bench.system.cpus import Pinning, usable_cores
 from calcbench.bench.system.machine import without_paths
 from calcbench.bench.system.sampler import Sampler
 from calcbench.bench.system.usage import Life, children_switches
@@ -113,12 +112,12 @@ def load_for(plan: Plan, condition: Condition, server: Server, pinning: Pinning)
 
 def watched_cores(pinning: Pinning) -> Sequence[int]:
     """Return the cores that are watched, in the order that `evidence` expects."""
-    return (*pinning.server, *pinning.driver) or sorted(os.sched_getaffinity(0))
+    return (*pinning.server, *pinning.driver) or usable_cores()
 
 
 def spare_cores(pinning: Pinning) -> tuple[int, ...]:
     """Return where to sample from: cores that nobody is pinned to, or else the driver's."""
-    spare = os.sched_getaffinity(0) - {*pinning.server, *pinning.driver}
+    spare = {*usable_cores()} - {*pinning.server, *pinning.driver}
     return tuple(sorted(spare)) if spare and pinning.server else pinning.driver
 
 

@@ -4,6 +4,7 @@ import errno
 import os
 import re
 import stat
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +32,8 @@ HOST = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=-]+")  # RFC 3986 §3.2.2, nothing p
 IN_BRACKETS = re.compile(r"\[[^][]*\](:.*)?")  # before Python 3.13 nobody else looks beside them
 ZONE = re.compile(r"[A-Za-z0-9._~-]+")  # RFC 6874 §2; so are the interfaces of a machine called
 WITH_BODY = ("POST", "PUT", "PATCH")  # a length is sent even for an empty body (§8.6)
-LONGEST_UNIX = 107  # bytes of a path in a sockaddr_un, with a zero behind them: unix(7)
+# Bytes of a path in a sockaddr_un, with a zero behind them: unix(7) of Linux, unix(4) elsewhere.
+LONGEST_UNIX = 107 if sys.platform == "linux" else 103
 FRAMING = ("content-length", "transfer-encoding", "connection")
 
 

@@ -15,7 +15,8 @@ class WayCalibration:
     *cost_ns* of CPU time, the middle one of a few rounds, beside the lowest and the highest of
     them. *ceiling_per_s* is what one core has room for at that cost, and *reached_per_s* the most
     that was reached. For *delay_ratio* of the time, 0–1, others had the driver's core in the worst
-    round, and for *contended_ratio* in the middle one, the host of a virtual machine included.
+    round, and for *contended_ratio* in the middle one, the host of a virtual machine included; None
+    where the system does not tell.
     """
 
     clients: int
@@ -24,8 +25,8 @@ class WayCalibration:
     cost_highest_ns: int
     ceiling_per_s: int
     reached_per_s: int
-    delay_ratio: float
-    contended_ratio: float = 0.0
+    delay_ratio: float | None
+    contended_ratio: float | None = 0.0
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class Calibration:
     @property
     def contended_ratio(self) -> float:
         """For which share of the time, 0–1, others had the driver's core, in the worse way."""
-        return max((way.contended_ratio for way in self.ways.values()), default=0.0)
+        return max((way.contended_ratio or 0.0 for way in self.ways.values()), default=0.0)
 
     @property
     def contended(self) -> bool:

@@ -2,11 +2,13 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from calcbench.bench.system.procfs import read_text
+
+CAN_PIN = hasattr(os, "sched_setaffinity")
 
 
 @dataclass(frozen=True)
@@ -21,9 +23,27 @@ class Pinning:
     note: str = ""
 
 
+def usable_cores() -> list[int]:
+    """Return the numbers of the cores that we may use; where no system tells, of all there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
+def pin(cores: Collection[int], pid: int = 0) -> None:
+    """Have the thread *pid*, 0: the calling one, run on *cores* alone; () changes nothing.
+
+    Raises OSError where a core is not ours to use.
+    """
+    if cores and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(pid, cores)
+
+
 def choose_cores() -> Pinning:
     """Return one core for the server and another for the driver, out of those we may use."""
-    cores = sorted(os.sched_getaffinity(0))
+    cores = usable_cores()
+    if not CAN_PIN:
+        return Pinning(note="server and driver are not pinned: this system does not offer it")
     if len(cores) < 2:
         return Pinning(note="one core only: server and driver share it and are not pinned")
     server = cores[-1]  # the first core is where most machines handle their interrupts
@@ -65,9 +85,9 @@ def siblings(core: int) -> set[int]:
 @contextlib.contextmanager
 def on_cores(cores: tuple[int, ...]) -> Iterator[None]:
     """Run what is in the ``with`` block on *cores*; () changes nothing."""
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, cores or before)
+    before = usable_cores()
+    pin(cores)
     try:
         yield
     finally:
-        os.sched_setaffinity(0, before)
+        pin(before)

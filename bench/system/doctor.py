@@ -42,15 +42,14 @@ def examine(facts: Facts) -> list[Finding]:
     return [
         of_cores(facts),
         of_load(facts),
-        of_steal(facts),
-        of_governor(facts),
+        *(judge(facts) for judge in (of_steal, of_governor) if facts.processes_seen),
         of_clock(facts),
         of_files(facts),
         of_ports(facts),
         of_backlog(facts),
-        of_delays(facts),
-        of_instructions(facts),
+        *(judge(facts) for judge in (of_delays, of_instructions) if facts.processes_seen),
         of_gil(facts),
+        *of_missing(facts),
     ]
 
 
@@ -75,11 +74,15 @@ def of_cores(facts: Facts) -> Finding:
         problem = "server and driver run on two hardware threads of one core, and slow each other"
         remedy = "echo off | sudo tee /sys/devices/system/cpu/smt/control"
     good = "server and driver have one each; strategies of many processes share the server's"
+    if not facts.pins:
+        good = "which of them server and driver run on is for the system to decide"
     return finding("cores", f"{facts.cores} usable", good, problem, remedy)
 
 
 def of_load(facts: Facts) -> Finding:
     """Judge whether others use the cores."""
+    if facts.busy_ratio is None:
+        return finding("load", f"{facts.load:.1f}", "this system does not tell how busy cores are")
     problem = remedy = ""
     if facts.busy_ratio > BUSY:
         problem = (
@@ -94,12 +97,12 @@ def of_load(facts: Facts) -> Finding:
 def of_steal(facts: Facts) -> Finding:
     """Judge whether the host gives the cores to somebody else."""
     problem = remedy = ""
-    if facts.steal_ratio > STEAL:
+    if (facts.steal_ratio or 0) > STEAL:
         problem = (
             "the host gives this machine's cores to others: latencies have gaps that no server made"
         )
         remedy = "vmstat 1   # watch st, and measure when it is 0 or on a machine of your own"
-    value = f"{facts.steal_ratio:.0%} stolen"
+    value = f"{facts.steal_ratio or 0:.0%} stolen"
     return finding("steal", value, "the host leaves the cores to this machine", problem, remedy)
 
 
@@ -222,6 +225,14 @@ def of_gil(facts: Facts) -> Finding:
     value = f"Python {version}, {'with' if facts.gil else 'without'} the interpreter's lock"
     with_lock = "threads wait side by side and compute one after the other"
     return finding("GIL", value, with_lock if facts.gil else "threads compute side by side")
+
+
+def of_missing(facts: Facts) -> list[Finding]:
+    """Say what results leave out here, if anything; nobody can mend that, so it is no fault."""
+    if not facts.missing:
+        return []
+    meaning = "this system does not tell or offer it: results leave it out, and guess nothing"
+    return [finding("left out", "; ".join(facts.missing), meaning)]
 
 
 def warning(findings: Sequence[Finding]) -> str:

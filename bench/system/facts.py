@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from calcbench.bench.system.cpus import siblings
+from calcbench.bench.system.cpus import CAN_PIN, siblings, usable_cores
+from calcbench.bench.system.missing import missing
 from calcbench.bench.system.perf import WITH_KERNEL, countable
-from calcbench.bench.system.procfs import cpu_times, read_text, time_wait
+from calcbench.bench.system.procfs import TELLS_PROCESSES, cpu_times, read_text, time_wait
 
 WATCH_S = 0.3  # for how long the cores are watched
 
@@ -24,8 +25,8 @@ class Facts:
     quota_cores: float | None = None  # what the control group may use
     governors: frozenset[str] = frozenset()
     load: float = 0.0
-    busy_ratio: float = 0.0
-    steal_ratio: float = 0.0
+    busy_ratio: float | None = 0.0
+    steal_ratio: float | None = 0.0
     files: int = 1_048_576
     files_most: int = 1_048_576
     ports: int | None = None
@@ -39,16 +40,19 @@ class Facts:
     counted_of: str = WITH_KERNEL  # of what code instructions can be counted, if of any
     count_error: int = 0  # why not, by errno(3)
     paranoid: int | None = None  # kernel.perf_event_paranoid
+    pins: bool = True  # whether a process can be given cores of its own
+    processes_seen: bool = True  # whether the kernel tells what a process uses
+    missing: tuple[str, ...] = ()  # what results leave out on this system
 
 
 def read_facts(root: Path = Path("/"), watch_s: float = WATCH_S) -> Facts:
     """Return the facts of this machine, of which *root* is the file system."""
-    usable = sorted(os.sched_getaffinity(0))
+    usable = usable_cores()
     before = cpu_times(read_text(root / "proc/stat"))
     time.sleep(watch_s)
     after = cpu_times(read_text(root / "proc/stat"))
     used = {name: after[name] - before.get(name, 0) for name in after}
-    total = sum(used.values()) or 1
+    total = sum(used.values())
     idle = used.get("idle", 0) + used.get("iowait", 0)
     steal = used.get("steal", 0)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -63,8 +67,8 @@ def read_facts(root: Path = Path("/"), watch_s: float = WATCH_S) -> Facts:
         quota_cores=quota(root),
         governors=governors(root, usable),
         load=os.getloadavg()[0],
-        busy_ratio=max(total - idle - steal, 0) / total,
-        steal_ratio=steal / total,
+        busy_ratio=max(total - idle - steal, 0) / total if total else None,
+        steal_ratio=steal / total if total else None,
         files=sys.maxsize if soft == resource.RLIM_INFINITY else soft,
         files_most=sys.maxsize if hard == resource.RLIM_INFINITY else hard,
         ports=high - low + 1 if low is not None and high is not None else None,
@@ -78,6 +82,9 @@ def read_facts(root: Path = Path("/"), watch_s: float = WATCH_S) -> Facts:
         counted_of=counted_of,
         count_error=count_error,
         paranoid=paranoid[0] if paranoid else None,
+        pins=CAN_PIN,
+        processes_seen=TELLS_PROCESSES,
+        missing=tuple(missing()),
     )
 
 

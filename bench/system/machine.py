@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import calcbench
+from calcbench.bench.system.cpus import usable_cores
+from calcbench.bench.system.missing import missing
 from calcbench.bench.system.procfs import read_text
 
 # An absolute path of at least two parts, not one in a URL or behind a letter or a dot.
@@ -25,13 +27,22 @@ def describe_machine() -> dict[str, Any]:
     return {
         "cpu": field(cpuinfo, "model name") or field(cpuinfo, "Model") or platform.machine(),
         "cores": os.cpu_count(),
-        "usable_cores": len(os.sched_getaffinity(0)),
+        "usable_cores": len(usable_cores()),
         "virtual": "hypervisor" in field(cpuinfo, "flags").split(),
         "governor": read_text(GOVERNOR) or None,
-        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "memory_bytes": memory_bytes(),
         "system": platform.system(),
         "kernel": platform.release(),
+        **({"missing": missing()} if missing() else {}),
     }
+
+
+def memory_bytes() -> int | None:
+    """Return how much memory this machine has, None where the system has no name for that."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (OSError, ValueError):
+        return None
 
 
 def python_name() -> str:

@@ -94,7 +94,7 @@ def open_counter(event: Event = INSTRUCTIONS) -> EventCounter:
 
 def open_event(event: Event, flags: int) -> int:
     """Return a descriptor of a counter of *event* with some more *flags*; raises OSError."""
-    number = CALLS.get(platform.machine())
+    number = CALLS.get(platform.machine()) if sys.platform == "linux" else None
     if number is None or sys.byteorder != "little":  # the flags are bit fields
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
     flags |= DISABLED | INHERIT | ENABLE_ON_EXEC

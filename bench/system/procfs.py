@@ -88,6 +88,11 @@ def read_text(path: Path | str) -> str:
         return ""
 
 
+# Looked up once. On FreeBSD there may be a /proc, but with other files.
+TELLS_PROCESSES = bool(read_text(PROC / "self/stat"))
+TELLS_DELAYS = bool(read_text(PROC / "self/schedstat"))  # how long threads wait for a core
+
+
 def cpu_times(stat: str) -> dict[str, int]:
     """Return the ticks of all cores together, by what they went to, from ``/proc/stat``."""
     words = stat.partition("\n")[0].split()[1:]
@@ -97,7 +102,7 @@ def cpu_times(stat: str) -> dict[str, int]:
 
 def listener_state(listener: socket.socket | None) -> tuple[int, int]:
     """Return how many clients *listener* has turned away, and how many wait to be accepted."""
-    if listener is None:
+    if listener is None or not hasattr(socket, "TCP_INFO"):
         return 0, 0
     try:
         memory = listener.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, 9 * 4)

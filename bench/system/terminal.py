@@ -9,6 +9,7 @@ import codecs
 import contextlib
 import dataclasses
 import errno
+import io
 import json
 import os
 import re
@@ -42,6 +43,7 @@ PLAIN = {
     "≤": "<=",
     "≥": ">=",
     "→": "->",
+    "↑": "^",
     "§": "section ",
     "√": "sqrt ",
     "«": '"',
@@ -51,6 +53,7 @@ PLAIN = {
     "\u2018": "'",
     "\u2019": "'",
     "†": "+",
+    "█": "#",
     "\u00a0": " ",
 }
 READABLE = "calcbench-readable"  # the name of our way to treat what an encoding lacks
@@ -208,6 +211,23 @@ def console(stream: TextIO) -> "Console":
         markup=False,
         emoji=False,
         color_system="auto" if colours else None,
+    )
+
+
+def recording_console(columns: int) -> "Console":
+    """Return a console of rich that prints nowhere, and keeps what it is given, with colours."""
+    from rich.console import Console
+
+    return Console(
+        file=io.StringIO(),
+        record=True,
+        width=columns,
+        force_terminal=True,
+        color_system="truecolor",
+        no_color=False,
+        highlight=False,
+        markup=False,
+        emoji=False,
     )
 
 

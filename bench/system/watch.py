@@ -19,12 +19,15 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
+from calcbench.bench.system.cpus import pin
+from calcbench.bench.system.procfs import TELLS_PROCESSES
 from calcbench.bench.system.sampler import Sampler, take_samples
 
 INTERVAL_S = 0.1  # between two samples, at least
 COST_RATIO = 0.05  # of one core that sampling may take, at most
 PIECE_NS = 200_000  # of CPU, after which there is a pause; one step more may be as much
 PAUSE_S = 0.001
+SCHED_BATCH = 3  # of Linux, which alone has it
 NICE = 10  # a tenth of the weight of others; see sched(7)
 
 
@@ -44,7 +47,8 @@ class Pace:
 def step_back() -> None:
     """Have this thread run when nobody else wants to; where that is forbidden, as everybody."""
     with suppress(OSError):
-        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+        if hasattr(os, "sched_setscheduler"):
+            os.sched_setscheduler(0, SCHED_BATCH, os.sched_param(0))
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
 
 
@@ -70,9 +74,11 @@ class Sampling:
 
     def run(self) -> None:
         """Take samples now and then, until it is over."""
+        if not TELLS_PROCESSES:
+            return
         if self.on:
             with suppress(OSError):  # a core has just been taken from us
-                os.sched_setaffinity(0, self.on)  # of this thread alone
+                pin(self.on)  # of this thread alone
         step_back()
         while not self.over.is_set():
             begin = time.thread_time()
@@ -93,6 +99,6 @@ class Sampling:
     ) -> None:
         self.over.set()
         self.thread.join()
-        if kind is None:
+        if kind is None and TELLS_PROCESSES:
             with suppress(OSError):
                 take_samples(self.samplers, self.cores, thorough=True)

@@ -50,6 +50,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--only", default="", help=f"some of {','.join(PARTS)}")
     parts = chosen(parser.parse_args(arguments).only)
+    if not hasattr(os, "pidfd_open"):
+        raise CalcbenchError("what is required of the measuring can be validated on Linux alone")
     load, began = os.getloadavg()[0], time.monotonic()
     held = print_requirements(itertools.chain.from_iterable(map(measure_part, parts)))
     machine = describe_machine()

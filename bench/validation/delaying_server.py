@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from socket import socket
 
+from calcbench.bench.loadgen.driver.poller import READABLE, make_poller
 from calcbench.bench.loadgen.null_server import READ_SIZE, end_with_standard_input
 from calcbench.bench.validation.stamping_server import response_to
 
@@ -60,19 +61,19 @@ LAWS: dict[str, Callable[[], Iterator[int]]] = {
 
 def serve(listener: socket, delays: Iterator[int]) -> None:
     """Answer whoever comes, each request after the next of *delays*."""
-    epoll = select.epoll()
-    epoll.register(listener.fileno(), select.EPOLLIN)
+    poller = make_poller()
+    poller.register(listener.fileno(), READABLE)
     clients: dict[int, socket] = {}
     order = itertools.count()
     waiting: list[tuple[int, int, socket, bytes]] = []  # a heap: when, which, to whom, what
     while True:
         left_s = max(waiting[0][0] - clock(), 0) / 1e9 if waiting else None
-        select.select([epoll.fileno()], (), (), left_s)  # epoll waits for whole milliseconds
-        for fd, _ in epoll.poll(0):
+        select.select([poller.fileno()], (), (), left_s)  # epoll waits for whole milliseconds
+        for fd, _ in poller.poll(0):
             if fd == listener.fileno():
                 client, _ = listener.accept()
                 clients[client.fileno()] = client
-                epoll.register(client.fileno(), select.EPOLLIN)
+                poller.register(client.fileno(), READABLE)
                 continue
             client, data = clients[fd], b""
             with suppress(OSError):  # reset

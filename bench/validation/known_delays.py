@@ -7,7 +7,6 @@ counts. No response may seem to come before it was sent, in none of them.
 """
 
 import math
-import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +19,7 @@ from calcbench.bench.loadgen.pool import DriverProcess, Drivers
 from calcbench.bench.loadgen.spec import LoadSpec
 from calcbench.bench.schema.plan import LOOPBACK
 from calcbench.bench.schema.turns import SLICE_S
-from calcbench.bench.system.cpus import Pinning
+from calcbench.bench.system.cpus import Pinning, pin
 from calcbench.bench.units import format_count
 from calcbench.bench.validation.delaying_server import (
     CONSTANT,
@@ -139,8 +138,7 @@ def serving(law: str, pinning: Pinning) -> Iterator[int]:
             (*command, str(fd), law), stdin=subprocess.PIPE, pass_fds=(fd,), process_group=0
         ) as server:
             try:
-                if pinning.server:
-                    os.sched_setaffinity(server.pid, pinning.server)
+                pin(pinning.server, server.pid)
                 yield listener.getsockname()[1]
             finally:
                 server.kill()

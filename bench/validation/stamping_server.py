@@ -8,13 +8,13 @@ and the one right before `send`. They are of the driver's clock, which is one fo
 It sleeps where it stands when it delays a response, so it is meant for one client.
 """
 
-import select
 import sys
 import time
 from array import array
 from operator import add, mul, sub
 from socket import socket
 
+from calcbench.bench.loadgen.driver.poller import READABLE, make_poller
 from calcbench.bench.loadgen.null_server import READ_SIZE
 
 OPERATIONS = {b"add": add, b"sub": sub, b"mult": mul}
@@ -30,13 +30,13 @@ def response_to(request: bytes) -> bytes:
 
 def serve(listener: socket, delay_ns: int, every: int) -> "array[int]":
     """Answer whoever comes until standard input ends; return the stamps."""
-    epoll = select.epoll()
-    epoll.register(listener.fileno(), select.EPOLLIN)
-    epoll.register(sys.stdin.fileno(), select.EPOLLIN)
+    poller = make_poller()
+    poller.register(listener.fileno(), READABLE)
+    poller.register(sys.stdin.fileno(), READABLE)
     clients: dict[int, socket] = {}
     stamps = array("q")
     while True:
-        for fd, _ in epoll.poll():
+        for fd, _ in poller.poll():
             client = clients.get(fd)
             if client is not None:
                 try:
@@ -57,7 +57,7 @@ def serve(listener: socket, delay_ns: int, every: int) -> "array[int]":
             elif fd == listener.fileno():
                 client, _ = listener.accept()
                 clients[client.fileno()] = client
-                epoll.register(client.fileno(), select.EPOLLIN)
+                poller.register(client.fileno(), READABLE)
             else:
                 return stamps
 

@@ -9,7 +9,6 @@ it lies above the bare client's, in the quietest of a few rounds of each, becaus
 20 µs, for an epoll, the checks of a turn of the loop, and caches that have cooled meanwhile.
 """
 
-import os
 import socket
 import subprocess
 import sys
@@ -23,7 +22,7 @@ from calcbench.bench.loadgen.observation import Observation
 from calcbench.bench.loadgen.pool import Drivers
 from calcbench.bench.loadgen.spec import LoadSpec, ring
 from calcbench.bench.schema.plan import LOOPBACK
-from calcbench.bench.system.cpus import Pinning, on_cores
+from calcbench.bench.system.cpus import Pinning, on_cores, pin
 from calcbench.bench.units import format_count, format_ns
 from calcbench.bench.validation.requirement import Requirement
 from calcbench.core.errors import CalcbenchError
@@ -173,8 +172,7 @@ def with_stamps(pinning: Pinning, ask: Callable[[int], Seen]) -> "tuple[Seen, ND
             process_group=0,
         ) as server:
             try:
-                if pinning.server:
-                    os.sched_setaffinity(server.pid, pinning.server)
+                pin(pinning.server, server.pid)
                 seen = ask(listener.getsockname()[1])
                 stamps, _ = server.communicate(timeout=TIMEOUT_S)
             finally:

@@ -172,7 +172,7 @@ def freeze_during(pid: int, load: LoadSpec, after_s: float, frozen_s: float) -> 
     def stop() -> None:
         time.sleep(load.warmup_s + after_s)
         os.killpg(pid, signal.SIGSTOP)
-        os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOWAIT)
+        os.waitpid(pid, os.WUNTRACED)
         times.append(time.perf_counter_ns())
         time.sleep(frozen_s)
         times.append(time.perf_counter_ns())

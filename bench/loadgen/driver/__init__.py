@@ -1,1 +1,1 @@
-"""The load driver: a process with one epoll loop, every response checked."""
+"""The load driver: a process with one loop, every response checked."""

@@ -1,6 +1,6 @@
 """Clients beside those that are measured, who behave as clients do and should not.
 
-Each is an object in the driver's epoll loop: `ready` is called when its socket has something to
+Each is an object in the driver's loop: `ready` is called when its socket has something to
 say, and it asks to be called `later` for the rest. None of them is sampled; what they met is
 counted for each behaviour: connections made, requests asked, responses by their outcome, and
 connections that the server refused, broke or closed. Their times are fixed: a server that is
@@ -13,16 +13,13 @@ import random
 import struct
 from collections import Counter, deque
 from collections.abc import Callable
-from select import EPOLLIN, EPOLLOUT
 from socket import SO_LINGER, SO_RCVBUF, SO_SNDBUF, SOL_SOCKET, socket
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from calcbench.bench.loadgen.driver.client import PAUSE_NS, pause_after
 from calcbench.bench.loadgen.driver.framing import FramingError, Incoming
+from calcbench.bench.loadgen.driver.poller import READABLE, WRITABLE, Poller
 from calcbench.bench.schema.outcomes import OUTCOMES, WRONG
-
-if TYPE_CHECKING:
-    from select import epoll  # gevent takes it away, and Locust's worker imports us behind that
 
 READ_SIZE = 64 * 1024  # bytes asked of each recv
 TICK_NS = 10_000_000  # between two octets of a slow sender, two reads of a slow reader
@@ -37,7 +34,7 @@ BURST_NS = 200_000_000  # from the beginning of one burst to the next
 class ClientHost(Protocol):
     """What the driver offers to its background clients."""
 
-    epoll: "epoll"
+    poller: Poller
 
     def dial(self, *buffers: tuple[int, int]) -> socket:
         """Return a socket that is connecting, with *buffers* as options; raises OSError."""
@@ -107,7 +104,7 @@ class BackgroundClient:
 
     def begin(self, sock: socket) -> None:
         """Do what comes first on a new connection."""
-        self.host.enter(self, sock, EPOLLIN)
+        self.host.enter(self, sock, READABLE)
 
     def leave(self, why: str, pause_ns: int = 0) -> None:
         """Count *why* the connection ends, if that is anything, and come again after *pause_ns*.
@@ -167,8 +164,8 @@ class BackgroundClient:
         try:
             self.unsent = self.unsent[self.sock.send(self.unsent) :]
         except BlockingIOError:
-            pass  # no room, or no connection yet: the epoll will tell
-        self.host.epoll.modify(self.sock, EPOLLIN | EPOLLOUT if self.unsent else EPOLLIN)
+            pass  # no room, or no connection yet: the poller will tell
+        self.host.poller.modify(self.sock, READABLE | WRITABLE if self.unsent else READABLE)
         if not self.unsent:
             self.tally["asked"] += 1
 
@@ -293,7 +290,7 @@ class SlowReader(BackgroundClient):
     def ready(self) -> None:
         """Do nothing but at its next read, which meets the error that there is."""
         if self.sock is not None:
-            self.host.epoll.unregister(self.sock)  # it would be told again and again
+            self.host.poller.unregister(self.sock)  # it would be told again and again
 
 
 class Resetter(BackgroundClient):
@@ -302,7 +299,7 @@ class Resetter(BackgroundClient):
     def begin(self, sock: socket) -> None:
         """Wait until there is a connection."""
         self.draw = random.Random(f"resets/{self.number}/{self.tally['connections']}")
-        self.host.enter(self, sock, EPOLLOUT)
+        self.host.enter(self, sock, WRITABLE)
 
     def ready(self) -> None:
         """Send some of a request, and be gone."""

@@ -7,8 +7,8 @@ from calcbench.bench.loadgen.driver.framing import Incoming
 from calcbench.bench.loadgen.protocol import TAG_BITS
 from calcbench.bench.schema.outcomes import OK
 
-# What a client is doing. In PAUSING it has no socket; else its epoll entry waits for bytes to read.
-# In SENDING it waits for room to write, too (or for the connection, which is the same to epoll):
+# What a client is doing. In PAUSING it has no socket; else its socket is watched for bytes to read.
+# In SENDING it waits for room to write, too (or for the connection, which is the same to a poller):
 # a server may answer before it has the whole request. In CUT_OFF it takes no more of the request,
 # and what it said before that may still be read. In READING `incoming` holds what has come of an
 # incomplete response; in CLOSING the response is complete, `outcome` and `done` are known, and only

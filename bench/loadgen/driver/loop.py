@@ -1,4 +1,4 @@
-"""The driver's loop: one epoll, all clients, and what time it is.
+"""The driver's loop: one poller, all clients, and what time it is.
 
 What the terms mean, and what counts, is said in `calcbench.bench.loadgen.driver.process`.
 """
@@ -11,6 +11,7 @@ import heapq
 import itertools
 import os
 import select
+import socket as sockets
 import sys
 import time
 from collections import Counter, deque
@@ -18,7 +19,6 @@ from collections.abc import Callable
 from socket import (
     AF_UNIX,
     IPPROTO_TCP,
-    SOCK_NONBLOCK,
     SOCK_STREAM,
     SOL_SOCKET,
     TCP_NODELAY,
@@ -51,6 +51,7 @@ from calcbench.bench.loadgen.driver.ledger import (
     timed_out,
 )
 from calcbench.bench.loadgen.driver.open_loop import due_times, give_up, think_times
+from calcbench.bench.loadgen.driver.poller import FORGETS_CLOSED, READABLE, WRITABLE, make_poller
 from calcbench.bench.loadgen.driver.quoting import quote
 from calcbench.bench.loadgen.driver.recorder import Recorder
 from calcbench.bench.loadgen.driver.response import Checker
@@ -58,6 +59,7 @@ from calcbench.bench.loadgen.protocol import BATCH, PACKED, WAITED
 from calcbench.bench.loadgen.spec import LoadSpec, Ring
 from calcbench.bench.schema.outcomes import OK, REFUSED, RESET, TIMED_OUT, WRONG
 
+NONBLOCKING = getattr(sockets, "SOCK_NONBLOCK", 0)  # spares Linux a call for each
 clock = time.perf_counter_ns  # CLOCK_MONOTONIC: nanoseconds that never run backwards
 
 READ_SIZE = 4096  # bytes asked of each recv: many times a response, and cheap to allocate
@@ -69,11 +71,11 @@ CONNECT_AT_ONCE = 64  # connections before the load: half of the shortest backlo
 CONNECT_NS = 2_000_000_000  # for all of them, at most: a lost SYN comes again after one second
 LOOK_NS = 1_000_000  # between two looks whether they have come about
 DRAIN_NS = 5_000_000  # between two looks whether all that was due in a window has ended
-# What the epoll entry of a client with a connection waits for: only a new one, or one that sends.
+# What the poller watches of a client with a connection: only a new one, or one that sends.
 EVENTS = {
-    SENDING: select.EPOLLIN | select.EPOLLOUT,
-    CUT_OFF: select.EPOLLIN,
-    READING: select.EPOLLIN,
+    SENDING: READABLE | WRITABLE,
+    CUT_OFF: READABLE,
+    READING: READABLE,
 }
 
 # Any other error is ours, such as no descriptor or no port left, and fails the measurement.
@@ -104,7 +106,7 @@ class Loop:
         beside = Checker(spec.ask, keep_alive=spec.keep_alive)
         self.outcome_of, self.incoming = beside.outcome_of, beside.incoming
         self.timeout_ns = round(spec.timeout_s * 1e9)
-        self.epoll = select.epoll()
+        self.poller = make_poller()
         with socket() as none:
             self.everyone = [Client(index, none) for index in range(spec.connections)]
         # By descriptor, clients, measured and in the background; the loop tells them apart by
@@ -171,7 +173,7 @@ class Loop:
             return
         self.attach(client, sock)
         client.state = IDLE
-        self.epoll.register(sock.fileno(), select.EPOLLIN)
+        self.poller.register(sock.fileno(), READABLE)
 
     def attach(self, client: Client, sock: socket) -> None:
         """Give *client* its connection *sock*."""
@@ -180,7 +182,7 @@ class Loop:
 
     def begin_all(self, start_ns: int) -> None:
         """Let the background clients come, and at *start_ns*, of the clock, the load begin."""
-        self.epoll.register(sys.stdin.fileno(), select.EPOLLIN)
+        self.poller.register(sys.stdin.fileno(), READABLE)
         for background_client in self.background:
             background_client.come()
         self.run_until(start_ns)
@@ -247,12 +249,12 @@ class Loop:
 
     def run_until(self, due: int) -> int:
         """Drive until a batch of events ends at *due* or later; return when that was."""
-        poll, clients, after_response = self.epoll.poll, self.clients, self.after_response
+        poll, clients, after_response = self.poller.poll, self.clients, self.after_response
         send_due = self.send_due
         is_right_at_sight = self.checker.is_right_at_sight
         recorder, add, fresh = self.recorder, self.recorder.add, self.recorder.fresh
         pack = PACKED.pack
-        epolls, most = [self.epoll.fileno()], len(self.everyone) + len(self.background) + 1
+        pollers, most = [self.poller.fileno()], len(self.everyone) + len(self.background) + 1
         now = clock()
         while now < due and not self.stopped:
             if now >= self.next_due:
@@ -261,7 +263,7 @@ class Loop:
             wait_ns = min(due, self.next_check, self.next_due) - now
             if self.keeps_schedule:
                 if wait_ns > SPIN_NS:
-                    select.select(epolls, (), (), wait_ns / 1e9)  # epoll waits whole milliseconds
+                    select.select(pollers, (), (), wait_ns / 1e9)  # epoll waits whole milliseconds
                 batch = poll(0, most)
                 if not batch and 0 < wait_ns <= SPIN_NS:
                     self.spun += clock() - now
@@ -272,7 +274,7 @@ class Loop:
                 if client is None:
                     if fd == 0:
                         self.stopped = True  # standard input has ended
-                elif events != select.EPOLLIN or client.state != READING or client.incoming:
+                elif events != READABLE or client.state != READING or client.incoming:
                     self.advance(client)
                 else:
                     try:
@@ -364,7 +366,9 @@ class Loop:
 
     def dial(self, *buffers: tuple[int, int]) -> socket:
         """Return a socket that is connecting, with *buffers* as options; raises OSError."""
-        sock = socket(self.family, SOCK_STREAM | SOCK_NONBLOCK)
+        sock = socket(self.family, SOCK_STREAM | NONBLOCKING)
+        if not NONBLOCKING:
+            sock.setblocking(False)
         for option, size in buffers:
             sock.setsockopt(SOL_SOCKET, option, size)
         if self.family != AF_UNIX:
@@ -393,14 +397,14 @@ class Loop:
         self.attach(client, sock)
         client.state = SENDING
         if self.push(client):  # on loopback the connection is mostly there by now
-            self.epoll.register(sock.fileno(), EVENTS[client.state])
+            self.poller.register(sock.fileno(), EVENTS[client.state])
 
     def ask_again(self, client: Client) -> None:
         """Begin a request of a closed loop on the connection that is there."""
         client.unsent, client.expected = self.take()
         client.intended = client.sent = clock()
         if self.push(client) and client.state == SENDING:
-            self.epoll.modify(client.sock.fileno(), EVENTS[SENDING])
+            self.poller.modify(client.sock.fileno(), EVENTS[SENDING])
 
     def ask(self, client: Client, intended: int) -> None:
         """Begin a request that was due, *intended*, on the connection that is there."""
@@ -409,7 +413,7 @@ class Loop:
         client.state = SENDING  # no more IDLE: what goes wrong now goes wrong with a request
         client.sent = clock()
         if self.push(client) and client.state == SENDING:
-            self.epoll.modify(client.sock.fileno(), EVENTS[SENDING])
+            self.poller.modify(client.sock.fileno(), EVENTS[SENDING])
 
     def push(self, client: Client) -> bool:
         """Send what is unsent of a request; tell whether the connection still stands."""
@@ -421,8 +425,10 @@ class Loop:
             client.state = CUT_OFF
             return True
         except OSError as error:
-            self.broken(client, error)
-            return False
+            if error.errno != errno.ENOTCONN:
+                self.broken(client, error)
+                return False
+            sent = 0  # no connection yet, as BSD and macOS say it
         client.unsent = client.unsent[sent:]
         client.state = SENDING if client.unsent else READING
         return True
@@ -436,7 +442,7 @@ class Loop:
             if not self.push(client):
                 return
             if client.state != SENDING:
-                self.epoll.modify(client.sock.fileno(), EVENTS[client.state])
+                self.poller.modify(client.sock.fileno(), EVENTS[client.state])
                 return
         head = client.incoming and client.incoming.head
         try:
@@ -520,7 +526,7 @@ class Loop:
     def broken(self, client: Client, error: OSError) -> None:
         """Take *error*, which a call on the socket of *client* has raised."""
         if isinstance(error, BlockingIOError):
-            return  # nothing to read after all, as select(2) warns: the epoll will tell
+            return  # nothing to read after all, as select(2) warns: the poller will tell
         fault = self.fault_of(client, error)
         if client.state == CLOSING:  # the response was whole: how the server closes is its affair
             self.finish(client)
@@ -562,7 +568,7 @@ class Loop:
         self.begin_now(client)
 
     def disconnect(self, client: Client) -> None:
-        """Close the socket of *client*; the epoll forgets it by that."""
+        """Close the socket of *client*."""
         client.incoming = None
         client.state = PAUSING
         self.depart(client.sock)
@@ -570,11 +576,13 @@ class Loop:
     def enter(self, client: BackgroundClient, sock: socket, events: int) -> None:
         """Call ``client.ready`` for *events* of *sock*."""
         self.clients[sock.fileno()] = client
-        self.epoll.register(sock.fileno(), events)
+        self.poller.register(sock.fileno(), events)
 
     def depart(self, sock: socket) -> None:
-        """Close *sock*; the epoll forgets it by that."""
+        """Close *sock*, and watch it no longer."""
         del self.clients[sock.fileno()]
+        if not FORGETS_CLOSED:
+            self.poller.unregister(sock)
         sock.close()
 
     def now(self) -> int:

@@ -1,4 +1,4 @@
-"""The load driver: a process of its own, one epoll loop, every response checked.
+"""The load driver: a process of its own, one loop, every response checked.
 
 ``python -m calcbench.bench.loadgen.driver.process`` reads one line of JSON from its standard input,
 a `LoadSpec`, and drives. What it reports goes to its standard output in messages, each behind
@@ -47,14 +47,12 @@ server closes meanwhile is opened again when its turn comes. What the words of a
 """
 
 import gc
-import os
 import resource
 import signal
 import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 
 from calcbench.bench.loadgen.driver.loop import Loop, clock
 from calcbench.bench.loadgen.driver.recorder import Recorder
@@ -63,10 +61,11 @@ from calcbench.bench.loadgen.driver.turns import Member, drive_in_turns
 from calcbench.bench.loadgen.protocol import DriverError, DriverReport, Opened, Ready
 from calcbench.bench.loadgen.spec import LoadSpec, TurnSpec, spec_from_json
 from calcbench.bench.system.cpu_time import ServerClock
-from calcbench.bench.system.procfs import own_run_delay_ns
+from calcbench.bench.system.cpus import pin
+from calcbench.bench.system.procfs import PROC, own_run_delay_ns
 
 SETTLE_NS = 5_000_000  # see run
-SPARE_FDS = 32  # descriptors beside the clients' sockets: standard streams, epoll, modules
+SPARE_FDS = 32  # descriptors beside the clients' sockets: standard streams, poller, modules
 
 
 def run(spec: LoadSpec, loop: Loop, start_ns: int) -> DriverReport:
@@ -181,10 +180,9 @@ def collect_no_garbage() -> None:
 
 def prepare_process(specs: Sequence[LoadSpec]) -> None:
     """Move to the driver's cores and allow for the sockets; raises OSError."""
-    if specs[0].cpus:
-        os.sched_setaffinity(0, specs[0].cpus)
+    pin(specs[0].cpus)
     with suppress(OSError):  # an old kernel: a sleep may end some 50 µs late
-        Path("/proc/self/timerslack_ns").write_text("1")
+        (PROC / "self/timerslack_ns").write_text("1")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     connections = sum(spec.connections for spec in specs)
     need = connections + sum(sum(spec.background.values()) for spec in specs)
@@ -192,7 +190,10 @@ def prepare_process(specs: Sequence[LoadSpec]) -> None:
     if soft < need:
         if need > hard:
             raise OSError(f"{connections} connections need more than {hard} files")
-        resource.setrlimit(resource.RLIMIT_NOFILE, (need, hard))
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (need, hard))
+        except ValueError:  # macOS sets a bound of its own below a hard limit of none
+            raise OSError(f"{connections} connections need more files than there may be") from None
 
 
 if __name__ == "__main__":

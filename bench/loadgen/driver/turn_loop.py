@@ -6,6 +6,7 @@ import sys
 from calcbench.bench.loadgen.driver.client import IDLE, SENDING, Client
 from calcbench.bench.loadgen.driver.loop import NEVER, Loop, clock
 from calcbench.bench.loadgen.driver.open_loop import due_times
+from calcbench.bench.loadgen.driver.poller import READABLE
 from calcbench.bench.loadgen.driver.recorder import Recorder
 from calcbench.bench.loadgen.protocol import WAITED
 from calcbench.bench.loadgen.spec import LoadSpec
@@ -46,7 +47,7 @@ class TurnLoop(Loop):
 
     def prepare(self) -> None:
         """Watch for the end of the standard input, and open the connections that clients keep."""
-        self.epoll.register(sys.stdin.fileno(), select.EPOLLIN)
+        self.poller.register(sys.stdin.fileno(), READABLE)
         self.connect_all()
 
     def rest(self) -> None:
@@ -108,7 +109,7 @@ class TurnLoop(Loop):
         self.rest()
         while (now := clock()) < until and not self.stopped and self.waits_since(since):
             wait_ns = max(min(until, self.next_check) - now, 0)
-            select.select([self.epoll.fileno()], (), (), wait_ns / 1e9)  # epoll: whole milliseconds
+            select.select([self.poller.fileno()], (), (), wait_ns / 1e9)  # epoll: whole ms
             self.catch_up()
             if now >= self.next_check:
                 self.check_times(now)
@@ -120,7 +121,7 @@ class TurnLoop(Loop):
 
     def catch_up(self) -> None:
         """Read what came while another one has the turn."""
-        for fd, _ in self.epoll.poll(0):
+        for fd, _ in self.poller.poll(0):
             client = self.clients.get(fd)
             if client is not None:
                 self.advance(client)

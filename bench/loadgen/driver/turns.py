@@ -30,7 +30,6 @@ open loop, it does not open before a request that was sent in this turn has ende
 """
 
 import random
-import select
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -38,6 +37,7 @@ from dataclasses import dataclass, field
 from statistics import median_low
 
 from calcbench.bench.loadgen.driver.loop import NEVER, clock
+from calcbench.bench.loadgen.driver.poller import READABLE
 from calcbench.bench.loadgen.driver.turn_loop import Neighbour, TurnLoop
 from calcbench.bench.loadgen.protocol import PACKED, DriverReport, Opened, Turn, TurnsReport
 from calcbench.bench.schema.arrivals import CONSTANT
@@ -234,14 +234,14 @@ class Turns:
         """Have *loop* also hear the others of whom something is still out."""
         others = [m.loop for m in self.members if m.loop is not loop and m.loop.busy()]
         for other in others:
-            loop.clients[other.epoll.fileno()] = Neighbour(other)
-            loop.epoll.register(other.epoll.fileno(), select.EPOLLIN)
+            loop.clients[other.poller.fileno()] = Neighbour(other)
+            loop.poller.register(other.poller.fileno(), READABLE)
         try:
             yield
         finally:
             for other in others:
-                loop.epoll.unregister(other.epoll.fileno())
-                del loop.clients[other.epoll.fileno()]
+                loop.poller.unregister(other.poller.fileno())
+                del loop.clients[other.poller.fileno()]
 
 
 def drive_in_turns(members: Sequence[Member], slice_ns: int, seed: str) -> list[DriverReport]:

@@ -171,6 +171,7 @@ class Cluster:
         """Start our own workers, and return when all have joined."""
         for _ in range(self.workers):
             child = self.start("worker", LOOPBACK, str(self.port), f"{START_S:g}", str(os.getpid()))
+            assert hasattr(os, "pidfd_open")  # see need_locust
             self.children[os.pidfd_open(child.pid)] = child
 
         def all_there() -> bool:

@@ -50,6 +50,7 @@ from calcbench.bench.loadgen.locust.secret import VARIABLE
 from calcbench.bench.loadgen.locust.transport import LOCUSTS, Server
 from calcbench.bench.loadgen.locust.user import ConnectionUser, Dispatcher
 from calcbench.bench.loadgen.spec import LoadSpec, load_spec_from_json
+from calcbench.bench.system.cpus import pin
 from calcbench.bench.system.terminal import fail
 
 CHECK_S = 0.1  # between two checks of who is still there
@@ -124,8 +125,7 @@ class Master:
 
     def drive(self, spec: LoadSpec) -> None:
         """Start a user for each connection, wherever Locust wants it; send load specs for that."""
-        if spec.cpus:
-            os.sched_setaffinity(0, spec.cpus)  # not in the server's way
+        pin(spec.cpus)  # not in the server's way
         clients = self.runner.clients
         self.wait_until(lambda: self.door.present_ids <= {node.id for node in clients.ready})
         if self.door.present():

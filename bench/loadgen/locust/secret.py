@@ -33,6 +33,8 @@ def given_secret() -> str:
 
 
 def need_locust(what: str) -> None:
-    """Raise UsageError, which says that *what* needs it, where Locust is not installed."""
+    """Raise UsageError where Locust, which *what* needs, is not installed, or cannot work."""
+    if not hasattr(os, "pidfd_open"):
+        raise UsageError(f"{what} works on Linux alone")
     if importlib.util.find_spec("locust") is None:
         raise UsageError(f"{what} needs Locust: {INSTALL}")
