@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
@@ -34,11 +33,12 @@ from calcbench.bench.views.panel import (
     Label,
     draw_bars,
     draw_lines,
+    served_at_last,
 )
 from calcbench.bench.views.scaling import FITTED, PREDICTED, curves
+from calcbench.bench.views.theme import DPI, FONT, PAPER, themed
 from calcbench.bench.views.wording import panel_heading, panels, shorten_names
 
-DPI = 100
 MODELS = {
     PREDICTED: "Dotted: what the time of a single request predicts (queueing theory).",
     FITTED: "Dots and dashes: the Universal Scalability Law, fitted to the medians.",
@@ -56,23 +56,8 @@ LONGEST_LINE = 32  # characters of a name, so that there is always room for the 
 LEAST_TALL = {1: 5.4, 2: 4.2}  # height of the axes, by the rows of panels
 
 METADATA = {"svg": {"Date": None}, "png": {"Software": None}}  # by format: nothing that changes
-TITLE, HEADING, MIDDLE, SMALL = 23, 17, 14, 12  # sizes of text, points
-FAINT = "#5c5c5c"
-STYLE: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib: the same picture everywhere
-    "font.size": 14,
-    "text.color": "#222222",
-    "axes.edgecolor": FAINT,
-    "axes.labelcolor": "#222222",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "xtick.color": FAINT,
-    "ytick.color": FAINT,
-    "xtick.labelcolor": "#222222",
-    "ytick.labelcolor": "#222222",
-    "text.parse_math": False,  # a dollar in a reason or an option is a dollar
-    "svg.hashsalt": "calcbench",  # without it every SVG has fresh random ids
-}
+TITLE, HEADING, MIDDLE, SMALL = PAPER.title, PAPER.heading, PAPER.text, PAPER.small
+FAINT = PAPER.faint
 
 
 def draw_charts(
@@ -86,7 +71,7 @@ def draw_charts(
     """
     paths: list[Path] = []
     summary, run = printable_record(without_controls(summary)), printable_record(run)
-    with mpl.rc_context(STYLE), warnings.catch_warnings():
+    with themed(PAPER.name), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # a box stands for it
         for metric in METRICS if summary.rows else ():
             files = {folder / f"{metric.file}.{suffix}": suffix for suffix in METADATA}
@@ -108,7 +93,8 @@ def draw(summary: Summary, run: Run, metric: Metric, *, models: bool = False) ->
     beside = [curves(rows, run) if models else {} for rows in shown]
     dashes = {curve.dash for one in beside for drawn in one.values() for curve in drawn}
     words = " ".join([footer(run), *(what for dash, what in MODELS.items() if dash in dashes)])
-    labels = measure_labels(styles(row.condition.strategy for row in summary.rows))
+    known = styles(row.condition.strategy for row in summary.rows)
+    labels = [measure_labels(known, served_at_last(rows, metric)) for rows in shown]
     below = [notes(rows, metric) for rows in shown]
     page = lay_out(shown, labels, [headline(metric, rows) for rows in shown], below, words)
     figure = Figure(figsize=(WIDTH, page.height), dpi=DPI)
@@ -120,7 +106,7 @@ def draw(summary: Summary, run: Run, metric: Metric, *, models: bool = False) ->
     title = metric.title + (" (partial run)" if run.partial else "")
     write(MARGIN, page.height - 0.35, title, TITLE, weight="bold")
     write(MARGIN, page.footer_top, page.footer, SMALL, color=FAINT)
-    for rows, place, drawn in zip(shown, page.places, beside, strict=True):
+    for rows, place, drawn, named in zip(shown, page.places, beside, labels, strict=True):
         write(place.x, place.top, panel_heading(rows[0].condition, run.plan), HEADING)
         write(place.x, place.top - 0.34, place.headline, MIDDLE, color=FAINT)
         write(place.x, place.axes_bottom - AXIS_FOOT, place.notes, SMALL, color=FAINT)
@@ -128,20 +114,27 @@ def draw(summary: Summary, run: Run, metric: Metric, *, models: bool = False) ->
         ax = figure.add_axes((left, bottom, page.wide / WIDTH, page.tall / page.height))
         ax.set_axisbelow(True)
         if len(page.levels) > 1:
-            draw_lines(ax, rows, metric, labels, page.levels, (page.wide, page.tall), drawn)
+            draw_lines(ax, rows, metric, named, page.levels, (page.wide, page.tall), drawn)
         else:
-            draw_bars(ax, rows, metric, labels)
+            draw_bars(ax, rows, metric, named)
     return figure
 
 
-def measure_labels(styles: Mapping[str, Style]) -> dict[str, Label]:
-    """Return each of the names that have *styles* as a label, long ones in several lines."""
+def measure_labels(
+    styles: Mapping[str, Style], notes: Mapping[str, str], longest: int = LONGEST_LINE
+) -> dict[str, Label]:
+    """Return each of the names that have *styles* as a label, long ones in several lines.
+
+    Below some of them stand *notes*. No line has more than the *longest* number of characters.
+    """
     figure = Figure(dpi=DPI)
     FigureCanvasAgg(figure)
     labels = {}
-    for name, text in shorten_names(styles, LONGEST_LINE).items():
-        box = figure.text(0, 0, text).get_window_extent()
-        labels[name] = Label(text, box.width / DPI, box.height / DPI, styles[name])
+    for name, text in shorten_names(styles, longest).items():
+        note = notes.get(name, "")
+        whole = "\n".join(filter(None, (text, note)))
+        box = figure.text(0, 0, whole).get_window_extent()
+        labels[name] = Label(text, box.width / DPI, box.height / DPI, styles[name], note)
     return labels
 
 
@@ -175,7 +168,7 @@ class Page:
 
 def lay_out(
     panels: list[list[Row]],
-    labels: dict[str, Label],
+    labels: list[dict[str, Label]],
     headlines: list[str],
     below: list[list[str]],
     footer: str,
@@ -184,44 +177,49 @@ def lay_out(
     across = min(len(panels), 2)
     down = -(-len(panels) // across)
     cell = (WIDTH - 2 * MARGIN) / across
-    widest = max(label.width for label in labels.values())
+    widest = max(label.width for named in labels for label in named.values())
     levels = sorted({row.condition.connections for rows in panels for row in rows})
     if len(levels) > 1:
         left, right, above = AXIS_ROOM, LABEL_GAP + widest + 0.25, HEADING_ROOM + TITLE_ROOM
-        stacked = sum(label.height for label in labels.values()) * LABEL_LEAD
-        tall = max(LEAST_TALL[min(down, 2)], stacked)
+        stacked = [sum(label.height for label in named.values()) for named in labels]
+        tall = max(LEAST_TALL[min(down, 2)], max(stacked) * LABEL_LEAD)
     else:
-        left, right, above = widest + 0.2, VALUE_ROOM, HEADING_ROOM
-        tall = 0.4 + sum(max(label.height * 1.3, 0.62) for label in labels.values())
+        noted = [length(label.note, MIDDLE) + 0.3 for named in labels for label in named.values()]
+        left, right, above = widest + 0.2, max(VALUE_ROOM, *noted), HEADING_ROOM
+        tall = 0.4 + max(
+            sum(max(label.height * 1.3, 0.62) for label in named.values()) for named in labels
+        )
 
     # From the top down: first how far below the upper edge everything ends.
     found = [wrap_to_width([text], cell - 0.3, MIDDLE) for text in headlines]
-    noted = [wrap_to_width(one, cell - 0.3, SMALL) for one in below]
+    said = [wrap_to_width(one, cell - 0.3, SMALL) for one in below]
     depth, tops, bottoms = HEADER, [], []
     for first in range(0, len(panels), across):
         row = slice(first, first + across)
         tops += [depth] * len(panels[row])
         depth += above + MIDDLE_LINE * max(map(count_lines, found[row])) + tall
         bottoms += [depth] * len(panels[row])
-        depth += AXIS_FOOT + SMALL_LINE * (1 + max(map(count_lines, noted[row])))
+        depth += AXIS_FOOT + SMALL_LINE * (1 + max(map(count_lines, said[row])))
     small_print = wrap_to_width([footer], WIDTH - 2 * MARGIN, SMALL)
     height = depth + SMALL_LINE * count_lines(small_print) + 0.25
     places = [
         Place(MARGIN + index % across * cell, height - top, height - bottom, *words)
-        for index, (top, bottom, *words) in enumerate(zip(tops, bottoms, found, noted, strict=True))
+        for index, (top, bottom, *words) in enumerate(zip(tops, bottoms, found, said, strict=True))
     ]
     wide = cell - left - right
     return Page(levels, height, left, wide, tall, places, small_print, height - depth)
 
 
-def wrap_to_width(sentences: Iterable[str], width: float, size: float) -> str:
+def wrap_to_width(
+    sentences: Iterable[str], width: float, size: float, *, bold: bool = False
+) -> str:
     """Return *sentences*, each on lines of its own that are no longer than *width*."""
     lines = []
     for sentence in sentences:
         line, room = "", width
         for word in sentence.split(" "):
             for piece in textwrap.wrap(word, LONGEST_PIECE):
-                need = length(piece + " ", size)
+                need = length(piece + " ", size, bold=bold)
                 if line and need > room:
                     lines.append(line)
                     line, room = "", width
@@ -231,9 +229,9 @@ def wrap_to_width(sentences: Iterable[str], width: float, size: float) -> str:
 
 
 @functools.cache
-def length(text: str, size: float) -> float:
+def length(text: str, size: float, *, bold: bool = False) -> float:
     """Return how long *text* is when it is drawn at *size* points."""
-    font = FontProperties(family=STYLE["font.family"], size=size)
+    font = FontProperties(family=FONT, size=size, weight="bold" if bold else "normal")
     points: float = TextToPath().get_text_width_height_descent(text, font, False)[0]
     return points / 72
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from calcbench.bench.analysis.metrics import Metric
 from calcbench.bench.analysis.summary import Row
 from calcbench.bench.views.palette import Style
+from calcbench.bench.views.theme import current
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-MARKER = 10  # points
 THIN, THIN_RATIO = ("P", "X", "*"), 1.3  # they have little inside that can be open
 HIDDEN_TAIL = 0.02  # of an axis: half a marker, which hides a tail that is no longer
 LOG_FROM = 10  # values that lie further apart than this ratio are drawn on a log scale
@@ -48,7 +48,8 @@ def with_tails(rows: Iterable[Row], metric: Metric) -> list[Row]:
     if not values or not max(values):
         return []
     least, most = min(values), max(values)
-    logs = is_logarithmic(values)
+    lines = len({row.condition.connections for row in known}) > 1
+    logs = lines and is_logarithmic(values)  # bars begin at zero
 
     def share(row: Row) -> float:
         low, median = metric.least(row), metric.median(row)
@@ -102,10 +103,10 @@ def draw_marker(ax: "Axes", x: float, y: float, row: Row, style: Style) -> None:
         [x],
         [y],
         marker=style.marker,
-        markersize=MARKER * (THIN_RATIO if style.marker in THIN else 1),
+        markersize=current().marker * (THIN_RATIO if style.marker in THIN else 1),
         markeredgecolor=style.colour,
         markerfacecolor="white" if row.starves else style.colour,
-        markeredgewidth=2,
+        markeredgewidth=current().marker / 5,
         clip_on=False,
         zorder=4,
     )

@@ -2,51 +2,56 @@
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from matplotlib.axis import XAxis
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from calcbench.bench.analysis.metrics import Metric
 from calcbench.bench.analysis.scaling import lines_of
 from calcbench.bench.analysis.summary import Row
+from calcbench.bench.views.axis import (
+    EDGE,
+    scale_levels,
+    scale_linearly,
+    scale_note,
+    scale_values,
+)
 from calcbench.bench.views.markers import (
     ARROW,
-    MARKER,
     draw_arrow,
     draw_marker,
     draw_tail,
-    is_logarithmic,
     values_of,
     with_figures,
     write_beside,
 )
 from calcbench.bench.views.palette import Style
 from calcbench.bench.views.scaling import Curve
-from calcbench.bench.views.wording import clients_noun
+from calcbench.bench.views.theme import PAPER, current
+from calcbench.bench.views.wording import DOUBTED, NO_BREAK, clients_noun, doubt_of_rate, served
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.axis import Axis
 
 AXIS_ROOM = 0.85  # inches for the numbers of a vertical axis
 LABEL_GAP = 0.42  # inches between the end of a line and its name
 LABEL_LEAD = 1.12  # height of a name with the space it needs, as a ratio
-TICK_APART = 0.45  # inches that two numbers below the horizontal axis need
-EDGE = 0.4  # inches from the ends of a horizontal axis to the first and the last number on it
+PALE = 0.3  # a bar of who leaves clients out, whatever others are
 ASIDE = 0.07  # inches between strategies at the same number of connections
 
 
 @dataclass(frozen=True)
 class Label:
-    """A strategy's name in lines of *text*, *width* by *height* inches, and its style."""
+    """A strategy's name in lines of *text*, *width* by *height* inches, and its style.
+
+    With a *note* below the name they are larger: how many were served, where not all were.
+    """
 
     text: str
     width: float
     height: float
     style: Style
+    note: str = ""
 
 
 def draw_lines(
@@ -64,18 +69,19 @@ def draw_lines(
     stands a little beside the next, so that none hides another with the same values.
     """
     width, height = size
+    theme = current()
     lines = lines_of(with_figures(rows, metric))
     models = [(name, curve) for name, found in (beside or {}).items() for curve in found]
     modelled = [value for _, curve in models for value in curve.points.values()]
     shown = values_of(rows, metric)
-    scale_values(ax.yaxis, shown + modelled)
+    (scale_linearly if theme.linear else scale_values)(ax.yaxis, shown + modelled)
     at = scale_levels(ax, levels, width)
     ax.set_xlabel(f"{clients_noun(rows)}s at once")
     # The title of the vertical axis lies above it: nobody has to turn their head.
-    title_at = (-AXIS_ROOM / width, 1 + 0.2 / height)
+    title_at = (-AXIS_ROOM * theme.scale / width, 1 + 0.2 * theme.scale / height)
     ax.text(*title_at, metric.axis + scale_note(ax.yaxis), transform=ax.transAxes)
     nearest = min(right - left for left, right in itertools.pairwise(at.values()))
-    step = min(ASIDE, nearest / 2 / len(labels), EDGE / len(labels))
+    step = min(theme.scale * ASIDE, nearest / 2 / len(labels), theme.scale * EDGE / len(labels))
     for name, curve in models:
         points = sorted(curve.points.items())
         xs, ys = [at[level] for level, _ in points], [value for _, value in points]
@@ -88,10 +94,19 @@ def draw_lines(
         medians = [metric.median(line[level]) if level in line else math.nan for level in levels]
         xs = [at[level] + aside for level in levels]
         style = labels[name].style
-        ax.plot(xs, medians, color=style.colour, linestyle=style.dash, linewidth=2.2, zorder=3)
+        ax.plot(
+            xs, medians, color=style.colour, linestyle=style.dash, linewidth=theme.line, zorder=3
+        )
         for level, row in line.items():
             x, (low, median, high) = at[level] + aside, metric.of(row)
-            ax.plot([x, x], [low, high], color=style.colour, linewidth=5, alpha=0.35, zorder=2)
+            ax.plot(
+                [x, x],
+                [low, high],
+                color=style.colour,
+                linewidth=theme.spread,
+                alpha=0.35,
+                zorder=2,
+            )
             if metric.lateness_shows(row):
                 draw_tail(ax, ([x, x], [metric.least(row), median]), style)
             draw_marker(ax, x, median, row, style)
@@ -121,19 +136,29 @@ def name_lines(
         [labels[name].height * LABEL_LEAD / height for name in ends],
         (0, 1),
     )
-    left = 1 + LABEL_GAP / width
+    gap, lead = LABEL_GAP * current().scale, 0.08 * current().scale
+    left = 1 + gap / width
     for (name, (x, y)), place in zip(ends.items(), places, strict=True):
         label = labels[name]
         ax.plot(
-            [x, left - 0.08 / width],
+            [x, left - lead / width],
             [y, place],
             transform=ax.transAxes,
             color=label.style.colour,
-            linewidth=1.2,
+            linewidth=1.2 * current().scale,
             clip_on=False,
             zorder=1,
         )
-        ax.text(left, place, label.text, transform=ax.transAxes, va="center", color=label.style.ink)
+        ax.text(
+            left,
+            place,
+            label.text,
+            transform=ax.transAxes,
+            va="bottom" if label.note else "center",
+            color=label.style.ink,
+        )
+        if label.note:
+            ax.text(left, place, label.note, transform=ax.transAxes, va="top")
 
 
 def spread_apart(
@@ -183,106 +208,85 @@ def draw_bars(
     rows: Sequence[Row],
     metric: Metric,
     labels: Mapping[str, Label],
+    unknown: Mapping[str, str] | None = None,
 ) -> None:
     """Draw a bar with its spread for each strategy of *rows* that was measured, best on top.
 
-    Below all others are those who leave clients or requests without a right response.
+    Below all others are those who leave clients or requests without a right response, and below
+    these the *unknown*, with what is said of them in place of a bar.
     """
+    empty = dict(unknown or {})
     bars = from_below(with_figures(rows, metric), metric)
-    scale_values(ax.xaxis, values_of(bars, metric))
-    start = ax.get_xlim()[0]
-    # In points. Without a zero, a bar's length means nothing.
-    width = 2 if scale_note(ax.xaxis) else 11
-    for place, row in enumerate(bars):
+    theme = current()
+    # From zero, so that 13 times as many looks like it. What is too small to see has its figure.
+    scale_linearly(ax.xaxis, values_of(bars, metric))
+    for place, text in enumerate(empty.values()):
+        write_beside(ax, text, (0, place), (theme.marker, 0))
+    for place, row in enumerate(bars, len(empty)):
         low, median, high = metric.of(row)
         style = labels[row.condition.strategy].style
         level = [place, place]
         ax.plot(
-            [start, median],
+            [0, median],
             level,
             color=style.colour,
-            linewidth=width,
-            alpha=0.3,
+            linewidth=theme.bar,
+            alpha=PALE if row.starves else theme.solid,
             solid_capstyle="butt",
             zorder=2,
         )
         ax.plot(
             [low, high],
             level,
-            color=style.colour,
-            linewidth=2.6,
+            color=style.colour if theme.solid < 1 else style.ink,
+            linewidth=theme.whisker,
             marker="|",
-            markersize=14,
+            markersize=1.4 * theme.marker,
+            markeredgewidth=max(theme.whisker - 1.6, 1),
             zorder=3,
         )
         if metric.lateness_shows(row):
             draw_tail(ax, ([metric.least(row), median], level), style)
-        draw_marker(ax, median, place, row, style)
+        if theme.solid < 1:
+            draw_marker(ax, median, place, row, style)
         if metric.is_bound(row):
             draw_arrow(ax, (high, place), (ARROW, 0), style)
-        gap = 14 + ARROW * metric.is_bound(row)
-        write_beside(ax, metric.text(row), (high, place), (gap, 0))
-    ax.set_xlabel(metric.axis + scale_note(ax.xaxis))
-    ax.set_ylim(-0.6, max(len(bars), 1) - 0.4)
-    names = [row.condition.strategy for row in bars]
+        gap = 1.4 * theme.marker + ARROW * metric.is_bound(row)
+        write_beside(ax, value_text(row, metric), (high, place), (gap, 0))
+    ax.set_xlabel(metric.axis)
+    names = [*empty, *(row.condition.strategy for row in bars)]
+    ax.set_ylim(-0.6, max(len(names), 1) - 0.4)
     ax.set_yticks(range(len(names)), [labels[name].text for name in names])
     for tick, name in zip(ax.get_yticklabels(), names, strict=True):
         tick.set_color(labels[name].style.ink)
-    ax.tick_params(axis="y", length=0, pad=MARKER)  # at 0 there is a marker on the axis
+    ax.tick_params(axis="y", length=0, pad=theme.marker)  # at 0 there is a marker on the axis
+
+
+def served_note(row: Row) -> str:
+    """Say how many clients of *row* got a right response, where not all did: ``1 of 8 served``."""
+    return f"{served(row)} served".replace(" ", NO_BREAK) if row.starves else ""
+
+
+def served_at_last(rows: Iterable[Row], metric: Metric) -> dict[str, str]:
+    """Return for each line of *rows* how many were served at its end, where not all were."""
+    lines = lines_of(with_figures(rows, metric))
+    return {name: served_note(line[max(line)]) for name, line in lines.items()}
+
+
+def value_text(row: Row, metric: Metric) -> str:
+    """Return what stands beside the value of *row*: its figure, and who was served if not all."""
+    if current() is not PAPER:
+        return value_in_a_line(row, metric)
+    return "\n".join(filter(None, (metric.text(row), served_note(row))))
+
+
+def value_in_a_line(row: Row, metric: Metric) -> str:
+    """Return the figure of *row*, who was served if not all, and in a word what is doubtful."""
+    doubt = DOUBTED.get(doubt_of_rate(row), "")
+    return f",{NO_BREAK}".join(filter(None, (metric.text(row), served_note(row), doubt)))
 
 
 def from_below(rows: Sequence[Row], metric: Metric) -> list[Row]:
     """Return *rows* in the order of their bars, the lowest first."""
     best_first = sorted(rows, key=metric.median, reverse=metric.more_is_better)
     return sorted(best_first, key=lambda row: (row.serves_nobody, row.falls_short))[::-1]
-
-
-def scale_values(axis: "Axis", values: Sequence[float]) -> None:
-    """Choose the scale, the limits and the ticks of the *axis* that shows *values*."""
-    ax, is_x = axis.axes, isinstance(axis, XAxis)
-    set_scale, set_limits = (ax.set_xscale, ax.set_xlim) if is_x else (ax.set_yscale, ax.set_ylim)
-    if is_logarithmic(values):
-        ticks = round_numbers(min(values), max(values))
-        set_scale("log")
-        set_limits(ticks[0], ticks[-1])
-        if len(ticks) > 10:  # more than three decades: the powers of ten are enough
-            ticks = [tick for tick in ticks if f"{tick:e}".startswith("1")]
-        axis.set_major_locator(FixedLocator(ticks))
-    else:
-        set_limits(0, max(values, default=0) * 1.08 or 1)
-        axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
-    axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
-    axis.grid(visible=True, color="#dddddd", linewidth=1)
-
-
-def scale_note(axis: "Axis") -> str:
-    """Return what the title of *axis* must say about its scale."""
-    return " (log scale)" if axis.get_scale() == "log" else ""
-
-
-def round_numbers(low: float, high: float) -> list[float]:
-    """Return the numbers 1, 2 and 5 times a power of ten that enclose *low* to *high*."""
-    power = math.floor(math.log10(low)) - 1  # one more on both sides, since logarithms are inexact
-    last = math.ceil(math.log10(high)) + 1
-    powers = range(power, last + 1)
-    steps = [float(f"{digit}e{power}") for power in powers for digit in (1, 2, 5)]
-    first = max(index for index, step in enumerate(steps) if step <= low)
-    final = min(index for index, step in enumerate(steps) if step >= high)
-    return steps[first : final + 1]
-
-
-def scale_levels(ax: "Axes", levels: Sequence[int], width: float) -> dict[int, float]:
-    """Let the horizontal axis, *width* inches long, show *levels*, ascending, on a log scale.
-
-    Its unit is the inch. Returns the place of each level.
-    """
-    decade = (width - 2 * EDGE) / math.log10(levels[-1] / levels[0])
-    at = {level: EDGE + decade * math.log10(level / levels[0]) for level in levels}
-    shown = [levels[0], levels[-1]]  # they always have their number, the others where there is room
-    for level in levels[1:-1]:
-        if min(abs(at[level] - at[other]) for other in shown) >= TICK_APART:
-            shown.append(level)
-    ax.set_xlim(0, width)
-    ax.set_xticks(list(at.values()), [f"{level:,}" if level in shown else "" for level in levels])
-    return at

@@ -10,7 +10,7 @@ from calcbench.bench.schema.condition import Condition, group_by
 from calcbench.bench.schema.judgements import CONTENDED, DRIVER_BOUND, SILENT, UNSTEADY
 from calcbench.bench.schema.outcomes import Outcomes
 from calcbench.bench.schema.plan import CLOSE, KEEP_ALIVE, Plan
-from calcbench.bench.units import format_number, format_rate, plural
+from calcbench.bench.units import format_rate, plural
 
 NAME_LENGTH = 22  # characters of a strategy's name in one line
 NO_BREAK = "\u00a0"  # a space at which a line does not end
@@ -28,6 +28,7 @@ DOUBTS = {
     CONTENDED: ("*", "another program was using the cores"),
     UNSTEADY: ("†", "the rate did not settle within the window"),
 }
+DOUBTED = {CONTENDED: "disturbed", UNSTEADY: "unsteady", SILENT: "silent"}  # in a word
 FAILED = {  # what became of a request that did not get its right response
     "wrong": "wrong",
     "http_error": "with an error status",
@@ -74,7 +75,7 @@ def clients_noun(rows: Iterable[Row]) -> str:
 
 def load_in_words(rows: Sequence[Row], connections: int) -> str:
     """Say what load *rows* had at so many *connections*, of which an open loop may use fewer."""
-    clients = f"{format_number(connections)} {plural(connections, clients_noun(rows))}"
+    clients = f"{connections:,} {plural(connections, clients_noun(rows))}"
     rates = sorted({row.offered_per_s for row in rows if row.offered_per_s})
     if not rates:
         return clients
