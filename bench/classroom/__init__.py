@@ -1,0 +1,1 @@
+"""The classroom: demos, lessons, the autograder, and what is shown on a projector."""
