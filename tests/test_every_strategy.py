@@ -1,192 +1,78 @@
 """What holds for every strategy, found by listing the folder: a new one is tested as it is.
 
-Checks that take a `server` share one for each strategy, and leave it as they found it; those that
-stop it, or need it otherwise than by default, take the name of a `strategy` and launch their own.
+The rules are those of `calcbench check`. Those that want no special server, and do not stop it,
+share one for each strategy, and leave it as they found it; behind every other one, its server
+must stop cleanly.
 """
 
 import select
-import socket
-import struct
-import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 
 import pytest
-from client import Client, ClosedError, Response
+from client import Client, ClosedError
 from servers import GRACE_S, make_spec, stop_cleanly
 from soak.faulty import interpreter
 
-from calcbench.core.serving.catalogue import names
-from calcbench.core.serving.launcher import Server, launch
+from calcbench.bench.classroom.conformance.catalogue import RULES
+from calcbench.bench.classroom.conformance.finding import OURS, PROCESS
+from calcbench.bench.classroom.conformance.rule import Rule, Start
+from calcbench.bench.classroom.conformance.strategy import StrategySubject
+from calcbench.bench.classroom.conformance.target import Target
+from calcbench.bench.system.procfs import TELLS_PROCESSES
+from calcbench.core.serving.catalogue import Variant, names
+from calcbench.core.serving.launcher import launch
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.waits]
 
-CLIENTS = 100
-STAYING = 32
-POST = (
-    b"POST /calc HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n"
-    b'Content-Length: 36\r\n\r\n{"op": "mult", "arg1": 2, "arg2": 4}'
-)
+LIMIT_S = 20.0  # for a laden machine; nothing is measured by it
+COMMON = [rule for rule in RULES if set(rule.starts) <= {Start()} and OURS not in rule.needs]
+APART = [(rule, start) for rule in RULES if rule not in COMMON for start in rule.starts]
+
+
+def demand(target: Target, rule: Rule) -> None:
+    """Skip a rule that cannot be judged where nothing tells of other processes; else, it must."""
+    if PROCESS in rule.needs and not TELLS_PROCESSES:
+        pytest.skip("this rule looks into /proc")
+    target.demand(rule.needs)
+
+
+def name_of(value: Rule | Start) -> str:
+    """Return what a rule, or how its server is started, is called in the name of a test."""
+    return value.name if isinstance(value, Rule) else value.workload
+
+
+def subject_of(strategy: str) -> StrategySubject:
+    """Return what is checked; where *strategy* cannot run, the test is skipped."""
+    return StrategySubject(Variant(make_spec(strategy).strategy, ()), limit_s=LIMIT_S)
 
 
 @pytest.fixture(scope="module", params=names())
-def server(request: pytest.FixtureRequest) -> Iterator[Server]:
-    """A server with all defaults; it must stop cleanly behind all that the checks did to it."""
-    with launch(make_spec(request.param)) as running:
+def target(request: pytest.FixtureRequest) -> Iterator[Target]:
+    """A server with all defaults; it must stop cleanly behind all that the rules did to it."""
+    with subject_of(request.param).start() as running:
         yield running
-        stop_cleanly(running)
+        stop_cleanly(running.launched)
 
 
-def test_answers(server: Server) -> None:
-    with Client(server) as client:
-        assert client.get("/add/2/3").body == b"5"
-        client.send(POST)
-        assert client.response().body == b'{"result": 8}'
-        refused = client.get("/div/1/0")
+@pytest.mark.parametrize("rule", COMMON, ids=name_of)
+def test_keeps_to(target: Target, rule: Rule) -> None:
+    demand(target, rule)
+    rule.test(target)
 
-    assert refused.status == 422
-    assert b"zero" in refused.body
+    assert target.notes == []
 
 
-def test_keeps_a_connection_and_closes_when_asked_to(server: Server) -> None:
-    with Client(server) as client:
-        bodies = [client.get(f"/add/{n}/1").body for n in range(20)]
-        last = client.get("/add/20/1", "Connection: close")
+@pytest.mark.parametrize(("rule", "start"), APART, ids=name_of)
+def test_keeps_with_a_server_of_its_own_to(strategy: str, rule: Rule, start: Start) -> None:
+    with subject_of(strategy).start(start) as target:
+        demand(target, rule)
+        rule.test(target)
+        stop_cleanly(target.launched)
 
-        assert bodies == [str(n + 1).encode() for n in range(20)]
-        assert last.headers[b"connection"] == b"close"
-        assert client.is_closed()
-
-
-def test_closes_after_an_http_1_0_request(server: Server) -> None:
-    with Client(server) as client:
-        client.send(b"GET /add/1/1 HTTP/1.0\r\n\r\n")
-
-        assert client.response().body == b"2"
-        assert client.is_closed()
-
-
-def test_answers_head_without_a_body(server: Server) -> None:
-    with Client(server) as client:
-        client.send(b"HEAD /add/10/10 HTTP/1.1\r\nHost: test\r\n\r\n")
-        head = client.response(to="HEAD")
-
-        assert head.headers[b"content-length"] == b"2"
-        assert client.get("/add/1/1").body == b"2"
-
-
-def test_answers_a_request_cut_at_every_byte(server: Server) -> None:
-    for cut in range(1, len(POST)):
-        with Client(server) as client:
-            client.send(POST[:cut])
-            client.send(POST[cut:])
-            response = client.response()
-
-        assert (cut, response.body) == (cut, b'{"result": 8}')
-
-
-def test_answers_a_request_sent_byte_by_byte(server: Server) -> None:
-    with Client(server) as client:
-        for octet in POST:
-            client.send(bytes([octet]))
-
-        assert client.response().body == b'{"result": 8}'
-
-
-def test_answers_pipelined_requests_in_order(server: Server) -> None:
-    count = 1000
-    with Client(server) as client:
-        requests = b"".join(
-            b"GET /add/%d/1 HTTP/1.1\r\nHost: test\r\n\r\n" % n for n in range(count)
-        )
-        sender = threading.Thread(target=client.send, args=(requests,))
-        sender.start()
-        bodies = [client.response().body for _ in range(count)]
-        sender.join()
-
-    assert bodies == [b"%d" % (n + 1) for n in range(count)]
-
-
-def test_answers_after_a_half_close(server: Server) -> None:
-    with Client(server) as client:
-        client.send(b"GET /add/1/1 HTTP/1.1\r\nHost: test\r\n\r\n" * 3)
-        client.sock.shutdown(socket.SHUT_WR)
-
-        assert [client.response().body for _ in range(3)] == [b"2"] * 3
-        assert client.is_closed()
-
-
-def test_invites_a_body_that_waits_for_100_continue(server: Server) -> None:
-    head, _, body = POST.partition(b"\r\n\r\n")
-    with Client(server) as client:
-        client.send(head + b"\r\nExpect: 100-continue\r\n\r\n")
-        assert client.response().status == 100
-        client.send(body)
-
-        assert client.response().body == b'{"result": 8}'
-
-
-@pytest.mark.parametrize(
-    ("line", "status"),
-    [("POST /nowhere", 404), ("PUT /calc", 405), ("POST /calc", 415), ("GET /add/1/1", 200)],
-)
-def test_asks_for_no_body_that_it_does_not_want(server: Server, line: str, status: int) -> None:
-    more = "Host: test\r\nContent-Length: 36\r\nExpect: 100-continue"
-    with Client(server) as client:
-        client.send(f"{line} HTTP/1.1\r\n{more}\r\n\r\n".encode())
-        response = client.response()
-
-        assert (response.status, response.headers[b"connection"]) == (status, b"close")
-        client.sock.shutdown(socket.SHUT_WR)
-        assert client.is_closed()
-
-
-def test_refuses_and_closes_after_a_bad_request(server: Server) -> None:
-    with Client(server) as client:
-        client.send(b"GET /add/1/1 HTTP/1.1\r\nHost: test\r\n\r\nGET /add/1/1 HTTP/1.1\r\n\r\n")
-
-        assert client.response().status == 200
-        assert client.response().status == 400
-        client.sock.shutdown(socket.SHUT_WR)
-        assert client.is_closed()
-
-
-def test_serves_a_hundred_clients(server: Server) -> None:
-    """One request each, so that a strategy which holds few clients serves them in turn."""
-
-    def one_client(number: int) -> Response:
-        with Client(server) as client:
-            return client.get(f"/mult/{number}/3", "Connection: close")
-
-    with ThreadPoolExecutor(CLIENTS) as pool:
-        responses = list(pool.map(one_client, range(CLIENTS)))
-
-    assert [response.body for response in responses] == [b"%d" % (n * 3) for n in range(CLIENTS)]
-
-
-def test_serves_whoever_comes_although_everybody_stays(server: Server) -> None:
-    """More clients than a pool has threads, each with a connection that it keeps while it may."""
-    served = set[int]()
-
-    def one_client(number: int) -> None:
-        client = Client(server)
-        try:
-            while len(served) < STAYING:
-                response = client.get(f"/add/{number}/1")
-                assert response.body == b"%d" % (number + 1)
-                served.add(number)
-                if response.headers.get(b"connection") == b"close":
-                    client.close()
-                    client = Client(server)
-        finally:
-            served.update(range(STAYING))  # the others need not wait for one that has failed
-            client.close()
-
-    with ThreadPoolExecutor(STAYING) as pool:
-        list(pool.map(one_client, range(STAYING)))
+    one_at_a_time = strategy == "blocking" and rule.name == "silent-client"
+    assert bool(target.notes) == one_at_a_time
 
 
 @pytest.mark.parametrize(
@@ -208,98 +94,6 @@ def test_lets_a_client_hold_on_where_it_is_told_to(holding: str, options: tuple[
             first.close()
             assert second.response().body == b"4"
         stop_cleanly(server)
-
-
-def test_survives_clients_that_reset(server: Server) -> None:
-    for beginning in (b"", b"GET /add", POST[:-3], POST * 50):
-        with Client(server) as client:
-            client.send(beginning)
-            # Linger with a time of 0: close sends a reset.
-            client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    with Client(server) as client:
-        assert client.get("/add/2/3").body == b"5"
-
-
-def test_survives_a_client_that_resets_while_its_responses_wait(strategy: str) -> None:
-    with launch(make_spec(strategy, workload="wait=30ms")) as server:
-        for _ in range(3):
-            with Client(server) as client:
-                client.send(b"GET /add/1/1 HTTP/1.1\r\nHost: test\r\n\r\n" * 4)
-                client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        with Client(server) as client:
-            assert client.get("/add/2/3").body == b"5"
-        stop_cleanly(server)
-
-
-def test_gives_a_long_request_the_time_it_needs_to_stop(strategy: str) -> None:
-    policy = ("drain_timeout=0.1", "idle-timeout=86400")
-    spec = make_spec(strategy, workload="wait=300ms", policy=policy)
-    with launch(spec) as server, Client(server) as client:
-        client.send(b"GET /add/1/1 HTTP/1.1\r\nHost: test\r\n\r\n")
-        stop_cleanly(server)
-
-
-def test_answers_concurrent_waits(strategy: str) -> None:
-    def one_client(running: Server, number: int) -> bytes:
-        with Client(running) as client:
-            return client.get(f"/add/{number}/1", "Connection: close").body
-
-    with (
-        launch(make_spec(strategy, workload="wait=20ms")) as running,
-        ThreadPoolExecutor(8) as pool,
-    ):
-        bodies = list(pool.map(partial(one_client, running), range(8)))
-        stop_cleanly(running)
-
-    assert bodies == [b"%d" % (n + 1) for n in range(8)]
-
-
-@pytest.mark.parametrize("workload", ["wait=5ms", "block=5ms", "cpu=1ms"])
-def test_pipelines_under_each_workload(strategy: str, workload: str) -> None:
-    with launch(make_spec(strategy, workload=workload)) as server:
-        with Client(server) as client:
-            client.send(b"GET /add/1/1 HTTP/1.1\r\nHost: test\r\n\r\n" * 5)
-            assert [client.response().body for _ in range(5)] == [b"2"] * 5
-        stop_cleanly(server)
-
-
-def test_stops_with_idle_clients(strategy: str) -> None:
-    with launch(make_spec(strategy)) as server, Client(server) as first, Client(server):
-        assert first.get("/add/1/1").body == b"2"
-        stop_cleanly(server)
-        assert first.is_closed()
-
-
-def test_lets_a_request_in_progress_finish(strategy: str) -> None:
-    head, _, body = POST.partition(b"\r\n\r\n")
-    spec = make_spec(strategy, workload="wait=50ms", policy=("drain_timeout=60",))
-    with launch(spec) as server, Client(server) as client:
-        client.send(head + b"\r\nExpect: 100-continue\r\n\r\n")
-        assert client.response().status == 100  # so the request has begun
-        server.ask_to_stop()
-        client.send(body)
-        response = client.response()
-
-        assert response.body == b'{"result": 8}'
-        assert response.headers[b"connection"] == b"close"
-        stop_cleanly(server)
-
-
-def test_answers_what_has_arrived_when_it_stops(strategy: str) -> None:
-    with launch(make_spec(strategy)) as server, Client(server) as client:
-        assert client.get("/add/1/1").body == b"2"
-        client.send_all_the_way(b"GET /add/1/2 HTTP/1.1\r\nHost: test\r\n\r\n")
-        stop_cleanly(server)
-        assert client.response().body == b"3"
-
-
-def test_stops_while_a_client_is_silent_in_its_request(strategy: str) -> None:
-    spec = make_spec(strategy, policy=("drain_timeout=0.1", "linger_timeout=0.1"))
-    with launch(spec) as server, Client(server) as silent:
-        assert silent.get("/add/1/1").body == b"2"
-        silent.send_all_the_way(b"GET /add/1/1 HTTP/1.1\r\nHo")
-        stop_cleanly(server)
-        assert silent.response().status == 408
 
 
 @pytest.mark.parametrize("fault", ["ValueError", "MemoryError", "SystemExit", "KeyboardInterrupt"])
@@ -337,26 +131,6 @@ def test_serves_on_where_nothing_can_be_started_for_a_while(strategy: str, tmp_p
         with Client(server) as client:
             assert client.get("/add/2/3").body == b"5"
         stop_cleanly(server)
-
-
-def test_leaves_no_zombie(server: Server) -> None:
-    for _ in range(10):
-        with Client(server) as client:
-            assert client.get("/add/1/1", "Connection: close").body == b"2"
-    while "Z" in {state_of(child) for child in children_of(server)}:
-        pass  # a child that has just ended is reaped soon; a test that hangs here has failed
-
-
-def children_of(server: Server) -> list[int]:
-    listing = Path(f"/proc/{server.pid}/task/{server.pid}/children")
-    return [int(child) for child in listing.read_text().split()]
-
-
-def state_of(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return "gone"
 
 
 def test_runs_with_warnings_as_errors(strategy: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,1 @@
+"""The rules, those of one kind in a file."""
