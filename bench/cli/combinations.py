@@ -19,6 +19,7 @@ APART: tuple[tuple[str, str, str], ...] = (
     ("--find-knee", "--most-rounds", KNEE),
     ("--find-knee", "--control", KNEE),
     ("--find-knee", "--interleave", KNEE),
+    ("--find-knee", "--open", "a search draws no charts"),
     ("--find-knee", "--fail-if", "its objective is that of --slo"),
     ("--find-knee", "--most-failures", "a rate is kept where 1 request in 1,000 fails at most"),
     ("--find-knee", "--engine wrk", NOT_WRK),

@@ -1,5 +1,7 @@
 """`calcbench compare A B`: what changed between two results, as far as the rounds can tell."""
 
+import shlex
+import sys
 from pathlib import Path
 
 import click
@@ -9,10 +11,15 @@ from calcbench.bench.analysis.gate import judge_all
 from calcbench.bench.analysis.summary import summarise
 from calcbench.bench.analysis.thresholds import exit_status, parse_threshold
 from calcbench.bench.cli.base import Command, json_option, tell_problems
+from calcbench.bench.cli.display import explain_option, exports, theme_option
 from calcbench.bench.schema.reader import read_sound
 from calcbench.bench.system.terminal import echo, echo_json, one_line
+from calcbench.bench.views.change_table import change_lines
 from calcbench.bench.views.compare_table import compare_lines, comparison_as_json
 from calcbench.bench.views.differences import are_alike, losses, other_settings, ways_of_measuring
+from calcbench.bench.views.gate import judged_lines
+from calcbench.bench.views.report import width_of
+from calcbench.bench.views.theme import PROJECTOR
 
 
 @click.command(
@@ -38,7 +45,17 @@ from calcbench.bench.views.differences import are_alike, losses, other_settings,
     " served: unserved. Beside unserved clients, rates and times hold nothing: 98. Repeats.",
 )
 @json_option()
-def compare_command(first: Path, second: Path, thresholds: tuple[str, ...], as_json: bool) -> int:
+@theme_option
+@explain_option
+@exports
+def compare_command(
+    first: Path,
+    second: Path,
+    thresholds: tuple[str, ...],
+    as_json: bool,
+    theme: str,
+    explain: bool,
+) -> int:
     """Compare the result in folder B with that in A.
 
     Prints how each metric changed, its 95% interval and a verdict. With thresholds it exits 99
@@ -59,8 +76,18 @@ def compare_command(first: Path, second: Path, thresholds: tuple[str, ...], as_j
     if as_json:
         echo_json(comparison_as_json(runs, changes, judged, lost, missing, more))
     else:
+        short = theme == PROJECTOR.name
+        if short:
+            again = shlex.join(["calcbench", "compare", str(first), str(second)])
+            below = [] if explain else [f"More: {again}"]
+            for line in change_lines(changes, lost, missing, width_of(sys.stdout), below):
+                echo(line)
         # A newline in a label of somebody's result begins no line of ours.
-        lines = compare_lines(runs, changes, judged, lost, missing, more)
-        echo("\n".join(map(one_line, lines)))
+        if short and not explain:
+            lines = list(judged_lines(judged))
+        else:
+            lines = list(compare_lines(runs, changes, judged, lost, missing, more))
+        for line in map(one_line, lines):
+            echo(line)
     problems = dict.fromkeys((*read[0].problems, *read[1].problems))  # of one result, perhaps
     return tell_problems((*problems,)) or exit_status(judged)

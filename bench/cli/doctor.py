@@ -109,7 +109,7 @@ def calibration_lines(calibration: "Calibration") -> list[str]:
             f" {format_number(known.ceiling_per_s)}/s on one core;"
             f" reached {format_number(known.reached_per_s)}/s"
         )
-        if known.contended_ratio > CONTENDED:
+        if (known.contended_ratio or 0) > CONTENDED:
             lines.append(
                 f"    other programs had the driver's core for {known.contended_ratio:.0%} of that"
                 " time: on a quiet machine it may reach more"

@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from calcbench.bench.cli.base import Command, json_option
+from calcbench.bench.cli.display import exports
 from calcbench.bench.system.terminal import Styled, echo, echo_json
 from calcbench.core.options import describe
 from calcbench.core.serving import catalogue
@@ -21,6 +22,7 @@ NO_SUMMARY = "(no docstring: its first line would be shown here)"
     },
 )
 @json_option()
+@exports
 def list_command(as_json: bool) -> None:
     """Show every strategy and its options.
 

@@ -8,6 +8,7 @@ import click
 
 from calcbench.bench.cli.base import Command
 from calcbench.bench.cli.combinations import check_combinations
+from calcbench.bench.cli.display import exports
 from calcbench.bench.cli.param_types import complete_words, whole_number
 from calcbench.bench.cli.plan_fields import read_options
 from calcbench.bench.cli.run_options import (
@@ -98,6 +99,7 @@ def contents(text: str) -> bytes:
 )
 @precision_options
 @load_options
+@exports
 def load_command(urls: tuple[str, ...], unix_socket: str, **more: Any) -> int:
     """Load any HTTP/1.1 server, print a table, draw charts.
 

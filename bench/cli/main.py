@@ -19,6 +19,7 @@ Exit status:
   0    all went well
   1    something failed: a server, a measurement, a file, more requests than --most-failures
   2    the command line asks for something that does not exist or cannot be done
+  3    check: a rule is broken
   98   --fail-if: the data cannot tell
   99   --fail-if: a threshold is broken
   130  stopped by Ctrl-C (143 by SIGTERM, 129 by SIGHUP)
@@ -26,21 +27,25 @@ Exit status:
 WING = "calcbench.bench.cli"
 COMMANDS = {
     "list": (f"{WING}.list:list_command", "Show every strategy and its options."),
+    "demo": (f"{WING}.demo:demo_command", "Show a class what happens, on real servers."),
+    "live": (f"{WING}.live:live_command", "Show two servers at work, side by side on a page."),
     "serve": (f"{WING}.serve:serve_command", "Serve the calculator until Ctrl-C or SIGTERM."),
     "run": (f"{WING}.run:run_command", "Race strategies, print a table, draw charts."),
-    "doctor": (f"{WING}.doctor:doctor_command", "Say whether this machine is fit for a race."),
-    "calibrate": (f"{WING}.doctor:calibrate_command", "Measure what the driver can do here."),
-    "load": (
-        f"{WING}.load:load_command",
-        "Load any HTTP/1.1 server, print a table, draw charts.",
-    ),
+    "load": (f"{WING}.load:load_command", "Load any HTTP/1.1 server, print a table, draw charts."),
+    "report": (f"{WING}.report:report_command", "Draw an earlier race again."),
     "compare": (
         f"{WING}.compare:compare_command",
         "Compare the result in folder B with that in A.",
     ),
+    "lesson": (f"{WING}.lesson:lesson_command", "Write a server of your own, in 13 steps."),
+    "new": (f"{WING}.new:new_command", "Write a strategy of your own to start from."),
+    "check": (f"{WING}.check:check_command", "Say what is wrong with a strategy or a server."),
+    "nc": (f"{WING}.nc:nc_command", "Talk to the other end of a connection, byte by byte."),
+    "handout": (f"{WING}.handout:handout_command", "Write sheets for a class, to be printed."),
+    "doctor": (f"{WING}.doctor:doctor_command", "Say whether this machine is fit for a race."),
+    "calibrate": (f"{WING}.doctor:calibrate_command", "Measure what the driver can do here."),
     "worker": (f"{WING}.worker:worker_command", "Make load for a run on another machine."),
     "locustfile": (f"{WING}.worker:locustfile_command", "Print a file for plain Locust."),
-    "report": (f"{WING}.report:report_command", "Draw an earlier race again."),
     "completion": (
         f"{WING}.completion:completion_command",
         "Print what makes a shell complete this command.",

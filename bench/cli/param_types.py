@@ -181,16 +181,23 @@ def split_variants(text: str) -> list[str]:
 def parse_strategies(texts: Sequence[str]) -> tuple[str, ...]:
     """Return the label of each strategy that *texts* list, once; of all for none or ``all``.
 
-    Raises UsageError for an unknown strategy or a bad option of one.
+    Raises UsageError for an unknown strategy, a bad option of one, or two files of one name.
     """
     labels: list[str] = []
+    paths: dict[str, str] = {}
     for variant in [variant for text in texts or [ALL] for variant in split_variants(text)]:
         if variant.strip() == ALL:
             labels += catalogue.names()
         else:
             asked_for = catalogue.parse_variant(variant)
-            if broken := catalogue.load(asked_for.strategy).broken:
-                raise CalcbenchError(broken)
+            strategy = catalogue.load(asked_for.strategy)
+            if strategy.broken:
+                raise CalcbenchError(strategy.broken)
+            if paths.setdefault(strategy.name, strategy.path) != strategy.path:
+                raise UsageError(
+                    f"{variant.strip()!r} and another file would both be called {strategy.name};"
+                    " rename one"
+                )
             labels.append(asked_for.label)
     return tuple(dict.fromkeys(labels))
 
@@ -241,6 +248,8 @@ def complete_strategies(
     """Complete the name of a strategy, and behind its colon the names of its options."""
     cut = max(incomplete.rfind(sign) for sign in ":,") + 1
     before, last = incomplete[:cut], incomplete[cut:]
+    if "/" in last and not before:
+        return [CompletionItem(incomplete, type="file")]
     # In front of a comma there is a whole variant, and behind it begins the next, or an option.
     variant = split_variants(before.removesuffix(","))[-1]
     strategy, colon, _options = variant.partition(":")

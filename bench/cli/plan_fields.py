@@ -4,7 +4,6 @@ Each group of `calcbench.bench.cli.run_options` has its reader, which takes its 
 click has read.
 """
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from calcbench.bench.cli.param_types import choose_control, distinct
 from calcbench.bench.cli.run_options import OPEN_CONNECTIONS
 from calcbench.bench.cli.worker import LOCUST_PORT
 from calcbench.bench.schema.arrivals import CONSTANT
+from calcbench.bench.system.cpus import usable_cores
 from calcbench.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,14 +29,18 @@ PRECISION_OPTIONS = ("precision", "most_rounds", "control", "find_knee", "slo")
 class Output:
     """Where a result goes: into a folder in *out*, and to the terminal as the user wants it.
 
-    *charts* are drawn into that folder unless the user wants none. The exit status says what comes
-    of the *thresholds*.
+    *charts* are drawn into that folder unless the user wants none. What is shown has a *theme*, all
+    of it where it is to *explain*, and a browser *opens* it. The exit status says what comes of the
+    *thresholds*.
     """
 
     out: Path
     as_json: bool
     quiet: bool
     charts: bool = True
+    theme: str = "paper"
+    explain: bool = False
+    opens: bool = False
     thresholds: "tuple[Threshold, ...]" = ()
 
 
@@ -91,10 +95,10 @@ def measuring_fields(params: dict[str, Any]) -> tuple[dict[str, Any], Output]:
         "rounds": params.pop("rounds"),
         "seed": params.pop("seed"),
     }
-    out, as_json, quiet, no_charts, thresholds = (
-        params.pop(name) for name in ("out", "as_json", "quiet", "no_charts", "thresholds")
-    )
-    return fields, Output(out, as_json, quiet, charts=not no_charts, thresholds=limits(thresholds))
+    shown = {name: params.pop(name) for name in ("as_json", "quiet", "theme", "explain", "opens")}
+    out, no_charts, thresholds = (params.pop(name) for name in ("out", "no_charts", "thresholds"))
+    output = Output(out, charts=not no_charts, thresholds=limits(thresholds), **shown)
+    return fields, output
 
 
 def limits(texts: Sequence[str]) -> "tuple[Threshold, ...]":
@@ -153,7 +157,7 @@ def precision_fields(
 
 def check_drivers(drivers: int) -> None:
     """Raise UsageError where there are more *drivers* than cores for them, beyond two."""
-    cores = len(os.sched_getaffinity(0))
+    cores = len(usable_cores())
     most = max(cores, 2)
     if drivers > most:
         have = "1 is" if cores == 1 else f"{cores:,} are"

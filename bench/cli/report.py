@@ -7,11 +7,18 @@ from pathlib import Path
 
 import click
 
+from calcbench.bench.cli.afterwards import open_report
 from calcbench.bench.cli.base import Command, no_charts_option, tell_problems
+from calcbench.bench.cli.display import exports, shown_options
 from calcbench.bench.cli.param_types import share
 from calcbench.bench.schema.bounds import FAILURES
 from calcbench.bench.system.terminal import echo, one_line, printable_record
-from calcbench.core.errors import UsageError
+from calcbench.bench.units import format_count
+from calcbench.bench.views.theme import PAPER
+from calcbench.core.errors import CalcbenchError, UsageError
+
+FIGURES = "demo.json"  # of a demonstration, in place of a result
+MOST_BYTES = 1 << 20  # of it
 
 
 @click.command(
@@ -19,6 +26,8 @@ from calcbench.core.errors import UsageError
     cls=Command,
     examples={
         "calcbench report results/20261122-181500": "its table, its charts, its verdict",
+        "calcbench report results/latest --open": "the newest run, in the browser",
+        "calcbench report results/latest --theme projector": "who wins, for the last row",
         "calcbench report --models results/20261122-181500": "with what theory predicts",
         "calcbench report --resources results/20261122-181500": "and what the servers used",
     },
@@ -43,13 +52,18 @@ from calcbench.core.errors import UsageError
     " race]",
 )
 @click.option("--hgrm", is_flag=True, help="Write files for HdrHistogram's plotter, in hgrm/.")
+@click.option(
+    "--slides", is_flag=True, help="Draw a picture of each finding for a projector, in slides/."
+)
 @no_charts_option
+@shown_options
 @click.option(
     "--out",
     metavar="DIR",
     type=click.Path(path_type=Path, file_okay=False),
     help="Where to write all of it, replacing what is there.  [default: what is missing, into DIR]",
 )
+@exports
 def report_command(
     folder: Path,
     models: bool,
@@ -57,7 +71,11 @@ def report_command(
     spent: bool,
     most_failures: float | None,
     hgrm: bool,
+    slides: bool,
     no_charts: bool,
+    theme: str,
+    explain: bool,
+    opens: bool,
     out: Path | None,
 ) -> int:
     """Draw an earlier race again.
@@ -71,7 +89,7 @@ def report_command(
     from calcbench.bench.schema.reader import holds_search, read_sound
     from calcbench.bench.system.files import os_errors_as
     from calcbench.bench.views.failure_lines import failure_lines
-    from calcbench.bench.views.report import print_report, width_of, write_views
+    from calcbench.bench.views.report import page_of_run, print_report, width_of, write_views
     from calcbench.bench.views.resource_table import resource_lines
     from calcbench.bench.views.scaling import scaling_lines
     from calcbench.bench.views.wording import panel_heading, panels
@@ -80,8 +98,12 @@ def report_command(
         "--models": models,
         "--resources": resources or spent,
         "--hgrm": hgrm,
+        "--slides": slides,
+        "--open": opens,
         "--out": out is not None,
     }
+    if is_of_demo(folder):
+        return report_demo(folder, opens=opens)
     if holds_search(folder):
         return report_search(folder, tables_of_races)
     found = read_sound(folder)
@@ -95,17 +117,33 @@ def report_command(
             with os_errors_as(f"cannot write to {out}"):
                 out.mkdir(parents=True, exist_ok=True)
         write_views(
-            summary, run, target, models=models, replace=out is not None, charts=not no_charts
+            summary,
+            run,
+            target,
+            models=models,
+            replace=out is not None,
+            charts=not no_charts,
+            theme=theme,
         )
     finally:  # a folder that cannot be written can be read
-        print_report(summary, run, folder, sys.stdout, target, charts=not no_charts)
+        print_report(
+            summary,
+            run,
+            folder,
+            sys.stdout,
+            target,
+            charts=not no_charts,
+            theme=theme,
+            explain=explain,
+        )
         for rows in panels(summary.rows).values() if models else ():
             echo(
                 "\n".join(
                     ["", *scaling_lines(panel_heading(rows[0].condition, run.plan), rows, run)]
                 )
             )
-        for line in failure_lines(printable_record(run), width_of(sys.stdout)):
+        whole = explain or theme == PAPER.name
+        for line in failure_lines(printable_record(run), width_of(sys.stdout)) if whole else ():
             echo(line)
         if models and not out and not no_charts:
             echo("\nFor a chart of these with the measurements, add --out DIR.")
@@ -115,7 +153,41 @@ def report_command(
             echo(f"Histograms: {len(export(run, folder, target))} in {target / FOLDER}")
         if resources or spent:
             echo("\n".join(["", *resource_lines(run)]))
+        if slides:
+            from calcbench.bench.views.deck import SLIDES, write_deck
+
+            pictures = write_deck(summary, run, target)
+            echo(f"Slides: {format_count(len(pictures), 'picture')} in {target / SLIDES}")
+    if opens:
+        open_report(page_of_run(target, theme))
     return tell_problems(found.problems)
+
+
+def is_of_demo(folder: Path) -> bool:
+    """Tell whether *folder* is a demonstration's; what keeps us from looking is told later."""
+    try:
+        return (folder / FIGURES).exists()
+    except OSError:
+        return False
+
+
+def report_demo(folder: Path, *, opens: bool) -> int:
+    """Print what the demonstration in *folder* showed, and where its picture is."""
+    from calcbench.bench.schema.reader import parse_json
+    from calcbench.bench.system.files import os_errors_as, read_below
+    from calcbench.bench.views.report import fill, width_of
+
+    with os_errors_as(f"cannot read {folder / FIGURES}"):
+        kept = parse_json(folder / FIGURES, read_below(folder, FIGURES, MOST_BYTES))
+    sentence = kept.get("sentence") if isinstance(kept, dict) else None
+    pictures = sorted(folder.glob("*.png"))
+    if not isinstance(sentence, str) or not pictures:
+        raise CalcbenchError(f"{folder} holds no whole demonstration")
+    echo(fill(one_line(sentence), width_of(sys.stdout)))
+    echo(f"Picture: {pictures[0]}")
+    if opens:
+        open_report(pictures[0])
+    return 0
 
 
 def report_search(folder: Path, of_races: Mapping[str, bool]) -> int:

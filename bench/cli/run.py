@@ -7,6 +7,7 @@ import click
 
 from calcbench.bench.cli.base import Command, policy_of, policy_options
 from calcbench.bench.cli.combinations import check_combinations
+from calcbench.bench.cli.display import exports
 from calcbench.bench.cli.param_types import (
     WORKLOADS,
     Listed,
@@ -42,6 +43,7 @@ from calcbench.core.errors import UsageError
     examples={
         "calcbench run": "all, with two workloads",
         "calcbench run --strategy fork,selectors": "two of them",
+        "calcbench run --theme projector --open": "for the last row of a classroom",
         "calcbench run --strategy threadpool:workers=4": "a variant of one",
         "calcbench run --connections 1,16,256 --reuse close": "without keep-alive",
         "calcbench run --workload cpu=2ms --rounds 9": "slow responses, less noise",
@@ -98,6 +100,7 @@ from calcbench.core.errors import UsageError
 @precision_options
 @load_options
 @policy_options
+@exports
 def run_command(
     strategies: tuple[str, ...],
     workloads: tuple[tuple[str, ...], ...],

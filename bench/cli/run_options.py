@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from calcbench.bench.cli.base import Function, json_option, no_charts_option, options
+from calcbench.bench.cli.display import shown_options
 from calcbench.bench.cli.param_types import (
     ANY_CONTROL,
     Listed,
@@ -115,6 +116,7 @@ def measuring_options(
             help="Folder in which the run gets a folder of its own.",
         ),
         no_charts_option,
+        shown_options,
         click.option(
             "--fail-if",
             "thresholds",

@@ -7,14 +7,21 @@ listener, and one that had to watch several would teach something else.
 import contextlib
 import signal
 import socket
-import sys
-import time
-from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from ipaddress import ip_address
 
 import click
 
 from calcbench.bench.cli.base import Command, policy_of, policy_options
 from calcbench.bench.cli.combinations import is_given
+from calcbench.bench.cli.foreground import (
+    have_ended,
+    stop,
+    wait_for_signal,
+    wait_for_stop,
+    watched_signals,
+)
 from calcbench.bench.cli.param_types import (
     WORKLOADS,
     complete_options,
@@ -25,16 +32,13 @@ from calcbench.bench.cli.param_types import (
 from calcbench.bench.schema.bounds import PORT
 from calcbench.bench.schema.plan import LOOPBACK
 from calcbench.bench.system.terminal import echo
-from calcbench.core.errors import CalcbenchError, UsageError
+from calcbench.core.errors import UsageError
+from calcbench.core.http.patient import DEADLINES
 from calcbench.core.options import Bounds
+from calcbench.core.serving.board import notice_board
 from calcbench.core.serving.catalogue import parse_variant
-from calcbench.core.serving.ending import Stopped, status_in_words
 from calcbench.core.serving.launcher import Server, ServerSpec, check, launch_on
-from calcbench.core.serving.listeners import ALL_IPV6, listen_on_all, listen_on_path
-
-# `timeout`, `uv run` and a closing terminal send a signal to us and then to our group, we among it.
-# A person who presses Ctrl-C again takes longer.
-ECHO_S = 0.3  # a signal that comes so soon after the first is the same once more
+from calcbench.core.serving.listeners import ALL_IPV6, addresses, listen_on_all, listen_on_path
 
 
 def host_name(text: str) -> str:
@@ -53,6 +57,7 @@ def host_name(text: str) -> str:
     examples={
         "calcbench serve --strategy threadpool": "on http://127.0.0.1:8080",
         "calcbench serve --strategy threadpool -o workers=4": "with an option of the strategy",
+        "calcbench serve --strategy threadpool --watch": "and show who holds a thread, who waits",
         "calcbench serve --strategy fork --port 0": "on any free port",
         "calcbench serve --strategy fork --unix /tmp/calc": "on a Unix socket",
         "calcbench serve --strategy fork --workload cpu=2ms": "every response computes 2 ms",
@@ -102,7 +107,19 @@ def host_name(text: str) -> str:
     default="add",
     show_default=True,
     shell_complete=complete_words(*WORKLOADS),
-    help=f"What a response costs: {', '.join(WORKLOADS)}.",
+    help=f"What a response costs: {', '.join(WORKLOADS)}; asked: what its request asks for, as in"
+    " GET /add/2/3?wait=1s.",
+)
+@click.option(
+    "--patient",
+    is_flag=True,
+    help="For requests typed by hand: Enter alone ends a line, and nobody is sent away for a day."
+    " On this machine alone.",
+)
+@click.option(
+    "--watch",
+    is_flag=True,
+    help="Show what the server is doing, here and on its page: who holds a worker, who waits.",
 )
 @policy_options
 def serve_command(
@@ -112,6 +129,8 @@ def serve_command(
     unix: str,
     options: tuple[str, ...],
     workload: str,
+    patient: bool,
+    watch: bool,
     **policy: str | None,
 ) -> int:
     """Serve the calculator until Ctrl-C or SIGTERM.
@@ -120,23 +139,49 @@ def serve_command(
     Ctrl-C ends at once. What the strategy prints goes to standard error, as it comes.
     """
     variant = parse_variant(strategy)
+    given = {name: text for name, text in policy.items() if text is not None}
     spec = ServerSpec(
-        variant.strategy, (*variant.options, *options), workload, policy=policy_of(policy)
+        variant.strategy,
+        (*variant.options, *options),
+        workload,
+        policy=policy_of({**DEADLINES, **given} if patient else given),
+        patient=patient,
     )
+    if patient and not unix:
+        check_is_here(host)
     if unix:
         refuse_beside_unix("--host", "--port")
     check(spec)
     # Blocked signals wait until they are fetched, so none is lost between looking and waiting.
     # Already now: as soon as a server is up, somebody may want it to stop.
     watched = watched_signals()
-    signal.pthread_sigmask(signal.SIG_BLOCK, watched)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {*watched, signal.SIGALRM})
+    # Blocked or not, a signal that would be ignored may never come (sigaction(2) of BSD and macOS).
+    signal.signal(signal.SIGCHLD, lambda *_: None)
     with contextlib.ExitStack() as running:
-        servers = launch_all(spec, host, port, unix, running)
+        servers = launch_all(spec, host, port, unix, running, watch=watch)
         for server in servers:
             both = ", for IPv4 as well" if server.host == ALL_IPV6 else ""
             echo(f"calcbench: {variant.strategy} on {server.url}{both}")
-        wait_for_stop(servers, watched)
+        if patient:
+            echo("calcbench: PATIENT: for typing by hand, not for a network or a measurement")
+        if watch:
+            from calcbench.bench.cli.watch_screen import watch_until  # it takes rich, and time
+
+            watch_until(servers, partial(have_ended, servers), partial(wait_for_signal, watched))
+        else:
+            wait_for_stop(servers, watched)
         return stop(servers, watched)
+
+
+def check_is_here(host: str) -> None:
+    """Raise UsageError where somebody from another machine could reach *host*."""
+    for address in addresses(host, 0):
+        if not ip_address(address.sockaddr[0].partition("%")[0]).is_loopback:
+            raise UsageError(
+                "--patient waits a day for whoever is silent, so it serves this machine alone:"
+                f" leave out --host {host}"
+            )
 
 
 def refuse_beside_unix(*names: str) -> None:
@@ -148,11 +193,12 @@ def refuse_beside_unix(*names: str) -> None:
 
 
 def launch_all(
-    spec: ServerSpec, host: str, port: int, unix: str, running: contextlib.ExitStack
+    spec: ServerSpec, host: str, port: int, unix: str, running: contextlib.ExitStack, *, watch: bool
 ) -> list[Server]:
     """Return a server for each address of *host*, or one on the path *unix*.
 
-    They end with *running*. Raises CalcbenchError when one of them cannot start.
+    They end with *running*. With *watch*, each is traced and has a notice board. Raises
+    CalcbenchError when one of them cannot start.
     """
     listeners: list[socket.socket]
     if unix:
@@ -161,82 +207,14 @@ def launch_all(
         listeners = listen_on_all(host, port)
     for listener in listeners:
         running.enter_context(listener)
-    return [running.enter_context(launch_on(one, spec, show)) for one in listeners]
+    servers = []
+    for listener in listeners:
+        if watch:
+            spec = replace(spec, traced=True, board=running.enter_context(notice_board()).fd)
+        servers.append(running.enter_context(launch_on(listener, spec, show)))
+    return servers
 
 
 def show(line: str) -> None:
     """Pass on a *line* that a server has printed."""
     echo(line, err=True)
-
-
-def watched_signals() -> set[signal.Signals]:
-    """Return the signals that stop us, and the one that tells of a server's end.
-
-    Not SIGHUP where it is ignored: `nohup` wants us to outlive the terminal.
-    """
-    watched = {signal.SIGINT, signal.SIGTERM, signal.SIGCHLD}
-    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
-        watched.add(signal.SIGHUP)
-    return watched
-
-
-def wait_for_stop(servers: Sequence[Server], watched: set[signal.Signals]) -> None:
-    """Return when we, or a server itself, are asked to stop.
-
-    Raises CalcbenchError when a server ends without that.
-    """
-    while True:
-        for server in servers:
-            if server.died():
-                if server.was_signalled():
-                    return
-                raise CalcbenchError(how_it_died(server))
-        if signal.sigwait(watched) != signal.SIGCHLD:
-            return
-
-
-def how_it_died(server: Server) -> str:
-    """Return what has become of a *server* that nobody has asked to stop."""
-    stopped = server.stop(0)
-    why = f": {stopped.failure}" if stopped.failure else ""
-    return f"the {server.spec.strategy} server {status_in_words(stopped.status)}{why}"
-
-
-def stop(servers: Sequence[Server], watched: set[signal.Signals]) -> int:
-    """Let *servers* finish, but not after another signal (`ECHO_S`); return our exit status.
-
-    Raises CalcbenchError when one does not end as it should.
-    """
-    begun = time.monotonic()  # before we say so: who reads it and presses again means it
-    if sys.stderr.isatty():
-        echo("calcbench: finishing open requests; Ctrl-C again ends at once", err=True)
-    for server in servers:
-        server.ask_to_stop()
-    end = begun + max(server.patience_s for server in servers)
-    while any(server.process.poll() is None for server in servers):
-        left = end - time.monotonic()
-        caught = signal.sigtimedwait(watched, left) if left > 0 else None
-        if caught is None:
-            break
-        if caught.si_signo != signal.SIGCHLD and time.monotonic() - begun > ECHO_S:
-            for server in servers:
-                server.kill()
-            return 128 + caught.si_signo
-    all_stopped = [server.stop(0) for server in servers]
-    for stopped in all_stopped:
-        if not stopped.clean:
-            raise stop_error(stopped, f"the {servers[0].spec.strategy} server")
-    return 0
-
-
-def stop_error(stopped: Stopped, what: str) -> CalcbenchError:
-    """Return as an error how *what*, a server that was asked to stop, has *stopped* instead.
-
-    What it has printed has been passed on by now.
-    """
-    if stopped.killed:
-        return CalcbenchError(f"{what} did not stop in time, and was killed")
-    if stopped.status:
-        why = f": {stopped.failure}" if stopped.failure else ""
-        return CalcbenchError(f"{what} {status_in_words(stopped.status)} when it stopped{why}")
-    return CalcbenchError(f"{what} stopped, but printed a traceback: {stopped.failure}")

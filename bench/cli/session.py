@@ -6,7 +6,6 @@ What has been measured is safe before anything is shown of it.
 import contextlib
 import functools
 import json
-import os
 import resource
 import shlex
 import signal
@@ -16,12 +15,13 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from calcbench.bench.cli.afterwards import note_latest, open_report
 from calcbench.bench.cli.plan_fields import Output
 from calcbench.bench.cli.progress import progress_on_terminal, say_promise
 from calcbench.bench.loadgen.locust.secret import need_locust
 from calcbench.bench.schema.behaviours import mix
 from calcbench.bench.schema.plan import LOCUST, Plan
-from calcbench.bench.system.cpus import shared_cores
+from calcbench.bench.system.cpus import shared_cores, usable_cores
 from calcbench.bench.system.terminal import echo, echo_json, one_line
 from calcbench.core.errors import CalcbenchError, UsageError
 
@@ -77,6 +77,7 @@ def run_search(plan: Plan, subject: "Subject", slo: str, output: Output) -> int:
             cluster=cluster,
             recalibrate=functools.partial(recalibrate, quiet=output.quiet),
         )
+    note_latest(folder)
     if output.as_json:
         echo_json(json.loads((folder / SEARCH).read_text(encoding="utf-8")))
     elif output.quiet:
@@ -99,7 +100,8 @@ def run_plan(plan: Plan, subject: "Subject", output: Output) -> int:
     from calcbench.bench.runner.forecast import seconds_behind, seconds_of_race
     from calcbench.bench.runner.race import Interrupted, race
     from calcbench.bench.views.gate import judged_as_json, judged_lines
-    from calcbench.bench.views.report import print_report, write_views
+    from calcbench.bench.views.report import page_of_run, print_report, write_views
+    from calcbench.bench.views.theme import PROJECTOR
 
     behind_s = seconds_behind(plan, charts=output.charts)
     interrupted = False
@@ -126,11 +128,13 @@ def run_plan(plan: Plan, subject: "Subject", output: Output) -> int:
                 )
         except Interrupted as stopped:
             run, interrupted = stopped.run, True
+    if not interrupted:
+        note_latest(folder)
     # The result is safe: who presses Ctrl-C now does not want to wait for charts.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     summary = summarise(run, folder)
     try:
-        write_views(summary, run, folder, charts=output.charts)
+        write_views(summary, run, folder, charts=output.charts, theme=output.theme)
     finally:  # a disk that is too full for charts takes nothing from the table
         judged = judge_rows(output.thresholds, summary)
         if output.as_json:
@@ -139,13 +143,23 @@ def run_plan(plan: Plan, subject: "Subject", output: Output) -> int:
             echo(str(folder), err=output.as_json)
         else:
             stream = sys.stderr if output.as_json else sys.stdout
-            print_report(summary, run, folder, stream, charts=output.charts)
+            print_report(
+                summary,
+                run,
+                folder,
+                stream,
+                charts=output.charts,
+                theme=output.theme,
+                explain=output.explain,
+            )
             for line in judged_lines(judged):
                 echo(one_line(line), err=output.as_json)
     if interrupted:
         raise KeyboardInterrupt
+    if output.opens:
+        open_report(page_of_run(folder, output.theme))
     why = "the reasons are below the table"
-    if output.quiet:
+    if output.quiet or (output.theme == PROJECTOR.name and not output.explain):
         why = f"{shlex.join(['calcbench', 'report', str(folder)])} says why"
     status = exit_status(judged)
     return status if status == BROKEN else exit_status_of(summary, run, why) or status
@@ -155,7 +169,7 @@ def warn_of_shared_cores(plan: Plan, subject: "Subject") -> None:
     """Say which drivers will share a core, with one another or with the server, if any do."""
     from calcbench.bench.runner.race import pinning_of
 
-    cores = len(os.sched_getaffinity(0))
+    cores = len(usable_cores())
     if not plan.join and (shared := shared_cores(plan.drivers, pinning_of(plan, subject), cores)):
         announce(shared)
 
@@ -199,7 +213,13 @@ def allow_files(count: int) -> None:
             f" for a process may open {hard:,} files here (ulimit -Hn)"
         )
     if soft != resource.RLIM_INFINITY and count > soft:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
+        except (OSError, ValueError):  # macOS sets a bound of its own below a hard limit of none
+            raise UsageError(
+                f"connections {count - FILES_BESIDE:,} need {count:,} open files, and this system"
+                " does not give a process so many"
+            ) from None
 
 
 @contextlib.contextmanager
