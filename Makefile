@@ -12,7 +12,7 @@ REFERENCE = build/reference-servers$(addprefix -,$(subst /,-,$(PYTHON)))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:  # two targets would install into one .venv at once
-.PHONY: help run test test-fast coverage check format install results bench-core validate fuzz mutants soak docs dist clean types
+.PHONY: help run demo test test-fast test-posix coverage check format install results slides bench-core bench-demos validate fuzz mutants soak docs dist clean types
 
 # `exec`: no shell in between, so Ctrl-C reaches the command once and make reports its exit status.
 
@@ -28,13 +28,22 @@ run: ## install if needed, then race the strategies and draw charts: two to thre
 	$(INSTALL) $(if $(filter locust,$(subst =, ,$(ARGS))),locust,run)
 	@exec $(BIN)/calcbench run $(ARGS)
 
-test: ## install if needed, then run all tests: about twelve minutes
-	$(INSTALL) test
-	@exec $(BIN)/pytest $(ARGS)
+demo: ## install if needed, then show a class what one silent client does: ten seconds
+	$(INSTALL) run
+	@exec $(BIN)/calcbench demo $(ARGS)
 
-test-fast: ## run the tests that drive no server and start no Locust: about two minutes
+test: ## install if needed, then run all tests: about ten minutes
 	$(INSTALL) test
-	@exec $(BIN)/pytest -m "not slow and not locust" $(ARGS)
+	@exec sh .ci/test $(ARGS)
+
+test-fast: ## run the tests that drive no server and start no Locust: about a minute
+	$(INSTALL) test
+	@exec $(BIN)/pytest -n 2 -m "not slow and not locust" $(ARGS)
+
+test-posix: ## run some tests without what Linux alone has, as on macOS: about half a minute
+	$(INSTALL) test
+	@PYTHONPATH=tests/posix exec $(BIN)/pytest -n 2 tests/test_every_strategy.py tests/test_launcher.py \
+		tests/test_stopping.py tests/test_loop.py $(ARGS)
 
 coverage: ## run all tests, then print which lines none of them reaches
 	$(INSTALL) test
@@ -46,6 +55,8 @@ check: types ## run the linter, the formatter's check, the spelling and the type
 	$(BIN)/ruff format --check
 	$(BIN)/codespell
 	$(BIN)/mypy
+	@# No name that macOS lacks is used without looking whether it is there.
+	$(BIN)/mypy --platform darwin --no-warn-unreachable --cache-dir build/mypy-darwin $(TYPES)
 	@# Without the variable pyright asks the network whether it is the newest.
 	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright --pythonpath $(BIN)/python
 
@@ -62,7 +73,13 @@ results: ## run the race whose results are committed, results/reference
 	@rm -rf build/reference
 	@exec $(BIN)/calcbench run --out build/reference $(ARGS)
 	@mkdir -p results && rm -rf results/reference  # only now that the new one is whole
-	@mv build/reference/* results/reference
+	@mv build/reference/[0-9]* results/reference
+	@$(BIN)/calcbench report --slides results/reference >/dev/null
+
+slides: ## draw the slides of that race again, results/reference/slides
+	$(INSTALL) run
+	@rm -f results/reference/index.html  # its words are computed too
+	@$(BIN)/calcbench report --slides results/reference | tail -n 1
 
 validate: ## print what is required of the measuring, and what is measured here
 	$(INSTALL) run
@@ -72,6 +89,10 @@ bench-core: ## compare the core with a parser in C, a bare loop and other server
 	$(INSTALL) run
 	@VENV=$(REFERENCE) sh .ci/install venv
 	@exec $(BIN)/python -m calcbench.bench.corebench --python $(REFERENCE)/bin/python --install $(ARGS)
+
+bench-demos: ## play each demonstration 20 times, half of them with a core busy: about an hour
+	$(INSTALL) run
+	@exec $(BIN)/python -m calcbench.bench.classroom.demo.repeat $(ARGS)
 
 fuzz: ## look for bytes that break the connection, for FUZZ_S seconds (60)
 	$(INSTALL) test

@@ -1,6 +1,7 @@
 """Make what tests need, with only what a test cares about spelt out."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from calcbench.bench.analysis.quantiles import Reading
@@ -158,3 +159,9 @@ def make_usage(**more: Any) -> ResourceUsage:
         "workers_jain": 0.98,
     }
     return ResourceUsage(**(usual | more))
+
+
+def only_run(parent: Path) -> Path:
+    """Return the folder of the only run in *parent*, to which `latest` may lead."""
+    [folder] = (path for path in parent.iterdir() if not path.is_symlink())
+    return folder

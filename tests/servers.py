@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from calcbench.bench.system.procfs import TELLS_PROCESSES
 from calcbench.core.serving.catalogue import load
 from calcbench.core.serving.ending import Stopped
 from calcbench.core.serving.launcher import Server, ServerSpec
@@ -46,4 +47,5 @@ def has_ipv6() -> bool:
     return True
 
 
+needs_proc = pytest.mark.skipif(not TELLS_PROCESSES, reason="this test looks into /proc")
 needs_ipv6 = pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")

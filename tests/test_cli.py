@@ -22,16 +22,16 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
-from builders import make_calibration, make_condition, make_row, make_run
+from builders import make_calibration, make_condition, make_row, make_run, only_run
 from servers import needs_ipv6
 from truth import nobody
 
 import calcbench
 from calcbench.bench.analysis.summary import Row, Summary, summarise
 from calcbench.bench.cli.completion import SHELLS
+from calcbench.bench.cli.foreground import ECHO_S
 from calcbench.bench.cli.main import COMMANDS, cli
 from calcbench.bench.cli.param_types import parse_strategies, split_variants
-from calcbench.bench.cli.serve import ECHO_S
 from calcbench.bench.cli.session import exit_status_of
 from calcbench.bench.loadgen.calibration import machine_key, save_calibration
 from calcbench.bench.schema.calibration import WayCalibration
@@ -104,13 +104,15 @@ def start() -> Iterator[Processes]:
     mark = uuid.uuid4().hex
     processes: list[subprocess.Popen[str]] = []
 
-    def starter(*arguments: str, stderr: int = subprocess.PIPE) -> "subprocess.Popen[str]":
+    def starter(
+        *arguments: str, stdout: int = subprocess.PIPE, stderr: int = subprocess.PIPE
+    ) -> "subprocess.Popen[str]":
         process = subprocess.Popen(
             [COMMAND, *arguments],
             env=environment(**{MARK: mark}),
             text=True,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=stdout,
             stderr=stderr,
         )
         processes.append(process)
@@ -565,6 +567,35 @@ def test_serves_until_a_signal(start: Processes, strategy: str, number: signal.S
 
 
 @pytest.mark.slow
+def test_watches_in_lines_where_there_is_no_terminal(start: Processes) -> None:
+    process = start("serve", "--strategy", "selectors", "--port", "0", "--watch")
+    with socket.create_connection(("127.0.0.1", ready(process, "selectors"))):
+        assert process.stdout
+        lines = [process.stdout.readline() for _ in range(2)]
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=TIMEOUT_S)
+
+    assert lines[0] == "calcbench: a line for each change; #1 is the first connection\n"
+    assert re.fullmatch(r" +[0-9.]+ s  #1 holds no thread, just connected\n", lines[1])
+    assert process.returncode == 0
+
+
+@pytest.mark.slow
+def test_watches_in_place_on_a_terminal(start: Processes, terminal: Terminal) -> None:
+    process = start(
+        "serve", "--strategy", "blocking", "--port", "0", "--watch", stdout=terminal.theirs
+    )
+    terminal.wait_for(r"http://127\.0\.0\.1:[0-9]+")
+    port = int(re.findall(r"http://127\.0\.0\.1:([0-9]+)", terminal.text)[0])
+    with socket.create_connection(("127.0.0.1", port)):
+        terminal.wait_for("#1 holds main, silent")
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=TIMEOUT_S)
+
+    assert process.returncode == 0
+
+
+@pytest.mark.slow
 def test_finishes_what_takes_longer_than_any_fixed_time(start: Processes) -> None:
     process = start("serve", "--strategy", "selectors", "--port", "0", "--workload", "wait=6s")
     with begin_request(ready(process, "selectors")) as client:
@@ -822,7 +853,7 @@ def test_says_that_its_server_died(start: Processes) -> None:
 
 def folder_of(parent: Path) -> Path:
     """Return the only run in *parent*, whose name is a date and a time."""
-    (folder,) = parent.iterdir()
+    folder = only_run(parent)
     assert re.fullmatch(r"[0-9]{8}-[0-9]{6}", folder.name)
     return folder
 

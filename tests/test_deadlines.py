@@ -25,7 +25,7 @@ from calcbench.core.serving.launcher import Server, ServerSpec, launch
 from calcbench.core.serving.service import make_service
 from calcbench.core.serving.stop import Stop
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.waits]
 
 HOLDING = {"blocking": (), "threadpool": ("workers=4",)}  # held up by slow clients; they say so
 FREE = ("fork", "selectors", "thread-per-request")  # never held up; a new one may be either

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from calcbench.bench.analysis.thresholds import WORDS
+from calcbench.bench.cli.check import FAILED
 from calcbench.bench.cli.main import EXIT_STATUS
 from calcbench.bench.system.program import INTERRUPTED
 from calcbench.core.errors import CalcbenchError
@@ -26,7 +27,14 @@ def declared() -> Iterator[tuple[str, int]]:
 
 
 def in_code() -> set[int]:
-    return {0, INTERRUPTED, *WORDS, *dict(declared()).values(), *(128 + one for one in SIGNALS)}
+    return {
+        0,
+        FAILED,
+        INTERRUPTED,
+        *WORDS,
+        *dict(declared()).values(),
+        *(128 + one for one in SIGNALS),
+    }
 
 
 def test_finds_the_errors_that_have_a_status_of_their_own() -> None:

@@ -343,6 +343,7 @@ def shown_to_students() -> str:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)  # a suite within the suite
+@pytest.mark.waits
 @pytest.mark.parametrize(  # not by their names: the suite within would take this test for its own
     ("module", "code"),
     [("acceptors", shown_to_contributors()), ("my_threads", shown_to_students())],
@@ -405,6 +406,7 @@ PRINTS_FOR_US = {
     Path("bench/corebench/parsing.py"),
     Path("bench/corebench/environment.py"),  # in the text of such a program
     Path("bench/loadgen/locust/locustfile.py"),
+    *modules("bench/classroom/programs"),  # a student's own
 }
 PRINTERS = re.compile(
     r"(?<![.\w])print\(|\bclick\.(?:echo|secho|echo_via_pager|style)\b|\bConsole\("

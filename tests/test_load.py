@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from builders import only_run
 from click.testing import CliRunner
 from truth import LONG_S, Behaviour, drive, nobody, only, truth, until
 
@@ -396,7 +397,7 @@ def load_until_some_ended(parent: Path, *args: str) -> tuple[str, Path]:
         result = CliRunner().invoke(cli, words, standalone_mode=False)
         if not isinstance(result.exception, CalcbenchError | None):
             raise result.exception
-        [folder] = parent.iterdir()
+        folder = only_run(parent)
         return result.output, folder
 
     def some_ended(seen: tuple[str, Path]) -> bool:
@@ -447,7 +448,7 @@ def test_tells_everything_to_a_program(hello: str, tmp_path: Path) -> None:
 def test_loads_a_server_with_users_who_think(hello: str, tmp_path: Path) -> None:
     users = ("--users", "20", "--think", "exp:20ms")
     load(f"{hello}/", *SHORT[:4], *users, "--duration", "0.3", "--out", str(tmp_path))
-    [folder] = tmp_path.iterdir()
+    folder = only_run(tmp_path)
     run = read_run(folder)
     [one] = run.measurements
 
@@ -527,7 +528,7 @@ def test_searches_the_highest_rate_of_any_server(hello: str, tmp_path: Path) -> 
         args = ("--find-knee", "--slo", "p99<0.001ms", "--warmup", "0.01", "-q")
         with pytest.raises(CalcbenchError) as failed:
             load(f"{hello}/", *args, "--duration", str(duration_s), "--out", str(tmp_path))
-        [folder] = tmp_path.iterdir()
+        folder = only_run(tmp_path)
         return str(failed.value), json.loads((folder / "knee.json").read_text())
 
     def could_be_tried(seen: tuple[str, dict[str, Any]]) -> bool:

@@ -24,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from builders import only_run
 from namespaces import Machines, machines, why_denied
 from truth import (
     BIG,
@@ -96,7 +97,7 @@ pytestmark = pytest.mark.locust
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 TIMEOUT_S = 90  # for what should take a moment, on a laden machine
 SECRET = "0123456789abcdef"
-FOREIGN = {"locust", "gevent", "greenlet", "zmq"}
+FOREIGN = {"locust", "gevent", "zmq"}  # greenlet comes with Playwright, too
 
 right = always(response_to)
 
@@ -627,7 +628,7 @@ def said(process: "subprocess.Popen[str]", pattern: str) -> "re.Match[str]":
 
 
 def result_in(folder: Path) -> Run:
-    [path] = folder.iterdir()
+    path = only_run(folder)
     return read_run(path)
 
 

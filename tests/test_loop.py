@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import select
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +12,7 @@ from truth import LONG_S, response_to
 from calcbench.bench.loadgen.driver.client import IDLE, PAUSING, Client, pause_after
 from calcbench.bench.loadgen.driver.ledger import closed_early
 from calcbench.bench.loadgen.driver.loop import NEVER, Loop, clock
+from calcbench.bench.loadgen.driver.poller import READABLE
 from calcbench.bench.loadgen.driver.recorder import Recorder
 from calcbench.bench.loadgen.protocol import PACKED, TAG_BITS, WAITED
 from calcbench.bench.loadgen.spec import LoadSpec
@@ -35,7 +35,7 @@ def idle(count: int, **changes: Any) -> Iterator[Loop]:
             closing.enter_context(ours)
             loop.attach(client, ours)
             client.state = IDLE
-            loop.epoll.register(ours.fileno(), select.EPOLLIN)
+            loop.poller.register(ours.fileno(), READABLE)
         yield loop
 
 

@@ -107,8 +107,8 @@ def test_every_folder_carries_the_package_marker() -> None:
 
 @pytest.mark.parametrize("requirement", [r for rs in REQUIREMENTS.values() for r in rs])
 def test_bounds_every_dependency_on_both_sides(requirement: str) -> None:
-    if extra := re.fullmatch(r"calcbench\[(\w+)\]", requirement):
-        assert extra[1] in REQUIREMENTS
+    if extras := re.fullmatch(r"calcbench\[([\w,]+)\]", requirement):
+        assert set(extras[1].split(",")) <= REQUIREMENTS.keys()
         return
     assert re.fullmatch(r"[\w.-]+(\[\w+\])?>=[\d.]+,<[\d.]+", requirement)
 
@@ -118,19 +118,25 @@ def distributions(modules: set[str]) -> set[str]:
     return {{"hdrh": "hdrhistogram", "zmq": "pyzmq"}.get(module, module) for module in modules}
 
 
-@pytest.mark.parametrize("extra", ["dependencies", "locust"])
+# What only Locust's processes import is an extra (see test_layout for which those are), and what
+# only the page of `calcbench live` does.
+WINGS = {"locust": ["bench/loadgen/locust"], "live": ["bench/classroom/live", "bench/cli/live.py"]}
+
+
+@pytest.mark.parametrize("extra", ["dependencies", *WINGS])
 def test_declares_what_bench_imports(extra: str) -> None:
-    """What only Locust's processes import is an extra; see test_layout for which those are."""
-    wing = ROOT / "bench/loadgen/locust"
-    paths = {path for path in (ROOT / "bench").rglob("*.py") if path.is_relative_to(wing)}
-    if extra == "dependencies":
-        paths = set((ROOT / "bench").rglob("*.py")) - paths
+    wings = {
+        name: {path for path in (ROOT / "bench").rglob("*.py") for folder in folders
+               if path.is_relative_to(ROOT / folder)}
+        for name, folders in WINGS.items()
+    }  # fmt: skip
+    paths = wings.get(extra) or set((ROOT / "bench").rglob("*.py")).difference(*wings.values())
     used = set().union(*map(imported, paths))
 
     foreign = distributions(used - sys.stdlib_module_names - {"calcbench"})
     declared = project_names(REQUIREMENTS["dependencies"])
     assert foreign <= declared | project_names(REQUIREMENTS[extra])
-    assert declared.isdisjoint(project_names(REQUIREMENTS["locust"]))
+    assert all(declared.isdisjoint(project_names(REQUIREMENTS[name])) for name in WINGS)
 
 
 def test_declares_what_the_tests_import() -> None:

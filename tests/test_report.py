@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
-from builders import make_measurement
+from builders import make_measurement, only_run
 
 from calcbench.bench.analysis.summary import SUMMARY_VERSION, Summary
 from calcbench.bench.cli import doctor
@@ -74,7 +74,7 @@ def test_draws_where_it_is_told_to(call: Call, folder: Path, tmp_path: Path) -> 
     assert status == 0
     assert contents(folder) == before
     assert sorted(path.name for path in out.iterdir()) == [
-        *("charts", "hgrm", "summary.csv", "summary.json")
+        *("charts", "hgrm", "index.html", "summary.csv", "summary.json")
     ]
     assert f"Charts: {out / 'charts'}\n" in stdout
     assert f"Data:   {folder}\n" in stdout
@@ -311,7 +311,7 @@ def test_draws_no_charts_where_nobody_wants_any(
     monkeypatch.setattr(doctor, "prepare_race", lambda *_, **__: None)
     raced = tmp_path / "raced"
     _, from_run, _ = call(*RUN, "--rounds", "1", "--no-charts", "--out", raced)
-    [made] = raced.iterdir()
+    made = only_run(raced)
     _, from_report, _ = call("report", folder, "--no-charts")
 
     assert f"Charts: none; draw them with calcbench report {made}\n" in from_run

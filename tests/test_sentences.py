@@ -41,21 +41,33 @@ NEVER_ONE = {  # sentences whose number is never one, by what makes sure of it
         "behaviour {…} should be from 0 to {…} clients",
         "servers with more than {…} connections take no turns",
         "cannot write to {…}: {…} runs began there in this second",
+        "calcbench: two servers of each strategy, one of them watched, {…} requests a second",
     },
     "a limit that leaves room for a process": {
         "{…} connections need more than {…} files",
         "no more than about {…} connections can be raced",
+        "{…} connections need more files than there may be",
         "with --reuse close, {…} connections a second are all that can last: each port rests {…} s",
     },
+    "a ratio that is not said where it is one": {"{…}about {…} times"},
     "some of several": {
         "{…} of {…} clients were not served{…}",
         "in {…} of {…} rounds",
+        "one of {…} requests is seen",
         "Of {…} clients {…}; the others got no {…}.",
     },
     "as many as an interval takes, or more": {
         "; {…} rounds or more would tell more",
         "; {…} rounds as noisy as these would show hardly any difference{…}",
         "; {…} rounds would show a difference of {…} or more{…}",
+    },
+    "constants of the rules of check": {
+        "GET /add/{…}/{…}, by one of {…} clients at once",
+        "{…} clients asked at the same moments",
+        "{…} clients, while its limit of open files was lowered: room for {…} of them",
+        "{…} clients, who have left",
+        "{…} connections that the client reset",
+        "{…} responses",
     },
     "written with decimals": {"most at {…} clients"},
 }

@@ -3,7 +3,6 @@
 import errno
 import itertools
 import os
-import select
 import socket
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from calcbench.bench.diagnosis.classify import LITTLE
 from calcbench.bench.diagnosis.littles_law import little_ratio, unaccounted
 from calcbench.bench.loadgen.driver.client import IDLE, READING
 from calcbench.bench.loadgen.driver.loop import NEVER, clock
+from calcbench.bench.loadgen.driver.poller import READABLE
 from calcbench.bench.loadgen.driver.recorder import Recorder
 from calcbench.bench.loadgen.driver.turn_loop import TurnLoop
 from calcbench.bench.loadgen.driver.turns import MOST_RANDOM_NS, Member
@@ -309,7 +309,7 @@ def test_ends_a_drain_with_the_last_response() -> None:
     sock.setblocking(False)
     with sock, peer:
         loop.attach(client, sock)
-        loop.epoll.register(sock.fileno(), select.EPOLLIN)
+        loop.poller.register(sock.fileno(), READABLE)
         client.state, client.expected = READING, b"5"
         client.sent = client.intended = clock()
         peer.send(response_to(5))
@@ -328,7 +328,7 @@ def test_gives_up_nobody_whose_response_is_there(drains: bool) -> None:
             sock, peer = map(closing.enter_context, socket.socketpair())
             sock.setblocking(False)
             loop.attach(client, sock)
-            loop.epoll.register(sock.fileno(), select.EPOLLIN)
+            loop.poller.register(sock.fileno(), READABLE)
             client.state, client.expected = READING, b"5"
             client.sent = client.intended = clock() - 2 * 10**9
             if client is loop.everyone[0]:

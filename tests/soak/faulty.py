@@ -10,6 +10,7 @@ import os
 import runpy
 import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 from calcbench.core.app import application
 from calcbench.core.http.message import Request, Response
 
-handle_well, start_well, fork_well = application.handle, Thread.start, os.fork
+make_well, start_well, fork_well = application.make_handle, Thread.start, os.fork
 
 
 def interpreter(folder: Path) -> tuple[Path, Path]:
@@ -29,11 +30,16 @@ def interpreter(folder: Path) -> tuple[Path, Path]:
     return program, switch
 
 
-def handle(request: Request) -> Response:
-    """Raise what *request* asks for, or respond to it."""
-    if fault := request.headers.get(b"fault"):
-        raise getattr(builtins, fault.decode())("as the client has asked")
-    return handle_well(request)
+def make_handle(page: Callable[[Request], Response]) -> Callable[[Request], Response]:
+    """Return what raises what a request asks for, or responds to it."""
+    handle_well = make_well(page)
+
+    def handle(request: Request) -> Response:
+        if fault := request.headers.get(b"fault"):
+            raise getattr(builtins, fault.decode())("as the client has asked")
+        return handle_well(request)
+
+    return handle
 
 
 def main(switch: Path, server_file: str, config: str) -> None:
@@ -49,7 +55,7 @@ def main(switch: Path, server_file: str, config: str) -> None:
             raise BlockingIOError("no process can be started")
         return fork_well()
 
-    application.handle = handle
+    application.make_handle = make_handle
     Thread.start = start  # type: ignore[method-assign]
     os.fork = fork
     sys.argv = [server_file, config]

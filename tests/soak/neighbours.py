@@ -6,7 +6,8 @@ from multiprocessing.synchronize import Event
 from statistics import median
 from time import monotonic, perf_counter_ns
 
-from calcbench.core.serving.launcher import START_S, ServerSpec, launch
+from calcbench.core.serving.launcher import ServerSpec, launch
+from calcbench.core.serving.ready import START_S
 from soak.crowd import GET, Client, Crowd
 from soak.outcome import Column, Row, Table
 
