@@ -111,6 +111,35 @@ def test_does_not_take_one_for_waiting_that_has_just_been_accepted() -> None:
     assert stage.clients() == ["#1 holds no thread, just connected"]
 
 
+def test_does_not_show_one_twice_that_is_accepted_as_it_looks() -> None:
+    stage = Stage()
+    stage.doing(Doing.WAITS_FOR_ONE)
+    stage.queue = Queue((b"a", b"b"), 0)
+    stage.look()
+    looked_at = stage.queue
+    stage.now += 0.1
+    began = round(stage.now * SECOND_NS)
+    stage.now += 0.1
+    stage.event(Kind.OPENED, 1)  # between the look at the queue and the one at the events
+    now = round(stage.now * SECOND_NS)
+    stage.watched.update(Sample(now, stage.events, looked_at, began, stage.threads))
+
+    assert [line.text.partition(",")[0] for line in client_lines(stage.watched)] == [
+        "#1 holds main",
+        "#2 waits in the backlog for under 1 s",
+    ]
+
+
+def test_does_not_lose_whose_child_is_younger_than_the_look_at_threads() -> None:
+    stage = Stage()
+    stage.doing(Doing.WAITS_FOR_ANY)
+    stage.event(Kind.OPENED, 1, CHILD, pid=CHILD)  # accepted before, told by the child
+    assert stage.clients(0.1) == ["#1 holds no thread, just connected"]
+
+    stage.doing(Doing.WAITS_FOR_ANY, (CHILD, CHILD, Doing.WAITS_FOR_ONE))
+    assert stage.clients(2) == ["#1 holds child 200, silent for 2 s"]
+
+
 def test_knows_that_an_event_loop_is_held_by_nobody_who_is_silent() -> None:
     stage = Stage()
     stage.doing(Doing.WAITS_FOR_ANY)

@@ -1,6 +1,5 @@
 """Real servers that are watched: what their kernel and their trace say together."""
 
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -98,6 +97,4 @@ def test_prints_no_more_changes_than_can_be_read(capsys: pytest.CaptureFixture[s
     first, *lines, last = capsys.readouterr().out.splitlines()
     assert first == "calcbench: a line for each change; #1 is the first connection"
     assert len(lines) == MOST_CHANGES
-    more = re.search(r"s  and ([0-9]+) more changes$", last)  # one more where its thread was seen
-    assert more
-    assert int(more[1]) in (5, 6)
+    assert last.endswith("s  and 5 more changes")

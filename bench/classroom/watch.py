@@ -22,7 +22,8 @@ class Sample:
     """What was seen of a server by *now_ns*; None is what the system does not tell.
 
     The look began at *began_ns*: first at the *queue* and the *threads*. Then *events* were read,
-    so who was gone by then has been told of.
+    so who was gone by then has been told of. A thread that tells of itself may be younger than the
+    look at *threads*, though the connection that it tells of is older: a forked child is.
     """
 
     now_ns: int
@@ -71,6 +72,7 @@ class Watched:
     def update(self, sample: Sample) -> None:
         """Take in what was seen by now."""
         self.now_ns = sample.now_ns
+        before = {number: one.pid for number, one in self.connections.items()}
         gone = [
             one
             for event in sample.events
@@ -78,11 +80,12 @@ class Watched:
         ]
         while self.written and self.written[0][0] < self.now_ns - RATE_NS:
             self.written.popleft()
-        self.take_threads(sample.threads, sample.began_ns)
+        self.take_threads(sample.threads, before)
         self.at = Counter(one.thread for one in self.connections.values())
         self.loops |= {thread for thread, count in self.at.items() if count > 1}
         known = (*self.connections.values(), *gone)
-        self.take_queue(sample.queue, sum(one.opened_ns <= sample.began_ns for one in known))
+        told = sum(one.opened_ns <= sample.began_ns for one in known)
+        self.take_queue(sample.queue, told, len(known) - told)
         for number, (moment, _) in list(self.lost.items()):
             if self.now_ns - moment > LOST_NS:
                 del self.lost[number]
@@ -106,8 +109,13 @@ class Watched:
         one.request = event.request or one.request
         return None
 
-    def take_threads(self, threads: Sequence[ThreadState] | None, began_ns: int) -> None:
-        """Take in what each of *threads* is doing; let go of clients whose process is gone."""
+    def take_threads(
+        self, threads: Sequence[ThreadState] | None, before: Mapping[int, int]
+    ) -> None:
+        """Take in what each of *threads* is doing; let go of clients whose process is gone.
+
+        That is, of those that were known *before* the look, with the process that they had.
+        """
         if threads is None:
             self.threads = None
         else:
@@ -115,7 +123,7 @@ class Watched:
             self.loops |= {t.number for t in threads if t.doing is Doing.WAITS_FOR_ANY}
             pids = {thread.pid for thread in threads}
             for one in list(self.connections.values()):
-                if one.pid not in pids and one.since_ns <= began_ns:
+                if one.pid not in pids and before.get(one.number) == one.pid:
                     self.lose(one)
         there = set(self.threads or ()) | {one.thread for one in self.connections.values()}
         for number in set(self.names) - there:
@@ -124,15 +132,19 @@ class Watched:
         for thread in threads or ():
             self.name_of(thread.pid, thread.number)
 
-    def take_queue(self, queue: Queue | None, told: int) -> None:
-        """Take in who waits to be accepted, and how many have been, of whom so many were *told*."""
+    def take_queue(self, queue: Queue | None, told: int, since: int) -> None:
+        """Take in who waits to be accepted, and how many have been, of whom so many were *told*.
+
+        So many were accepted *since*: those who wait longest, and wait no more.
+        """
         self.knows_backlog = queue is not None
         if queue is None:
             self.backlog, self.queued = {}, []
             return
         waiting = set(queue.waiting)
         here = {address: since for address, since in self.backlog.items() if address in waiting}
-        self.backlog = here | {a: self.now_ns for a in queue.waiting if a not in here}
+        here |= {address: self.now_ns for address in queue.waiting if address not in here}
+        self.backlog = dict(list(here.items())[since:])
         # One look alone may have come between an accept and its being told; the next agrees.
         before, self.untold = self.untold, queue.accepted - told
         untold = min(before, self.untold)
