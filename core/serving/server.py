@@ -35,14 +35,12 @@ def main(config: dict[str, Any]) -> None:
     from calcbench.core.app.workload import parse_workload
     from calcbench.core.http.connection import Connection
     from calcbench.core.http.limits import Policy
-    from calcbench.core.http.patient import patient_connection
     from calcbench.core.options import parse_options
     from calcbench.core.serving.catalogue import load, load_file
     from calcbench.core.serving.counters import Watch
     from calcbench.core.serving.ready import BEGUN, READY, ReadyListener
     from calcbench.core.serving.service import make_service
     from calcbench.core.serving.stop import STOPPING, Stop
-    from calcbench.core.serving.trace import Tracer, traced_connection
 
     if config["cpus"] and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, config["cpus"])
@@ -53,11 +51,17 @@ def main(config: dict[str, Any]) -> None:
     options = parse_options(strategy.options_type, config["options"])
     policy = parse_options(Policy, config["policy"])
     workload = parse_workload(config["workload"])
-    tracer = Tracer(config["trace"]) if "trace" in config else None
     connection = Watch(config["watch"]).connections() if "watch" in config else Connection
+    # What few servers need is loaded by those alone: a race starts hundreds of others.
     if config["patient"]:
+        from calcbench.core.http.patient import patient_connection
+
         connection = patient_connection(connection)
-    if tracer:
+    tracer = None
+    if "trace" in config:
+        from calcbench.core.serving.trace import Tracer, traced_connection
+
+        tracer = Tracer(config["trace"])
         connection = traced_connection(tracer, connection)
     page = Page(PAGE, about(strategy, options, workload.name, config["board"]))
     service = make_service(policy, workload, config["cpu_units"], connection, make_handle(page))
@@ -79,12 +83,15 @@ def about(strategy: "Strategy", options: object, workload: str, board: int) -> "
     """Return what the page at ``/`` says of this server; *board* is a descriptor, or -1."""
     from calcbench.core.app.page import About, OptionInUse
     from calcbench.core.options import describe
-    from calcbench.core.serving.board import Board
 
     fields = describe(strategy.options_type)
     in_use = [OptionInUse(one.name, f"{getattr(options, one.name)}", one.help) for one in fields]
     known = About(strategy.name, strategy.summary, in_use, workload)
-    return replace(known, notice=Board(board).read) if board >= 0 else known
+    if board < 0:
+        return known
+    from calcbench.core.serving.board import Board
+
+    return replace(known, notice=Board(board).read)
 
 
 def die_with_launcher(lifeline: int) -> None:
