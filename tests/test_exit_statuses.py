@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from calcbench.bench.analysis.thresholds import WORDS
-from calcbench.bench.cli.check import FAILED
 from calcbench.bench.cli.main import EXIT_STATUS
-from calcbench.bench.system.program import INTERRUPTED
+from calcbench.bench.system.program import INTERRUPTED, RULE_BROKEN
 from calcbench.core.errors import CalcbenchError
 
 ROOT = Path(__file__).parent.parent
@@ -29,7 +28,7 @@ def declared() -> Iterator[tuple[str, int]]:
 def in_code() -> set[int]:
     return {
         0,
-        FAILED,
+        RULE_BROKEN,
         INTERRUPTED,
         *WORDS,
         *dict(declared()).values(),

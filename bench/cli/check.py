@@ -30,12 +30,12 @@ from calcbench.bench.classroom.conformance.verdict import (
 )
 from calcbench.bench.cli.base import Command, json_option
 from calcbench.bench.cli.param_types import complete_strategies
+from calcbench.bench.system.program import RULE_BROKEN
 from calcbench.bench.system.terminal import Styled, echo, echo_json
 from calcbench.core.errors import CalcbenchError, UsageError
 from calcbench.core.serving.catalogue import parse_variant
 
 ADDRESS = re.compile(r"[\w.-]+:\d+(/.*)?")  # an option of a strategy has a =
-FAILED = 3  # the exit status where a rule is broken
 MARKS = {
     KEPT: Styled("ok      ", "bold"),
     BROKEN: Styled("BROKEN  ", "red"),
@@ -130,7 +130,7 @@ def check_command(
         echo(summary_of(name, verdicts, seconds))
     if junit:
         write(Path(junit), as_junit(name, verdicts, seconds))
-    return FAILED if any(verdict.outcome == BROKEN for verdict in verdicts) else 0
+    return RULE_BROKEN if any(verdict.outcome == BROKEN for verdict in verdicts) else 0
 
 
 def begin(

@@ -21,13 +21,13 @@ from calcbench.bench.classroom.lessons.wording import LETTERS, choices, filled, 
 from calcbench.bench.cli.base import Command
 from calcbench.bench.cli.param_types import complete_words
 from calcbench.bench.cli.session import interrupted_by_signals
+from calcbench.bench.system.program import RULE_BROKEN
 from calcbench.bench.system.terminal import Styled, echo
 from calcbench.bench.units import format_count
 from calcbench.core.errors import UsageError
 from calcbench.core.options import nearest, parse_whole
 
 ACTIONS = ("list", "start", "next", "hint", "check", "reset")
-BROKEN = 3  # the exit status where a rule is broken, as of `calcbench check`
 
 
 @click.command(
@@ -246,7 +246,7 @@ def check(lesson: Lesson, folder: Folder, progress: Progress) -> int:
         if state == AS_GIVEN:
             echo(filled(f"It is as it was given. Your turn: {lesson.task}"))
         echo("One hint at a time: calcbench lesson hint")
-        return BROKEN
+        return RULE_BROKEN
     progress.passes(lesson.number)
     write_progress(progress, folder.path)
     echo()

@@ -16,6 +16,7 @@ from calcbench.core.errors import CalcbenchError
 from calcbench.core.serving.descriptors import open_standard_streams
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+RULE_BROKEN = 3  # of those who check a server: `calcbench check` and `calcbench lesson`
 # What a write may meet that is a limit of the machine, and no failure of whoever is measured.
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
 # What writing to standard output raises where a library does it, which names no file.
