@@ -3,16 +3,14 @@
 import statistics
 import threading
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from calcbench.bench.classroom.demo.clients import HandClient, ask_once
 from calcbench.bench.classroom.demo.lanes import Lane
-from calcbench.bench.units import format_count, format_seconds
+from calcbench.bench.classroom.demo.scenario import Bar, Figures, Picture
+from calcbench.bench.units import format_count, format_ns, format_seconds
 from calcbench.core.errors import CalcbenchError
 from calcbench.core.serving.launcher import Server
-
-if TYPE_CHECKING:
-    from calcbench.bench.classroom.demo.scenario import Figures
 
 FAST = "/add/2/3"
 LEAST_ROUNDS, MOST_S = 3, 6.0  # later than that, no more rounds begin behind so many
@@ -95,6 +93,13 @@ class Behind:
         return f"{format_seconds(seconds)} in {format_count(asked, 'request')}"
 
 
-def typical_ns(figures: "Figures") -> float:
+def typical_ns(figures: Figures) -> float:
     """Return the median of what the fast one has waited."""
     return float(statistics.median(figures["fast_waited_ns"]))
+
+
+def picture_of(title: str, servers: Sequence[Figures]) -> Picture:
+    """Return a bar for each of *servers*: the median of what the fast one has waited there."""
+    waits = [(one["label"], typical_ns(one)) for one in servers]
+    bars = tuple(Bar(label, wait / 1e6, format_ns(wait), "for 2 + 3") for label, wait in waits)
+    return Picture(title, "milliseconds, median", bars)

@@ -1,6 +1,5 @@
 """The page: its files, the stream of what happens, and where its buttons send their commands."""
 
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,6 @@ from calcbench.bench.classroom.live.commands import parse_command
 from calcbench.bench.classroom.live.guard import Guard
 from calcbench.bench.classroom.live.stage import Stage
 from calcbench.core.errors import UsageError
-
-Respond = Callable[[Request], Awaitable[Response]]
 
 MOST_BYTES = 1_000  # of a command
 TYPES = {

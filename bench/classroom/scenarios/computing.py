@@ -2,15 +2,8 @@
 
 import statistics
 
-from calcbench.bench.classroom.demo.behind import Behind, typical_ns
-from calcbench.bench.classroom.demo.scenario import (
-    Bar,
-    Figures,
-    Finding,
-    Picture,
-    Place,
-    Scenario,
-)
+from calcbench.bench.classroom.demo.behind import Behind, picture_of, typical_ns
+from calcbench.bench.classroom.demo.scenario import Figures, Finding, Place, Scenario
 from calcbench.bench.classroom.demo.stage import Stage
 from calcbench.bench.units import format_ns
 
@@ -69,9 +62,5 @@ def conclude(figures: Figures) -> Finding:
         f"Beside {format_ns(computed)} of computing, 2 + 3 took {format_ns(waits[0])} on {name},"
         f" {format_ns(waits[1])} on threads and {format_ns(waits[2])} on processes."
     )
-    bars = tuple(
-        Bar(one["label"], wait / 1e6, format_ns(wait), "for 2 + 3")
-        for one, wait in zip(servers, waits, strict=True)
-    )
     title = f"Beside a computation, 2 + 3 takes {format_ns(waits[0])} on {name}"
-    return Finding(held, sentence, Picture(title, "milliseconds, median", bars))
+    return Finding(held, sentence, picture_of(title, servers))

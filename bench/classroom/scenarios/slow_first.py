@@ -1,14 +1,7 @@
 """A request of one second before a fast one: on `blocking`, the fast one waits for that second."""
 
-from calcbench.bench.classroom.demo.behind import Behind, typical_ns
-from calcbench.bench.classroom.demo.scenario import (
-    Bar,
-    Figures,
-    Finding,
-    Picture,
-    Place,
-    Scenario,
-)
+from calcbench.bench.classroom.demo.behind import Behind, picture_of, typical_ns
+from calcbench.bench.classroom.demo.scenario import Figures, Finding, Place, Scenario
 from calcbench.bench.classroom.demo.stage import Stage
 from calcbench.bench.units import format_ns
 
@@ -63,9 +56,5 @@ def conclude(figures: Figures) -> Finding:
         f" {format_ns(waits[1])} on {servers[1]['label']} and {format_ns(waits[2])} on"
         f" {servers[2]['label']}."
     )
-    bars = tuple(
-        Bar(one["label"], wait / 1e6, format_ns(wait), "for 2 + 3")
-        for one, wait in zip(servers, waits, strict=True)
-    )
     title = f"Behind one slow request, 2 + 3 takes {format_ns(waits[0])} on {name}"
-    return Finding(held, sentence, Picture(title, "milliseconds, median", bars))
+    return Finding(held, sentence, picture_of(title, servers))
