@@ -1,6 +1,7 @@
 """What `serve --watch` makes of events and of what the kernel tells: made up here, with a clock."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -83,6 +84,18 @@ def test_says_who_holds_a_worker_and_who_waits() -> None:
         "#3 waits in the backlog for 4 s",
     ]
     assert stage.workers() == ["main is held by #1"]
+
+
+def test_the_first_page_shows_what_it_shows() -> None:
+    stage = Stage()
+    stage.doing(Doing.WAITS_FOR_ONE)
+    stage.event(Kind.OPENED, 1)
+    stage.queue = Queue((b"a",), 1)
+    stage.look()
+    shown = screen([("blocking", stage.look(6))], 20, 79)[1:]
+
+    page = Path(__file__).parent.parent / "docs/1-one-request.md"
+    assert "\n".join(line.text for line in shown) in page.read_text(encoding="utf-8")
 
 
 def test_says_who_is_accepted_and_has_no_worker_yet() -> None:
